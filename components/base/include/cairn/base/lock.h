@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * lock.h - a four-byte mutex that needs no initialisation, no libc and no owner.
+ *
+ * Idea. 0 free, 1 held, 2 held and somebody sleeps (Drepper, "Futexes are tricky", 2011). Taking a free lock
+ * is one compare-and-exchange; a contender spins for a bounded while, because holders stay for under a
+ * microsecond, and then sleeps in the kernel, because with more threads than CPUs the holder may not be
+ * running at all.
+ *
+ * There is no owner field, so a lock taken before fork() may be released in the child.
+ *
+ * Order. Locks nest in stack order, top layer first. Each lock of a stack carries a rank (enum below); debug
+ * builds assert that a thread takes them in rising rank.
+ */
+
+#ifndef CAIRN_BASE_LOCK_H
+#define CAIRN_BASE_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cairn/base/atomic.h>
+#include <cairn/base/compiler.h>
+#include <cairn/base/config.h>
+
+CAIRN_BEGIN_DECLS
+
+/* Rising is the order in which one thread may take them. Several locks of one rank may be held in order of
+   address only by the fork handlers, which take everything. */
+enum cairn_lock_rank {
+    CAIRN_RANK_NONE = 0, /* not checked */
+    CAIRN_RANK_STACK,    /* start-up and reconfiguration of a whole stack */
+    CAIRN_RANK_SHARD,    /* percpu: one CPU's caches */
+    CAIRN_RANK_DEPOT,    /* percpu: batches of one class */
+    CAIRN_RANK_CLASS,    /* sizeclass: slabs of one class */
+    CAIRN_RANK_SLABS,    /* sizeclass: slab descriptors */
+    CAIRN_RANK_BUDDY,    /* buddy behind a locked adapter */
+    CAIRN_RANK_PAGEMAP,  /* pagemap: leaves of the two-level table */
+    CAIRN_RANK_PAGES,    /* pagesource: extents */
+    CAIRN_RANK_COUNT
+};
+
+/* Zero bytes are a free lock of rank NONE. */
+struct cairn_lock {
+    uint32_t state;
+    uint32_t rank;
+};
+
+#define CAIRN_LOCK_INIT(lock_rank)                                                                 \
+    {                                                                                              \
+        0, (lock_rank)                                                                             \
+    }
+
+void cairn_lock_slow(struct cairn_lock *lock);
+void cairn_lock_wake(struct cairn_lock *lock);
+void cairn_lock_rank_enter(const struct cairn_lock *lock);
+void cairn_lock_rank_leave(const struct cairn_lock *lock);
+
+static inline void cairn_lock_init(struct cairn_lock *lock, enum cairn_lock_rank rank)
+{
+    lock->state = 0;
+    lock->rank = (uint32_t)rank;
+}
+
+/* Takes the lock if it is free; true when it did. Never waits. */
+static inline bool cairn_trylock(struct cairn_lock *lock)
+{
+    uint32_t expected = 0;
+
+    if (!cairn_cas_acquire(&lock->state, &expected, 1u))
+        return false;
+    if (CAIRN_DEBUG)
+        cairn_lock_rank_enter(lock);
+    return true;
+}
+
+/* Takes the lock, spinning briefly and then sleeping while another thread holds it. */
+static inline void cairn_lock_take(struct cairn_lock *lock)
+{
+    uint32_t expected = 0;
+
+    if (CAIRN_DEBUG)
+        cairn_lock_rank_enter(lock); /* before waiting, which in the wrong order may be for ever */
+    if (CAIRN_UNLIKELY(!cairn_cas_acquire(&lock->state, &expected, 1u)))
+        cairn_lock_slow(lock);
+}
+
+/* Releases the lock; wakes one sleeper if there are any. */
+static inline void cairn_lock_release(struct cairn_lock *lock)
+{
+    if (CAIRN_DEBUG)
+        cairn_lock_rank_leave(lock);
+    if (CAIRN_UNLIKELY(cairn_exchange_release(&lock->state, 0u) == 2u))
+        cairn_lock_wake(lock);
+}
+
+/* True while somebody holds it: for assertions, since another thread may change it at once. */
+static inline bool cairn_lock_is_held(const struct cairn_lock *lock)
+{
+    return cairn_load_relaxed(&lock->state) != 0;
+}
+
+CAIRN_END_DECLS
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * bitmaps.h - a set of small integers that finds its least member by one word per level.
+ *
+ *     level 2                     1                          one word: which words of level 1 are not 0
+ *     level 1          1 0 0 1 ............                  one bit per word of level 0
+ *     level 0   0110 0000 0000 0001 ............             one bit per member
+ *
+ * Invariant. A bit above is set exactly when the word below it is not 0.
+ *
+ * Relies on nothing but offsets: the descriptor says where in the caller's words each level lies, so the whole may be
+ * mapped elsewhere. All bits zero is the empty set, so a large set over zero pages costs what it uses.
+ *
+ * Cost. test: one word. set, clear, lowest: at most one word per level; set and clear mostly stop at level 0.
+ */
+
+#ifndef CAIRN_BUDDY_BITMAPS_H
+#define CAIRN_BUDDY_BITMAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/check.h>
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
+
+enum { CAIRN_BUDDY_BITMAP_LEVELS = 6 }; /* 64^6 > 2^32 */
+
+struct cairn_buddy_bitmap {
+    uint32_t bit_count;
+    uint32_t level_count;
+    uint32_t
+        level_at[CAIRN_BUDDY_BITMAP_LEVELS]; /* word index of each level; level 0 holds the bits */
+};
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_buddy_bitmap) == 32, "two descriptors to a cache line");
+
+/* How many words a set of 0 < bit_count <= 2^32 - 1 members needs, all levels together. */
+size_t cairn_buddy__bitmap_words(size_t bit_count);
+
+/* Lays the set out from word `word_at` on, the top level first. Returns the word after it. */
+size_t cairn_buddy__bitmap_layout(struct cairn_buddy_bitmap *bitmap, size_t bit_count,
+                                  size_t word_at);
+
+/* Adds a member that is not in the set. */
+void cairn_buddy__bitmap_set(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit);
+
+/* Removes a member of the set. */
+void cairn_buddy__bitmap_clear(uint64_t *words, const struct cairn_buddy_bitmap *bitmap,
+                               size_t bit);
+
+/* The least member. Requires: not empty. */
+size_t cairn_buddy__bitmap_lowest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap);
+
+/* Panics unless every summary agrees with what is below it, over the first `bit_count` members. */
+void cairn_buddy__bitmap_check(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap,
+                               size_t bit_count);
+
+/* False also for a bit beyond the end, so that callers need not know where a partial order ends. */
+static inline bool cairn_buddy__bitmap_test(const uint64_t *words,
+                                            const struct cairn_buddy_bitmap *bitmap, size_t bit)
+{
+    return bit < bitmap->bit_count &&
+           (words[bitmap->level_at[0] + bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+static inline bool cairn_buddy__bitmap_is_empty(const uint64_t *words,
+                                                const struct cairn_buddy_bitmap *bitmap)
+{
+    return words[bitmap->level_at[bitmap->level_count - 1]] == 0;
+}
+
+CAIRN_END_DECLS
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * blocks.c - free blocks: split, merge, and the ranges that they make up.
+ *
+ * Idea. A range [first, end) is a sequence of natural blocks, whose orders rise and then fall. Nobody lists them: one
+ * pass over the orders peels at most one block off each end, and halves what remains.
+ *
+ *     grains     0 1 2 3 4 5 6 7 8 9 a b          release [3, 10):
+ *     order 0          [3]                          3 is odd: put 3, or merge it with 2 if 2 is free
+ *     order 1                    [8 9]              10/2 is odd: put 4 (grains 8, 9), or merge it with 5
+ *     order 2            [4 5 6 7]                  1 is odd: put 1, or merge it with 0
+ *
+ * Where the neighbour across the end is the buddy and is free, the range grows over it instead: that is the merge.
+ * What remains at the top order is a whole top block. The same pass, clearing instead of setting, takes a range out
+ * again, because blocks without free buddies can cover a range in one way only: were a natural block M of the range
+ * covered by smaller ones, the buddy of the smallest would also lie in M, be covered by nothing smaller, and so be
+ * free itself.
+ *
+ * Steps. A step is one find, test, set or clear in one bitmap (at most CAIRN_BUDDY_LEVELS_MAX words). With T <= 31
+ * the top order:
+ *     take_block   1 find, 1 clear                                                                            2
+ *     spill        at most 1 set for each order below the block's                                             T
+ *     release      at most 2 tests and 2 updates for each order below the top, 1 set at the top               4T + 1
+ *     absorb       at most T + 1 tests; 2 clears for each order below the top, 1 at the top                   3T + 2
+ *     alloc        add a chunk (1 set), take_block, spill                                                     T + 3
+ *     free         release, drop the chunk (1 clear)                                                          4T + 2
+ *     resize       release; or absorb and spill                                                               4T + 2
+ * so no call takes more than 4T + 2 <= 126 < CAIRN_BUDDY_STEPS_MAX (asserted in cairn_buddy__end_call).
+ */
+
+#include "buddy_internal.h"
+
+CAIRN_STATIC_ASSERT(4 * (CAIRN_BUDDY_ORDERS_MAX - 1) + 2 <= CAIRN_BUDDY_STEPS_MAX,
+                    "the bound on the steps of a call");
+
+static bool is_free(struct cairn_buddy *buddy, unsigned order, size_t block)
+{
+    buddy->steps++;
+    return cairn_buddy__bitmap_test(cairn_buddy__words(buddy), &buddy->orders[order], block);
+}
+
+static void put(struct cairn_buddy *buddy, unsigned order, size_t block)
+{
+    CAIRN_ASSERT(order <= buddy->shape.top_order);
+    buddy->steps++;
+    cairn_buddy__bitmap_set(cairn_buddy__words(buddy), &buddy->orders[order], block);
+    buddy->nonempty_orders |= (uint32_t)1 << order;
+}
+
+static void take(struct cairn_buddy *buddy, unsigned order, size_t block)
+{
+    uint64_t *words = cairn_buddy__words(buddy);
+
+    CAIRN_ASSERT((buddy->nonempty_orders >> order & 1) != 0);
+    buddy->steps++;
+    cairn_buddy__bitmap_clear(words, &buddy->orders[order], block);
+    if (cairn_buddy__bitmap_is_empty(words, &buddy->orders[order]))
+        buddy->nonempty_orders &= ~((uint32_t)1 << order);
+}
+
+unsigned cairn_buddy__take_block(struct cairn_buddy *buddy, unsigned order, size_t *first)
+{
+    uint32_t fitting = buddy->nonempty_orders >> order;
+    unsigned found;
+    size_t block;
+
+    CAIRN_ASSERT(order <= buddy->shape.top_order && fitting != 0);
+    found = order + (unsigned)__builtin_ctz(fitting);
+    buddy->steps++;
+    block = cairn_buddy__bitmap_lowest(cairn_buddy__const_words(buddy), &buddy->orders[found]);
+    take(buddy, found, block);
+    *first = block << found;
+    return found;
+}
+
+void cairn_buddy__spill(struct cairn_buddy *buddy, size_t first, size_t end)
+{
+    unsigned order;
+
+    for (order = 0; first < end; order++) {
+        CAIRN_ASSERT(end % 2 == 0);
+        if (first % 2 != 0)
+            put(buddy, order, first++);
+        first /= 2;
+        end /= 2;
+    }
+}
+
+/* The odd block at the left end: merges with the one before it, or is put. Returns where the rest begins. */
+static size_t peel_left(struct cairn_buddy *buddy, unsigned order, size_t first)
+{
+    CAIRN_ASSERT(first % 2 != 0);
+    if (is_free(buddy, order, first - 1)) {
+        take(buddy, order, first - 1);
+        return first - 1;
+    }
+    put(buddy, order, first);
+    return first + 1;
+}
+
+/* The even block before the odd right end: merges with the one after it, or is put. Returns where the rest ends. */
+static size_t peel_right(struct cairn_buddy *buddy, unsigned order, size_t end)
+{
+    CAIRN_ASSERT(end % 2 != 0);
+    if (is_free(buddy, order, end)) {
+        take(buddy, order, end);
+        return end + 1;
+    }
+    put(buddy, order, end - 1);
+    return end - 1;
+}
+
+bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end)
+{
+    unsigned order;
+
+    CAIRN_ASSERT(first < end && end <= buddy->shape.grain_count);
+    for (order = 0; order < buddy->shape.top_order && first < end; order++) {
+        if (first % 2 != 0)
+            first = peel_left(buddy, order, first);
+        if (end % 2 != 0)
+            end = peel_right(buddy, order, end);
+        CAIRN_ASSERT(first <= end);
+        first /= 2;
+        end /= 2;
+    }
+    if (first == end)
+        return false;
+    CAIRN_ASSERT(end - first == 1 && order == buddy->shape.top_order);
+    put(buddy, order, first);
+    return true;
+}
+
+void cairn_buddy__take_chunk(struct cairn_buddy *buddy, size_t slot)
+{
+    take(buddy, buddy->shape.top_order, slot);
+}
+
+/* The free block in which a free grain lies: where it ends. */
+static size_t block_end(struct cairn_buddy *buddy, size_t grain)
+{
+    unsigned order = 0;
+
+    while (!is_free(buddy, order, grain >> order)) {
+        CAIRN_ASSERT(order < buddy->shape.top_order);
+        order++;
+    }
+    return ((grain >> order) + 1) << order;
+}
+
+size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
+{
+    size_t absorbed_end;
+    unsigned order;
+
+    CAIRN_ASSERT(first < end);
+    end = block_end(buddy, end - 1);
+    absorbed_end = end;
+    for (order = 0; order < buddy->shape.top_order && first < end; order++) {
+        if (first % 2 != 0)
+            take(buddy, order, first++);
+        if (end % 2 != 0)
+            take(buddy, order, --end);
+        CAIRN_ASSERT(first <= end);
+        first /= 2;
+        end /= 2;
+    }
+    if (first < end)
+        take(buddy, order, first);
+    return absorbed_end;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * buddy.c - runs of grains out of blocks: alloc, free, resize, and the source that they make.
+ *
+ *     alloc(5 grains)   take a block of 8       |=========A==========|         blocks.c
+ *                       spill the tail          |= the run = |5| 6 7 |         blocks.c
+ *                       mark the run            |S u u u u   |                 runs.c: S start, u in use
+ *     free(run, 5)      is it a run, and of 5?  |S u u u u   |                 runs.c
+ *                       release [0, 5)          |=========A==========|         blocks.c
+ *
+ * A run of n grains needs a block of the least order that holds n grains and is aligned as asked; the lowest of the
+ * smallest free blocks is taken. Nothing is changed before it is certain that the call succeeds.
+ *
+ * Who asks for misuse: the start bit tells a run from the inside of one and from free memory; the end of the run (the
+ * next start, or the next grain that is not in use) tells whether the length is right. Both are bits that lie away
+ * from the memory, so no overflow of a block can forge them.
+ *
+ * Cost. See blocks.c for the steps of each call.
+ */
+
+#include "buddy_internal.h"
+
+#include <cairn/base/align.h>
+
+/* Over a range, the address of grain 0 where the range is mapped now. Over a source 0. */
+static uintptr_t origin_of(const struct cairn_buddy *buddy)
+{
+    return cairn_buddy__is_over_source(buddy) ? 0 : (uintptr_t)buddy + buddy->shape.origin;
+}
+
+void *cairn_buddy__address_of(const struct cairn_buddy *buddy, size_t grain)
+{
+    const struct cairn_buddy_shape *shape = &buddy->shape;
+    uintptr_t base;
+
+    CAIRN_ASSERT(grain < shape->grain_count);
+    if (!cairn_buddy__is_over_source(buddy))
+        return (void *)(origin_of(buddy) + (grain << shape->grain_shift));
+    base = cairn_buddy__const_slots(buddy)[grain >> shape->top_order].base;
+    CAIRN_ASSERT(base != 0);
+    return (void *)(base +
+                    ((grain << shape->grain_shift) & (((size_t)1 << shape->chunk_shift) - 1)));
+}
+
+/* The grain in which a pointer lies, or CAIRN_BUDDY_NONE when this buddy does not hold it. */
+static size_t grain_of(const struct cairn_buddy *buddy, const void *pointer)
+{
+    const struct cairn_buddy_shape *shape = &buddy->shape;
+    uintptr_t address = (uintptr_t)pointer;
+    size_t grain, slot;
+
+    if (!cairn_buddy__is_over_source(buddy)) {
+        grain = (address - origin_of(buddy)) >> shape->grain_shift;
+        return grain >= shape->lead_grains && grain < shape->grain_count ? grain : CAIRN_BUDDY_NONE;
+    }
+    slot = cairn_buddy__find_slot(buddy, address);
+    if (slot == CAIRN_BUDDY_NONE)
+        return CAIRN_BUDDY_NONE;
+    address &= ((uintptr_t)1 << shape->chunk_shift) - 1;
+    return (slot << shape->top_order) + (address >> shape->grain_shift);
+}
+
+static bool is_grain_start(const struct cairn_buddy *buddy, const void *pointer)
+{
+    return cairn_is_aligned((uintptr_t)pointer - origin_of(buddy),
+                            (size_t)1 << buddy->shape.grain_shift);
+}
+
+/* Bytes to grains, rounded up. Cannot wrap. */
+static size_t grains_for(const struct cairn_buddy *buddy, size_t length_bytes)
+{
+    return length_bytes == 0 ? 0 : ((length_bytes - 1) >> buddy->shape.grain_shift) + 1;
+}
+
+/* The order of the least block for a run; more than the top order when no block can do. */
+static unsigned order_for(const struct cairn_buddy *buddy, size_t grain_count, size_t align_bytes)
+{
+    const struct cairn_buddy_shape *shape = &buddy->shape;
+    unsigned length_order, align_shift;
+
+    CAIRN_ASSERT(cairn_is_pow2(align_bytes));
+    if (grain_count == 0 || align_bytes > shape->align_max_bytes)
+        return CAIRN_BUDDY_ORDERS_MAX;
+    length_order = cairn_log2_ceil(grain_count);
+    align_shift = cairn_log2_floor(align_bytes);
+    if (align_shift <= shape->grain_shift + length_order)
+        return length_order;
+    return align_shift - shape->grain_shift;
+}
+
+/* Books `count` grains from `first` on as used. */
+static void count_used(struct cairn_buddy *buddy, size_t first, size_t count, size_t dirty_count)
+{
+    struct cairn_buddy_slot *slot;
+
+    CAIRN_ASSERT(dirty_count <= count && dirty_count <= buddy->free_dirty_grains);
+    buddy->used_grains += count;
+    buddy->free_dirty_grains -= dirty_count;
+    if (!cairn_buddy__is_over_source(buddy))
+        return;
+    slot = &cairn_buddy__slots(buddy)[first >> buddy->shape.top_order];
+    if (slot->used_grains == 0)
+        buddy->empty_chunk_count--;
+    slot->used_grains += count;
+    CAIRN_ASSERT(slot->used_grains <= (size_t)1 << buddy->shape.top_order);
+}
+
+/* Books grains as free, all of them dirty; gives the chunk back when it is one too many that is empty. */
+static void count_free(struct cairn_buddy *buddy, size_t first, size_t count)
+{
+    struct cairn_buddy_slot *slot;
+
+    CAIRN_ASSERT(count <= buddy->used_grains);
+    buddy->used_grains -= count;
+    buddy->free_dirty_grains += count;
+    if (!cairn_buddy__is_over_source(buddy))
+        return;
+    slot = &cairn_buddy__slots(buddy)[first >> buddy->shape.top_order];
+    CAIRN_ASSERT(count <= slot->used_grains);
+    slot->used_grains -= count;
+    if (slot->used_grains > 0)
+        return;
+    buddy->empty_chunk_count++;
+    if (buddy->empty_chunk_count > buddy->chunk_keep_count)
+        cairn_buddy__drop_chunk(buddy, first >> buddy->shape.top_order);
+}
+
+void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t align_bytes,
+                        bool *is_zeroed)
+{
+    size_t count = grains_for(buddy, length_bytes);
+    unsigned order = order_for(buddy, count, align_bytes);
+    size_t first, dirty_count;
+    unsigned taken_order;
+
+    if (order > buddy->shape.top_order)
+        return NULL;
+    if (buddy->nonempty_orders >> order == 0 && !cairn_buddy__add_chunk(buddy))
+        return NULL;
+    taken_order = cairn_buddy__take_block(buddy, order, &first);
+    cairn_buddy__spill(buddy, first + count, first + ((size_t)1 << taken_order));
+    dirty_count = cairn_buddy__runs_mark(cairn_buddy__runs(buddy), first, first + count);
+    count_used(buddy, first, count, dirty_count);
+    cairn_buddy__end_call(buddy);
+    if (is_zeroed != NULL)
+        *is_zeroed = dirty_count == 0;
+    return cairn_buddy__address_of(buddy, first);
+}
+
+/* The first grain of a run in use of that length; panics when it is anything else. */
+static size_t checked_run(const struct cairn_buddy *buddy, const void *run, size_t grain_count,
+                          const char *where)
+{
+    size_t first = grain_of(buddy, run);
+    size_t held_count;
+
+    CAIRN_CHECK(first != CAIRN_BUDDY_NONE, "memory that this buddy does not hold", run, where);
+    held_count = cairn_buddy__runs_length(cairn_buddy__const_runs(buddy), first,
+                                          cairn_buddy__limit_of(buddy, first));
+    CAIRN_CHECK(held_count != 0 && is_grain_start(buddy, run),
+                "no run in use begins here (freed twice, or inside a run)", run, where);
+    CAIRN_CHECK(held_count == grain_count, "a run of another length", run, where);
+    return first;
+}
+
+/* Frees part of a run, or all of it. */
+static void free_grains(struct cairn_buddy *buddy, size_t first, size_t end)
+{
+    cairn_buddy__runs_unmark(cairn_buddy__runs(buddy), first, end);
+    cairn_buddy__release(buddy, first, end);
+    count_free(buddy, first, end - first);
+    cairn_buddy__end_call(buddy);
+}
+
+void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes)
+{
+    size_t count = grains_for(buddy, length_bytes);
+    size_t first = checked_run(buddy, run, count, __func__);
+
+    free_grains(buddy, first, first + count);
+}
+
+size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer)
+{
+    size_t first = grain_of(buddy, pointer);
+
+    if (first == CAIRN_BUDDY_NONE || !is_grain_start(buddy, pointer))
+        return 0;
+    return cairn_buddy__runs_length(cairn_buddy__const_runs(buddy), first,
+                                    cairn_buddy__limit_of(buddy, first))
+           << buddy->shape.grain_shift;
+}
+
+bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer)
+{
+    return grain_of(buddy, pointer) != CAIRN_BUDDY_NONE;
+}
+
+/* Adds the free grains [end, new_end) to the run that ends at `end`. */
+static bool grow_run(struct cairn_buddy *buddy, size_t end, size_t new_end)
+{
+    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
+    size_t taken_end, dirty_count;
+
+    if (cairn_buddy__runs_find(runs, CAIRN_BUDDY_IN_USE, end, new_end) != new_end)
+        return false;
+    taken_end = cairn_buddy__absorb(buddy, end, new_end);
+    cairn_buddy__spill(buddy, new_end, taken_end);
+    dirty_count = cairn_buddy__runs_extend(runs, end, new_end);
+    count_used(buddy, end, new_end - end, dirty_count);
+    cairn_buddy__end_call(buddy);
+    return true;
+}
+
+bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes)
+{
+    size_t old_count = grains_for(buddy, old_bytes);
+    size_t new_count = grains_for(buddy, new_bytes);
+    size_t first = checked_run(buddy, run, old_count, __func__);
+
+    if (new_count == 0 || new_count > cairn_buddy__limit_of(buddy, first) - first)
+        return false;
+    if (new_count > old_count)
+        return grow_run(buddy, first + old_count, first + new_count);
+    if (new_count < old_count)
+        free_grains(buddy, first + new_count, first + old_count);
+    return true;
+}
+
+struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy)
+{
+    unsigned shift = buddy->shape.grain_shift;
+    struct cairn_buddy_stats stats = {0};
+
+    CAIRN_ASSERT(buddy->used_grains <= buddy->held_grains);
+    stats.grain_bytes = (size_t)1 << shift;
+    stats.held_bytes = buddy->held_grains << shift;
+    stats.used_bytes = buddy->used_grains << shift;
+    stats.free_bytes = stats.held_bytes - stats.used_bytes;
+    stats.free_dirty_bytes = buddy->free_dirty_grains << shift;
+    if (buddy->nonempty_orders != 0)
+        stats.largest_free_bytes = (size_t)1 << (cairn_log2_floor(buddy->nonempty_orders) + shift);
+    stats.chunk_count = buddy->chunk_count;
+    stats.state_bytes = buddy->shape.state_bytes;
+    stats.steps_max = buddy->steps_max;
+    return stats;
+}
+
+static size_t buddy_take(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
+                         size_t count)
+{
+    size_t taken = 0;
+
+    while (taken < count) {
+        blocks[taken] = cairn_buddy_alloc(self, block_bytes, align_bytes, NULL);
+        if (blocks[taken] == NULL)
+            break;
+        taken++;
+    }
+    return taken;
+}
+
+static void buddy_give(void *self, size_t block_bytes, void *const *blocks, size_t count)
+{
+    size_t idx;
+
+    for (idx = 0; idx < count; idx++)
+        cairn_buddy_free(self, blocks[idx], block_bytes);
+}
+
+struct cairn_source cairn_buddy_as_source(struct cairn_buddy *buddy)
+{
+    static const struct cairn_source_ops over_range = {"buddy", 0, buddy_take, buddy_give};
+    static const struct cairn_source_ops over_source = {"buddy", CAIRN_SOURCE_NATURAL_ALIGN,
+                                                        buddy_take, buddy_give};
+    struct cairn_source source = {&over_range, buddy};
+
+    if (cairn_buddy__is_over_source(buddy))
+        source.ops = &over_source;
+    return source;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * buddy_internal.h - the state of a buddy, and what its files share.
+ *
+ *     byte 0                                                                             state_bytes
+ *     | struct cairn_buddy | descriptors | free blocks by order, freed slots | runs | slots | hash |
+ *                            one an order  bitmaps.h: bits under summaries     runs.h  chunks.c: only
+ *                                                                                      over a source
+ *
+ * Grains have indices in one space. Over a range, grain 0 is the base rounded down to the largest alignment, so that
+ * a block of 2^k grains at a multiple of 2^k is as aligned in memory as in index; the grains before the base (lead)
+ * are neither free nor in use, ever. Over a source, the chunk in slot s holds the grains from s << top_order on.
+ *
+ * Everything is an offset from the struct itself, except what a source needs: function pointers and chunk addresses.
+ */
+
+#ifndef CAIRN_BUDDY_INTERNAL_H
+#define CAIRN_BUDDY_INTERNAL_H
+
+#include <cairn/base/check.h>
+#include <cairn/base/compiler.h>
+#include <cairn/buddy.h>
+
+#include "bitmaps.h"
+#include "runs.h"
+
+CAIRN_STATIC_ASSERT((int)CAIRN_BUDDY_LEVELS_MAX == (int)CAIRN_BUDDY_BITMAP_LEVELS,
+                    "the levels that the header promises");
+
+#define CAIRN_BUDDY_GRAINS_MAX ((size_t)1 << 31)
+#define CAIRN_BUDDY_NONE       SIZE_MAX /* no such grain, no such slot */
+
+struct cairn_buddy_slot {
+    uintptr_t base; /* 0: no chunk here */
+    size_t used_grains;
+};
+
+/* What follows from a configuration. */
+struct cairn_buddy_shape {
+    unsigned grain_shift;
+    unsigned chunk_shift; /* over a range: 0 */
+    unsigned top_order;   /* the largest block: a chunk, or the largest in the range */
+    size_t lead_grains;   /* over a range: indices before the first grain */
+    size_t grain_count;   /* indices: 0 ... grain_count - 1 */
+    size_t align_max_bytes;
+    size_t slot_limit; /* over a range: 0 */
+    size_t hash_count;
+    size_t words_at; /* the bitmaps, in words from the head of the state */
+    size_t runs_at;  /* in bytes from the head of the state */
+    size_t slots_at;
+    size_t hash_at;
+    size_t state_bytes;
+    uintptr_t origin; /* over a range: the address of grain 0, or its distance from the state */
+};
+
+struct cairn_buddy {
+    struct cairn_buddy_shape shape;
+    uint32_t nonempty_orders; /* bit k: the bitmap of order k is not empty */
+    uint32_t reserved;
+    size_t held_grains;
+    size_t used_grains;
+    size_t free_dirty_grains;
+    uint64_t steps; /* of the call under way; 0 between calls */
+    uint64_t steps_max;
+
+    struct cairn_source source;
+    size_t chunk_keep_count;
+    cairn_buddy_zeroed_fn chunk_is_zeroed;
+    void *chunk_is_zeroed_self;
+    size_t chunk_count;
+    size_t empty_chunk_count;
+    size_t slot_end; /* slots from here on were never used */
+
+    struct cairn_buddy_bitmap freed_slots; /* below slot_end */
+    struct cairn_buddy_bitmap orders[];    /* free blocks */
+};
+
+static inline bool cairn_buddy__is_over_source(const struct cairn_buddy *buddy)
+{
+    return buddy->shape.slot_limit != 0;
+}
+
+static inline uint64_t *cairn_buddy__words(struct cairn_buddy *buddy)
+{
+    return (uint64_t *)(void *)buddy;
+}
+
+static inline const uint64_t *cairn_buddy__const_words(const struct cairn_buddy *buddy)
+{
+    return (const uint64_t *)(const void *)buddy;
+}
+
+static inline struct cairn_buddy_run_word *cairn_buddy__runs(struct cairn_buddy *buddy)
+{
+    return (struct cairn_buddy_run_word *)(void *)((char *)buddy + buddy->shape.runs_at);
+}
+
+static inline const struct cairn_buddy_run_word *
+cairn_buddy__const_runs(const struct cairn_buddy *buddy)
+{
+    return (const struct cairn_buddy_run_word *)(const void *)((const char *)buddy +
+                                                               buddy->shape.runs_at);
+}
+
+static inline struct cairn_buddy_slot *cairn_buddy__slots(struct cairn_buddy *buddy)
+{
+    return (struct cairn_buddy_slot *)(void *)((char *)buddy + buddy->shape.slots_at);
+}
+
+static inline const struct cairn_buddy_slot *
+cairn_buddy__const_slots(const struct cairn_buddy *buddy)
+{
+    return (const struct cairn_buddy_slot *)(const void *)((const char *)buddy +
+                                                           buddy->shape.slots_at);
+}
+
+/* The first index after the chunk, or range, in which the grain lies. */
+static inline size_t cairn_buddy__limit_of(const struct cairn_buddy *buddy, size_t grain)
+{
+    if (!cairn_buddy__is_over_source(buddy))
+        return buddy->shape.grain_count;
+    return ((grain >> buddy->shape.top_order) + 1) << buddy->shape.top_order;
+}
+
+/* Ends a public call: notes how many steps it took. The bound is derived in blocks.c. */
+static inline void cairn_buddy__end_call(struct cairn_buddy *buddy)
+{
+    CAIRN_ASSERT(buddy->steps <= CAIRN_BUDDY_STEPS_MAX);
+    if (CAIRN_UNLIKELY(buddy->steps > buddy->steps_max))
+        buddy->steps_max = buddy->steps;
+    buddy->steps = 0;
+}
+
+/* buddy.c: the address of a grain that is held. */
+void *cairn_buddy__address_of(const struct cairn_buddy *buddy, size_t grain);
+
+/* blocks.c: ranges are [first, end) in grains. */
+
+/* Takes the lowest block of the least order >= `order`. Requires: there is one. Returns its order. */
+unsigned cairn_buddy__take_block(struct cairn_buddy *buddy, unsigned order, size_t *first);
+
+/* Makes the tail of a block just taken free, where nothing can merge. Requires: `end` ends that block. */
+void cairn_buddy__spill(struct cairn_buddy *buddy, size_t first, size_t end);
+
+/* Makes any range free, merging. Returns true when that frees a block of the top order. */
+bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end);
+
+/* Takes a free range that is not preceded by a free grain of its chunk, whole blocks; returns where they end. */
+size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end);
+
+/* Takes the free block that is the whole chunk in a slot. */
+void cairn_buddy__take_chunk(struct cairn_buddy *buddy, size_t slot);
+
+/* chunks.c */
+
+/* Takes a chunk from the source; it becomes a free block of the top order. False when there is none to have. */
+bool cairn_buddy__add_chunk(struct cairn_buddy *buddy);
+
+/* Gives an empty chunk back to the source. */
+void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot);
+
+/* The slot of the chunk in which the address lies, or CAIRN_BUDDY_NONE. */
+size_t cairn_buddy__find_slot(const struct cairn_buddy *buddy, uintptr_t address);
+
+/* Panics on a broken invariant among slots and hash table. */
+void cairn_buddy__check_chunks(const struct cairn_buddy *buddy);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * chunks.c - the chunks of a buddy over a source: slots, and the way from an address to its slot.
+ *
+ *     address >> chunk_shift          hash table               slots
+ *          0x7f31a ----- home -----> | 3 + 1 |            0 | base, used |
+ *          0x7f31b ----------------> | 0 + 1 |            1 | (freed)    |   <- re-used first: the lowest
+ *                                    |   0   |            2 | base, used |
+ *                                                  slot_end | never used |
+ *
+ * A slot is a place in the index space of grains: slot s holds the grains s << top_order and on. A new chunk goes to
+ * the lowest slot that is free, so that the bits in use stay dense.
+ *
+ * The table is open-addressed and at most half full; an entry is slot + 1, 0 is empty. 64 neighbouring chunks keep
+ * their order (their entries are 256 bytes side by side, few lines and pages touched); the groups of 64 are scattered,
+ * because two dense regions of addresses that fell on each other would otherwise push all entries of one of them
+ * out of place by its whole length. Deletion shifts back, so there are no tombstones.
+ *
+ * Invariants (cairn_buddy__check_chunks): every held chunk is found at its slot; there are as many entries as chunks;
+ * a slot below slot_end is held or in freed_slots; slots from slot_end on are untouched; an empty chunk is a free
+ * block of the top order, and they are counted.
+ *
+ * Cost. O(1) expected. Source. Knuth, TAOCP vol. 3, 6.4, algorithm R.
+ */
+
+#include "buddy_internal.h"
+
+#include <cairn/base/align.h>
+
+enum { GROUP_SHIFT = 6, GROUP_CHUNKS = 1 << GROUP_SHIFT };
+
+static uint32_t *hash_table(struct cairn_buddy *buddy)
+{
+    return (uint32_t *)(void *)((char *)buddy + buddy->shape.hash_at);
+}
+
+static const uint32_t *const_hash_table(const struct cairn_buddy *buddy)
+{
+    return (const uint32_t *)(const void *)((const char *)buddy + buddy->shape.hash_at);
+}
+
+/* Where the entry of a chunk would like to be. */
+static size_t home_of(const struct cairn_buddy *buddy, uintptr_t address)
+{
+    uint64_t chunk = (uint64_t)address >> buddy->shape.chunk_shift;
+    uint64_t group = (chunk >> GROUP_SHIFT) * UINT64_C(0x9E3779B97F4A7C15) >> 32;
+
+    return (group << GROUP_SHIFT | chunk % GROUP_CHUNKS) & (buddy->shape.hash_count - 1);
+}
+
+static uintptr_t chunk_base_of(const struct cairn_buddy *buddy, uintptr_t address)
+{
+    return cairn_align_down(address, (size_t)1 << buddy->shape.chunk_shift);
+}
+
+size_t cairn_buddy__find_slot(const struct cairn_buddy *buddy, uintptr_t address)
+{
+    const uint32_t *table = const_hash_table(buddy);
+    const struct cairn_buddy_slot *slots = cairn_buddy__const_slots(buddy);
+    uintptr_t base = chunk_base_of(buddy, address);
+    size_t at = home_of(buddy, address);
+
+    CAIRN_ASSERT(cairn_buddy__is_over_source(buddy));
+    for (; table[at] != 0; at = (at + 1) & (buddy->shape.hash_count - 1)) {
+        size_t slot = table[at] - 1u;
+
+        CAIRN_ASSERT(slot < buddy->slot_end);
+        if (slots[slot].base == base)
+            return slot;
+    }
+    return CAIRN_BUDDY_NONE;
+}
+
+static void add_entry(struct cairn_buddy *buddy, size_t slot)
+{
+    uint32_t *table = hash_table(buddy);
+    size_t at = home_of(buddy, cairn_buddy__slots(buddy)[slot].base);
+
+    while (table[at] != 0)
+        at = (at + 1) & (buddy->shape.hash_count - 1);
+    table[at] = (uint32_t)slot + 1u;
+}
+
+static size_t entry_of(const struct cairn_buddy *buddy, size_t slot)
+{
+    const uint32_t *table = const_hash_table(buddy);
+    size_t at = home_of(buddy, cairn_buddy__const_slots(buddy)[slot].base);
+
+    while (table[at] != slot + 1) {
+        CAIRN_ASSERT(table[at] != 0);
+        at = (at + 1) & (buddy->shape.hash_count - 1);
+    }
+    return at;
+}
+
+/* Fills the hole with the next entry that may stand there, which makes a new hole, until none is needed. */
+static void remove_entry(struct cairn_buddy *buddy, size_t slot)
+{
+    const struct cairn_buddy_slot *slots = cairn_buddy__slots(buddy);
+    uint32_t *table = hash_table(buddy);
+    size_t mask = buddy->shape.hash_count - 1;
+    size_t hole = entry_of(buddy, slot);
+    size_t at;
+
+    for (at = (hole + 1) & mask; table[at] != 0; at = (at + 1) & mask) {
+        size_t home = home_of(buddy, slots[table[at] - 1u].base);
+
+        if (((at - home) & mask) < ((at - hole) & mask))
+            continue; /* it must not stand before its home */
+        table[hole] = table[at];
+        hole = at;
+    }
+    table[hole] = 0;
+}
+
+static size_t claim_slot(struct cairn_buddy *buddy)
+{
+    uint64_t *words = cairn_buddy__words(buddy);
+    size_t slot;
+
+    if (cairn_buddy__bitmap_is_empty(words, &buddy->freed_slots)) {
+        CAIRN_ASSERT(buddy->slot_end < buddy->shape.slot_limit);
+        return buddy->slot_end++;
+    }
+    slot = cairn_buddy__bitmap_lowest(words, &buddy->freed_slots);
+    cairn_buddy__bitmap_clear(words, &buddy->freed_slots, slot);
+    return slot;
+}
+
+static bool is_zeroed(const struct cairn_buddy *buddy, const void *chunk)
+{
+    if (cairn_source_has(buddy->source, CAIRN_SOURCE_ZEROED))
+        return true;
+    return buddy->chunk_is_zeroed != NULL &&
+           buddy->chunk_is_zeroed(buddy->chunk_is_zeroed_self, chunk);
+}
+
+/* All bookkeeping of a chunk that has arrived. */
+static void adopt_chunk(struct cairn_buddy *buddy, void *chunk)
+{
+    size_t grains = (size_t)1 << buddy->shape.top_order;
+    bool is_dirty = !is_zeroed(buddy, chunk);
+    size_t slot = claim_slot(buddy);
+    size_t first = slot << buddy->shape.top_order;
+    struct cairn_buddy_slot *place = &cairn_buddy__slots(buddy)[slot];
+
+    CAIRN_ASSERT(place->base == 0 && place->used_grains == 0);
+    place->base = (uintptr_t)chunk;
+    add_entry(buddy, slot);
+    if (is_dirty) {
+        cairn_buddy__runs_set_dirty(cairn_buddy__runs(buddy), first, first + grains, true);
+        buddy->free_dirty_grains += grains;
+    }
+    buddy->held_grains += grains;
+    buddy->chunk_count++;
+    buddy->empty_chunk_count++;
+    cairn_buddy__release(buddy, first, first + grains);
+}
+
+bool cairn_buddy__add_chunk(struct cairn_buddy *buddy)
+{
+    size_t chunk_bytes = (size_t)1 << buddy->shape.chunk_shift;
+    void *chunk;
+
+    if (!cairn_buddy__is_over_source(buddy) || buddy->chunk_count == buddy->shape.slot_limit)
+        return false;
+    chunk = cairn_source_take_one(buddy->source, chunk_bytes, chunk_bytes);
+    if (chunk == NULL)
+        return false;
+    CAIRN_CHECK(cairn_is_aligned((uintptr_t)chunk, chunk_bytes),
+                "the source gave a chunk that is not aligned", chunk, __func__);
+    CAIRN_CHECK(cairn_buddy__find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
+                "the source gave a chunk twice", chunk, __func__);
+    adopt_chunk(buddy, chunk);
+    return true;
+}
+
+void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot)
+{
+    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
+    struct cairn_buddy_slot *place = &cairn_buddy__slots(buddy)[slot];
+    size_t grains = (size_t)1 << buddy->shape.top_order;
+    size_t first = slot << buddy->shape.top_order;
+    void *chunk = (void *)place->base;
+
+    CAIRN_ASSERT(chunk != NULL && place->used_grains == 0);
+    CAIRN_ASSERT(buddy->empty_chunk_count > 0);
+    cairn_buddy__take_chunk(buddy, slot);
+    buddy->free_dirty_grains -= cairn_buddy__runs_count_dirty(runs, first, first + grains);
+    cairn_buddy__runs_set_dirty(runs, first, first + grains, false);
+    remove_entry(buddy, slot);
+    place->base = 0;
+    cairn_buddy__bitmap_set(cairn_buddy__words(buddy), &buddy->freed_slots, slot);
+    buddy->held_grains -= grains;
+    buddy->chunk_count--;
+    buddy->empty_chunk_count--;
+    cairn_source_give_one(buddy->source, (size_t)1 << buddy->shape.chunk_shift, chunk);
+}
+
+static size_t count_entries(const struct cairn_buddy *buddy)
+{
+    const uint32_t *table = const_hash_table(buddy);
+    size_t count = 0;
+    size_t at;
+
+    for (at = 0; at < buddy->shape.hash_count; at++)
+        count += table[at] != 0;
+    return count;
+}
+
+static void check_slot(const struct cairn_buddy *buddy, size_t slot)
+{
+    const struct cairn_buddy_slot *place = &cairn_buddy__const_slots(buddy)[slot];
+    size_t first = slot << buddy->shape.top_order;
+    size_t used = cairn_buddy__runs_count_in_use(cairn_buddy__const_runs(buddy), first,
+                                                 cairn_buddy__limit_of(buddy, first));
+    bool is_freed =
+        cairn_buddy__bitmap_test(cairn_buddy__const_words(buddy), &buddy->freed_slots, slot);
+
+    CAIRN_INVARIANT((place->base == 0) == is_freed);
+    CAIRN_INVARIANT(place->used_grains == used);
+    if (is_freed) {
+        CAIRN_INVARIANT(used == 0);
+        return;
+    }
+    CAIRN_INVARIANT(place->base == chunk_base_of(buddy, place->base));
+    CAIRN_INVARIANT(cairn_buddy__find_slot(buddy, place->base) == slot);
+}
+
+void cairn_buddy__check_chunks(const struct cairn_buddy *buddy)
+{
+    const struct cairn_buddy_slot *slots = cairn_buddy__const_slots(buddy);
+    size_t chunk_count = 0;
+    size_t empty_count = 0;
+    size_t slot;
+
+    CAIRN_INVARIANT(buddy->slot_end <= buddy->shape.slot_limit);
+    for (slot = 0; slot < buddy->slot_end; slot++) {
+        check_slot(buddy, slot);
+        chunk_count += slots[slot].base != 0;
+        empty_count += slots[slot].base != 0 && slots[slot].used_grains == 0;
+    }
+    CAIRN_INVARIANT(chunk_count == buddy->chunk_count);
+    CAIRN_INVARIANT(empty_count == buddy->empty_chunk_count);
+    CAIRN_INVARIANT(count_entries(buddy) == buddy->chunk_count);
+    CAIRN_INVARIANT(buddy->held_grains == buddy->chunk_count << buddy->shape.top_order);
+    cairn_buddy__bitmap_check(cairn_buddy__const_words(buddy), &buddy->freed_slots,
+                              buddy->slot_end);
+}

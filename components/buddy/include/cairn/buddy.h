@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * buddy.h - blocks of 2^k grains, split and merged in halves; runs of any length by returning the tail.
+ *
+ * Idea. Memory is cut into grains. A block of order k is 2^k grains at a multiple of 2^k; its buddy differs in one
+ * bit of the index, so finding it is an xor. A run of n grains is cut from the smallest block that holds it, and
+ * the tail goes back at once as its natural blocks, so that a run wastes less than one grain:
+ *
+ *     order 3 |               A               |     alloc(5 grains):
+ *     order 2 |       B       |       C       |       take A; keep the grains 0 ... 4;
+ *     order 1 |   D   |   E   |   F   |   G   |       give back grain 5 (order 0) and G (order 1).
+ *     order 0 | . | . | . | . | . | . | . | . |
+ *
+ * State. For each order a bitmap of its free blocks, under 64-ary summaries; and three bits per grain: in use, first
+ * of a run, dirty. The lowest free block is found by looking at one word per level. About 5.1 bits per grain, all of
+ * it in one block that the caller supplies, none of it in the memory managed, which is never read or written. The
+ * state of a buddy over a range holds offsets only: it may live in shared memory, mapped at different addresses,
+ * beside or before its range (alignments then hold as far as the addresses of the mappings agree modulo them).
+ *
+ * Two ways to feed it:
+ *   range   the caller's [base, base + length): any length, any alignment, no source;
+ *   source  chunks of a power of two, taken when needed and given back when empty.
+ *
+ * Invariants (walked by cairn_buddy_check):
+ *   I1  a grain is in use or covered by exactly one free block, never both;
+ *   I2  two free buddies of one order never coexist below the top order;
+ *   I3  free grains + used grains == all grains, also counted per chunk;
+ *   I4  a summary bit is set exactly when the word below it is not 0;
+ *   I5  the first grain of every run in use is marked, and no free grain is.
+ *
+ * Cost.    O(orders + levels) steps for alloc and free, at most CAIRN_BUDDY_STEPS_MAX, asserted; plus one bit operation
+ *          per 64 grains of the run.
+ * Threads. None: the caller serialises (see <cairn/locked.h>).
+ * Source.  Knowlton, "A fast storage allocator", CACM 8:10 (1965); fragmentation bound: Robson, JACM 21:3 (1974).
+ */
+
+#ifndef CAIRN_BUDDY_H
+#define CAIRN_BUDDY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+#include <cairn/source.h>
+
+CAIRN_BEGIN_DECLS
+
+enum {
+    CAIRN_BUDDY_ORDERS_MAX = 32,
+    CAIRN_BUDDY_LEVELS_MAX = 6,    /* 64^6 > 2^32 grains */
+    CAIRN_BUDDY_STEPS_MAX = 4 * 32 /* two tests and two updates per order; derived in blocks.c */
+};
+
+/* Says whether a chunk just taken from the source reads as zero. */
+typedef bool (*cairn_buddy_zeroed_fn)(void *self, const void *chunk);
+
+/* Empties free memory; 0 when [base, base + length_bytes) reads as zero afterwards. */
+typedef int (*cairn_buddy_purge_fn)(void *self, void *base, size_t length_bytes);
+
+struct cairn_buddy_config {
+    size_t grain_bytes; /* a power of two >= 16 */
+
+    /* Over a range: base not NULL. */
+    void *base;
+    size_t length_bytes; /* whole grains within are used */
+    size_t align_bytes;  /* the largest alignment that alloc may be asked for; 0: grain_bytes */
+
+    /* Over a source: base NULL. */
+    struct cairn_source source;
+    size_t chunk_bytes;      /* a power of two, >= grain_bytes */
+    size_t chunk_count_max;  /* how many chunks it can ever hold at once */
+    size_t chunk_keep_count; /* empty chunks kept instead of given back at once */
+
+    /* Asked about a chunk when it arrives; NULL: only what the source's ZEROED trait promises. Over a range: asked
+       about it once, with its base; NULL: it is dirty. */
+    cairn_buddy_zeroed_fn chunk_is_zeroed;
+    void *chunk_is_zeroed_self;
+};
+
+struct cairn_buddy_stats {
+    size_t grain_bytes;
+    size_t held_bytes;       /* the range, or the chunks held */
+    size_t used_bytes;       /* in runs, rounded up to grains */
+    size_t free_bytes;       /* held_bytes - used_bytes */
+    size_t free_dirty_bytes; /* free, and not known to read as zero */
+    size_t largest_free_bytes;
+    size_t chunk_count;
+    size_t state_bytes;
+    uint64_t steps_max; /* the most steps that one call has taken */
+};
+
+/* At the head of the caller's state block; the bitmaps follow it. Fields are private (buddy_internal.h). */
+struct cairn_buddy;
+
+/*
+ * How much state a buddy of this configuration needs: exact.
+ *
+ * Returns: bytes, a multiple of 64; 0 when the configuration is invalid (as cairn_buddy_init says). O(orders).
+ */
+size_t cairn_buddy_state_bytes(const struct cairn_buddy_config *config);
+
+/*
+ * Makes a buddy in the caller's state block.
+ *
+ * Requires: the block is aligned to 64, reads as zero and stays in place (relative to the range) until fini; it does
+ *           not overlap the range. Pages of it that are never needed are never touched. Panics when it is not
+ *           aligned, or overlaps.
+ * Fails:    -EINVAL for a configuration out of the bounds named, a range without a whole grain, more than 2^31
+ *           grains, or too small a state block.
+ * Cost:     O(orders) over a source, O(orders + length / grain / 64) over a range. Threads: not safe.
+ */
+CAIRN_NODISCARD int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_bytes,
+                                     const struct cairn_buddy_config *config);
+
+/*
+ * Gives all chunks back to the source. Panics when a run is in use. The state block must be zeroed before another
+ * buddy is made in it. O(slots ever used + grains held / 64).
+ */
+void cairn_buddy_fini(struct cairn_buddy *buddy);
+
+/*
+ * Takes a run of at least `length_bytes`, aligned to `align_bytes`: the head of the lowest of the smallest free blocks
+ * that are large enough for both.
+ *
+ * Requires: align_bytes a power of two; is_zeroed may be NULL.
+ * Returns:  the run, of length_bytes rounded up to grains; *is_zeroed says whether it is known to read as zero. NULL
+ *           and *is_zeroed untouched when length_bytes is 0, no free block is large enough and the source gives
+ *           none, or the size or alignment exceeds a chunk (range: the config's align_bytes): then nothing changed.
+ * Owns:     the caller, until cairn_buddy_free().
+ * Cost:     as in the head; at most one call of the source. Panics when it gives a chunk that is misaligned or held.
+ */
+void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t align_bytes,
+                        bool *is_zeroed);
+
+/*
+ * Gives a run back. Panics unless `run` is the start of a run in use of that length (rounded up to grains).
+ *
+ * Cost: as in the head; may give an empty chunk back to the source.
+ */
+void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes);
+
+/*
+ * The length of the run that begins at `pointer`, a multiple of the grain; 0 when no run in use begins there, for any
+ * pointer value. O(length / grain / 64).
+ */
+size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer);
+
+/* True when `pointer` lies in memory that the buddy holds, free or in use. O(1). */
+bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer);
+
+/*
+ * Makes a run longer or shorter without moving it. Panics unless it is a run in use of old_bytes.
+ *
+ * Returns: true; or false and nothing changed when new_bytes is 0, or what follows is not free up to there, or not in
+ *          the same chunk. Grains that are added are of unknown content. Cost: as in the head.
+ */
+bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes);
+
+/*
+ * Empties free memory that is dirty: calls `purge` for each stretch of free grains, cut to its first and last dirty
+ * grain, that is then at least min_bytes long, and notes those that it emptied (a stretch that it could not empty stays
+ * dirty). All empty chunks, those that chunk_keep_count keeps too, go back to the source instead.
+ *
+ * Requires: purge does not call the buddy.
+ * Returns:  how many bytes are zero that were not known to be. Cost: O(slots ever used + grains held / 64).
+ */
+size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
+                         void *self);
+
+/* A snapshot. O(1). */
+struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy);
+
+/*
+ * The source: blocks of any number of grains. NATURAL_ALIGN over a source. Not THREAD_SAFE. Give panics like free.
+ */
+struct cairn_source cairn_buddy_as_source(struct cairn_buddy *buddy);
+
+/* Walks all state; panics on a broken invariant. O(grains). */
+void cairn_buddy_check(const struct cairn_buddy *buddy);
+
+CAIRN_END_DECLS
+
+#endif

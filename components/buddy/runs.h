@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * runs.h - three bits per grain: in use, first of a run, dirty; read and written 64 grains at a time.
+ *
+ *     grain    0 1 2 3 4 5 6 7
+ *     in use   1 1 1 1 1 . . .       two runs: grains 0 ... 2 and 3 ... 4
+ *     start    1 . . 1 . . . .       a run ends before the next start, or before a grain that is not in use
+ *     dirty    1 1 1 1 1 1 . .       grain 5 was in use and is free again; 6 and 7 read as zero
+ *
+ * The three words of 64 grains lie side by side: an operation on a short run touches one cache line, mostly.
+ *
+ * Invariants. start implies in use; in use implies dirty; the first grain in use after one that is not has start.
+ * All ranges are [first, end) in grains. Cost: one operation per 64 grains.
+ */
+
+#ifndef CAIRN_BUDDY_RUNS_H
+#define CAIRN_BUDDY_RUNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
+
+struct cairn_buddy_run_word {
+    uint64_t in_use;
+    uint64_t start;
+    uint64_t dirty;
+};
+
+/* What cairn_buddy__runs_find looks for. */
+enum cairn_buddy_sought { CAIRN_BUDDY_FREE, CAIRN_BUDDY_IN_USE, CAIRN_BUDDY_DIRTY };
+
+/* Marks free grains as in use and dirty, without a start. Returns how many of them were dirty before. */
+size_t cairn_buddy__runs_extend(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+
+/* The same as one run. */
+size_t cairn_buddy__runs_mark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+
+/* Marks grains as free. They stay dirty. */
+void cairn_buddy__runs_unmark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+
+/* The length of the run that starts at `first`, before `limit`; 0 when none does. */
+size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs, size_t first,
+                                size_t limit);
+
+/* The first grain of the kind sought, or `end`. */
+size_t cairn_buddy__runs_find(const struct cairn_buddy_run_word *runs,
+                              enum cairn_buddy_sought sought, size_t first, size_t end);
+
+/* How many grains are in use; how many are dirty. */
+size_t cairn_buddy__runs_count_in_use(const struct cairn_buddy_run_word *runs, size_t first,
+                                      size_t end);
+size_t cairn_buddy__runs_count_dirty(const struct cairn_buddy_run_word *runs, size_t first,
+                                     size_t end);
+
+/* One past the last dirty grain, or `first`. */
+size_t cairn_buddy__runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
+                                   size_t end);
+
+/* Makes all the grains dirty, or not. */
+void cairn_buddy__runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
+                                 bool is_dirty);
+
+/* Panics on a broken invariant. The range is one whole chunk or range: nothing runs into it. */
+void cairn_buddy__runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end);
+
+CAIRN_END_DECLS
+
+#endif

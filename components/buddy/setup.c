@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * setup.c - from a configuration to the layout of the state, and to a buddy in it.
+ *
+ *     range, align_bytes = 8 grains:
+ *
+ *                 |<- lead ->|<-------------- the grains -------------->|
+ *     index       0          3         8                  16            21
+ *     address   origin     first                                        end
+ *                          ^ base rounded up to a grain                 ^ base + length rounded down
+ *
+ * The seed of a range is one release of [lead, grain_count): it puts the largest natural blocks by itself.
+ *
+ * The layout is computed by one function for cairn_buddy_state_bytes() and cairn_buddy_init(), so they cannot differ.
+ */
+
+#include "buddy_internal.h"
+
+#include <cairn/base/align.h>
+
+#include <errno.h>
+
+/* Grains by addresses: first, end and origin. False when there is none, or too many. */
+static bool shape_range(struct cairn_buddy_shape *shape, const struct cairn_buddy_config *config)
+{
+    size_t align_bytes = cairn_max(config->align_bytes, config->grain_bytes);
+    uintptr_t base = (uintptr_t)config->base;
+    uintptr_t end, first;
+
+    if (config->align_bytes != 0 && !cairn_is_pow2(config->align_bytes))
+        return false;
+    if (__builtin_add_overflow(base, config->length_bytes, &end) ||
+        !cairn_try_align_up(base, config->grain_bytes, &first))
+        return false;
+    end = cairn_align_down(end, config->grain_bytes);
+    if (first >= end)
+        return false;
+    shape->origin = cairn_align_down(first, align_bytes);
+    shape->lead_grains = (first - shape->origin) >> shape->grain_shift;
+    shape->grain_count = (end - shape->origin) >> shape->grain_shift;
+    if (shape->grain_count > CAIRN_BUDDY_GRAINS_MAX)
+        return false;
+    shape->align_max_bytes = align_bytes;
+    shape->top_order = cairn_log2_floor(shape->grain_count);
+    return true;
+}
+
+static bool shape_source(struct cairn_buddy_shape *shape, const struct cairn_buddy_config *config)
+{
+    size_t chunk_bytes = config->chunk_bytes;
+
+    if (config->source.ops == NULL || !cairn_is_pow2(chunk_bytes) ||
+        chunk_bytes < config->grain_bytes || config->chunk_count_max == 0)
+        return false;
+    shape->chunk_shift = cairn_log2_floor(chunk_bytes);
+    shape->top_order = shape->chunk_shift - shape->grain_shift;
+    if (shape->top_order >= CAIRN_BUDDY_ORDERS_MAX ||
+        config->chunk_count_max > CAIRN_BUDDY_GRAINS_MAX >> shape->top_order)
+        return false;
+    shape->grain_count = config->chunk_count_max << shape->top_order;
+    shape->slot_limit = config->chunk_count_max;
+    shape->hash_count = cairn_pow2_ceil(2 * config->chunk_count_max);
+    shape->align_max_bytes = chunk_bytes;
+    return true;
+}
+
+/* Where everything lies. Requires: the grains, orders and slots are known. */
+static void shape_layout(struct cairn_buddy_shape *shape)
+{
+    size_t head_bytes =
+        sizeof(struct cairn_buddy) + (shape->top_order + 1) * sizeof(struct cairn_buddy_bitmap);
+    size_t words = cairn_align_up(head_bytes, sizeof(uint64_t)) / sizeof(uint64_t);
+    unsigned order;
+
+    CAIRN_ASSERT(shape->top_order < CAIRN_BUDDY_ORDERS_MAX);
+    shape->words_at = words;
+    for (order = 0; order <= shape->top_order; order++)
+        words += cairn_buddy__bitmap_words(shape->grain_count >> order);
+    if (shape->slot_limit != 0)
+        words += cairn_buddy__bitmap_words(shape->slot_limit);
+    shape->runs_at = words * sizeof(uint64_t);
+    shape->slots_at =
+        shape->runs_at + (shape->grain_count + 63) / 64 * sizeof(struct cairn_buddy_run_word);
+    shape->hash_at = shape->slots_at + shape->slot_limit * sizeof(struct cairn_buddy_slot);
+    shape->state_bytes = cairn_align_up(shape->hash_at + shape->hash_count * sizeof(uint32_t),
+                                        CAIRN_CACHE_LINE_BYTES);
+}
+
+static bool shape_of(const struct cairn_buddy_config *config, struct cairn_buddy_shape *shape)
+{
+    struct cairn_buddy_shape none = {0};
+
+    *shape = none;
+    if (!cairn_is_pow2(config->grain_bytes) || config->grain_bytes < 16)
+        return false;
+    shape->grain_shift = cairn_log2_floor(config->grain_bytes);
+    if (config->base != NULL ? !shape_range(shape, config) : !shape_source(shape, config))
+        return false;
+    shape_layout(shape);
+    return true;
+}
+
+size_t cairn_buddy_state_bytes(const struct cairn_buddy_config *config)
+{
+    struct cairn_buddy_shape shape;
+
+    return shape_of(config, &shape) ? shape.state_bytes : 0;
+}
+
+static void lay_out_bitmaps(struct cairn_buddy *buddy)
+{
+    const struct cairn_buddy_shape *shape = &buddy->shape;
+    size_t words = shape->words_at;
+    unsigned order;
+
+    for (order = 0; order <= shape->top_order; order++)
+        words =
+            cairn_buddy__bitmap_layout(&buddy->orders[order], shape->grain_count >> order, words);
+    if (shape->slot_limit != 0)
+        words = cairn_buddy__bitmap_layout(&buddy->freed_slots, shape->slot_limit, words);
+    CAIRN_ASSERT(words * sizeof(uint64_t) == shape->runs_at);
+}
+
+static void start_source(struct cairn_buddy *buddy, const struct cairn_buddy_config *config)
+{
+    buddy->source = config->source;
+    buddy->chunk_keep_count = config->chunk_keep_count;
+    buddy->chunk_is_zeroed = config->chunk_is_zeroed;
+    buddy->chunk_is_zeroed_self = config->chunk_is_zeroed_self;
+}
+
+/* Frees all grains of the range. Its address becomes a distance, so that both may be mapped elsewhere. */
+static void start_range(struct cairn_buddy *buddy, const struct cairn_buddy_config *config)
+{
+    size_t first = buddy->shape.lead_grains;
+    size_t end = buddy->shape.grain_count;
+    uintptr_t first_address = buddy->shape.origin + (first << buddy->shape.grain_shift);
+    uintptr_t end_address = buddy->shape.origin + (end << buddy->shape.grain_shift);
+    uintptr_t state = (uintptr_t)buddy;
+
+    CAIRN_CHECK(state >= end_address || state + buddy->shape.state_bytes <= first_address,
+                "the state of a buddy lies in its range", buddy, "cairn_buddy_init");
+    buddy->shape.origin -= state;
+    buddy->held_grains = end - first;
+    if (config->chunk_is_zeroed == NULL ||
+        !config->chunk_is_zeroed(config->chunk_is_zeroed_self, config->base)) {
+        cairn_buddy__runs_set_dirty(cairn_buddy__runs(buddy), first, end, true);
+        buddy->free_dirty_grains = end - first;
+    }
+    cairn_buddy__release(buddy, first, end);
+    buddy->steps = 0;
+}
+
+int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_bytes,
+                     const struct cairn_buddy_config *config)
+{
+    struct cairn_buddy none = {0};
+    struct cairn_buddy_shape shape;
+
+    if (!shape_of(config, &shape) || state_bytes < shape.state_bytes)
+        return -EINVAL;
+    CAIRN_CHECK(cairn_is_aligned((uintptr_t)buddy, CAIRN_CACHE_LINE_BYTES),
+                "the state of a buddy is not aligned to 64", buddy, __func__);
+    *buddy = none;
+    buddy->shape = shape;
+    lay_out_bitmaps(buddy);
+    if (cairn_buddy__is_over_source(buddy))
+        start_source(buddy, config);
+    else
+        start_range(buddy, config);
+    return 0;
+}
+
+void cairn_buddy_fini(struct cairn_buddy *buddy)
+{
+    size_t slot;
+
+    CAIRN_CHECK(buddy->used_grains == 0, "a buddy ended with runs in use", buddy, __func__);
+    for (slot = 0; slot < buddy->slot_end; slot++) {
+        if (cairn_buddy__slots(buddy)[slot].base != 0)
+            cairn_buddy__drop_chunk(buddy, slot);
+    }
+    CAIRN_ASSERT(buddy->chunk_count == 0);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * verify.c - walks all state of a buddy and panics on a broken invariant.
+ *
+ *   I1  a grain is in use or covered by exactly one free block: no free block has a grain in use or lies inside
+ *       another, and together they are as many grains as are not in use;
+ *   I2  no free block below the top order has a free buddy;
+ *   I3  the counters agree with the bits;
+ *   I4  summaries agree with what is below them, and so does the mask of orders;
+ *   I5  runs are well formed (runs.c).
+ *
+ * Only indices that were ever used are walked: a large state over zero pages is not touched beyond them.
+ */
+
+#include "buddy_internal.h"
+
+/* Indices from here on were never used. */
+static size_t walk_end(const struct cairn_buddy *buddy)
+{
+    if (!cairn_buddy__is_over_source(buddy))
+        return buddy->shape.grain_count;
+    return buddy->slot_end << buddy->shape.top_order;
+}
+
+static bool is_free(const struct cairn_buddy *buddy, unsigned order, size_t block)
+{
+    return cairn_buddy__bitmap_test(cairn_buddy__const_words(buddy), &buddy->orders[order], block);
+}
+
+static void check_block(const struct cairn_buddy *buddy, unsigned order, size_t block)
+{
+    size_t first = block << order;
+    size_t end = (block + 1) << order;
+    unsigned above;
+
+    CAIRN_INVARIANT(first >= buddy->shape.lead_grains && end <= walk_end(buddy));
+    CAIRN_INVARIANT(cairn_buddy__runs_count_in_use(cairn_buddy__const_runs(buddy), first, end) ==
+                    0);
+    if (cairn_buddy__is_over_source(buddy))
+        CAIRN_INVARIANT(cairn_buddy__const_slots(buddy)[first >> buddy->shape.top_order].base != 0);
+    if (order < buddy->shape.top_order)
+        CAIRN_INVARIANT(!is_free(buddy, order, block ^ 1));
+    for (above = order + 1; above <= buddy->shape.top_order; above++)
+        CAIRN_INVARIANT(!is_free(buddy, above, first >> above));
+}
+
+/* Returns how many grains the free blocks of the order hold. */
+static size_t check_order(const struct cairn_buddy *buddy, unsigned order)
+{
+    const uint64_t *words = cairn_buddy__const_words(buddy);
+    const struct cairn_buddy_bitmap *bitmap = &buddy->orders[order];
+    size_t block_count = walk_end(buddy) >> order;
+    bool is_nonempty = (buddy->nonempty_orders >> order & 1) != 0;
+    size_t found = 0;
+    size_t idx;
+
+    cairn_buddy__bitmap_check(words, bitmap, block_count);
+    for (idx = 0; idx * 64 < block_count; idx++) {
+        uint64_t bits = words[bitmap->level_at[0] + idx];
+
+        for (; bits != 0; bits &= bits - 1, found++)
+            check_block(buddy, order, idx * 64 + (size_t)__builtin_ctzll(bits));
+    }
+    CAIRN_INVARIANT(is_nonempty == (found != 0));
+    CAIRN_INVARIANT(is_nonempty != cairn_buddy__bitmap_is_empty(words, bitmap));
+    return found << order;
+}
+
+/* Runs do not reach from one chunk into the next, so each is checked for itself. */
+static void check_runs(const struct cairn_buddy *buddy)
+{
+    size_t first = 0;
+
+    while (first < walk_end(buddy)) {
+        size_t limit = cairn_buddy__limit_of(buddy, first);
+
+        cairn_buddy__runs_check(cairn_buddy__const_runs(buddy), first, limit);
+        first = limit;
+    }
+}
+
+void cairn_buddy_check(const struct cairn_buddy *buddy)
+{
+    const struct cairn_buddy_run_word *runs = cairn_buddy__const_runs(buddy);
+    size_t end = walk_end(buddy);
+    size_t free_count = 0;
+    size_t dirty_count = cairn_buddy__runs_count_dirty(runs, 0, end);
+    unsigned order;
+
+    for (order = 0; order <= buddy->shape.top_order; order++)
+        free_count += check_order(buddy, order);
+    CAIRN_INVARIANT(buddy->nonempty_orders >> buddy->shape.top_order <= 1);
+    check_runs(buddy);
+    CAIRN_INVARIANT(buddy->used_grains == cairn_buddy__runs_count_in_use(runs, 0, end));
+    CAIRN_INVARIANT(cairn_buddy__runs_count_dirty(runs, 0, buddy->shape.lead_grains) == 0);
+    CAIRN_INVARIANT(buddy->free_dirty_grains == dirty_count - buddy->used_grains);
+    CAIRN_INVARIANT(free_count + buddy->used_grains == buddy->held_grains);
+    CAIRN_INVARIANT(buddy->free_dirty_grains <= free_count);
+    CAIRN_INVARIANT(buddy->steps == 0 && buddy->steps_max <= CAIRN_BUDDY_STEPS_MAX);
+    if (cairn_buddy__is_over_source(buddy))
+        cairn_buddy__check_chunks(buddy);
+}

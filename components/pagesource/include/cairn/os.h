@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * os.h - every system call that moves memory, behind one table.
+ *
+ * The policy in pagesource.c calls the kernel only through this table, so that a test can fail the n-th call,
+ * return another address than was hinted at, move the break behind the policy's back, or pretend a page
+ * size of 64 KiB.
+ *
+ * Common to all: addresses and lengths are multiples of the page size; an int is 0 or -errno; errno itself is
+ * never changed; every function may be called by many threads at once.
+ */
+
+#ifndef CAIRN_OS_H
+#define CAIRN_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
+
+enum cairn_os_map_flags {
+    CAIRN_OS_MAP_NORESERVE = 1u << 0 /* address space now, memory when touched: not charged in advance */
+};
+
+struct cairn_os_ops {
+    const char *name;
+
+    /* The page size: a power of two, 4 KiB to 64 KiB in practice. Never changes. */
+    size_t (*page_bytes)(void *self);
+
+    /* Maps zeroed private memory, near `hint` if that is not NULL and free. NULL when the kernel refuses. */
+    void *(*map)(void *self, void *hint, size_t length_bytes, unsigned flags);
+
+    /* -ENOMEM when the hole would need one mapping more than the process may have: then nothing changed. */
+    int (*unmap)(void *self, void *base, size_t length_bytes);
+
+    /* Forbids or allows access. -ENOMEM as above. */
+    int (*protect)(void *self, void *base, size_t length_bytes, bool accessible);
+
+    /* Gives the memory back but keeps the addresses: reads as zero afterwards (MADV_DONTNEED). */
+    int (*purge)(void *self, void *base, size_t length_bytes);
+
+    /* Resizes a mapping, moving it when `may_move`. The new address, or NULL and nothing changed. */
+    void *(*remap)(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move);
+
+    /* Moves the end of the data segment by `delta_bytes` (any sign, any size, also 0) through libc's sbrk(), so
+       that other users of it keep a true idea of the break. The old break, or NULL when refused. */
+    void *(*sbrk)(void *self, intptr_t delta_bytes);
+};
+
+/* By value: two pointers. */
+struct cairn_os {
+    const struct cairn_os_ops *ops;
+    void *self;
+};
+
+/* The Linux kernel. Each function is one system call; errno is saved around it. */
+struct cairn_os cairn_os_linux(void);
+
+CAIRN_END_DECLS
+
+#endif

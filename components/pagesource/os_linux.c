@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * os_linux.c - the Linux kernel: each system call that moves memory, once.
+ *
+ * Raw system calls, so that nothing lies between (no interposer, no PLT before relocation is done, no
+ * errno); only the break goes through libc, which remembers where it is and would not notice otherwise.
+ * A libc whose sbrk always refuses (musl) is answered like a kernel that refuses.
+ *
+ * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk. Any of them but mmap may
+ * be denied (EPERM, ENOSYS): less memory goes back then, nothing else changes.
+ */
+
+#include <cairn/os.h>
+
+#include <cairn/base/syscall.h>
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Kernel addresses are below this; -errno, taken as an address, is above. */
+static void *address_or_null(long result)
+{
+    return result < 0 && result >= -4095 ? NULL : (void *)result;
+}
+
+static size_t page_bytes(void *self)
+{
+    (void)self;
+    return (size_t)getauxval(AT_PAGESZ);
+}
+
+static void *map(void *self, void *hint, size_t length_bytes, unsigned flags)
+{
+    int kind = MAP_PRIVATE | MAP_ANONYMOUS;
+
+    (void)self;
+    if ((flags & CAIRN_OS_MAP_NORESERVE) != 0)
+        kind |= MAP_NORESERVE;
+    return address_or_null(cairn_syscall6(SYS_mmap, (long)hint, (long)length_bytes,
+                                          PROT_READ | PROT_WRITE, kind, -1, 0));
+}
+
+static int unmap(void *self, void *base, size_t length_bytes)
+{
+    (void)self;
+    return (int)cairn_syscall2(SYS_munmap, base, length_bytes);
+}
+
+static int protect(void *self, void *base, size_t length_bytes, bool accessible)
+{
+    (void)self;
+    return (int)cairn_syscall3(SYS_mprotect, base, length_bytes,
+                               accessible ? PROT_READ | PROT_WRITE : PROT_NONE);
+}
+
+static int purge(void *self, void *base, size_t length_bytes)
+{
+    (void)self;
+    return (int)cairn_syscall3(SYS_madvise, base, length_bytes, MADV_DONTNEED);
+}
+
+static void *remap(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move)
+{
+    (void)self;
+    return address_or_null(cairn_syscall4(SYS_mremap, base, old_bytes, new_bytes,
+                                          may_move ? MREMAP_MAYMOVE : 0));
+}
+
+/* Not named after the call it makes: libc's declaration is in scope. */
+static void *move_break(void *self, intptr_t delta_bytes)
+{
+    int saved = errno;
+    void *old_break = sbrk(delta_bytes);
+
+    (void)self;
+    errno = saved;
+    return (intptr_t)old_break == -1 ? NULL : old_break;
+}
+
+static const struct cairn_os_ops linux_ops = {
+    .name = "linux",
+    .page_bytes = page_bytes,
+    .map = map,
+    .unmap = unmap,
+    .protect = protect,
+    .purge = purge,
+    .remap = remap,
+    .sbrk = move_break,
+};
+
+struct cairn_os cairn_os_linux(void)
+{
+    struct cairn_os os = {&linux_ops, NULL};
+
+    return os;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * cpu.c - chooses the way to a CPU id, and the way around for threads that have none.
+ *
+ *     wish      LIBC_RSEQ -> OWN_RSEQ -> GETCPU -> (-1)
+ *     AUTO ------^
+ *
+ * Each arrow is taken when the way before it does not work here. The ways differ in price: one load (below a
+ * nanosecond), one load, a vdso call (about 20 ns on x86-64; where the vdso has no getcpu, a system call).
+ *
+ * Invariants: way is one of the last four of the enum after init; rseq_offset is set for both rseq ways; the callback
+ * is set for CALLBACK.
+ *
+ * Threads. A cairn_cpu is not written after init. What differs between threads (registered, refused) lies in the
+ * thread-local storage of libc or of cpu_rseq.c.
+ */
+
+#include <cairn/cpu.h>
+
+#include "cpu_internal.h"
+
+#include <cairn/base/check.h>
+
+#include <errno.h>
+#include <sched.h>
+
+/* sched_getcpu() with errno as before: of all that is called here, only this one may set it. */
+static CAIRN_COLD int ask_getcpu(void)
+{
+    int saved = errno;
+    int id = sched_getcpu();
+
+    errno = saved;
+    return id >= 0 ? id : -1;
+}
+
+CAIRN_COLD int cpu_current_slow(const struct cairn_cpu *cpu)
+{
+    ptrdiff_t rseq_offset;
+    int id;
+
+    if (cpu->way == CAIRN_CPU_CALLBACK) {
+        id = cpu->callback(cpu->callback_self);
+        return id >= 0 ? id : -1;
+    }
+    if (cpu->way == CAIRN_CPU_OWN_RSEQ && cpu_rseq_own(&rseq_offset)) {
+        CAIRN_ASSERT(rseq_offset == cpu->rseq_offset);
+        id = cpu_rseq_load_id(rseq_offset);
+        if (id >= 0)
+            return id;
+    }
+    return ask_getcpu();
+}
+
+int cairn_cpu_current(const struct cairn_cpu *cpu)
+{
+    return cpu_current(cpu);
+}
+
+static void choose(struct cairn_cpu *cpu, enum cairn_cpu_way way, const char *reason)
+{
+    cpu->way = way;
+    cpu->reason = reason;
+}
+
+/* A wish that init can follow; anything else means AUTO. */
+static enum cairn_cpu_way known(enum cairn_cpu_way wish)
+{
+    bool valid =
+        wish == CAIRN_CPU_LIBC_RSEQ || wish == CAIRN_CPU_OWN_RSEQ || wish == CAIRN_CPU_GETCPU;
+
+    return valid ? wish : CAIRN_CPU_AUTO;
+}
+
+static const char *getcpu_reason(enum cairn_cpu_way wish)
+{
+    if (ask_getcpu() < 0)
+        return "nothing here tells the CPU: ids are unknown";
+    if (wish == CAIRN_CPU_GETCPU)
+        return "getcpu was asked for";
+    if (wish == CAIRN_CPU_OWN_RSEQ)
+        return "own rseq was asked for, but cannot be registered here";
+    return "no rseq here: libc registered none, and our own was refused";
+}
+
+void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_way wish)
+{
+    CAIRN_ASSERT(cpu != NULL);
+    wish = known(wish);
+    cpu->rseq_offset = 0;
+    cpu->callback = NULL;
+    cpu->callback_self = NULL;
+
+    if (wish <= CAIRN_CPU_LIBC_RSEQ && cpu_rseq_libc(&cpu->rseq_offset)) {
+        choose(cpu, CAIRN_CPU_LIBC_RSEQ, "libc registered rseq");
+        return;
+    }
+    if (wish <= CAIRN_CPU_OWN_RSEQ && cpu_rseq_own(&cpu->rseq_offset)) {
+        choose(cpu, CAIRN_CPU_OWN_RSEQ, "libc registered no rseq, the kernel accepts our own");
+        return;
+    }
+    choose(cpu, CAIRN_CPU_GETCPU, getcpu_reason(wish));
+}
+
+void cairn_cpu_init_callback(struct cairn_cpu *cpu, int (*callback)(void *self), void *self)
+{
+    CAIRN_ASSERT(cpu != NULL);
+    CAIRN_ASSERT(callback != NULL);
+    cpu->rseq_offset = 0;
+    cpu->callback = callback;
+    cpu->callback_self = self;
+    choose(cpu, CAIRN_CPU_CALLBACK, "ids come from a function");
+}
+
+const char *cairn_cpu_way_name(enum cairn_cpu_way way)
+{
+    switch (way) {
+    case CAIRN_CPU_AUTO:
+        return "auto";
+    case CAIRN_CPU_LIBC_RSEQ:
+        return "libc rseq";
+    case CAIRN_CPU_OWN_RSEQ:
+        return "own rseq";
+    case CAIRN_CPU_GETCPU:
+        return "getcpu";
+    case CAIRN_CPU_CALLBACK:
+        return "callback";
+    }
+    return "unknown";
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * cpu_internal.h - what the files of cpu.h say to each other, and the inline way to an id.
+ */
+
+#ifndef CAIRN_PERCPU_CPU_INTERNAL_H
+#define CAIRN_PERCPU_CPU_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/cpu.h>
+
+#include "cpu_arch.h"
+
+CAIRN_BEGIN_DECLS
+
+/* cpu_rseq.c: true, and where, when libc registered an area for this thread that shows an id. */
+bool cpu_rseq_libc(ptrdiff_t *rseq_offset);
+
+/* cpu_rseq.c: true, and where, when this thread has an area of ours, now or since an earlier call. A thread that was
+   refused once does not ask the kernel again. */
+bool cpu_rseq_own(ptrdiff_t *rseq_offset);
+
+/* cpu.c: for the threads and the ways that the one load below does not answer. */
+int cpu_current_slow(const struct cairn_cpu *cpu);
+
+/* cairn_cpu_current(), inline. Both rseq ways are one load, for an initial-exec variable lies at the same distance
+   from every thread's pointer. An unregistered area shows -1 or -2. */
+CAIRN_HOT_INLINE int cpu_current(const struct cairn_cpu *cpu)
+{
+    if (CAIRN_LIKELY(cpu->way == CAIRN_CPU_LIBC_RSEQ || cpu->way == CAIRN_CPU_OWN_RSEQ)) {
+        int id = cpu_rseq_load_id(cpu->rseq_offset);
+
+        if (CAIRN_LIKELY(id >= 0))
+            return id;
+    }
+    return cpu_current_slow(cpu);
+}
+
+/* The highest number in a list such as "0-3,8-11\n", seen so far. All zero is a fresh one. */
+struct cpu_list {
+    unsigned long number;  /* being read */
+    unsigned long highest; /* of those read */
+    bool in_number;
+    bool any;
+    bool malformed;
+};
+
+/* cpu_count.c: feeds a piece of the text; pieces may be cut anywhere. */
+void cpu_list_feed(struct cpu_list *list, const char *text, size_t length_bytes);
+
+/* cpu_count.c: highest id + 1 at the end of the text; 0 when it was empty, malformed or absurd. */
+unsigned cpu_list_end(struct cpu_list *list);
+
+/* cpu_count.c: the parts of cairn_cpu_possible_count(); 0 when they cannot say. */
+unsigned cpu_count_file(const char *path);
+unsigned cpu_count_affinity(void);
+
+CAIRN_END_DECLS
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * cpu_rseq.c - the area in which the kernel shows each thread its CPU: libc's, or our own where libc made none.
+ *
+ * The kernel keeps one area per thread. Whoever registers first has it; a second registration fails. So libc's is
+ * used where it exists, and it is only ever read: its fields belong to the kernel, which kills those who write them.
+ *
+ * Libc's area. glibc 2.35 and later say where it is: __rseq_offset and __rseq_size. They are weak here, so that this
+ * file links with any libc. __rseq_size is 0 when glibc did not register (glibc.pthread.rseq=0, seccomp, an old
+ * kernel, valgrind, qemu); its cpu_id then reads -2.
+ *
+ * Our own area is a thread-local variable, registered by each thread at its first call. It is never unregistered,
+ * and it need not be. The kernel writes the area when the thread returns to user mode, so it must stay mapped as
+ * long as the thread runs in user mode:
+ *
+ *     glibc   static thread-local storage lies in the thread's stack block. That is unmapped or given to another
+ *             thread only once the kernel has cleared the thread's tid, which it does inside exit(2), after which
+ *             the thread never sees user mode again. The next thread on the block gets the area initialised anew:
+ *             cpu_id is -1, and it registers for itself.
+ *     musl    a detached thread unmaps its own stack block and then calls exit(2): between the two it runs in user
+ *             mode with the area gone, and a pre-emption there would kill the process. So not on musl: libc is taken
+ *             to be glibc only when it has gnu_get_libc_version or __rseq_size, and others use getcpu.
+ *     dlclose of the object that holds this file would leave registered areas behind in storage that another object
+ *             may get: an object that is unloaded must not choose this way (libc's way is free of it).
+ *
+ * fork: the child inherits the registration together with the area. vfork, CLONE_VM: the kernel drops it for the
+ * child, which then reads the last id of its parent: a hint out of date, as any may be.
+ *
+ * Threads. Safe, and signal-safe: a handler that registers between our test and our system call makes the latter
+ * answer -EBUSY, which means that this very area is already registered.
+ */
+
+#include "cpu_internal.h"
+
+#include <cairn/base/check.h>
+#include <cairn/base/syscall.h>
+
+#include <errno.h>
+
+/* As <sys/rseq.h> declares them, but weak: their address is NULL where libc has none. */
+extern const ptrdiff_t __rseq_offset CAIRN_WEAK;
+extern const unsigned int __rseq_size CAIRN_WEAK;
+extern const char *gnu_get_libc_version(void) CAIRN_WEAK;
+
+/* The kernel's first struct rseq, the size that every kernel with rseq accepts. */
+struct rseq_area {
+    uint32_t cpu_id_start;
+    int32_t cpu_id;
+    uint64_t rseq_cs;
+    uint32_t flags;
+    uint32_t node_id;
+    uint32_t mm_cid;
+    uint32_t end;
+} __attribute__((aligned(32)));
+
+CAIRN_STATIC_ASSERT(sizeof(struct rseq_area) == 32, "the kernel knows no smaller area");
+CAIRN_STATIC_ASSERT(offsetof(struct rseq_area, cpu_id) == 4, "cpu_arch.h reads it at 4");
+CAIRN_STATIC_ASSERT(offsetof(struct rseq_area, mm_cid) == 24, "the kernel's layout");
+
+enum { CPU_ID_END = offsetof(struct rseq_area, cpu_id) + sizeof(int32_t) };
+
+static __thread struct rseq_area own_area __attribute__((tls_model("initial-exec"))) = {
+    .cpu_id = -1,
+};
+
+static __thread bool own_refused __attribute__((tls_model("initial-exec")));
+
+bool cpu_rseq_libc(ptrdiff_t *rseq_offset)
+{
+    if (!CPU_HAS_RSEQ || &__rseq_offset == NULL || &__rseq_size == NULL)
+        return false;
+    if (__rseq_size < CPU_ID_END || cpu_rseq_load_id(__rseq_offset) < 0)
+        return false;
+    *rseq_offset = __rseq_offset;
+    return true;
+}
+
+/* __rseq_size as well, for a static program need not contain the function. */
+static bool libc_is_glibc(void)
+{
+    return gnu_get_libc_version != NULL || &__rseq_size != NULL;
+}
+
+/* True when the kernel has this thread's area. */
+static bool register_own(void)
+{
+    long result;
+
+    if (!CPU_HAS_RSEQ || !libc_is_glibc())
+        return false;
+    result = cairn_syscall4(CPU_RSEQ_SYSCALL, &own_area, sizeof(own_area), 0, CPU_RSEQ_SIGNATURE);
+    return result == 0 || result == -EBUSY;
+}
+
+bool cpu_rseq_own(ptrdiff_t *rseq_offset)
+{
+    if (own_refused)
+        return false;
+    *rseq_offset = (ptrdiff_t)((uintptr_t)&own_area - cpu_thread_pointer());
+    if (cpu_rseq_load_id(*rseq_offset) >= 0)
+        return true;
+    if (!register_own() || cpu_rseq_load_id(*rseq_offset) < 0) {
+        own_refused = true;
+        return false;
+    }
+    CAIRN_ASSERT(((uintptr_t)&own_area & 31) == 0);
+    return true;
+}

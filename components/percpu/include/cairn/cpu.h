@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * cpu.h - which CPU a thread runs on, as cheaply as the machine at hand can say.
+ *
+ * Three ways, chosen once:
+ *   libc rseq  the area that glibc >= 2.35 registers for every thread (__rseq_offset, __rseq_size): one load;
+ *   own rseq   where libc registered none (older glibc, glibc.pthread.rseq=0): an area of our own, registered by
+ *              each thread at its first call: one load and a test;
+ *   getcpu     sched_getcpu(): a vdso call or a system call.
+ *
+ * Rules: the area is only read, never written; an id is a hint that may be out of date at once (it picks a shard,
+ * which has a lock); ids may be sparse and may exceed what was counted. A thread that has no id (rseq -1 or -2:
+ * unregistered, refused by seccomp, valgrind, qemu) is asked by getcpu, and if that fails too is "-1".
+ *
+ * Threads: safe after cairn_cpu_init(). Source: rseq(2), Linux include/uapi/linux/rseq.h; glibc manual, "Restartable
+ * Sequences".
+ */
+
+#ifndef CAIRN_CPU_H
+#define CAIRN_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
+
+enum cairn_cpu_way {
+    CAIRN_CPU_AUTO = 0,
+    CAIRN_CPU_LIBC_RSEQ,
+    CAIRN_CPU_OWN_RSEQ,
+    CAIRN_CPU_GETCPU,
+    CAIRN_CPU_CALLBACK /* tests: ids from a function */
+};
+
+struct cairn_cpu {
+    enum cairn_cpu_way way;
+    const char *reason;    /* why this way, for the statistics: a static sentence */
+    ptrdiff_t rseq_offset; /* libc rseq: from the thread pointer */
+    int (*callback)(void *self);
+    void *callback_self;
+};
+
+/*
+ * Chooses a way. `wish` AUTO takes the first that works; another is taken if it works on this machine, else the next
+ * one down the list is, and `reason` says so. Never fails: the last resort answers -1.
+ */
+void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_way wish);
+
+/* Ids come from a function: -1, -2, sparse or absurd ones, as a test likes. */
+void cairn_cpu_init_callback(struct cairn_cpu *cpu, int (*callback)(void *self), void *self);
+
+/* The CPU id of the calling thread, >= 0, or -1 when nobody can tell. Keeps errno. Signal-safe. */
+int cairn_cpu_current(const struct cairn_cpu *cpu);
+
+/* CPUs that could ever be online here (/sys/devices/system/cpu/possible, else the affinity mask, else 1): the highest
+   possible id + 1. Reads files with raw system calls; O(1) system calls; keeps errno. */
+unsigned cairn_cpu_possible_count(void);
+
+const char *cairn_cpu_way_name(enum cairn_cpu_way way);
+
+CAIRN_END_DECLS
+
+#endif

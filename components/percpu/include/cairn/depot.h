@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * depot.h - where batches of blocks wait between the CPU that frees and the CPU that allocates.
+ *
+ *     shard 0 -- flush -->  | p p p p p p p p . . . . |  -- refill --> shard 1
+ *                             one array per class, one lock per class
+ *                                    | dry          | full
+ *                                    +--- source ---+
+ *
+ * A batch is moved by copying pointers under a short lock: no slab is looked up and no block is touched. Only what the
+ * depot has no room for goes down to the source, and only what it does not have comes up from there.
+ *
+ * Invariants: 0 <= count <= capacity per class; a pointer is in the depot once.
+ * Threads: safe; one lock per class (rank CAIRN_RANK_DEPOT). The source must be THREAD_SAFE.
+ * Source: the depot of Bonwick and Adams, "Magazines and Vmem", USENIX 2001; the transfer cache of tcmalloc's design.
+ */
+
+#ifndef CAIRN_DEPOT_H
+#define CAIRN_DEPOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+#include <cairn/base/lock.h>
+#include <cairn/source.h>
+
+CAIRN_BEGIN_DECLS
+
+enum { CAIRN_DEPOT_CLASSES_MAX = 128 };
+
+struct cairn_depot_config {
+    const uint32_t *block_bytes; /* per class; copied */
+    unsigned class_count;        /* <= CAIRN_DEPOT_CLASSES_MAX */
+    size_t
+        class_cache_bytes; /* memory that may wait per class; 0: 64 KiB; at least 8, at most 1024 blocks */
+    struct cairn_source source;
+    void *state; /* reads as zero, aligned to 64, lazily touched */
+    size_t state_bytes;
+};
+
+struct cairn_depot_line {
+    struct cairn_lock lock;
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t block_bytes;
+    size_t slots_offset; /* in pointers, into the state */
+} CAIRN_CACHE_ALIGNED;
+
+/* Private; visible so that the caller can place it. Not moved after init. */
+struct cairn_depot {
+    struct cairn_source source;
+    void **slots;
+    unsigned class_count;
+    struct cairn_depot_line lines[CAIRN_DEPOT_CLASSES_MAX];
+};
+
+/* Bytes of state for this configuration: exact. 0 when it is invalid. O(classes). */
+size_t cairn_depot_state_bytes(const struct cairn_depot_config *config);
+
+/* Makes a depot. Fails: -EINVAL for no classes, too many, a block size of 0, a state that is misaligned or too
+   small, or a source that is not THREAD_SAFE. */
+CAIRN_NODISCARD int cairn_depot_init(struct cairn_depot *depot,
+                                     const struct cairn_depot_config *config);
+
+/* Gives everything that waits to the source and ends the depot. */
+void cairn_depot_fini(struct cairn_depot *depot);
+
+/* Takes up to `count` > 0 blocks of a class: from the depot, then from the source, which is asked to align them to
+   min(16, largest power of two that divides block_bytes). Returns how many. Blocks given together come together, in
+   the order in which they were given. */
+size_t cairn_depot_take(struct cairn_depot *depot, unsigned class_idx, void **blocks, size_t count);
+
+/* Gives blocks of a class: to the depot while there is room, the rest to the source. */
+void cairn_depot_give(struct cairn_depot *depot, unsigned class_idx, void *const *blocks,
+                      size_t count);
+
+/* Gives everything that waits to the source. Returns the number of blocks. */
+size_t cairn_depot_flush(struct cairn_depot *depot);
+
+/* Blocks that wait, of one class / bytes in all classes. Approximate while others are at work. */
+size_t cairn_depot_count(const struct cairn_depot *depot, unsigned class_idx);
+size_t cairn_depot_bytes(const struct cairn_depot *depot);
+
+void cairn_depot_prefork(struct cairn_depot *depot);
+void cairn_depot_postfork(struct cairn_depot *depot);
+
+/* Panics on a broken invariant. O(blocks that wait)^2 per class at most 1024: for tests. Takes the locks. */
+void cairn_depot_check(struct cairn_depot *depot);
+
+CAIRN_END_DECLS
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * percpu.h - caches of free blocks sharded by the CPU that a thread runs on.
+ *
+ * Idea. For each CPU and each class a bounded array of pointers, used as a stack. An allocation pops, a free pushes; an
+ * empty array is refilled with a batch, a full one flushes its oldest half. Memory follows the number of CPUs and not
+ * of threads, nothing has to run when a thread ends, and whoever frees a block keeps it: there is no owner to send it back
+ * to. The blocks themselves are never touched.
+ *
+ *     shard of CPU 0          shard of CPU 1
+ *     class 0  [p p p . .]    class 0  [p . . . .]      pop, push: the newest end (right)
+ *     class 1  [p . . . .]    class 1  [p p p p .]      flush: the oldest end (left)
+ *         \________ refill, flush, 32 or so at a time ________/
+ *                             depot (depot.h)
+ *                               source
+ *
+ * Two modes, one at a time for the whole object, chosen at init:
+ *   lock  a lock per shard: try the shard of the current CPU, then its neighbours, then wait for the first;
+ *   rseq  restartable sequences on the same arrays, no lock and no atomic operation. Not in this version: asked for, it
+ *         is answered by lock mode, and `reason` says so.
+ *
+ * Any thread can drain any shard. A CPU id that is unknown, sparse, or beyond the shards is folded onto them.
+ *
+ * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and no pointer twice;
+ * the limit grows with misses, from one batch to the capacity that the budget of the class allows. It grows when an
+ * array was both emptied and filled up since it last grew: whoever only allocates or only frees gains nothing from it.
+ *
+ * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is not held during a
+ * call of the depot.
+ * Source: Bonwick and Adams 2001; tcmalloc's per-CPU mode; Linux Documentation/rseq.
+ */
+
+#ifndef CAIRN_PERCPU_H
+#define CAIRN_PERCPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+#include <cairn/base/lock.h>
+#include <cairn/cpu.h>
+#include <cairn/depot.h>
+#include <cairn/source.h>
+
+CAIRN_BEGIN_DECLS
+
+enum {
+    CAIRN_PERCPU_CLASSES_MAX = CAIRN_DEPOT_CLASSES_MAX,
+    CAIRN_PERCPU_BATCH_MIN = 4,
+    CAIRN_PERCPU_BATCH_MAX = 64
+};
+
+enum cairn_percpu_mode { CAIRN_PERCPU_AUTO = 0, CAIRN_PERCPU_LOCK, CAIRN_PERCPU_RSEQ };
+
+struct cairn_percpu_config {
+    const uint32_t *block_bytes; /* per class; copied */
+    unsigned class_count;        /* <= CAIRN_PERCPU_CLASSES_MAX */
+    unsigned shard_count;        /* 0: cairn_cpu_possible_count() */
+    size_t
+        class_cache_bytes; /* memory that one array may hold; 0: 64 KiB; clamped to 8 ... 512 blocks */
+    size_t depot_class_bytes; /* as class_cache_bytes of the depot; 0: its default */
+    enum cairn_percpu_mode mode;
+    enum cairn_cpu_way cpu_way;
+    struct cairn_source source; /* THREAD_SAFE; serves block_bytes[class] */
+    void *state;                /* reads as zero, aligned to 64, lazily touched */
+    size_t state_bytes;
+};
+
+/* One array: how many it holds, how many it may, and what happened since that limit last changed. */
+struct cairn_percpu_array {
+    uint16_t count;
+    uint16_t limit; /* 0: not used yet */
+    uint16_t refills;
+    uint16_t flushes;
+};
+
+/*
+ * Private. What a thread meets before it may look into a shard. These stand close together, apart from the shards, so
+ * that fork handlers and statistics go through them without faulting in the shards of idle CPUs. Two cache lines each,
+ * because processors fetch lines in pairs.
+ */
+struct cairn_percpu_front {
+    struct cairn_lock
+        lock;      /* rank CAIRN_RANK_SHARD, kept by shard.h: zeroed memory cannot say so itself */
+    uint32_t used; /* the shard holds or held something */
+    uint32_t contended; /* times that somebody found it locked: approximate */
+    char apart[112];
+} CAIRN_CACHE_ALIGNED;
+
+/* Private. One per shard, at a multiple of shard_bytes. */
+struct cairn_percpu_shard {
+    struct cairn_percpu_array arrays[CAIRN_PERCPU_CLASSES_MAX];
+    /* slots follow: for each class a few that stay NULL, then void *[capacity] */
+};
+
+struct cairn_percpu_class {
+    uint32_t block_bytes;
+    uint32_t
+        slots_offset; /* of the first usable slot, in pointers, from the end of the shard's header */
+    uint16_t capacity;
+    uint16_t batch;
+};
+
+/* Private; visible so that the caller can place it. Not moved after init. */
+struct cairn_percpu {
+    struct cairn_cpu cpu;
+    enum cairn_percpu_mode mode;
+    const char *reason;
+    unsigned class_count;
+    unsigned shard_count;
+    size_t shard_bytes;
+    struct cairn_percpu_front *fronts; /* in the state */
+    char *shards;                      /* in the state */
+    struct cairn_percpu_class classes[CAIRN_PERCPU_CLASSES_MAX];
+    struct cairn_depot depot;
+};
+
+struct cairn_percpu_stats {
+    enum cairn_percpu_mode mode;
+    const char *reason; /* why this mode: a static sentence */
+    enum cairn_cpu_way cpu_way;
+    const char *cpu_reason;
+    unsigned shard_count;
+    unsigned shards_used; /* that hold or held something */
+    size_t cached_bytes;  /* in shards */
+    size_t depot_bytes;
+    uint64_t contended; /* times a thread found its shard locked */
+};
+
+/* Bytes of state for this configuration: exact. 0 when it is invalid. O(classes). */
+size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config);
+
+/*
+ * Makes the caches, empty. Touches none of the shards.
+ *
+ * Fails:   -EINVAL for no or too many classes, a block size of 0, a state that is misaligned or too small, or a source
+ *          that is not THREAD_SAFE.
+ * Threads: not safe; initialise before sharing.
+ */
+CAIRN_NODISCARD int cairn_percpu_init(struct cairn_percpu *percpu,
+                                      const struct cairn_percpu_config *config);
+
+/* Gives every block that is cached to the source and ends the object. */
+void cairn_percpu_fini(struct cairn_percpu *percpu);
+
+/*
+ * Takes one block of a class. Requires: class_idx < class_count.
+ *
+ * Returns: a block of block_bytes[class_idx], of unknown content; NULL when everything below is exhausted (other shards are
+ *          drained before giving up). O(1), a batch from below once in a while.
+ */
+void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx);
+
+/*
+ * Gives one block of a class back, from any thread.
+ *
+ * Panics with "double free" when the block is among the newest few of the array it would go to. Later repeats are found
+ * by the source, when the batch gets there. Keeps errno.
+ */
+void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block);
+
+/* Gives the blocks that one shard caches to the depot's source. Any thread may. Returns the number of blocks. */
+size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx);
+
+/* Drains all shards and the depot. Returns the number of blocks given to the source. */
+size_t cairn_percpu_drain(struct cairn_percpu *percpu);
+
+/* A snapshot; each field is exact when nobody else is at work. O(shards * classes). */
+struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu);
+
+const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode);
+
+/* Holds all locks across fork(). The child keeps every cache. */
+void cairn_percpu_prefork(struct cairn_percpu *percpu);
+void cairn_percpu_postfork(struct cairn_percpu *percpu);
+
+/* Walks every array under its lock; panics on a broken invariant. For tests: quadratic in an array's length. */
+void cairn_percpu_check(struct cairn_percpu *percpu);
+
+CAIRN_END_DECLS
+
+#endif

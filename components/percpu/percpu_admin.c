@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * percpu_admin.c - the caches as a whole: layout, drain, statistics, fork.
+ *
+ * The state is laid out as drawn in shard.h. Everything here goes by the fronts: a shard whose front says that it was
+ * never used is left alone, so that the caches of 256 possible CPUs, of which two exist, cost two.
+ *
+ * Bounds. One array holds at most class_cache_bytes, or CAPACITY_MIN blocks where these are more; one class of the
+ * depot likewise. So what waits is at most
+ *     sum over classes of block_bytes * (shards_used * capacity + capacity in the depot).
+ *
+ * Threads. drain, stats and check run beside everything; init and fini alone.
+ */
+
+#include <cairn/percpu.h>
+
+#include "shard.h"
+
+#include <cairn/base/align.h>
+
+#include <errno.h>
+
+enum {
+    CACHE_BYTES_DEFAULT = 64 * 1024,
+    CAPACITY_MIN = 8,
+    BATCH_BYTES = 8 * 1024,
+    CHUNK = 64 /* blocks that a drain moves at once, over the stack */
+};
+
+/* Where the parts of the state lie, in bytes. */
+struct layout {
+    unsigned shard_count;
+    size_t shards_offset;
+    size_t shard_bytes;
+    size_t depot_offset;
+    size_t total_bytes;
+};
+
+static size_t clamp(size_t value, size_t low, size_t high)
+{
+    return cairn_max(low, cairn_min(value, high));
+}
+
+static unsigned capacity_of(const struct cairn_percpu_config *config, unsigned class_idx)
+{
+    size_t cache_bytes =
+        config->class_cache_bytes != 0 ? config->class_cache_bytes : (size_t)CACHE_BYTES_DEFAULT;
+
+    return (unsigned)clamp(cache_bytes / config->block_bytes[class_idx], CAPACITY_MIN,
+                           SHARD_CAPACITY_MAX);
+}
+
+static unsigned batch_of(const struct cairn_percpu_config *config, unsigned class_idx)
+{
+    size_t batch = clamp(BATCH_BYTES / config->block_bytes[class_idx], CAIRN_PERCPU_BATCH_MIN,
+                         CAIRN_PERCPU_BATCH_MAX);
+
+    return (unsigned)cairn_min(batch, capacity_of(config, class_idx));
+}
+
+static struct cairn_depot_config depot_config(const struct cairn_percpu_config *config)
+{
+    struct cairn_depot_config depot = {
+        .block_bytes = config->block_bytes,
+        .class_count = config->class_count,
+        .class_cache_bytes = config->depot_class_bytes,
+        .source = config->source,
+    };
+
+    return depot;
+}
+
+static bool classes_valid(const struct cairn_percpu_config *config)
+{
+    if (config->class_count == 0 || config->class_count > CAIRN_PERCPU_CLASSES_MAX ||
+        config->block_bytes == NULL)
+        return false;
+    for (unsigned class_idx = 0; class_idx < config->class_count; class_idx++)
+        if (config->block_bytes[class_idx] == 0)
+            return false;
+    return true;
+}
+
+/* Requires valid classes. */
+static struct layout layout_of(const struct cairn_percpu_config *config)
+{
+    struct cairn_depot_config depot = depot_config(config);
+    size_t slots = 0;
+    struct layout layout;
+
+    for (unsigned class_idx = 0; class_idx < config->class_count; class_idx++)
+        slots += SHARD_NEWEST + capacity_of(config, class_idx);
+    layout.shard_count =
+        config->shard_count != 0 ? config->shard_count : cairn_cpu_possible_count();
+    layout.shards_offset =
+        cairn_align_up(layout.shard_count * sizeof(struct cairn_percpu_front), SHARD_ALIGN_BYTES);
+    layout.shard_bytes = cairn_align_up(sizeof(struct cairn_percpu_shard) + slots * sizeof(void *),
+                                        SHARD_ALIGN_BYTES);
+    layout.depot_offset = layout.shards_offset + layout.shard_count * layout.shard_bytes;
+    layout.total_bytes = layout.depot_offset + cairn_depot_state_bytes(&depot);
+    return layout;
+}
+
+size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config)
+{
+    return classes_valid(config) ? layout_of(config).total_bytes : 0;
+}
+
+static void choose_mode(struct cairn_percpu *percpu, enum cairn_percpu_mode wish)
+{
+    percpu->mode = CAIRN_PERCPU_LOCK;
+    percpu->reason = "lock mode is the only one of this version";
+    if (wish == CAIRN_PERCPU_LOCK)
+        percpu->reason = "lock mode was asked for";
+    if (wish == CAIRN_PERCPU_RSEQ)
+        percpu->reason = "rseq mode was asked for, but is not in this version";
+}
+
+static void init_classes(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
+{
+    uint32_t slots_offset = 0;
+
+    for (unsigned class_idx = 0; class_idx < config->class_count; class_idx++) {
+        struct cairn_percpu_class *class = &percpu->classes[class_idx];
+
+        class->block_bytes = config->block_bytes[class_idx];
+        class->capacity = (uint16_t)capacity_of(config, class_idx);
+        class->batch = (uint16_t)batch_of(config, class_idx);
+        class->slots_offset = slots_offset + SHARD_NEWEST;
+        slots_offset += SHARD_NEWEST + class->capacity;
+        CAIRN_ASSERT(class->batch >= CAIRN_PERCPU_BATCH_MIN && class->batch <= class->capacity);
+    }
+    percpu->class_count = config->class_count;
+}
+
+int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
+{
+    struct cairn_depot_config depot;
+    struct layout layout;
+
+    if (!classes_valid(config) || config->state == NULL ||
+        !cairn_is_aligned((uintptr_t)config->state, CAIRN_CACHE_LINE_BYTES))
+        return -EINVAL;
+    layout = layout_of(config);
+    if (config->state_bytes < layout.total_bytes)
+        return -EINVAL;
+    depot = depot_config(config);
+    depot.state = (char *)config->state + layout.depot_offset;
+    depot.state_bytes = layout.total_bytes - layout.depot_offset;
+    if (cairn_depot_init(&percpu->depot, &depot) != 0)
+        return -EINVAL;
+
+    cairn_cpu_init(&percpu->cpu, config->cpu_way);
+    choose_mode(percpu, config->mode);
+    init_classes(percpu, config);
+    percpu->shard_count = layout.shard_count;
+    percpu->shard_bytes = layout.shard_bytes;
+    percpu->fronts = config->state;
+    percpu->shards = (char *)config->state + layout.shards_offset;
+    return 0;
+}
+
+void cairn_percpu_fini(struct cairn_percpu *percpu)
+{
+    cairn_percpu_drain(percpu);
+    CAIRN_ASSERT(cairn_percpu_stats(percpu).cached_bytes == 0);
+    cairn_depot_fini(&percpu->depot);
+    percpu->shard_count = 0;
+    percpu->class_count = 0;
+}
+
+/* Ends although others may free all the time: it moves at most what the array can hold. */
+static size_t drain_array(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
+{
+    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+    void *chunk[CHUNK];
+    size_t moved = 0;
+
+    while (moved < class->capacity) {
+        size_t count = cairn_shard_take_oldest(percpu, shard_idx, class_idx, chunk, CHUNK);
+
+        if (count == 0)
+            break;
+        cairn_source_give(percpu->depot.source, class->block_bytes, chunk, count);
+        moved += count;
+    }
+    return moved;
+}
+
+size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    size_t moved = 0;
+
+    CAIRN_ASSERT(shard_idx < percpu->shard_count);
+    if (!shard_used(percpu, shard_idx))
+        return 0;
+    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
+        moved += drain_array(percpu, shard_idx, class_idx);
+    return moved;
+}
+
+size_t cairn_percpu_drain(struct cairn_percpu *percpu)
+{
+    size_t moved = 0;
+
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        moved += cairn_percpu_drain_shard(percpu, shard_idx);
+    return moved + cairn_depot_flush(&percpu->depot);
+}
+
+static size_t shard_cached_bytes(const struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    const struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+    size_t bytes = 0;
+
+    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
+        bytes += (size_t)cairn_load_relaxed(&shard->arrays[class_idx].count) *
+                 percpu->classes[class_idx].block_bytes;
+    return bytes;
+}
+
+struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu)
+{
+    struct cairn_percpu_stats stats = {
+        .mode = percpu->mode,
+        .reason = percpu->reason,
+        .cpu_way = percpu->cpu.way,
+        .cpu_reason = percpu->cpu.reason,
+        .shard_count = percpu->shard_count,
+        .depot_bytes = cairn_depot_bytes(&percpu->depot),
+    };
+
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++) {
+        if (!shard_used(percpu, shard_idx))
+            continue;
+        stats.shards_used++;
+        stats.cached_bytes += shard_cached_bytes(percpu, shard_idx);
+        stats.contended += cairn_load_relaxed(&percpu->fronts[shard_idx].contended);
+    }
+    return stats;
+}
+
+const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode)
+{
+    switch (mode) {
+    case CAIRN_PERCPU_AUTO:
+        return "auto";
+    case CAIRN_PERCPU_LOCK:
+        return "lock";
+    case CAIRN_PERCPU_RSEQ:
+        return "rseq";
+    }
+    return "unknown";
+}
+
+/* The fronts' locks without the order check of shard_lock(), whose counter does not reach to the number of shards:
+   the first one stands for all. */
+void cairn_percpu_prefork(struct cairn_percpu *percpu)
+{
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        cairn_lock_take(&percpu->fronts[shard_idx].lock);
+    if (CAIRN_DEBUG)
+        cairn_lock_rank_enter(&cairn_shard_rank);
+    cairn_depot_prefork(&percpu->depot);
+}
+
+void cairn_percpu_postfork(struct cairn_percpu *percpu)
+{
+    cairn_depot_postfork(&percpu->depot);
+    if (CAIRN_DEBUG)
+        cairn_lock_rank_leave(&cairn_shard_rank);
+    for (unsigned shard_idx = percpu->shard_count; shard_idx-- > 0;)
+        cairn_lock_release(&percpu->fronts[shard_idx].lock);
+}
+
+void cairn_percpu_check(struct cairn_percpu *percpu)
+{
+    CAIRN_INVARIANT(percpu->shard_count > 0);
+    CAIRN_INVARIANT(percpu->mode == CAIRN_PERCPU_LOCK);
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        cairn_shard_check(percpu, shard_idx);
+    cairn_depot_check(&percpu->depot);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * geometry.c - how many granules a slab has, and how an offset in it becomes a block.
+ *
+ *     | block 0 | block 1 | ...                                | block n-1 | tail |
+ *     |<- granule ->|<- granule ->|<-    ...    ->|<- granule ->|
+ *
+ * Small slabs become empty sooner and lose less when they are nearly empty; large ones waste less in the tail. So the
+ * first number of granules is taken that holds enough blocks and wastes at most 1/32.
+ *
+ * The index of a block is offset / block_bytes. With r = ceil(2^42 / block_bytes) = (2^42 + e) / block_bytes, where
+ * 0 <= e < block_bytes,
+ *
+ *     offset * r / 2^42 = offset / block_bytes + offset * e / (2^42 * block_bytes)
+ *
+ * and the second term is below 1 / block_bytes, hence does not reach the next integer, as long as
+ * offset * e < 2^42: true for offsets and blocks of up to 2^21. The product stays below 2^21 * 2^39 = 2^60.
+ */
+
+#include "internal.h"
+
+#include <cairn/base/align.h>
+
+#include <errno.h>
+
+enum { BLOCK_BYTES_UNIT = 8, WASTE_SHIFT = 5, GRANULE_BYTES_MIN = 16 };
+
+CAIRN_STATIC_ASSERT(2 * (CAIRN_SLAB_RECIPROCAL_SHIFT / 2) == CAIRN_SLAB_RECIPROCAL_SHIFT &&
+                        CAIRN_SLAB_BYTES_MAX == 1 << (CAIRN_SLAB_RECIPROCAL_SHIFT / 2),
+                    "the reciprocal is exact for every offset in a slab");
+
+void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
+                          uint32_t slab_bytes, uint32_t block_count)
+{
+    uint64_t one = (uint64_t)1 << CAIRN_SLAB_RECIPROCAL_SHIFT;
+
+    CAIRN_ASSERT(block_bytes >= BLOCK_BYTES_UNIT && block_bytes <= CAIRN_SLAB_BYTES_MAX);
+    CAIRN_ASSERT(slab_bytes <= CAIRN_SLAB_BYTES_MAX);
+    CAIRN_ASSERT(block_count > 0 && block_count <= CAIRN_SLAB_BLOCKS_MAX);
+    CAIRN_ASSERT((uint64_t)block_count * block_bytes <= slab_bytes);
+    geometry->reciprocal = (one + block_bytes - 1) / block_bytes;
+    geometry->block_bytes = block_bytes;
+    geometry->slab_bytes = slab_bytes;
+    geometry->block_count = block_count;
+    geometry->align_bytes =
+        (uint32_t)cairn_min(cairn_pow2_divisor(block_bytes), CAIRN_SLAB_ALIGN_BYTES_MAX);
+}
+
+static uint64_t blocks_in(uint64_t slab_bytes, uint64_t block_bytes)
+{
+    return cairn_min(slab_bytes / block_bytes, CAIRN_SLAB_BLOCKS_MAX);
+}
+
+int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes,
+                        size_t granule_bytes)
+{
+    uint64_t best_bytes = 0;
+    uint64_t best_waste = 0;
+
+    if (block_bytes == 0 || block_bytes % BLOCK_BYTES_UNIT != 0 ||
+        block_bytes > CAIRN_SLAB_BYTES_MAX || !cairn_is_pow2(granule_bytes) ||
+        granule_bytes < GRANULE_BYTES_MIN ||
+        granule_bytes > CAIRN_SLAB_BYTES_MAX / CAIRN_SLAB_GRANULES_MAX)
+        return -EINVAL;
+    for (uint64_t granules = 1; granules <= CAIRN_SLAB_GRANULES_MAX; granules++) {
+        uint64_t slab_bytes = granules * granule_bytes;
+        uint64_t waste_bytes = slab_bytes - blocks_in(slab_bytes, block_bytes) * block_bytes;
+
+        if (slab_bytes / block_bytes < CAIRN_SLAB_BLOCKS_MIN)
+            continue;
+        /* Is waste / slab < best_waste / best? The first candidate always is. */
+        if (best_bytes == 0 || waste_bytes * best_bytes < best_waste * slab_bytes) {
+            best_bytes = slab_bytes;
+            best_waste = waste_bytes;
+        }
+        if (best_waste <= best_bytes >> WASTE_SHIFT)
+            break;
+    }
+    if (best_bytes == 0)
+        return -EINVAL;
+    cairn_slab__describe(geometry, (uint32_t)block_bytes, (uint32_t)best_bytes,
+                         (uint32_t)blocks_in(best_bytes, block_bytes));
+    return 0;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * sizeclass.h - a full set of pools, one per size class, each with its lock.
+ *
+ *     size -> class (classes.h) -> pool (pool.h) -> slab (slabs.h) -> source
+ *
+ * The layer between a cache of blocks above and pages below. Blocks move in batches: a batch costs one lock and, per
+ * block, one bit. Nothing is ever written into a block.
+ *
+ * In the pagemap the granules of a slab carry the kind class_idx + 1.
+ *
+ * Threads: safe; one lock per class (rank CAIRN_RANK_CLASS), so classes do not wait for each other.
+ */
+
+#ifndef CAIRN_SIZECLASS_H
+#define CAIRN_SIZECLASS_H
+
+#include <cairn/classes.h>
+#include <cairn/pool.h>
+
+CAIRN_BEGIN_DECLS
+
+struct cairn_sizeclass_config {
+    struct cairn_pagemap *pagemap; /* outlives the set */
+    struct cairn_source source;    /* whole slabs; THREAD_SAFE if the set is used by several threads */
+    size_t granule_bytes;          /* that of the pagemap */
+    unsigned class_count;          /* the classes served, from the smallest; 0: all */
+    void *state;                   /* for descriptors: reads as zero, aligned to 64, lazily touched */
+    size_t state_bytes;
+};
+
+struct cairn_sizeclass_line {
+    struct cairn_lock lock;
+    struct cairn_pool pool;
+} CAIRN_CACHE_ALIGNED;
+
+/* Private; visible for the inline functions. Not moved after init. */
+struct cairn_sizeclass {
+    struct cairn_slabs slabs;
+    unsigned class_count;
+    size_t granule_mask;
+    unsigned granule_shift;
+    struct cairn_slab_geometry geometry[CAIRN_CLASS_COUNT]; /* hot: read by every free */
+    struct cairn_sizeclass_line lines[CAIRN_CLASS_COUNT];
+};
+
+struct cairn_sizeclass_stats {
+    size_t slab_count;
+    size_t slab_bytes; /* in all slabs */
+    size_t used_bytes; /* blocks out, by the size of their class */
+};
+
+/*
+ * Bytes of descriptor state that slabs over `memory_bytes` can ever need, whatever the sizes are and in whatever order they
+ * come: about 4 % of the memory, of which only what is used is touched. A smaller block of state only lowers the number
+ * of slabs. O(classes).
+ */
+size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes);
+
+/* Makes a set. Fails: -EINVAL as cairn_slabs_init(), and when a class served has no slab geometry. O(classes). */
+CAIRN_NODISCARD int cairn_sizeclass_init(struct cairn_sizeclass *set,
+                                         const struct cairn_sizeclass_config *config);
+
+/* Gives all slabs back. Panics when a block is out. */
+void cairn_sizeclass_fini(struct cairn_sizeclass *set);
+
+/* Takes up to `count` blocks of a class; returns how many. Requires: class_idx < class_count. */
+size_t cairn_sizeclass_take(struct cairn_sizeclass *set, unsigned class_idx, void **blocks,
+                            size_t count);
+
+/* Gives blocks of one class back. Panics on one that is not a block of the class, or is not out. */
+void cairn_sizeclass_give(struct cairn_sizeclass *set, unsigned class_idx, void *const *blocks,
+                          size_t count);
+
+/*
+ * The class of the block that begins at `pointer`, given its tag from the pagemap; CAIRN_CLASS_COUNT when the tag is not a
+ * slab's or no block begins there. Does not say whether the block is out. Lock-free, O(1), no load but of the geometry.
+ */
+CAIRN_HOT_INLINE unsigned cairn_sizeclass_of(const struct cairn_sizeclass *set,
+                                             const void *pointer, uint16_t tag)
+{
+    unsigned class_idx = (unsigned)cairn_tag_kind(tag) - 1u;
+    size_t offset_bytes = ((size_t)cairn_tag_granule_idx(tag) << set->granule_shift) +
+                          ((uintptr_t)pointer & set->granule_mask);
+
+    if (CAIRN_UNLIKELY(class_idx >= set->class_count))
+        return CAIRN_CLASS_COUNT;
+    if (CAIRN_UNLIKELY(!cairn_slab_is_block_start(&set->geometry[class_idx], offset_bytes)))
+        return CAIRN_CLASS_COUNT;
+    return class_idx;
+}
+
+/* True when `pointer` begins a block that is out of its pool (in use, or in a cache above). Takes the class's lock. */
+bool cairn_sizeclass_is_out(struct cairn_sizeclass *set, const void *pointer);
+
+/* Gives every kept empty slab back. Returns the bytes given back. */
+size_t cairn_sizeclass_trim(struct cairn_sizeclass *set);
+
+struct cairn_sizeclass_stats cairn_sizeclass_stats(struct cairn_sizeclass *set);
+struct cairn_pool_stats cairn_sizeclass_class_stats(struct cairn_sizeclass *set,
+                                                    unsigned class_idx);
+
+/* The source, THREAD_SAFE: block_bytes up to CAIRN_CLASS_BYTES_MAX, of the class that holds them and is aligned so. */
+struct cairn_source cairn_sizeclass_as_source(struct cairn_sizeclass *set);
+
+/* Holds all locks across fork(), in order of class. */
+void cairn_sizeclass_prefork(struct cairn_sizeclass *set);
+void cairn_sizeclass_postfork(struct cairn_sizeclass *set);
+
+/* Walks everything while it holds the locks of all classes; panics on a broken invariant. O(classes * units). */
+void cairn_sizeclass_check(struct cairn_sizeclass *set);
+
+CAIRN_END_DECLS
+
+#endif

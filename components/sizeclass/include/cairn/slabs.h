@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * slabs.h - the directory of slabs: runs of granules cut into equal blocks, described out of line.
+ *
+ *     a slab (user memory)            | block 0 | block 1 | block 2 | ...      | tail |
+ *     its descriptor (state block)    { base, counts, links, bitmap: 1 = free }
+ *     the pagemap                     granule -> { kind, index in the slab } and the descriptor's id
+ *
+ * One directory serves any number of pools (a size-class set, or a set per CPU). It takes whole slabs from a source,
+ * finds the descriptor of an address, and recognises any pointer that is not the start of a block:
+ * a reciprocal multiplication turns an offset into an index without dividing.
+ *
+ * Descriptors are units of 64 bytes in the caller's state block; a slab of more than 256 blocks uses as many
+ * consecutive units as its bitmap needs. Units are touched only when used. State holds no pointer into itself.
+ *
+ * Threads: cairn_slabs_find() takes no lock. Taking and giving whole slabs locks (rank CAIRN_RANK_SLABS).
+ */
+
+#ifndef CAIRN_SLABS_H
+#define CAIRN_SLABS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+#include <cairn/base/lock.h>
+#include <cairn/pagemap.h>
+#include <cairn/source.h>
+
+CAIRN_BEGIN_DECLS
+
+enum {
+    CAIRN_SLAB_UNIT_BYTES = 64,
+    CAIRN_SLAB_INLINE_WORDS = 4,     /* bitmap words in the first unit: 256 blocks */
+    CAIRN_SLAB_UNITS_MAX = 16,       /* 4 + 15 * 8 words: 7936 blocks */
+    CAIRN_SLAB_GRANULES_MAX = 16,
+    CAIRN_SLAB_BLOCKS_MIN = 8,
+    CAIRN_SLAB_ALIGN_BYTES_MAX = 32768, /* that of the largest class; more is asked of the layer below */
+    CAIRN_SLAB_BYTES_MAX = 1 << 21,
+    CAIRN_SLAB_RECIPROCAL_SHIFT = 42 /* exact for offsets < 2^21 and blocks <= 2^21, tested */
+};
+
+/* How blocks of one size lie in their slabs. */
+struct cairn_slab_geometry {
+    uint64_t reciprocal; /* ceil(2^42 / block_bytes) */
+    uint32_t block_bytes;
+    uint32_t slab_bytes;
+    uint32_t block_count; /* at most what 16 descriptor units can describe */
+    uint32_t align_bytes; /* of every block, hence of the slab: the largest power of two that divides block_bytes, at
+                             most CAIRN_SLAB_ALIGN_BYTES_MAX; may exceed the granule */
+};
+
+/* A descriptor's first unit. Private; bitmap words continue into the units after it. */
+struct cairn_slab {
+    uintptr_t base;
+    uint32_t next_id; /* 0: none */
+    uint32_t prev_id;
+    uint32_t pool_id; /* whoever owns the slab */
+    uint16_t free_count;
+    uint16_t block_count;
+    uint16_t first_word; /* no word below has a free bit */
+    uint8_t unit_count;
+    uint8_t list_idx; /* the pool's list it is on */
+    uint32_t slab_bytes;
+    uint64_t free_words[CAIRN_SLAB_INLINE_WORDS];
+};
+
+struct cairn_slabs_config {
+    struct cairn_pagemap *pagemap; /* whose granule is the unit of slabs; outlives the directory */
+    struct cairn_source source;    /* THREAD_SAFE if the pools are used by several threads */
+    size_t granule_bytes;          /* that of the pagemap */
+    void *state;                   /* reads as zero, aligned to 64, lazily touched */
+    size_t state_bytes;            /* bounds the number of slabs: 64 bytes per unit */
+};
+
+/* Private; visible so that the caller can place it. Not moved after init. */
+struct cairn_slabs {
+    struct cairn_lock lock;
+    struct cairn_slabs_config config;
+    uint32_t unit_count;                              /* in the state block */
+    uint32_t unit_top;                                /* units below were used at least once; 0 is never used */
+    uint32_t free_units[CAIRN_SLAB_UNITS_MAX + 1];    /* ids of free descriptors, by their unit count */
+    uint32_t slab_count;
+    size_t slab_bytes; /* in all slabs */
+};
+
+/*
+ * How blocks of `block_bytes` are laid out over granules: the smallest slab of at least CAIRN_SLAB_BLOCKS_MIN blocks whose
+ * tail wastes at most 1/32, or else the one of least waste, with at most CAIRN_SLAB_GRANULES_MAX granules. The tail
+ * includes blocks that the largest descriptor has no bit for.
+ *
+ * Returns: 0, or -EINVAL when no such slab exists, block_bytes is not a multiple of 8, or granule_bytes is not a power of
+ *          two from 16 to 128 KiB. O(granules). Pure.
+ */
+CAIRN_NODISCARD int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes,
+                                        size_t granule_bytes);
+
+/* The index of the block that `offset_bytes` into the slab lies in. Requires: offset_bytes < slab_bytes. */
+CAIRN_HOT_INLINE uint32_t cairn_slab_block_idx(const struct cairn_slab_geometry *geometry,
+                                               size_t offset_bytes)
+{
+    return (uint32_t)((offset_bytes * geometry->reciprocal) >> CAIRN_SLAB_RECIPROCAL_SHIFT);
+}
+
+/* True when a block begins exactly `offset_bytes` into a slab of this geometry. */
+CAIRN_HOT_INLINE bool cairn_slab_is_block_start(const struct cairn_slab_geometry *geometry,
+                                                size_t offset_bytes)
+{
+    uint32_t block_idx = cairn_slab_block_idx(geometry, offset_bytes);
+
+    return (size_t)block_idx * geometry->block_bytes == offset_bytes &&
+           block_idx < geometry->block_count;
+}
+
+/*
+ * Makes a directory. Reads and writes nothing in the state. O(1).
+ *
+ * Fails: -EINVAL for a misaligned state, one below two units (id 0 means none), or granules that differ.
+ */
+CAIRN_NODISCARD int cairn_slabs_init(struct cairn_slabs *slabs,
+                                     const struct cairn_slabs_config *config);
+
+/* Ends it. Panics when a slab is still taken. */
+void cairn_slabs_fini(struct cairn_slabs *slabs);
+
+/*
+ * Takes a slab from the source, describes it (all blocks free) and marks its granules with `kind`.
+ *
+ * Returns: the descriptor, or NULL when the source, the state block or the pagemap is exhausted: nothing changed.
+ * Cost:    O(granules + bitmap words); the source and the pagemap are called without the lock. Touches no block.
+ * Threads: safe.
+ */
+struct cairn_slab *cairn_slabs_take(struct cairn_slabs *slabs,
+                                    const struct cairn_slab_geometry *geometry, uint8_t kind,
+                                    uint32_t pool_id);
+
+/* Gives a slab back; all of its blocks must be free. Threads: safe. */
+void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab);
+
+/* The slab that `pointer` lies in; NULL when its granule is not a slab's. Lock-free, O(1). The caller knows that
+   the slab is not given back meanwhile (it holds a block of it, or the pool's lock). Kinds above `kind_max` are
+   not slabs. */
+struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void *pointer,
+                                    uint8_t kind_max);
+
+/* Id to descriptor and back; id 0 is NULL. */
+struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab_id);
+uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab *slab);
+
+void cairn_slabs_prefork(struct cairn_slabs *slabs);
+void cairn_slabs_postfork(struct cairn_slabs *slabs);
+
+/* Panics on a broken invariant of the directory or of any descriptor. O(units). Requires: nobody else inside. */
+void cairn_slabs_check(const struct cairn_slabs *slabs);
+
+CAIRN_END_DECLS
+
+#endif

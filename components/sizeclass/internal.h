@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * internal.h - what the files of this component share: descriptors by id, and the words of their bitmaps.
+ *
+ *     unit   id        id + 1            id + 2            id + 3
+ *            | head 32 | words 0 ... 3 | words 4 ... 11  | words 12 ... 19 | next descriptor
+ *              32 bytes   32 bytes        64 bytes          64 bytes
+ *
+ * The bitmap is one array that runs on over the units: that the head and its words fill a unit exactly is asserted.
+ */
+
+#ifndef CAIRN_SIZECLASS_INTERNAL_H
+#define CAIRN_SIZECLASS_INTERNAL_H
+
+#include <cairn/pool.h>
+#include <cairn/slabs.h>
+
+#include <cairn/base/check.h>
+
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_slab) == CAIRN_SLAB_UNIT_BYTES, "a head fills one unit");
+CAIRN_STATIC_ASSERT(offsetof(struct cairn_slab, free_words) +
+                            CAIRN_SLAB_INLINE_WORDS * sizeof(uint64_t) ==
+                        CAIRN_SLAB_UNIT_BYTES,
+                    "the bitmap runs on into the next unit without a gap");
+
+enum {
+    CAIRN_SLAB_WORD_BITS = 64,
+    CAIRN_SLAB_UNIT_WORDS = CAIRN_SLAB_UNIT_BYTES / 8,
+    CAIRN_SLAB_WORDS_MAX =
+        CAIRN_SLAB_INLINE_WORDS + (CAIRN_SLAB_UNITS_MAX - 1) * CAIRN_SLAB_UNIT_WORDS,
+    CAIRN_SLAB_BLOCKS_MAX = CAIRN_SLAB_WORDS_MAX * CAIRN_SLAB_WORD_BITS
+};
+
+static inline struct cairn_slab *cairn_slabs__at(const struct cairn_slabs *slabs, uint32_t slab_id)
+{
+    CAIRN_ASSERT(slab_id != 0 && slab_id < slabs->unit_count);
+    return (struct cairn_slab *)slabs->config.state + slab_id;
+}
+
+static inline uint32_t cairn_slabs__id(const struct cairn_slabs *slabs,
+                                       const struct cairn_slab *slab)
+{
+    return (uint32_t)(slab - (const struct cairn_slab *)slabs->config.state);
+}
+
+/* The bitmap. Through a char pointer, because it is longer than the array at its beginning says. */
+static inline uint64_t *cairn_slab__words(struct cairn_slab *slab)
+{
+    return (uint64_t *)(void *)((char *)slab + offsetof(struct cairn_slab, free_words));
+}
+
+static inline uint32_t cairn_slab__word_count(uint32_t block_count)
+{
+    return (block_count + CAIRN_SLAB_WORD_BITS - 1) / CAIRN_SLAB_WORD_BITS;
+}
+
+/* Units of a descriptor for that many blocks. */
+static inline uint32_t cairn_slab__unit_count(uint32_t block_count)
+{
+    uint32_t word_count = cairn_slab__word_count(block_count);
+
+    if (word_count <= CAIRN_SLAB_INLINE_WORDS)
+        return 1;
+    return 1 + (word_count - CAIRN_SLAB_INLINE_WORDS + CAIRN_SLAB_UNIT_WORDS - 1) /
+                   CAIRN_SLAB_UNIT_WORDS;
+}
+
+/* True when block `block_idx` is free. */
+static inline bool cairn_slab__is_free(struct cairn_slab *slab, uint32_t block_idx)
+{
+    CAIRN_ASSERT(block_idx < slab->block_count);
+    return (cairn_slab__words(slab)[block_idx / CAIRN_SLAB_WORD_BITS] >>
+                (block_idx % CAIRN_SLAB_WORD_BITS) &
+            1) != 0;
+}
+
+/* Fills in everything of a geometry that follows from these three. */
+void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
+                          uint32_t slab_bytes, uint32_t block_count);
+
+/* The first slab in use with an id >= `slab_id` (of a descriptor, or unit 1), or NULL. Requires: the directory's lock. */
+struct cairn_slab *cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t slab_id);
+
+/* cairn_pool_init() with a geometry of the caller's making. */
+void cairn_pool__init(struct cairn_pool *pool, struct cairn_slabs *slabs,
+                      const struct cairn_slab_geometry *geometry, uint8_t kind, uint8_t kind_max);
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * pool.c - blocks of one size: which slab to take from, and which bit is whose.
+ *
+ *     lists[3] -> slab -> slab       > 3/4 used    taken from first
+ *     lists[2] -> slab               > 1/2
+ *     lists[1] ->                    > 1/4
+ *     lists[0] -> slab -> slab       the rest      taken from last
+ *     empty_id -> slab               none used     only when all lists are empty
+ *     (full)                         on no list    found again through the pagemap
+ *
+ * Taking fills an array from the words of a bitmap, lowest bit first, word by word: a set bit is a free block.
+ * Giving looks a slab up for the first block of each stretch that lies in one slab, sets the bits of the stretch, and files
+ * the slab once at its end. A new slab enters as the empty one, so that there is one way in.
+ *
+ * Within a list a slab goes in front of the first one when its address is lower, and otherwise right behind it:
+ * no order, but low addresses drift to the front, at the price of one comparison.
+ *
+ * One empty slab is kept, or a program that allocates and frees one block at a boundary would take and give a slab
+ * each time. Of two, the one with the higher address goes back.
+ *
+ * Invariants (cairn_pool_check):
+ *   I1  list_idx of each slab is what its fullness says, and it is on that list and on no other;
+ *   I2  the lists are linked both ways; at most one slab is empty, and it is empty_id;
+ *   I3  used_count is the sum of blocks out, slab_count the number of slabs in the directory with this pool_id.
+ *
+ * Cost. take, give: O(1) per block and per slab touched. Nothing reads or writes a block.
+ */
+
+#include <cairn/pool.h>
+
+#include <cairn/base/align.h>
+#include <cairn/base/check.h>
+
+#include "internal.h"
+
+/* Values of list_idx behind those of the lists. */
+enum { ON_NO_LIST = CAIRN_POOL_LISTS, IS_EMPTY };
+
+static const char give_name[] = "cairn_pool_give";
+
+/* The list that the slab belongs on: quarters, rounded up. */
+static unsigned list_for(const struct cairn_slab *slab)
+{
+    unsigned block_count = slab->block_count;
+    unsigned used4 = 4u * (block_count - slab->free_count);
+
+    CAIRN_ASSERT(slab->free_count <= block_count);
+    if (used4 == 0)
+        return IS_EMPTY;
+    if (slab->free_count == 0)
+        return ON_NO_LIST;
+    return (unsigned)(used4 > block_count) + (unsigned)(used4 > 2 * block_count) +
+           (unsigned)(used4 > 3 * block_count);
+}
+
+static void set_next(struct cairn_pool *pool, uint32_t slab_id, uint32_t next_id)
+{
+    if (slab_id != 0)
+        cairn_slabs__at(pool->slabs, slab_id)->next_id = next_id;
+}
+
+static void set_prev(struct cairn_pool *pool, uint32_t slab_id, uint32_t prev_id)
+{
+    if (slab_id != 0)
+        cairn_slabs__at(pool->slabs, slab_id)->prev_id = prev_id;
+}
+
+static void unlink_slab(struct cairn_pool *pool, struct cairn_slab *slab)
+{
+    uint32_t *first_id = &pool->lists[slab->list_idx];
+
+    CAIRN_ASSERT(slab->list_idx < CAIRN_POOL_LISTS);
+    CAIRN_ASSERT((slab->prev_id == 0) == (*first_id == cairn_slabs__id(pool->slabs, slab)));
+    if (slab->prev_id == 0)
+        *first_id = slab->next_id;
+    set_next(pool, slab->prev_id, slab->next_id);
+    set_prev(pool, slab->next_id, slab->prev_id);
+}
+
+static void link_slab(struct cairn_pool *pool, struct cairn_slab *slab, unsigned list_idx)
+{
+    uint32_t *first_id = &pool->lists[list_idx];
+    uint32_t slab_id = cairn_slabs__id(pool->slabs, slab);
+    bool goes_first;
+
+    CAIRN_ASSERT(list_idx < CAIRN_POOL_LISTS);
+    CAIRN_ASSERT(*first_id != slab_id);
+    goes_first = *first_id == 0 || slab->base < cairn_slabs__at(pool->slabs, *first_id)->base;
+    slab->prev_id = goes_first ? 0 : *first_id;
+    slab->next_id = goes_first ? *first_id : cairn_slabs__at(pool->slabs, *first_id)->next_id;
+    set_prev(pool, slab->next_id, slab_id);
+    set_next(pool, slab->prev_id, slab_id);
+    if (goes_first)
+        *first_id = slab_id;
+}
+
+static void give_slab(struct cairn_pool *pool, struct cairn_slab *slab)
+{
+    CAIRN_ASSERT(pool->slab_count > 0);
+    CAIRN_ASSERT(slab->pool_id == pool->pool_id);
+    pool->slab_count--;
+    cairn_slabs_give(pool->slabs, slab);
+}
+
+/* Keeps this slab, or the one kept so far, as the empty one; the other goes back. */
+static void keep_empty(struct cairn_pool *pool, struct cairn_slab *slab)
+{
+    uint32_t slab_id = cairn_slabs__id(pool->slabs, slab);
+    struct cairn_slab *kept = cairn_slabs_at(pool->slabs, pool->empty_id);
+
+    CAIRN_ASSERT(slab->free_count == slab->block_count);
+    if (kept == NULL) {
+        pool->empty_id = slab_id;
+        return;
+    }
+    if (slab->base < kept->base) {
+        pool->empty_id = slab_id;
+        slab = kept;
+    }
+    give_slab(pool, slab);
+}
+
+/* Moves a slab whose free_count changed to where it belongs now. It may go back to the directory. */
+static void file_slab(struct cairn_pool *pool, struct cairn_slab *slab)
+{
+    unsigned list_idx = list_for(slab);
+
+    if (list_idx == slab->list_idx)
+        return;
+    if (slab->list_idx < CAIRN_POOL_LISTS)
+        unlink_slab(pool, slab);
+    else if (slab->list_idx == IS_EMPTY)
+        pool->empty_id = 0;
+    slab->list_idx = (uint8_t)list_idx;
+    if (list_idx < CAIRN_POOL_LISTS)
+        link_slab(pool, slab, list_idx);
+    else if (list_idx == IS_EMPTY)
+        keep_empty(pool, slab);
+}
+
+void cairn_pool__init(struct cairn_pool *pool, struct cairn_slabs *slabs,
+                      const struct cairn_slab_geometry *geometry, uint8_t kind, uint8_t kind_max)
+{
+    CAIRN_ASSERT(kind >= 1 && kind <= kind_max);
+    pool->slabs = slabs;
+    pool->geometry = *geometry;
+    pool->pool_id = 0;
+    pool->kind = kind;
+    pool->kind_max = kind_max;
+    for (unsigned i = 0; i < CAIRN_POOL_LISTS; i++)
+        pool->lists[i] = 0;
+    pool->empty_id = 0;
+    pool->slab_count = 0;
+    pool->used_count = 0;
+}
+
+int cairn_pool_init(struct cairn_pool *pool, struct cairn_slabs *slabs, size_t block_bytes,
+                    uint8_t kind, uint8_t kind_max, uint32_t pool_id)
+{
+    struct cairn_slab_geometry geometry;
+    int error = cairn_slab_geometry(&geometry, block_bytes, slabs->config.granule_bytes);
+
+    if (error != 0)
+        return error;
+    cairn_pool__init(pool, slabs, &geometry, kind, kind_max);
+    pool->pool_id = pool_id;
+    return 0;
+}
+
+void cairn_pool_fini(struct cairn_pool *pool)
+{
+    CAIRN_CHECK(pool->used_count == 0, "fini of a pool with blocks out", pool, __func__);
+    cairn_pool_trim(pool);
+    CAIRN_ASSERT(pool->slab_count == 0);
+    pool->slabs = NULL;
+}
+
+/* A slab with a free block, or NULL. */
+static struct cairn_slab *slab_to_take_from(struct cairn_pool *pool)
+{
+    struct cairn_slab *slab;
+
+    for (unsigned i = CAIRN_POOL_LISTS; i-- > 0;)
+        if (pool->lists[i] != 0)
+            return cairn_slabs__at(pool->slabs, pool->lists[i]);
+    if (pool->empty_id != 0)
+        return cairn_slabs__at(pool->slabs, pool->empty_id);
+    slab = cairn_slabs_take(pool->slabs, &pool->geometry, pool->kind, pool->pool_id);
+    if (slab == NULL)
+        return NULL;
+    pool->slab_count++;
+    slab->list_idx = IS_EMPTY;
+    pool->empty_id = cairn_slabs__id(pool->slabs, slab);
+    return slab;
+}
+
+/* Takes the `count` lowest free blocks. Requires: there are so many. */
+static void take_lowest(struct cairn_slab *slab, size_t block_bytes, void **blocks, size_t count)
+{
+    uint64_t *word = cairn_slab__words(slab) + slab->first_word;
+    uintptr_t base = slab->base + slab->first_word * CAIRN_SLAB_WORD_BITS * block_bytes;
+    size_t taken = 0;
+
+    CAIRN_ASSERT(count > 0 && count <= slab->free_count);
+    for (;;) {
+        uint64_t bits = *word;
+
+        while (bits != 0 && taken < count) {
+            blocks[taken++] = (void *)(base + (size_t)__builtin_ctzll(bits) * block_bytes);
+            bits &= bits - 1;
+        }
+        *word = bits;
+        if (taken == count)
+            break;
+        word++;
+        base += CAIRN_SLAB_WORD_BITS * block_bytes;
+    }
+    slab->first_word = (uint16_t)(word - cairn_slab__words(slab));
+    slab->free_count = (uint16_t)(slab->free_count - count);
+}
+
+size_t cairn_pool_take(struct cairn_pool *pool, void **blocks, size_t count)
+{
+    size_t taken = 0;
+
+    CAIRN_ASSERT(pool->slabs != NULL);
+    while (taken < count) {
+        struct cairn_slab *slab = slab_to_take_from(pool);
+        size_t part;
+
+        if (slab == NULL)
+            break;
+        part = cairn_min(count - taken, slab->free_count);
+        take_lowest(slab, pool->geometry.block_bytes, blocks + taken, part);
+        file_slab(pool, slab);
+        taken += part;
+    }
+    pool->used_count += taken;
+    return taken;
+}
+
+/* The slab that a block given back lies in. */
+static struct cairn_slab *slab_of(const struct cairn_pool *pool, const void *block)
+{
+    struct cairn_slab *slab = cairn_slabs_find(pool->slabs, block, pool->kind_max);
+
+    CAIRN_CHECK(slab != NULL, "pointer is not from this heap", block, give_name);
+    CAIRN_CHECK(slab->pool_id == pool->pool_id, "pointer is not from this pool", block, give_name);
+    CAIRN_ASSERT(slab->block_count == pool->geometry.block_count);
+    return slab;
+}
+
+static void free_block(const struct cairn_slab_geometry *geometry, struct cairn_slab *slab,
+                       const void *block)
+{
+    size_t offset_bytes = (uintptr_t)block - slab->base;
+    uint32_t block_idx = cairn_slab_block_idx(geometry, offset_bytes);
+    uint32_t word_idx = block_idx / CAIRN_SLAB_WORD_BITS;
+    uint64_t bit = (uint64_t)1 << (block_idx % CAIRN_SLAB_WORD_BITS);
+    uint64_t *word;
+
+    CAIRN_CHECK(cairn_slab_is_block_start(geometry, offset_bytes), "not the start of a block",
+                block, give_name);
+    word = cairn_slab__words(slab) + word_idx;
+    CAIRN_CHECK((*word & bit) == 0, "double free", block, give_name);
+    *word |= bit;
+    slab->free_count++;
+    if (word_idx < slab->first_word)
+        slab->first_word = (uint16_t)word_idx;
+}
+
+/* Gives the blocks at the head of the array that lie in one slab; returns how many. */
+static size_t give_stretch(struct cairn_pool *pool, void *const *blocks, size_t count)
+{
+    struct cairn_slab *slab = slab_of(pool, blocks[0]);
+    size_t given = 0;
+
+    do
+        free_block(&pool->geometry, slab, blocks[given++]);
+    while (given < count && (uintptr_t)blocks[given] - slab->base < slab->slab_bytes);
+    CAIRN_ASSERT(pool->used_count >= given);
+    pool->used_count -= given;
+    file_slab(pool, slab);
+    return given;
+}
+
+void cairn_pool_give(struct cairn_pool *pool, void *const *blocks, size_t count)
+{
+    CAIRN_ASSERT(pool->slabs != NULL);
+    for (size_t given = 0; given < count;)
+        given += give_stretch(pool, blocks + given, count - given);
+}
+
+void *cairn_pool_alloc(struct cairn_pool *pool)
+{
+    void *block;
+
+    return cairn_pool_take(pool, &block, 1) == 1 ? block : NULL;
+}
+
+void cairn_pool_free(struct cairn_pool *pool, void *block)
+{
+    cairn_pool_give(pool, &block, 1);
+}
+
+size_t cairn_pool_trim(struct cairn_pool *pool)
+{
+    struct cairn_slab *slab = cairn_slabs_at(pool->slabs, pool->empty_id);
+
+    if (slab == NULL)
+        return 0;
+    CAIRN_ASSERT(slab->list_idx == IS_EMPTY);
+    pool->empty_id = 0;
+    give_slab(pool, slab);
+    return pool->geometry.slab_bytes;
+}
+
+bool cairn_pool_is_out(const struct cairn_pool *pool, const void *pointer)
+{
+    struct cairn_slab *slab = cairn_slabs_find(pool->slabs, pointer, pool->kind_max);
+    size_t offset_bytes;
+
+    if (slab == NULL || slab->pool_id != pool->pool_id)
+        return false;
+    offset_bytes = (uintptr_t)pointer - slab->base;
+    if (!cairn_slab_is_block_start(&pool->geometry, offset_bytes))
+        return false;
+    return !cairn_slab__is_free(slab, cairn_slab_block_idx(&pool->geometry, offset_bytes));
+}
+
+struct cairn_pool_stats cairn_pool_stats(const struct cairn_pool *pool)
+{
+    struct cairn_pool_stats stats;
+
+    stats.block_bytes = pool->geometry.block_bytes;
+    stats.slab_bytes = pool->geometry.slab_bytes;
+    stats.slab_count = pool->slab_count;
+    stats.used_count = pool->used_count;
+    stats.free_count = pool->slab_count * pool->geometry.block_count - pool->used_count;
+    return stats;
+}
+
+static size_t pool_source_take(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
+                               size_t count)
+{
+    struct cairn_pool *pool = self;
+
+    CAIRN_ASSERT(block_bytes > 0 && cairn_is_pow2(align_bytes));
+    if (block_bytes > pool->geometry.block_bytes || align_bytes > pool->geometry.align_bytes)
+        return 0;
+    return cairn_pool_take(pool, blocks, count);
+}
+
+static void pool_source_give(void *self, size_t block_bytes, void *const *blocks, size_t count)
+{
+    struct cairn_pool *pool = self;
+
+    CAIRN_ASSERT(block_bytes > 0 && block_bytes <= pool->geometry.block_bytes);
+    (void)block_bytes;
+    cairn_pool_give(pool, blocks, count);
+}
+
+struct cairn_source cairn_pool_as_source(struct cairn_pool *pool)
+{
+    static const struct cairn_source_ops ops = {"pool", 0, pool_source_take, pool_source_give};
+
+    return (struct cairn_source){&ops, pool};
+}
+
+/* Walks one list; returns its length. */
+static uint32_t check_list(const struct cairn_pool *pool, unsigned list_idx)
+{
+    uint32_t count = 0;
+    uint32_t prev_id = 0;
+
+    for (uint32_t id = pool->lists[list_idx]; id != 0;) {
+        const struct cairn_slab *slab = cairn_slabs__at(pool->slabs, id);
+
+        CAIRN_INVARIANT(slab->base != 0 && slab->pool_id == pool->pool_id);
+        CAIRN_INVARIANT(slab->prev_id == prev_id);
+        CAIRN_INVARIANT(slab->list_idx == list_idx);
+        CAIRN_INVARIANT(++count <= pool->slab_count);
+        prev_id = id;
+        id = slab->next_id;
+    }
+    return count;
+}
+
+static void check_slab(const struct cairn_pool *pool, struct cairn_slab *slab)
+{
+    const uint64_t *words = cairn_slab__words(slab);
+    uint32_t free_count = 0;
+
+    CAIRN_INVARIANT(slab->block_count == pool->geometry.block_count);
+    CAIRN_INVARIANT(slab->slab_bytes == pool->geometry.slab_bytes);
+    CAIRN_INVARIANT(slab->list_idx == list_for(slab));
+    CAIRN_INVARIANT((slab->list_idx == IS_EMPTY) ==
+                    (pool->empty_id == cairn_slabs__id(pool->slabs, slab)));
+    for (uint32_t i = 0; i < cairn_slab__word_count(slab->block_count); i++)
+        free_count += (uint32_t)__builtin_popcountll(words[i]);
+    CAIRN_INVARIANT(free_count == slab->free_count);
+    CAIRN_INVARIANT(slab_of(pool, (const void *)slab->base) == slab);
+}
+
+/* The lock of the directory keeps the heads in place; those of other pools may change under it, but their ids not. */
+void cairn_pool_check(const struct cairn_pool *pool)
+{
+    struct cairn_slabs *slabs = pool->slabs;
+    uint32_t listed = 0;
+    uint32_t on_lists = 0;
+    uint32_t slab_count = 0;
+    size_t used_count = 0;
+
+    for (unsigned i = 0; i < CAIRN_POOL_LISTS; i++)
+        listed += check_list(pool, i);
+    cairn_lock_take(&slabs->lock);
+    for (struct cairn_slab *slab = cairn_slabs__next(slabs, 1); slab != NULL;
+         slab = cairn_slabs__next(slabs, cairn_slabs__id(slabs, slab) + slab->unit_count)) {
+        if (slab->pool_id != pool->pool_id)
+            continue;
+        check_slab(pool, slab);
+        slab_count++;
+        on_lists += slab->list_idx < CAIRN_POOL_LISTS;
+        used_count += (size_t)slab->block_count - slab->free_count;
+    }
+    cairn_lock_release(&slabs->lock);
+    CAIRN_INVARIANT(slab_count == pool->slab_count);
+    CAIRN_INVARIANT(used_count == pool->used_count);
+    CAIRN_INVARIANT(on_lists == listed);
+}

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * arena_test.cc - what each call promises; and what happens to those who do not keep to it.
+ */
+
+#include <cairn/arena.h>
+
+#include <stdint.h>
+#include <string.h>
+
+#include <algorithm>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+/* Below the size at which slabs begin, and above it. */
+constexpr size_t kSizes[] = {CAIRN_ARENA_BYTES_MIN, 65536, 262144, 1 << 20, 16 << 20};
+
+class Buffer {
+  public:
+    explicit Buffer(size_t bytes) : bytes_(bytes), space_(bytes + 64, 0xa5)
+    {
+    }
+
+    unsigned char *at(size_t misalign_bytes)
+    {
+        uintptr_t start = reinterpret_cast<uintptr_t>(space_.data());
+
+        return space_.data() + (64 - start % 64) % 64 + misalign_bytes;
+    }
+
+    struct cairn_arena *arena()
+    {
+        return cairn_arena_init(at(0), bytes_);
+    }
+
+    size_t bytes() const
+    {
+        return bytes_;
+    }
+
+  private:
+    size_t bytes_;
+    std::vector<unsigned char> space_;
+};
+
+class ArenaOfEverySize : public testing::TestWithParam<size_t> {
+  protected:
+    ArenaOfEverySize() : buffer_(GetParam()), arena_(buffer_.arena())
+    {
+    }
+
+    struct cairn_arena_stats stats()
+    {
+        return cairn_arena_stats(arena_);
+    }
+
+    void TearDown() override
+    {
+        cairn_arena_check(arena_);
+    }
+
+    Buffer buffer_;
+    struct cairn_arena *arena_;
+};
+
+using ArenaOfEverySizeDeathTest = ArenaOfEverySize;
+
+INSTANTIATE_TEST_SUITE_P(Buffers, ArenaOfEverySize, testing::ValuesIn(kSizes));
+INSTANTIATE_TEST_SUITE_P(Buffers, ArenaOfEverySizeDeathTest, testing::ValuesIn(kSizes));
+
+/* ---- Examples ---- */
+
+TEST(Arena, IsAHeapInAStaticBuffer)
+{
+    static unsigned char buffer[64 * 1024];
+    struct cairn_arena *arena = cairn_arena_init(buffer, sizeof(buffer));
+    char *name = static_cast<char *>(cairn_arena_alloc(arena, 100));
+
+    strcpy(name, "cairn");
+    name = static_cast<char *>(cairn_arena_realloc(arena, name, 10000));
+    EXPECT_STREQ(name, "cairn");
+    EXPECT_GE(cairn_arena_usable_bytes(arena, name), 10000u);
+    cairn_arena_free(arena, name);
+    EXPECT_EQ(cairn_arena_stats(arena).used_bytes, 0u);
+}
+
+TEST(Arena, TwoArenasKnowTheirOwnBlocksOnly)
+{
+    Buffer first_buffer(65536);
+    Buffer second_buffer(1 << 20);
+    struct cairn_arena *first = first_buffer.arena();
+    struct cairn_arena *second = second_buffer.arena();
+    void *block = cairn_arena_alloc(first, 10);
+
+    EXPECT_TRUE(cairn_arena_owns(first, block));
+    EXPECT_FALSE(cairn_arena_owns(second, block));
+    EXPECT_FALSE(cairn_arena_owns(first, NULL));
+    EXPECT_FALSE(cairn_arena_owns(first, first));
+    EXPECT_FALSE(cairn_arena_owns(first, first_buffer.at(0) + first_buffer.bytes()));
+}
+
+/* ---- Making one ---- */
+
+TEST(Arena, RefusesABufferThatIsTooSmallOrTooLargeOrNone)
+{
+    Buffer buffer(CAIRN_ARENA_BYTES_MIN);
+    std::vector<unsigned char> untouched(CAIRN_ARENA_BYTES_MIN, 0xa5);
+
+    EXPECT_EQ(cairn_arena_init(buffer.at(0), 0), nullptr);
+    EXPECT_EQ(cairn_arena_init(buffer.at(0), CAIRN_ARENA_BYTES_MIN - 1), nullptr);
+    EXPECT_EQ(cairn_arena_init(buffer.at(0), (size_t{1} << 40) + 1), nullptr);
+    EXPECT_EQ(cairn_arena_init(buffer.at(0), SIZE_MAX), nullptr);
+    EXPECT_EQ(cairn_arena_init(NULL, CAIRN_ARENA_BYTES_MIN), nullptr);
+    EXPECT_EQ(memcmp(buffer.at(0), untouched.data(), untouched.size()), 0);
+}
+
+TEST(Arena, TheSmallestBufferHasMoreMemoryThanState)
+{
+    for (size_t misalign = 0; misalign < 64; misalign++) {
+        Buffer buffer(CAIRN_ARENA_BYTES_MIN);
+        struct cairn_arena *arena = cairn_arena_init(buffer.at(misalign), CAIRN_ARENA_BYTES_MIN);
+        struct cairn_arena_stats stats;
+
+        ASSERT_NE(arena, nullptr);
+        stats = cairn_arena_stats(arena);
+        EXPECT_LT(stats.state_bytes, CAIRN_ARENA_BYTES_MIN * 2 / 5);
+        EXPECT_GT(stats.usable_bytes, CAIRN_ARENA_BYTES_MIN / 2);
+        cairn_arena_check(arena);
+    }
+}
+
+TEST(Arena, StateIsAFewPercentOfALargerBuffer)
+{
+    for (size_t bytes : {size_t{64} << 10, size_t{256} << 10, size_t{1} << 20, size_t{64} << 20}) {
+        Buffer buffer(bytes);
+        struct cairn_arena_stats stats = cairn_arena_stats(buffer.arena());
+
+        EXPECT_LT(stats.state_bytes, bytes / (bytes < (1 << 20) ? 12 : 20)) << bytes;
+        RecordProperty("state_bytes_of_" + std::to_string(bytes), std::to_string(stats.state_bytes));
+    }
+}
+
+/* ---- Promises of each call ---- */
+
+TEST_P(ArenaOfEverySize, SizeZeroGivesDistinctBlocks)
+{
+    void *first = cairn_arena_alloc(arena_, 0);
+    void *second = cairn_arena_alloc(arena_, 0);
+
+    ASSERT_NE(first, nullptr);
+    ASSERT_NE(second, nullptr);
+    EXPECT_NE(first, second);
+    EXPECT_EQ(cairn_arena_realloc(arena_, first, 0), first);
+    cairn_arena_free(arena_, first);
+    cairn_arena_free(arena_, second);
+}
+
+TEST_P(ArenaOfEverySize, FreeOfNullDoesNothing)
+{
+    cairn_arena_free(arena_, NULL);
+    EXPECT_EQ(stats().free_count, 0u);
+}
+
+TEST_P(ArenaOfEverySize, WastesLessThanAnEighthOrSixteenBytes)
+{
+    for (size_t size = 1; size <= stats().usable_bytes / 4; size += 1 + size / 37) {
+        void *block = cairn_arena_alloc(arena_, size);
+        size_t usable;
+
+        ASSERT_NE(block, nullptr) << size;
+        usable = cairn_arena_usable_bytes(arena_, block);
+        EXPECT_GE(usable, size);
+        EXPECT_LE(usable - size, std::max<size_t>(usable / 8, 15)) << size;
+        cairn_arena_free(arena_, block);
+    }
+}
+
+TEST_P(ArenaOfEverySize, AlignsAsAsked)
+{
+    for (size_t align = 1; align <= CAIRN_ARENA_ALIGN_MAX; align *= 2) {
+        for (size_t size : {size_t{0}, size_t{1}, size_t{8}, size_t{100}, size_t{1000}}) {
+            void *block = cairn_arena_alloc_aligned(arena_, size, align);
+
+            if (block == NULL) { /* the smallest buffer may hold no such address */
+                EXPECT_LE(buffer_.bytes(), size_t{2} * CAIRN_ARENA_ALIGN_MAX);
+                EXPECT_GE(align, size_t{CAIRN_ARENA_ALIGN_MAX} / 4);
+                continue;
+            }
+            EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % align, 0u);
+            EXPECT_GE(cairn_arena_usable_bytes(arena_, block), size);
+            cairn_arena_free(arena_, block);
+        }
+    }
+}
+
+TEST_P(ArenaOfEverySize, RefusesAnAlignmentThatItNeverServes)
+{
+    for (size_t align : {size_t{0}, size_t{3}, size_t{24}, size_t{2} * CAIRN_ARENA_ALIGN_MAX,
+                         SIZE_MAX, size_t{1} << 63})
+        EXPECT_EQ(cairn_arena_alloc_aligned(arena_, 1, align), nullptr) << align;
+    EXPECT_EQ(stats().failed_count, 0u) << "not for want of memory";
+}
+
+TEST_P(ArenaOfEverySize, RefusesSizesThatCannotBe)
+{
+    for (size_t size : {buffer_.bytes(), buffer_.bytes() + 1, size_t{1} << 40, SIZE_MAX / 2,
+                        SIZE_MAX - 63, SIZE_MAX - 15, SIZE_MAX}) {
+        uint64_t failed = stats().failed_count;
+        void *block = cairn_arena_alloc(arena_, 10);
+
+        EXPECT_EQ(cairn_arena_alloc(arena_, size), nullptr) << size;
+        EXPECT_EQ(cairn_arena_alloc_aligned(arena_, size, 4096), nullptr) << size;
+        EXPECT_EQ(cairn_arena_calloc(arena_, size, 1), nullptr) << size;
+        EXPECT_EQ(cairn_arena_realloc(arena_, block, size), nullptr) << size;
+        EXPECT_EQ(stats().failed_count, failed + 4);
+        cairn_arena_free(arena_, block);
+    }
+    EXPECT_EQ(stats().used_bytes, 0u);
+}
+
+TEST_P(ArenaOfEverySize, CallocRefusesAProductThatWraps)
+{
+    EXPECT_EQ(cairn_arena_calloc(arena_, SIZE_MAX / 2 + 2, 2), nullptr);
+    EXPECT_EQ(cairn_arena_calloc(arena_, size_t{1} << 32, size_t{1} << 32), nullptr);
+    EXPECT_EQ(stats().failed_count, 2u);
+    EXPECT_NE(cairn_arena_calloc(arena_, 0, SIZE_MAX), nullptr);
+}
+
+TEST_P(ArenaOfEverySize, CallocClearsWhatWasUsedBefore)
+{
+    for (size_t size : {1, 8, 24, 100, 500, 2000}) {
+        void *block = cairn_arena_alloc(arena_, size);
+        std::vector<unsigned char> zeros(size, 0);
+
+        memset(block, 0xff, cairn_arena_usable_bytes(arena_, block));
+        cairn_arena_free(arena_, block);
+        block = cairn_arena_calloc(arena_, size, 1);
+        EXPECT_EQ(memcmp(block, zeros.data(), size), 0) << size;
+        cairn_arena_free(arena_, block);
+    }
+}
+
+TEST_P(ArenaOfEverySize, EveryUsableByteBelongsToTheBlock)
+{
+    std::vector<std::pair<unsigned char *, size_t>> blocks;
+
+    for (size_t size = 1; size < 400; size += 13) {
+        auto *block = static_cast<unsigned char *>(cairn_arena_alloc(arena_, size));
+
+        if (block == NULL)
+            break;
+        blocks.emplace_back(block, cairn_arena_usable_bytes(arena_, block));
+        memset(block, static_cast<int>(blocks.size()), blocks.back().second);
+    }
+    for (size_t i = 0; i < blocks.size(); i++)
+        for (size_t j = 0; j < blocks[i].second; j++)
+            ASSERT_EQ(blocks[i].first[j], static_cast<unsigned char>(i + 1));
+}
+
+/* ---- Realloc ---- */
+
+TEST_P(ArenaOfEverySize, ReallocStaysInPlaceWithinTheUsableSize)
+{
+    for (size_t size : {5, 17, 100, 1000, 2000}) {
+        void *block = cairn_arena_alloc(arena_, size);
+
+        EXPECT_EQ(cairn_arena_realloc(arena_, block, cairn_arena_usable_bytes(arena_, block)), block);
+        EXPECT_EQ(cairn_arena_realloc(arena_, block, size), block);
+        cairn_arena_free(arena_, block);
+    }
+    EXPECT_EQ(stats().alloc_count, 5u);
+}
+
+TEST_P(ArenaOfEverySize, ReallocGrowsALargeBlockIntoFreeMemoryInPlace)
+{
+    size_t quarter = stats().usable_bytes / 4;
+    void *block = cairn_arena_alloc(arena_, quarter / 4);
+    size_t used = stats().used_bytes;
+
+    for (size_t size = quarter / 4; size <= quarter; size += quarter / 8)
+        ASSERT_EQ(cairn_arena_realloc(arena_, block, size), block);
+    EXPECT_GT(stats().used_bytes, used);
+    EXPECT_EQ(stats().used_peak_bytes, stats().used_bytes);
+    EXPECT_EQ(cairn_arena_realloc(arena_, block, quarter / 4), block);
+    EXPECT_EQ(stats().used_bytes, used);
+    EXPECT_EQ(stats().alloc_count, 1u);
+    EXPECT_EQ(stats().free_count, 0u);
+}
+
+TEST_P(ArenaOfEverySize, ReallocMovesWhenItMustAndKeepsTheContent)
+{
+    auto *block = static_cast<unsigned char *>(cairn_arena_alloc(arena_, 32));
+    size_t large = stats().usable_bytes / 4;
+
+    memset(block, 7, 32);
+    ASSERT_NE(cairn_arena_alloc(arena_, 32), nullptr); /* what follows is not free */
+    block = static_cast<unsigned char *>(cairn_arena_realloc(arena_, block, large));
+    ASSERT_NE(block, nullptr);
+    EXPECT_EQ(std::count(block, block + 32, 7), 32);
+    memset(block, 8, large);
+    block = static_cast<unsigned char *>(cairn_arena_realloc(arena_, block, 20));
+    EXPECT_EQ(std::count(block, block + 20, 8), 20);
+    EXPECT_LE(cairn_arena_usable_bytes(arena_, block), 32u);
+    EXPECT_EQ(stats().used_bytes, cairn_arena_usable_bytes(arena_, block) + 32);
+}
+
+TEST_P(ArenaOfEverySize, ReallocThatFailsLeavesTheBlockAsItWas)
+{
+    auto *block = static_cast<unsigned char *>(cairn_arena_alloc(arena_, 100));
+    struct cairn_arena_stats before = stats();
+
+    memset(block, 9, 100);
+    EXPECT_EQ(cairn_arena_realloc(arena_, block, stats().usable_bytes), nullptr);
+    EXPECT_EQ(std::count(block, block + 100, 9), 100);
+    EXPECT_EQ(stats().used_bytes, before.used_bytes);
+    EXPECT_EQ(stats().failed_count, 1u);
+}
+
+TEST_P(ArenaOfEverySize, MakingABlockSmallerNeverFails)
+{
+    size_t largest = stats().largest_free_bytes;
+    void *block = cairn_arena_alloc(arena_, largest);
+
+    while (cairn_arena_alloc(arena_, 1) != NULL)
+        ;
+    for (size_t size = largest; size > 0; size /= 2)
+        ASSERT_NE(block = cairn_arena_realloc(arena_, block, size), nullptr) << size;
+    ASSERT_NE(cairn_arena_realloc(arena_, block, 0), nullptr);
+}
+
+/* ---- The end of the memory ---- */
+
+TEST_P(ArenaOfEverySize, SmallBlocksUseTheCapToTheEnd)
+{
+    size_t block_bytes = 0;
+
+    while (cairn_arena_alloc(arena_, 48) != NULL)
+        block_bytes += 48;
+    EXPECT_GT(block_bytes, stats().usable_bytes / 100 * 95);
+    EXPECT_LT(stats().largest_free_bytes, 48u);
+}
+
+TEST_P(ArenaOfEverySize, BlocksOfEightBytesUseTheCapToTheEnd)
+{
+    while (cairn_arena_alloc(arena_, 8) != NULL)
+        ;
+    EXPECT_GT(stats().used_bytes, stats().usable_bytes / 100 * 95);
+    EXPECT_EQ(stats().largest_free_bytes, 0u);
+}
+
+TEST_P(ArenaOfEverySize, ASmallRequestTakesALargerBlockBeforeItFails)
+{
+    std::vector<void *> blocks;
+
+    while (void *block = cairn_arena_alloc(arena_, 200))
+        blocks.push_back(block);
+    while (cairn_arena_alloc(arena_, 1) != NULL)
+        ;
+    cairn_arena_free(arena_, blocks[blocks.size() / 2]);
+    EXPECT_GE(stats().largest_free_bytes, 128u);
+    EXPECT_NE(cairn_arena_alloc(arena_, 20), nullptr);
+}
+
+TEST_P(ArenaOfEverySize, LargestFreeBytesIsExact)
+{
+    size_t largest = stats().largest_free_bytes;
+    void *block;
+
+    EXPECT_EQ(cairn_arena_alloc(arena_, largest + 1), nullptr);
+    ASSERT_NE(block = cairn_arena_alloc(arena_, largest), nullptr);
+    cairn_arena_free(arena_, block);
+    EXPECT_EQ(stats().largest_free_bytes, largest);
+    EXPECT_GE(largest, stats().usable_bytes / 4);
+}
+
+TEST_P(ArenaOfEverySize, WhatAllBlocksHeldIsOneRangeAgainOnceFreed)
+{
+    struct cairn_arena_stats before = stats();
+    std::vector<void *> blocks;
+
+    for (size_t size = 1; size < before.usable_bytes / 2; size += 1 + size / 9)
+        if (void *block = cairn_arena_alloc(arena_, size))
+            blocks.push_back(block);
+    for (void *block : blocks)
+        cairn_arena_free(arena_, block);
+    EXPECT_NE(cairn_arena_alloc(arena_, before.largest_free_bytes), nullptr);
+}
+
+/* ---- Reset ---- */
+
+TEST_P(ArenaOfEverySize, ResetRestoresTheStateBitByBit)
+{
+    struct cairn_arena_stats before = stats();
+    std::vector<unsigned char> state(buffer_.at(0), buffer_.at(0) + before.state_bytes);
+    size_t size = 1;
+
+    while (cairn_arena_alloc(arena_, size) != NULL)
+        size += 1 + size / 4;
+    EXPECT_NE(memcmp(buffer_.at(0), state.data(), state.size()), 0);
+    cairn_arena_reset(arena_);
+    EXPECT_EQ(memcmp(buffer_.at(0), state.data(), state.size()), 0);
+    EXPECT_EQ(stats().largest_free_bytes, before.largest_free_bytes);
+    EXPECT_EQ(stats().alloc_count, 0u);
+    EXPECT_EQ(stats().failed_count, 0u);
+}
+
+TEST(Arena, StartsTheSameWhateverTheBufferHeld)
+{
+    for (size_t bytes : kSizes) {
+        Buffer buffer(bytes);
+        size_t state_bytes = cairn_arena_stats(buffer.arena()).state_bytes;
+        std::vector<unsigned char> first(buffer.at(0), buffer.at(0) + state_bytes);
+
+        memset(buffer.at(0), 0xff, bytes);
+        buffer.arena();
+        EXPECT_EQ(memcmp(buffer.at(0), first.data(), state_bytes), 0) << bytes;
+    }
+}
+
+/* ---- Misuse ---- */
+
+TEST_P(ArenaOfEverySizeDeathTest, FreeingTwicePanics)
+{
+    for (size_t size : {1, 40, 3000}) {
+        void *block = cairn_arena_alloc(arena_, size);
+
+        cairn_arena_free(arena_, block);
+        EXPECT_DEATH(cairn_arena_free(arena_, block), "cairn: .*pointer 0x") << size;
+        EXPECT_DEATH(cairn_arena_realloc(arena_, block, 1), "not a block in use of this arena");
+        EXPECT_DEATH(cairn_arena_usable_bytes(arena_, block), "not a block in use of this arena");
+    }
+}
+
+TEST_P(ArenaOfEverySizeDeathTest, FreeingTwicePanicsWhileItsSlabIsInUse)
+{
+    void *neighbour = cairn_arena_alloc(arena_, 40);
+    void *block = cairn_arena_alloc(arena_, 40);
+
+    cairn_arena_free(arena_, block);
+    EXPECT_DEATH(cairn_arena_free(arena_, block), "cairn: .*pointer 0x");
+    EXPECT_DEATH(cairn_arena_realloc(arena_, block, 1), "not a block in use of this arena");
+    EXPECT_DEATH(cairn_arena_usable_bytes(arena_, block), "not a block in use of this arena");
+    cairn_arena_free(arena_, neighbour);
+}
+
+TEST_P(ArenaOfEverySizeDeathTest, APointerIntoABlockPanics)
+{
+    for (size_t size : {40, 3000}) {
+        auto *block = static_cast<unsigned char *>(cairn_arena_alloc(arena_, size));
+
+        for (size_t offset : {1, 8, 16, 32}) {
+            EXPECT_DEATH(cairn_arena_free(arena_, block + offset), "cairn: .*pointer 0x") << offset;
+            EXPECT_DEATH(cairn_arena_usable_bytes(arena_, block + offset), "not a block in use");
+        }
+        EXPECT_DEATH(cairn_arena_realloc(arena_, block + 16, 9), "not a block in use");
+        cairn_arena_free(arena_, block);
+    }
+}
+
+TEST_P(ArenaOfEverySizeDeathTest, APointerFromElsewherePanics)
+{
+    int local = 0;
+    Buffer other_buffer(1 << 20);
+    struct cairn_arena *other = other_buffer.arena();
+    void *foreign = cairn_arena_alloc(other, 40);
+    unsigned char *memory = static_cast<unsigned char *>(cairn_arena_alloc(arena_, 1));
+
+    for (void *pointer : {static_cast<void *>(&local), foreign, static_cast<void *>(arena_),
+                          static_cast<void *>(memory - 64), reinterpret_cast<void *>(uintptr_t{16}),
+                          reinterpret_cast<void *>(UINTPTR_MAX)}) {
+        EXPECT_DEATH(cairn_arena_free(arena_, pointer), "not a block in use of this arena");
+        EXPECT_DEATH(cairn_arena_usable_bytes(arena_, pointer), "not a block in use of this arena");
+    }
+    EXPECT_DEATH(cairn_arena_usable_bytes(arena_, NULL), "not a block in use of this arena");
+    cairn_arena_free(arena_, memory);
+}
+
+TEST_P(ArenaOfEverySizeDeathTest, ABlockFromBeforeAResetPanics)
+{
+    void *block = cairn_arena_alloc(arena_, 500);
+
+    cairn_arena_reset(arena_);
+    EXPECT_DEATH(cairn_arena_free(arena_, block), "not a block in use of this arena");
+}
+
+TEST_P(ArenaOfEverySizeDeathTest, CheckSeesSpoiltState)
+{
+    size_t state_bytes = stats().state_bytes;
+    unsigned char *state = buffer_.at(0);
+    size_t noticed = 0;
+
+    ASSERT_NE(cairn_arena_alloc(arena_, 100), nullptr);
+    for (size_t offset = 0; offset < 256; offset += 32) {
+        std::vector<unsigned char> copy(state, state + state_bytes);
+
+        memset(state + offset, 0xee, 8);
+        noticed += 1;
+        EXPECT_DEATH(cairn_arena_check(arena_), "") << offset;
+        memcpy(state, copy.data(), state_bytes);
+    }
+    EXPECT_GT(noticed, 0u);
+}
+
+} // namespace

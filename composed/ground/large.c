@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * large.c - blocks above the size classes: runs of granules from the buddy, or pages of their own.
+ *
+ *     (32 KiB, 1 MiB]   LARGE  a run; its length is in the buddy's bitmaps
+ *     (1 MiB, ...)      HUGE   from the pagesource; its length is in the table of huge blocks, by the owner id
+ *
+ * Either marks its first granule in the pagemap, after the block exists and until just before it ends, so a stale or
+ * invented pointer finds no mark.
+ */
+
+#include "composed/ground/ground.h"
+
+#include <cairn/base/align.h>
+#include <cairn/base/check.h>
+
+static bool is_large_size(const struct cairn_ground *ground, size_t size_bytes, size_t align_bytes)
+{
+    return size_bytes <= ground->large_max_bytes && align_bytes <= ground->large_max_bytes;
+}
+
+static void give_run(struct cairn_ground *ground, void *run, size_t length_bytes)
+{
+    cairn_lock_take(&ground->buddy_lock);
+    cairn_buddy_free(ground->buddy, run, length_bytes);
+    cairn_ground__purge_if_due(ground);
+    cairn_lock_release(&ground->buddy_lock);
+}
+
+static void *alloc_large(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
+                         bool *is_zeroed)
+{
+    void *run;
+
+    cairn_lock_take(&ground->buddy_lock);
+    run = cairn_buddy_alloc(ground->buddy, size_bytes, cairn_max(align_bytes, ground->granule_bytes),
+                            is_zeroed);
+    cairn_lock_release(&ground->buddy_lock);
+    if (run == NULL)
+        return NULL;
+    if (cairn_pagemap_set(&ground->map, run, 1, CAIRN_KIND_LARGE, 0) != 0) {
+        give_run(ground, run, size_bytes);
+        return NULL;
+    }
+    return run;
+}
+
+/* Huge lengths are whole granules, so that mappings which the kernel puts side by side stay aligned. */
+static bool huge_length(const struct cairn_ground *ground, size_t size_bytes, size_t *length_bytes)
+{
+    return size_bytes <= PTRDIFF_MAX &&
+           cairn_try_align_up(size_bytes, ground->granule_bytes, length_bytes);
+}
+
+static void *alloc_huge(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
+                        bool *is_zeroed)
+{
+    size_t length_bytes;
+    uint32_t id;
+    void *block;
+
+    if (!huge_length(ground, size_bytes, &length_bytes))
+        return NULL;
+    align_bytes = cairn_max(align_bytes, ground->granule_bytes);
+    block = cairn_pagesource_alloc(&ground->pages, length_bytes, align_bytes, is_zeroed);
+    if (block == NULL)
+        return NULL;
+    id = cairn_huge_add(&ground->huge, block, length_bytes);
+    if (id != 0 && cairn_pagemap_set(&ground->map, block, 1, CAIRN_KIND_HUGE, id) == 0)
+        return block;
+    if (id != 0)
+        cairn_huge_remove(&ground->huge, id, block);
+    cairn_pagesource_free(&ground->pages, block, length_bytes);
+    return NULL;
+}
+
+void *cairn_ground_alloc(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
+                         bool *is_zeroed)
+{
+    CAIRN_ASSERT(size_bytes > 0 && cairn_is_pow2(align_bytes));
+    if (is_large_size(ground, size_bytes, align_bytes))
+        return alloc_large(ground, size_bytes, align_bytes, is_zeroed);
+    return alloc_huge(ground, size_bytes, align_bytes, is_zeroed);
+}
+
+static size_t run_bytes(struct cairn_ground *ground, const void *block)
+{
+    size_t length_bytes;
+
+    cairn_lock_take(&ground->buddy_lock);
+    length_bytes = cairn_buddy_run_bytes(ground->buddy, block);
+    cairn_lock_release(&ground->buddy_lock);
+    return length_bytes;
+}
+
+size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block, uint16_t tag,
+                                 const char *where)
+{
+    size_t length_bytes = 0;
+
+    if (cairn_tag_kind(tag) == CAIRN_KIND_LARGE)
+        length_bytes = run_bytes(ground, block);
+    if (cairn_tag_kind(tag) == CAIRN_KIND_HUGE)
+        length_bytes =
+            cairn_huge_bytes(&ground->huge, cairn_pagemap_owner(&ground->map, block), block);
+    if (CAIRN_UNLIKELY(length_bytes == 0))
+        cairn_ground_reject(ground, block, where);
+    return length_bytes;
+}
+
+static void free_huge(struct cairn_ground *ground, void *block, const char *where)
+{
+    uint32_t id = cairn_pagemap_owner(&ground->map, block);
+    size_t length_bytes = cairn_huge_remove(&ground->huge, id, block);
+
+    if (CAIRN_UNLIKELY(length_bytes == 0))
+        cairn_ground_reject(ground, block, where);
+    cairn_pagemap_clear(&ground->map, block, 1);
+    cairn_pagesource_free(&ground->pages, block, length_bytes);
+}
+
+/* The length is asked and the mark removed under one lock: of two threads that free a block, one is told. */
+static void free_large(struct cairn_ground *ground, void *block, const char *where)
+{
+    size_t length_bytes;
+
+    cairn_lock_take(&ground->buddy_lock);
+    length_bytes = cairn_buddy_run_bytes(ground->buddy, block);
+    if (length_bytes != 0 && cairn_pagemap_tag(&ground->map, block) == CAIRN_KIND_LARGE) {
+        cairn_pagemap_clear(&ground->map, block, 1);
+        cairn_buddy_free(ground->buddy, block, length_bytes);
+        cairn_ground__purge_if_due(ground);
+        cairn_lock_release(&ground->buddy_lock);
+        return;
+    }
+    cairn_lock_release(&ground->buddy_lock);
+    cairn_ground_reject(ground, block, where);
+}
+
+void cairn_ground_free(struct cairn_ground *ground, void *block, uint16_t tag, const char *where)
+{
+    if (cairn_tag_kind(tag) == CAIRN_KIND_LARGE)
+        free_large(ground, block, where);
+    else if (cairn_tag_kind(tag) == CAIRN_KIND_HUGE)
+        free_huge(ground, block, where);
+    else
+        cairn_ground_reject(ground, block, where);
+}
+
+static bool resize_large(struct cairn_ground *ground, void *block, size_t new_bytes)
+{
+    bool resized;
+
+    cairn_lock_take(&ground->buddy_lock);
+    resized = cairn_buddy_resize(ground->buddy, block, cairn_buddy_run_bytes(ground->buddy, block),
+                                 new_bytes);
+    if (resized)
+        cairn_ground__purge_if_due(ground);
+    cairn_lock_release(&ground->buddy_lock);
+    return resized;
+}
+
+/*
+ * A block that may move loses its mark first: once the kernel has moved it, another thread may get the old place at
+ * once and mark it. Marking cannot fail in a flat map; in a two-level map a block is resized in place only.
+ */
+static void *resize_huge(struct cairn_ground *ground, void *block, size_t new_bytes)
+{
+    uint32_t id = cairn_pagemap_owner(&ground->map, block);
+    size_t old_bytes = cairn_huge_bytes(&ground->huge, id, block);
+    bool may_move = ground->map.shape == CAIRN_PAGEMAP_FLAT;
+    size_t length_bytes;
+    void *moved;
+
+    if (!huge_length(ground, new_bytes, &length_bytes))
+        return NULL;
+    if (length_bytes == old_bytes)
+        return block;
+    if (may_move)
+        cairn_pagemap_clear(&ground->map, block, 1);
+    moved = cairn_pagesource_resize(&ground->pages, block, old_bytes, length_bytes,
+                                    ground->granule_bytes, may_move);
+    if (may_move) {
+        void *at = moved != NULL ? moved : block;
+
+        if (cairn_pagemap_set(&ground->map, at, 1, CAIRN_KIND_HUGE, id) != 0)
+            cairn_panic("flat map refused a mark", at, "realloc");
+    }
+    if (moved != NULL)
+        cairn_huge_update(&ground->huge, id, moved, length_bytes);
+    return moved;
+}
+
+void *cairn_ground_resize(struct cairn_ground *ground, void *block, uint16_t tag, size_t new_bytes)
+{
+    if (cairn_tag_kind(tag) == CAIRN_KIND_HUGE)
+        return new_bytes > ground->large_max_bytes ? resize_huge(ground, block, new_bytes) : NULL;
+    if (new_bytes > ground->large_max_bytes)
+        return NULL;
+    return resize_large(ground, block, new_bytes) ? block : NULL;
+}
+
+CAIRN_COLD void cairn_ground_reject(struct cairn_ground *ground, const void *pointer,
+                                    const char *where)
+{
+    const char *what = "pointer is not from this heap, or its block was freed before";
+    uint16_t tag = cairn_pagemap_tag(&ground->map, pointer);
+    bool is_ours;
+
+    cairn_lock_take(&ground->buddy_lock);
+    is_ours = cairn_buddy_owns(ground->buddy, pointer);
+    cairn_lock_release(&ground->buddy_lock);
+    if (tag != 0 || is_ours)
+        what = "pointer is not the start of a block in use: interior, misaligned or a double free";
+    cairn_panic(what, pointer, where);
+}

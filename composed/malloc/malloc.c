@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * malloc.c - the front of the default stack: which layer serves a request, and which one owns a pointer.
+ *
+ *     size <= 32 KiB          a class from classes.h      -> per-CPU cache
+ *     larger, or alignment that no class has              -> ground (large, huge)
+ *
+ *     free(p): one load of the pagemap gives the class and the place of the granule in its slab; one multiplication says
+ *     whether p begins a block. Anything else is a large or huge block, or not ours.
+ *
+ * The stack is built by the first call, whoever makes it: the dynamic loader, a constructor, main.
+ */
+
+#include "composed/malloc/stack.h"
+#include "composed/surface/front.h"
+
+#include <cairn/base/align.h>
+#include <cairn/base/check.h>
+
+#include <string.h>
+
+static struct cairn_stack stack;
+static bool is_ready; /* released once the stack is built */
+
+static int build(const struct cairn_conf_values *conf)
+{
+    memset(&stack, 0, sizeof(stack)); /* an earlier try may have failed half-way */
+    return cairn_stack_init(&stack, conf);
+}
+
+static inline bool is_started(void)
+{
+    return CAIRN_LIKELY(cairn_load_acquire(&is_ready)) || cairn_front_start(&is_ready, build);
+}
+
+void *cairn_front_alloc(size_t size_bytes)
+{
+    if (CAIRN_UNLIKELY(!is_started()))
+        return NULL;
+    if (CAIRN_LIKELY(size_bytes <= CAIRN_CLASS_BYTES_MAX))
+        return cairn_percpu_alloc(&stack.caches, cairn_class_of(size_bytes));
+    return cairn_ground_alloc(&stack.ground, size_bytes, 1, NULL);
+}
+
+void *cairn_front_alloc_class(unsigned class_idx)
+{
+    return cairn_percpu_alloc(&stack.caches, class_idx);
+}
+
+/* Before the stack is built the map says "not ours" to everything. */
+void cairn_front_free(void *block, const char *where)
+{
+    uint16_t tag = cairn_pagemap_tag(&stack.ground.map, block);
+    unsigned class_idx = cairn_sizeclass_of(&stack.slabs, block, tag);
+
+    if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
+        cairn_percpu_free(&stack.caches, class_idx, block);
+    else
+        cairn_ground_free(&stack.ground, block, tag, where);
+}
+
+size_t cairn_front_usable_bytes(const void *block, const char *where)
+{
+    uint16_t tag = cairn_pagemap_tag(&stack.ground.map, block);
+    unsigned class_idx = cairn_sizeclass_of(&stack.slabs, block, tag);
+
+    if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
+        return cairn_class_block_bytes[class_idx];
+    return cairn_ground_usable_bytes(&stack.ground, block, tag, where);
+}
+
+struct cairn_ground *cairn_front_ground(void)
+{
+    return is_started() ? &stack.ground : NULL;
+}
+
+size_t cairn_front_trim(void)
+{
+    if (!is_started())
+        return 0;
+    cairn_percpu_drain(&stack.caches);
+    cairn_sizeclass_trim(&stack.slabs);
+    return cairn_ground_trim(&stack.ground);
+}
+
+void cairn_front_lock_all(void)
+{
+    cairn_stack_prefork(&stack);
+}
+
+void cairn_front_unlock_all(void)
+{
+    cairn_stack_postfork(&stack);
+}
+
+void cairn_front_check(void)
+{
+    if (is_started())
+        cairn_stack_check(&stack);
+}
+
+void cairn_front_stats(struct cairn_malloc_stats *stats)
+{
+    struct cairn_percpu_stats caches;
+    struct cairn_sizeclass_stats slabs;
+
+    memset(stats, 0, sizeof(*stats));
+    stats->stack = "cairn";
+    if (!is_started())
+        return;
+    caches = cairn_percpu_stats(&stack.caches);
+    slabs = cairn_sizeclass_stats(&stack.slabs);
+    cairn_ground_report(&stack.ground, slabs.slab_bytes, stats);
+    stats->mode = cairn_percpu_mode_name(caches.mode);
+    stats->reason = caches.reason;
+    stats->cpu = cairn_cpu_way_name(caches.cpu_way);
+    stats->shard_count = caches.shard_count;
+    stats->cached_bytes = caches.cached_bytes + caches.depot_bytes;
+    stats->slab_free_bytes = slabs.slab_bytes - slabs.used_bytes;
+    stats->allocated_bytes = stats->large_bytes + stats->huge_bytes + slabs.used_bytes -
+                             cairn_min(stats->cached_bytes, slabs.used_bytes);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * stack.c - the whole malloc on one screen.
+ *
+ *     malloc, free                       surface/override.c, malloc.c
+ *       | up to 32 KiB          | larger
+ *     percpu   arrays of pointers per CPU and class
+ *       | batches               |
+ *     depot    batches between CPUs
+ *       | batches               |
+ *     sizeclass   slabs, a bitmap per slab
+ *       | one slab              | a run of granules
+ *     buddy    16 KiB granules -+       (above 1 MiB: straight to the pagesource)
+ *       | a chunk of 2 MiB
+ *     pagesource   brk, mmap
+ *       | kernel
+ */
+
+#include "composed/malloc/stack.h"
+
+#include <errno.h>
+
+static int init_slabs(struct cairn_stack *stack)
+{
+    struct cairn_sizeclass_config config = {
+        .pagemap = &stack->ground.map,
+        .source = cairn_ground_as_source(&stack->ground),
+        .granule_bytes = stack->ground.granule_bytes,
+    };
+
+    config.state_bytes =
+        cairn_sizeclass_state_bytes(stack->ground.space_bytes, stack->ground.granule_bytes);
+    config.state = cairn_ground_reserve_down(&stack->ground, &config.state_bytes);
+    return config.state == NULL ? -ENOMEM : cairn_sizeclass_init(&stack->slabs, &config);
+}
+
+static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values *conf)
+{
+    static const enum cairn_cpu_way ways[] = {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ,
+                                              CAIRN_CPU_GETCPU};
+    struct cairn_percpu_config config = {
+        .block_bytes = cairn_class_block_bytes,
+        .class_count = CAIRN_CLASS_COUNT,
+        .shard_count = (unsigned)conf->value[CAIRN_CONF_SHARDS],
+        .mode = (enum cairn_percpu_mode)conf->value[CAIRN_CONF_PERCPU],
+        .cpu_way = ways[conf->value[CAIRN_CONF_CPU]],
+        .source = cairn_sizeclass_as_source(&stack->slabs),
+    };
+
+    config.state_bytes = cairn_percpu_state_bytes(&config);
+    config.state = cairn_ground_reserve(&stack->ground, config.state_bytes);
+    if (config.state == NULL)
+        return -ENOMEM;
+    return cairn_percpu_init(&stack->caches, &config);
+}
+
+int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf)
+{
+    struct cairn_ground_config ground = cairn_ground_config_of(conf);
+    int error = cairn_ground_init(&stack->ground, &ground);
+
+    if (error == 0)
+        error = init_slabs(stack);
+    if (error == 0)
+        error = init_caches(stack, conf);
+    return error;
+}
+
+void cairn_stack_prefork(struct cairn_stack *stack)
+{
+    cairn_percpu_prefork(&stack->caches);
+    cairn_sizeclass_prefork(&stack->slabs);
+    cairn_ground_prefork(&stack->ground);
+}
+
+void cairn_stack_postfork(struct cairn_stack *stack)
+{
+    cairn_ground_postfork(&stack->ground);
+    cairn_sizeclass_postfork(&stack->slabs);
+    cairn_percpu_postfork(&stack->caches);
+}
+
+void cairn_stack_check(struct cairn_stack *stack)
+{
+    cairn_percpu_check(&stack->caches);
+    cairn_sizeclass_check(&stack->slabs);
+    cairn_ground_check(&stack->ground);
+}

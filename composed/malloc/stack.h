@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * stack.h - the default stack: what is piled on what. The picture is in stack.c.
+ */
+
+#ifndef CAIRN_COMPOSED_MALLOC_STACK_H
+#define CAIRN_COMPOSED_MALLOC_STACK_H
+
+#include <cairn/percpu.h>
+#include <cairn/sizeclass.h>
+
+#include "composed/ground/ground.h"
+#include "composed/surface/conf.h"
+
+struct cairn_stack {
+    struct cairn_percpu caches;
+    struct cairn_sizeclass slabs;
+    struct cairn_ground ground; /* pagesource, pagemap, buddy */
+};
+
+/* Builds the layers, the lowest first. 0, or -ENOMEM / -EINVAL. Calls nothing that calls malloc. */
+int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf);
+
+/* Every lock of the stack, from the top down; and back. */
+void cairn_stack_prefork(struct cairn_stack *stack);
+void cairn_stack_postfork(struct cairn_stack *stack);
+
+/* Every layer's check. */
+void cairn_stack_check(struct cairn_stack *stack);
+
+#endif

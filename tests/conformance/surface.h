@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+//
+// The libc allocation surface as the conformance suite sees it, and the few helpers every file of it uses.
+// Nothing here knows which allocator is behind the names: the same suite runs on any malloc.
+#ifndef CAIRN_TESTS_CONFORMANCE_SURFACE_H_
+#define CAIRN_TESTS_CONFORMANCE_SURFACE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace conformance {
+
+// Values the compiler must not see through: it would warn about, or remove, what is tested here.
+template <typename T>
+T Opaque(T value)
+{
+    asm volatile("" : "+r"(value) : : "memory");
+    return value;
+}
+
+// One way to ask for memory. `get` follows malloc: NULL and errno on failure; the errno of the call is
+// kept for posix_memalign too, which returns its error instead.
+struct EntryPoint {
+    std::string name;
+    std::function<void *(size_t)> get;
+};
+
+// Every way to get a block of a given size from nothing.
+const std::vector<EntryPoint> &EntryPoints();
+
+// Functions that headers do not declare any more, or not yet; null where the process has none.
+using FreeFunction = void (*)(void *);
+using FreeSizedFunction = void (*)(void *, size_t);
+using FreeAlignedSizedFunction = void (*)(void *, size_t, size_t);
+FreeFunction FindCfree();
+FreeSizedFunction FindFreeSized();
+FreeAlignedSizedFunction FindFreeAlignedSized();
+
+// The file of the object that a function of the surface was bound to.
+struct Binding {
+    std::string function;
+    std::string object;
+};
+std::vector<Binding> Bindings();
+
+bool IsAligned(const void *block, size_t alignment);
+
+// Writes a pattern that depends on the seed; Holds says whether it is still there. Beyond a megabyte only
+// the edges and one word of each page are written and read.
+void Fill(void *block, size_t size, uint64_t seed);
+bool Holds(const void *block, size_t size, uint64_t seed);
+
+bool IsZero(const void *block, size_t size);
+
+// Resident memory of this process, and the size of its address space, in KiB.
+size_t ResidentKib();
+size_t AddressSpaceKib();
+
+// CAIRN_TEST_SEED, or one from the clock; printed, so that a failure can be repeated.
+uint64_t Seed();
+
+// A small deterministic generator (xorshift64*): the same numbers everywhere.
+class Random {
+public:
+    explicit Random(uint64_t seed) : state_(seed * 2654435769u + 88172645463325252u) {}
+    uint64_t Next()
+    {
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return state_ * 2685821657736338717u;
+    }
+    size_t Below(size_t limit) { return static_cast<size_t>(Next() >> 11) % limit; }
+    // Small sizes often, large ones seldom: the logarithm is uniform up to `bits`.
+    size_t Size(unsigned bits) { return Below((size_t{1} << Below(bits + 1)) + 1); }
+
+private:
+    uint64_t state_;
+};
+
+}  // namespace conformance
+
+#endif
