@@ -8,9 +8,10 @@ files() {
     done | sort -u
 }
 
-# Those of the library itself: no tests, no benchmarks.
+# Those of the library itself: no tests, no benchmarks, no headers of theirs, which are C++.
 library_files() {
-    files "$@" | grep -E '^(components|composed)/' | grep -vE '_(test|fuzz|bench|laws)\.|/(test|tests|testing)/'
+    files "$@" | grep -E '^(components|composed)/' | grep -vE '_(test|fuzz|bench|laws)\.' |
+        xargs -r grep -LE '^#include <[a-z_]+>'
 }
 
 # The flags of a target, from where the targets have them.

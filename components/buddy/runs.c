@@ -79,7 +79,7 @@ size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs, size_t 
     size_t idx;
 
     CAIRN_ASSERT(first < limit);
-    if ((word->start & word->in_use) >> (first % 64) % 2 == 0)
+    if (((word->start & word->in_use) >> (first % 64) & 1) == 0)
         return 0;
     for (idx = (first + 1) / 64; idx * 64 < limit; idx++) {
         uint64_t ends = (~runs[idx].in_use | runs[idx].start) & mask_of(idx, first + 1, limit);

@@ -198,24 +198,28 @@ bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t e
     return cairn_pagesource__sbrk(source, 0) == end && raise_break(source, end, missing_bytes);
 }
 
-/* The address down to which the run that ends at extent `last` must go to lose `dirty_bytes` dirty ones. */
+/* The address down to which the run that ends at extent `last` must go to lose `dirty_bytes` dirty ones. Fresh
+   memory below goes along: the call is made anyway, and the segment ends where memory is in use. */
 static uintptr_t cut_for(const struct cairn_pagesource *source, size_t last, size_t dirty_bytes)
 {
     size_t first = cairn_pagesource__run_first(source, last);
     uintptr_t cut = cairn_extent_end(&source->extents[last]);
+    bool is_any_dirty = dirty_bytes == SIZE_MAX;
 
-    if (dirty_bytes == SIZE_MAX)
-        return source->extents[first].base;
-    for (size_t idx = last + 1; idx-- > first && dirty_bytes > 0;) {
+    for (size_t idx = last + 1; idx-- > first;) {
         const struct cairn_pagesource_extent *extent = &source->extents[idx];
-        size_t part_bytes = cairn_min(extent->length_bytes, dirty_bytes);
+        bool is_dirty = cairn_extent_is_dirty(extent);
+        size_t part_bytes =
+            is_dirty ? cairn_min(extent->length_bytes, dirty_bytes) : extent->length_bytes;
 
-        if (!cairn_extent_is_dirty(extent))
-            continue;
+        is_any_dirty = is_any_dirty || is_dirty;
         cut = cairn_extent_end(extent) - part_bytes;
-        dirty_bytes -= part_bytes;
+        if (is_dirty)
+            dirty_bytes -= part_bytes;
+        if (part_bytes < extent->length_bytes)
+            break;
     }
-    return cut;
+    return is_any_dirty ? cut : cairn_extent_end(&source->extents[last]);
 }
 
 void cairn_pagesource__shrink_break(struct cairn_pagesource *source, size_t dirty_bytes)

@@ -113,7 +113,8 @@ bool cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length
 bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t end,
                                     size_t missing_bytes);
 
-/* Lowers the break over free memory at its top until `dirty_bytes` dirty ones are gone, SIZE_MAX: all of it. */
+/* Lowers the break over free memory at its top, if any of it is dirty, until `dirty_bytes` dirty ones are gone.
+   SIZE_MAX: over all that is free at the top, dirty or not. */
 void cairn_pagesource__shrink_break(struct cairn_pagesource *source, size_t dirty_bytes);
 
 /* --- grow.c -------------------------------------------------------------------------------------------------- */

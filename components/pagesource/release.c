@@ -160,7 +160,7 @@ void cairn_pagesource__trim(struct cairn_pagesource *source)
 
 void cairn_pagesource__purge_all(struct cairn_pagesource *source)
 {
-    cairn_pagesource__shrink_break(source, source->stats.free_dirty_bytes);
+    cairn_pagesource__shrink_break(source, SIZE_MAX);
     unmap_runs(source, PURGE, 0);
     purge_down_to(source, 0);
 }

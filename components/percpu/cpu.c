@@ -56,7 +56,9 @@ CAIRN_COLD int cpu_current_slow(const struct cairn_cpu *cpu)
 
 int cairn_cpu_current(const struct cairn_cpu *cpu)
 {
-    return cpu_current(cpu);
+    int id = cpu_current_fast(cpu);
+
+    return CAIRN_LIKELY(id >= 0) ? id : cpu_current_slow(cpu);
 }
 
 static void choose(struct cairn_cpu *cpu, enum cairn_cpu_way way, const char *reason)

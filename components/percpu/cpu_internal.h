@@ -28,17 +28,13 @@ bool cpu_rseq_own(ptrdiff_t *rseq_offset);
 /* cpu.c: for the threads and the ways that the one load below does not answer. */
 int cpu_current_slow(const struct cairn_cpu *cpu);
 
-/* cairn_cpu_current(), inline. Both rseq ways are one load, for an initial-exec variable lies at the same distance
-   from every thread's pointer. An unregistered area shows -1 or -2. */
-CAIRN_HOT_INLINE int cpu_current(const struct cairn_cpu *cpu)
+/* The id where one load tells it, else a negative number: then ask cpu_current_slow(). Both rseq ways are that load, for
+   an initial-exec variable lies at the same distance from every thread's pointer. Unregistered areas show -1 or -2. */
+CAIRN_HOT_INLINE int cpu_current_fast(const struct cairn_cpu *cpu)
 {
-    if (CAIRN_LIKELY(cpu->way == CAIRN_CPU_LIBC_RSEQ || cpu->way == CAIRN_CPU_OWN_RSEQ)) {
-        int id = cpu_rseq_load_id(cpu->rseq_offset);
-
-        if (CAIRN_LIKELY(id >= 0))
-            return id;
-    }
-    return cpu_current_slow(cpu);
+    if (CAIRN_LIKELY(cpu->way == CAIRN_CPU_LIBC_RSEQ || cpu->way == CAIRN_CPU_OWN_RSEQ))
+        return cpu_rseq_load_id(cpu->rseq_offset);
+    return -1;
 }
 
 /* The highest number in a list such as "0-3,8-11\n", seen so far. All zero is a fresh one. */

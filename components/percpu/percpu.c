@@ -38,20 +38,14 @@ static unsigned spread(unsigned shard_count)
     return (unsigned)(((hash >> 32) * shard_count) >> 32);
 }
 
-static CAIRN_COLD unsigned fold(const struct cairn_percpu *percpu, int id)
+/* The shard for a thread whose id is unknown so far, or beyond the shards. */
+static unsigned fold(const struct cairn_percpu *percpu)
 {
+    int id = cairn_cpu_current(&percpu->cpu);
+
     if (id < 0)
         return spread(percpu->shard_count);
     return (unsigned)id % percpu->shard_count;
-}
-
-CAIRN_HOT_INLINE unsigned current_shard(const struct cairn_percpu *percpu)
-{
-    int id = cpu_current(&percpu->cpu);
-
-    if (CAIRN_LIKELY((unsigned)id < percpu->shard_count))
-        return (unsigned)id;
-    return fold(percpu, id);
 }
 
 /* Locks some shard and says which, when the first one is held: a neighbour that is in use anyway (an idle one would
@@ -109,12 +103,11 @@ static CAIRN_COLD void *alloc_contended(struct cairn_percpu *percpu, unsigned cl
     return block != NULL ? block : alloc_refill(percpu, class_idx, shard_idx);
 }
 
-void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx)
+CAIRN_HOT_INLINE void *alloc_from(struct cairn_percpu *percpu, unsigned class_idx,
+                                  unsigned shard_idx)
 {
-    unsigned shard_idx = current_shard(percpu);
     void *block;
 
-    CAIRN_ASSERT(class_idx < percpu->class_count);
     if (CAIRN_UNLIKELY(!shard_trylock(percpu, shard_idx)))
         return alloc_contended(percpu, class_idx, shard_idx);
     block = shard_pop(percpu, shard_idx, class_idx);
@@ -122,6 +115,21 @@ void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx)
     if (CAIRN_UNLIKELY(block == NULL))
         return alloc_refill(percpu, class_idx, shard_idx);
     return block;
+}
+
+static CAIRN_COLD void *alloc_folded(struct cairn_percpu *percpu, unsigned class_idx)
+{
+    return alloc_from(percpu, class_idx, fold(percpu));
+}
+
+void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx)
+{
+    unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
+
+    CAIRN_ASSERT(class_idx < percpu->class_count);
+    if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
+        return alloc_folded(percpu, class_idx);
+    return alloc_from(percpu, class_idx, shard_idx);
 }
 
 /* With the shard's lock, which it releases. */
@@ -146,19 +154,30 @@ static CAIRN_COLD void free_contended(struct cairn_percpu *percpu, unsigned clas
         free_overflow(percpu, class_idx, block, shard_idx);
 }
 
+CAIRN_HOT_INLINE void free_to(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                              unsigned shard_idx)
+{
+    if (CAIRN_UNLIKELY(!shard_trylock(percpu, shard_idx)))
+        free_contended(percpu, class_idx, block, shard_idx);
+    else if (CAIRN_UNLIKELY(!shard_push(percpu, shard_idx, class_idx, block)))
+        free_overflow(percpu, class_idx, block, shard_idx);
+    else
+        shard_unlock(percpu, shard_idx);
+}
+
+static CAIRN_COLD void free_folded(struct cairn_percpu *percpu, unsigned class_idx, void *block)
+{
+    free_to(percpu, class_idx, block, fold(percpu));
+}
+
 void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block)
 {
-    unsigned shard_idx = current_shard(percpu);
+    unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
 
     CAIRN_ASSERT(class_idx < percpu->class_count);
     CAIRN_ASSERT(block != NULL);
-    if (CAIRN_UNLIKELY(!shard_trylock(percpu, shard_idx))) {
-        free_contended(percpu, class_idx, block, shard_idx);
-        return;
-    }
-    if (CAIRN_UNLIKELY(!shard_push(percpu, shard_idx, class_idx, block))) {
-        free_overflow(percpu, class_idx, block, shard_idx);
-        return;
-    }
-    shard_unlock(percpu, shard_idx);
+    if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
+        free_folded(percpu, class_idx, block);
+    else
+        free_to(percpu, class_idx, block, shard_idx);
 }

@@ -329,7 +329,7 @@ TEST_F(Buffer, KeepsTheLaws)
                                       {100, 64, 64, 3}, {4096, 4096, 16, 4}, {kBytes, 1, 1, 5}};
 
     for (const cairn_law_shape &shape : shapes) {
-        EXPECT_EQ(cairn_laws_hold(source_, &shape), nullptr) << shape.block_bytes;
+        EXPECT_STREQ(cairn_laws_hold(source_, &shape), nullptr) << shape.block_bytes;
         EXPECT_EQ(buffer_.outstanding_bytes, 0u);
         cairn_buffer_check(&buffer_);
     }

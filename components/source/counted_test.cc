@@ -114,7 +114,7 @@ TEST_F(Counted, KeepsTheLaws)
     for (uint64_t seed = 0; seed < 20; seed++) {
         const cairn_law_shape shape = {48, 16, 128, seed};
 
-        EXPECT_EQ(cairn_laws_hold(source_, &shape), nullptr) << "seed " << seed;
+        EXPECT_STREQ(cairn_laws_hold(source_, &shape), nullptr) << "seed " << seed;
         EXPECT_EQ(Counts().bytes_outstanding, 0u);
     }
 }

@@ -74,7 +74,7 @@ TEST_F(Locked, KeepsTheLaws)
     for (uint64_t seed = 0; seed < 20; seed++) {
         const cairn_law_shape shape = {48, 16, 128, seed};
 
-        EXPECT_EQ(cairn_laws_hold(source_, &shape), nullptr) << "seed " << seed;
+        EXPECT_STREQ(cairn_laws_hold(source_, &shape), nullptr) << "seed " << seed;
     }
 }
 
@@ -158,7 +158,7 @@ TEST_F(Locked, NestsInStackOrder)
     cairn_locked above;
 
     cairn_locked_init(&above, source_, CAIRN_RANK_CLASS);
-    EXPECT_EQ(cairn_laws_hold(cairn_locked_as_source(&above), &shape), nullptr);
+    EXPECT_STREQ(cairn_laws_hold(cairn_locked_as_source(&above), &shape), nullptr);
     cairn_locked_fini(&above);
 }
 

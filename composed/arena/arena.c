@@ -287,22 +287,6 @@ static struct piece piece_at(const struct cairn_arena *arena, const void *block,
     return piece;
 }
 
-/* True when a block of the slab begins at `block` and is out. A bitmap's words continue behind its descriptor. */
-static bool is_out(const struct cairn_arena *arena, const struct cairn_pool *pool,
-                   const void *block)
-{
-    const struct cairn_slab *slab = cairn_slabs_find(&arena->slabs, block, pool->kind_max);
-    size_t offset_bytes = (uintptr_t)block - slab->base;
-    size_t block_idx = cairn_slab_block_idx(&pool->geometry, offset_bytes);
-    const char *words = (const char *)slab + offsetof(struct cairn_slab, free_words);
-    uint64_t word;
-
-    if (!cairn_slab_is_block_start(&pool->geometry, offset_bytes))
-        return false;
-    memcpy(&word, words + block_idx / 64 * sizeof(word), sizeof(word));
-    return (word >> (block_idx % 64) & 1) == 0;
-}
-
 /* The same as piece_at, of a block that is surely in use. */
 static struct piece piece_in_use(const struct cairn_arena *arena, const void *block,
                                  const char *where)
@@ -310,7 +294,7 @@ static struct piece piece_in_use(const struct cairn_arena *arena, const void *bl
     struct piece piece = piece_at(arena, block, where);
 
     if (piece.pool != NULL)
-        CAIRN_CHECK(is_out(arena, piece.pool, block), "not a block in use of this arena", block,
+        CAIRN_CHECK(cairn_pool_is_out(piece.pool, block), "not a block in use of this arena", block,
                     where);
     return piece;
 }

@@ -4,17 +4,13 @@
 /*
  * arena_locked.c - each call of the arena, with its lock held.
  *
- * The object is a struct cairn_arena under another name, so that the compiler keeps the two sets of calls apart. Its
- * lock outranks those of the layers inside. A misuse panics with the lock held: cairn_panic() does not return.
+ * The object is a struct cairn_arena under another name, which is never defined: so the compiler keeps the two sets of
+ * calls apart. Its lock outranks those of the layers inside. A misuse panics with the lock held.
  */
 
 #include <cairn/arena_locked.h>
 
 #include "arena_internal.h"
-
-struct cairn_arena_locked {
-    struct cairn_arena arena;
-};
 
 struct cairn_arena_locked *cairn_arena_locked_init(void *buffer, size_t buffer_bytes)
 {
@@ -27,8 +23,10 @@ struct cairn_arena_locked *cairn_arena_locked_init(void *buffer, size_t buffer_b
 
 static struct cairn_arena *enter(struct cairn_arena_locked *locked)
 {
-    cairn_lock_take(&locked->arena.lock);
-    return &locked->arena;
+    struct cairn_arena *arena = (struct cairn_arena *)locked;
+
+    cairn_lock_take(&arena->lock);
+    return arena;
 }
 
 static void leave(struct cairn_arena *arena)
@@ -93,7 +91,7 @@ size_t cairn_arena_locked_usable_bytes(struct cairn_arena_locked *locked, const 
 /* No lock: the memory's bounds never change. */
 bool cairn_arena_locked_owns(const struct cairn_arena_locked *locked, const void *pointer)
 {
-    return cairn_arena_owns(&locked->arena, pointer);
+    return cairn_arena_owns((const struct cairn_arena *)locked, pointer);
 }
 
 void cairn_arena_locked_reset(struct cairn_arena_locked *locked)

@@ -61,8 +61,9 @@ TEST_P(ArenaModel, HoldsWhatTheTableSays)
     ASSERT_NE(arena, nullptr);
     for (size_t step = 0; step < plan.step_count; step++) {
         ASSERT_STREQ(shadow->step(plan.size_max), nullptr) << step;
-        if (step % 256 == 0 || step < 64)
+        if (step % 256 == 0 || step < 64) {
             ASSERT_STREQ(shadow->audit(), nullptr) << step;
+        }
     }
     ASSERT_STREQ(shadow->release_all(), nullptr);
     ASSERT_STREQ(shadow->audit(), nullptr);
@@ -75,7 +76,7 @@ TEST(ArenaModel, RunsOutOfMemoryAndRecoversManyTimes)
     for (size_t bytes : {size_t{8192}, size_t{300000}, size_t{1} << 20}) {
         std::vector<unsigned char> buffer(bytes);
         struct cairn_arena *arena = cairn_arena_init(buffer.data(), buffer.size());
-        auto shadow = std::make_unique<Shadow>(arena, seed, cairn_test::SHADOW_BLOCKS_MAX);
+        auto shadow = std::make_unique<Shadow>(arena, seed, Shadow::kBlocksMax);
         Random random(seed);
         size_t largest = cairn_arena_stats(arena).largest_free_bytes;
 

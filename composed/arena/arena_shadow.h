@@ -52,13 +52,13 @@ class Random {
     uint64_t state_;
 };
 
-enum { SHADOW_BLOCKS_MAX = 8192 };
-
 class Shadow {
   public:
+    static constexpr size_t kBlocksMax = 8192;
+
     Shadow(struct cairn_arena *arena, uint64_t seed, size_t blocks_max)
         : arena_(arena), random_(seed),
-          blocks_max_(blocks_max < SHADOW_BLOCKS_MAX ? blocks_max : SHADOW_BLOCKS_MAX)
+          blocks_max_(blocks_max < kBlocksMax ? blocks_max : kBlocksMax)
     {
     }
 
@@ -254,7 +254,7 @@ class Shadow {
     struct cairn_arena *arena_;
     Random random_;
     size_t blocks_max_;
-    Block blocks_[SHADOW_BLOCKS_MAX + 1];
+    Block blocks_[kBlocksMax + 1];
     size_t block_count_ = 0;
     size_t size_bytes_ = 0;
     uint64_t failed_count_ = 0;

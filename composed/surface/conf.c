@@ -57,13 +57,15 @@ static bool is_word(struct word word, const char *name)
     return word.bytes == strlen(name) && memcmp(word.text, name, word.bytes) == 0;
 }
 
-/* Levenshtein's distance between a word and a name, both cut at WORD_BYTES_MAX. */
+/* Levenshtein's distance between a word and a name, both cut at WORD_BYTES_MAX; the start of a name is 1 away. */
 static size_t distance(struct word word, const char *name)
 {
     size_t row[WORD_BYTES_MAX + 1];
     size_t columns = strnlen(name, WORD_BYTES_MAX);
     size_t rows = word.bytes < WORD_BYTES_MAX ? word.bytes : WORD_BYTES_MAX;
 
+    if (word.bytes > 1 && word.bytes < columns && memcmp(word.text, name, word.bytes) == 0)
+        return 1;
     for (size_t column = 0; column <= columns; column++)
         row[column] = column;
     for (size_t at = 0; at < rows; at++) {

@@ -12,8 +12,15 @@
 #include "composed/surface/report.h"
 #include "composed/surface/text.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cairn/base/syscall.h>
 
 struct field {
     const char *name;
@@ -59,7 +66,8 @@ enum {
     WORD_COUNT = sizeof(words) / sizeof(words[0]),
     NUMBER_COUNT = sizeof(numbers) / sizeof(numbers[0]),
     NAME_COLUMNS = 17,
-    NUMBER_COLUMNS = 16
+    NUMBER_COLUMNS = 16,
+    REPORT_FILE_MIN = 200 /* away from the numbers that programs count on */
 };
 
 static const char *word_of(const struct cairn_malloc_stats *stats, const struct field *field)
@@ -163,15 +171,46 @@ CAIRN_EXPORT void cairn_malloc_check(void)
     cairn_front_check();
 }
 
-static bool is_wanted_at_exit;
+/*
+ * Programs close stderr before the end (coreutils do), so the report has a descriptor of its own; and programs close
+ * descriptors that they do not know, so it is used only while it still is the same file.
+ */
+static struct {
+    bool is_wanted;
+    int file;
+    struct stat identity;
+} at_exit;
 
 void cairn_report_at_exit(bool is_wanted)
 {
-    is_wanted_at_exit = is_wanted;
+    int saved_errno = errno;
+
+    at_exit.is_wanted = is_wanted;
+    at_exit.file = -1;
+    if (is_wanted && fstat(STDERR_FILENO, &at_exit.identity) == 0)
+        at_exit.file = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, REPORT_FILE_MIN);
+    errno = saved_errno;
+}
+
+static bool is_same_file(int file)
+{
+    struct stat now;
+
+    return fstat(file, &now) == 0 && now.st_dev == at_exit.identity.st_dev &&
+           now.st_ino == at_exit.identity.st_ino;
+}
+
+static void to_file(void *self, const char *bytes, size_t count)
+{
+    const int *file = self;
+
+    cairn_syscall3(SYS_write, *file, bytes, count);
 }
 
 static __attribute__((destructor)) void report_at_exit(void)
 {
-    if (is_wanted_at_exit)
-        cairn_malloc_stats_print(cairn_text_to_stderr, NULL, CAIRN_MALLOC_TEXT);
+    int file = at_exit.file >= 0 ? at_exit.file : STDERR_FILENO;
+
+    if (at_exit.is_wanted && is_same_file(file))
+        cairn_malloc_stats_print(to_file, &file, CAIRN_MALLOC_TEXT);
 }

@@ -58,7 +58,7 @@ struct cairn_pagemap {
     enum cairn_pagemap_shape shape;
     uint32_t *owners;
     struct cairn_pagemap_leaf **root; /* two-level */
-    size_t leaf_count;
+    size_t leaf_count;                /* leaves that exist */
     struct cairn_source tables; /* where the tables came from */
     struct cairn_lock lock;     /* creation of leaves; rank CAIRN_RANK_PAGEMAP */
 };
@@ -72,7 +72,7 @@ unsigned cairn_pagemap_address_bits(void);
  * Requires: granule_bytes a power of two >= 4096; tables is ZEROED and THREAD_SAFE and commits lazily
  *           (cairn_pagesource_as_reserve_source).
  * Fails:    -EINVAL for a bad granule or a source without the traits; -ENOMEM when not even the root of the
- *           two-level table could be had.
+ *           two-level table could be had. The map is all zero then.
  * Cost:     O(1). Threads: not safe.
  */
 CAIRN_NODISCARD int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes,
@@ -82,7 +82,7 @@ CAIRN_NODISCARD int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule
 CAIRN_NODISCARD int cairn_pagemap_init_two_level(struct cairn_pagemap *map, size_t granule_bytes,
                                                  struct cairn_source tables);
 
-/* Bytes of state that a window over `window_bytes` at any alignment needs: exact, O(1). */
+/* Bytes of state that a window over `window_bytes` at any alignment needs: exact, O(1). 0 for a bad granule. */
 size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_bytes);
 
 /*
@@ -90,30 +90,32 @@ size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_byte
  * the first and the last may reach beyond the window.
  *
  * Requires: state is aligned to 8, of at least cairn_pagemap_window_state_bytes(), and reads as zero.
- * Fails:    -EINVAL for a bad granule (a power of two >= 16) or too little state.
+ * Fails:    -EINVAL for a bad granule (it is a power of two >= 16), a range beyond the address space, or state
+ *           that is too little or not aligned. The map is all zero then.
  * Owns:     the caller keeps the state, and keeps it valid until fini.
  */
 CAIRN_NODISCARD int cairn_pagemap_init_window(struct cairn_pagemap *map, void *base,
                                               size_t window_bytes, size_t granule_bytes,
                                               void *state, size_t state_bytes);
 
-/* Gives the tables back. Requires: nobody looks up any more. */
+/* Gives the tables back; the map is all zero then. Requires: nobody looks up any more. O(root) if two-level. */
 void cairn_pagemap_fini(struct cairn_pagemap *map);
 
 /*
  * Marks a run: granule i of it gets {index min(i, 255), kind} and `owner`.
  *
- * Requires: base aligned to a granule, within the map; kind 1 ... 255.
- * Fails:    -ENOMEM when a leaf of the two-level table cannot be had, -EINVAL outside the map: nothing is marked.
+ * Requires: base aligned to a granule; kind 1 ... 255.
+ * Fails:    -ENOMEM when a leaf of the two-level table cannot be had, -EINVAL when the run is not within the map:
+ *           nothing is marked.
  * Cost:     O(granules). Threads: as said above; owners are written before tags (release).
  */
 CAIRN_NODISCARD int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_count,
                                       uint8_t kind, uint32_t owner);
 
-/* Unmarks a run that was marked. Never fails. O(granules). */
+/* Unmarks a run that was marked, or the last part of one. Never fails. O(granules). */
 void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_count);
 
-/* Lookup in the two-level table. */
+/* Lookup in the two-level table. Requires: granule < map->granule_count. */
 uint16_t cairn_pagemap_tag_slow(const struct cairn_pagemap *map, uintptr_t granule);
 
 /* The tag of the granule that `pointer` (any value) lies in; 0 when it is not ours. One load in the flat shape. */
@@ -148,7 +150,8 @@ void cairn_pagemap_postfork(struct cairn_pagemap *map);
 
 /*
  * Walks the marked granules of [base, base + length_bytes): panics when a run's indices are not 0, 1, 2 ... or its
- * owner changes within. O(granules).
+ * kind or owner changes within. The range may begin and end inside runs,
+ * and reach beyond the map. O(granules).
  */
 void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size_t length_bytes);
 

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * pagemap.c - marking runs and asking about addresses; the tables are made in tables.c.
+ *
+ * A run of five granules of kind k and owner w, and what the map says about it:
+ *
+ *     granule    ... |  g  | g+1 | g+2 | g+3 | g+4 | ...
+ *     tag          0 | 0,k | 1,k | 2,k | 3,k | 4,k | 0          index, kind; from the 256th on the index is 255
+ *     owner        ? |  w  |  w  |  w  |  w  |  w  | ?          means nothing where the tag is 0
+ *
+ * Invariants (cairn_pagemap_check):
+ *   I1  a granule with an index other than 0 follows one of the same run: kind and owner are the same, and the
+ *       index is one less, or both are 255.
+ *
+ * Order. A tag is stored with release after its owner; who looks for the owner loads the tag with acquire. So a
+ * tag that was seen has its owner, even if the address came by a way that orders nothing. Clearing leaves owners
+ * alone: it dirties one table only.
+ */
+
+#include "tables.h"
+
+#include <cairn/base/align.h>
+
+#include <errno.h>
+
+enum { INDEX_MAX = 255, INDEX_SHIFT = 8 };
+
+static size_t granule_of(const struct cairn_pagemap *map, const void *pointer)
+{
+    return ((uintptr_t)pointer >> map->granule_shift) - map->granule_first;
+}
+
+static bool is_within(const struct cairn_pagemap *map, size_t granule, size_t granule_count)
+{
+    return granule < map->granule_count && granule_count <= map->granule_count - granule;
+}
+
+static void check_base(const struct cairn_pagemap *map, const void *base, const char *where)
+{
+    CAIRN_CHECK(cairn_is_aligned((size_t)(uintptr_t)base, (size_t)1 << map->granule_shift),
+                "run that does not begin on a granule", base, where);
+}
+
+static uint16_t tag_of(size_t granule_idx, uint8_t kind)
+{
+    return (uint16_t)(cairn_min(granule_idx, INDEX_MAX) << INDEX_SHIFT | kind);
+}
+
+int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_count, uint8_t kind,
+                      uint32_t owner)
+{
+    size_t granule = granule_of(map, base);
+
+    check_base(map, base, __func__);
+    CAIRN_CHECK(kind != 0, "run of kind 0, which means not ours", base, __func__);
+    if (granule_count == 0)
+        return 0;
+    if (!is_within(map, granule, granule_count))
+        return -EINVAL;
+    if (!cairn_pagemap__cover(map, granule, granule_count))
+        return -ENOMEM;
+    for (size_t i = 0; i < granule_count; i++) {
+        struct cairn_pagemap_place place = cairn_pagemap__place(map, granule + i);
+
+        cairn_store_relaxed(place.owner, owner);
+        /* release: pairs with the acquire in cairn_pagemap_owner() */
+        cairn_store_release(place.tag, tag_of(i, kind));
+    }
+    return 0;
+}
+
+void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_count)
+{
+    size_t granule = granule_of(map, base);
+
+    check_base(map, base, __func__);
+    if (granule_count == 0)
+        return;
+    CAIRN_CHECK(is_within(map, granule, granule_count), "clearing a run outside the map", base,
+                __func__);
+    for (size_t i = 0; i < granule_count; i++) {
+        struct cairn_pagemap_place place = cairn_pagemap__place(map, granule + i);
+
+        CAIRN_CHECK(place.tag != NULL && cairn_load_relaxed(place.tag) != 0,
+                    "clearing a run that was not marked", base, __func__);
+        cairn_store_relaxed(place.tag, (uint16_t)0);
+    }
+}
+
+uint16_t cairn_pagemap_tag_slow(const struct cairn_pagemap *map, uintptr_t granule)
+{
+    struct cairn_pagemap_place place = cairn_pagemap__place(map, granule);
+
+    return place.tag == NULL ? 0 : cairn_load_relaxed(place.tag);
+}
+
+uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointer)
+{
+    size_t granule = granule_of(map, pointer);
+    struct cairn_pagemap_place place;
+
+    CAIRN_CHECK(granule < map->granule_count, "owner of an address outside the map", pointer,
+                __func__);
+    place = cairn_pagemap__place(map, granule);
+    /* acquire: pairs with the release in cairn_pagemap_set() */
+    CAIRN_CHECK(place.tag != NULL && cairn_load_acquire(place.tag) != 0,
+                "owner of an address that is not ours", pointer, __func__);
+    return cairn_load_relaxed(place.owner);
+}
+
+void cairn_pagemap_prefork(struct cairn_pagemap *map)
+{
+    cairn_lock_take(&map->lock);
+}
+
+void cairn_pagemap_postfork(struct cairn_pagemap *map)
+{
+    cairn_lock_release(&map->lock);
+}
+
+/* What lies at a granule, by number from address 0; nothing outside the map. */
+struct mark {
+    uint16_t tag;
+    uint32_t owner;
+};
+
+static struct mark mark_at(const struct cairn_pagemap *map, size_t granule_number)
+{
+    size_t granule = granule_number - map->granule_first;
+    struct mark mark = {0, 0};
+    struct cairn_pagemap_place place;
+
+    if (granule >= map->granule_count)
+        return mark;
+    place = cairn_pagemap__place(map, granule);
+    if (place.tag == NULL)
+        return mark;
+    mark.tag = cairn_load_relaxed(place.tag);
+    mark.owner = cairn_load_relaxed(place.owner);
+    return mark;
+}
+
+static void check_mark(const struct mark *before, const struct mark *here)
+{
+    unsigned granule_idx = cairn_tag_granule_idx(here->tag);
+
+    if (here->tag == 0)
+        return;
+    CAIRN_INVARIANT(cairn_tag_kind(here->tag) != 0);
+    if (granule_idx == 0)
+        return;
+    CAIRN_INVARIANT(cairn_tag_kind(before->tag) == cairn_tag_kind(here->tag));
+    CAIRN_INVARIANT(before->owner == here->owner);
+    CAIRN_INVARIANT(cairn_min(cairn_tag_granule_idx(before->tag) + 1, INDEX_MAX) == granule_idx);
+}
+
+static void check_shape(const struct cairn_pagemap *map)
+{
+    CAIRN_INVARIANT((map->root != NULL) == (map->shape == CAIRN_PAGEMAP_TWO_LEVEL));
+    CAIRN_INVARIANT(map->granule_count == 0 || (map->tags == NULL) == (map->root != NULL));
+    CAIRN_INVARIANT((map->owners == NULL) == (map->tags == NULL));
+    CAIRN_INVARIANT(map->leaf_count == 0 || map->root != NULL);
+}
+
+void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size_t length_bytes)
+{
+    uintptr_t first_address = (uintptr_t)base;
+    size_t first;
+    size_t last;
+    struct mark before;
+
+    check_shape(map);
+    if (length_bytes == 0 || map->granule_count == 0)
+        return;
+    first = cairn_max(first_address >> map->granule_shift, map->granule_first);
+    last = (first_address + cairn_min(length_bytes - 1, UINTPTR_MAX - first_address)) >>
+           map->granule_shift;
+    last = cairn_min(last, map->granule_first + (map->granule_count - 1));
+    before = mark_at(map, first - 1);
+    for (size_t number = first; number <= last; number++) {
+        struct mark here = mark_at(map, number);
+
+        check_mark(&before, &here);
+        before = here;
+    }
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * tables.h - where the tag and the owner of a granule lie, whatever the shape. Internal.
+ */
+
+#ifndef CAIRN_PAGEMAP_TABLES_H
+#define CAIRN_PAGEMAP_TABLES_H
+
+#include <cairn/pagemap.h>
+
+#include <cairn/base/check.h>
+
+enum { CAIRN_PAGEMAP_LEAF_GRANULES = 1 << CAIRN_PAGEMAP_LEAF_SHIFT };
+
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_pagemap_leaf) ==
+                        CAIRN_PAGEMAP_LEAF_GRANULES * (sizeof(uint16_t) + sizeof(uint32_t)),
+                    "a leaf is two arrays and nothing else");
+
+/* Both NULL where the two-level table has no leaf: nothing there was ever marked. */
+struct cairn_pagemap_place {
+    uint16_t *tag;
+    uint32_t *owner;
+};
+
+static inline struct cairn_pagemap_place cairn_pagemap__place(const struct cairn_pagemap *map,
+                                                              size_t granule)
+{
+    struct cairn_pagemap_place place = {NULL, NULL};
+    size_t in_leaf = granule & (CAIRN_PAGEMAP_LEAF_GRANULES - 1);
+    struct cairn_pagemap_leaf *leaf;
+
+    CAIRN_ASSERT(granule < map->granule_count);
+    if (map->shape != CAIRN_PAGEMAP_TWO_LEVEL) {
+        place.tag = &map->tags[granule];
+        place.owner = &map->owners[granule];
+        return place;
+    }
+    /* acquire: pairs with the release in cairn_pagemap__cover(), so that a new leaf reads as zero */
+    leaf = cairn_load_acquire(&map->root[granule >> CAIRN_PAGEMAP_LEAF_SHIFT]);
+    if (leaf == NULL)
+        return place;
+    place.tag = &leaf->tags[in_leaf];
+    place.owner = &leaf->owners[in_leaf];
+    return place;
+}
+
+/* Makes sure that every granule of the run has a place; false when a leaf cannot be had. */
+bool cairn_pagemap__cover(struct cairn_pagemap *map, size_t granule, size_t granule_count);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * fake_os.h - a kernel for tests: real memory, simulated addresses, any page size, failing on command.
+ *
+ * One large real mapping stands for the address space: its first quarter is the data segment, the rest is for
+ * mappings, handed out from the top. The fake knows for every page whether it is mapped, so it notices a
+ * double unmap, an unmap of what was never mapped, a purge outside, and a break lowered over foreign data.
+ * Such sins are collected in `sins`; a test expects it to stay empty.
+ *
+ * Calls that can fail are numbered from 0; those whose number is in `failing` do.
+ */
+
+#ifndef CAIRN_PAGESOURCE_FAKE_OS_H
+#define CAIRN_PAGESOURCE_FAKE_OS_H
+
+#include <cairn/os.h>
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+class FakeOs {
+  public:
+    static constexpr size_t kSpaceBytes = size_t{256} << 20;
+    static constexpr size_t kBreakBytes = kSpaceBytes / 4;
+
+    explicit FakeOs(size_t page_bytes) : page_bytes_(page_bytes), is_mapped_(kSpaceBytes / page_bytes)
+    {
+        size_t doubled = 2 * kSpaceBytes;
+        real_ = mmap(nullptr, doubled, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        base_ = (reinterpret_cast<uintptr_t>(real_) + kSpaceBytes - 1) & ~(kSpaceBytes - 1);
+        break_ = floor_ = base_ + page_bytes;
+        break_limit = base_ + kBreakBytes;
+    }
+    ~FakeOs() { munmap(real_, 2 * kSpaceBytes); }
+    FakeOs(const FakeOs &) = delete;
+    FakeOs &operator=(const FakeOs &) = delete;
+
+    struct cairn_os os() { return {&ops_, this}; }
+
+    /* As another user of the data segment. The old break, 0 when refused. */
+    uintptr_t foreign_sbrk(intptr_t delta)
+    {
+        uintptr_t old_break = break_;
+        if (!move_break(delta))
+            return 0;
+        if (delta > 0)
+            foreign_.push_back({old_break, break_});
+        while (!foreign_.empty() && foreign_.back().first >= break_)
+            foreign_.pop_back();
+        if (!foreign_.empty() && foreign_.back().second > break_)
+            foreign_.back().second = break_;
+        return old_break;
+    }
+
+    uintptr_t now() const { return break_; }
+    uintptr_t floor() const { return floor_; }
+    size_t page_bytes() const { return page_bytes_; }
+    bool is_backed(uintptr_t base, size_t length) const
+    {
+        if (base < base_ + kBreakBytes)
+            return base >= floor_ && base + length <= break_;
+        return count(base, length) == length / page_bytes_;
+    }
+    size_t mapped_bytes() const
+    {
+        size_t pages = 0;
+        for (bool mapped : is_mapped_)
+            pages += mapped;
+        return pages * page_bytes_;
+    }
+    size_t vma_count() const
+    {
+        size_t runs = 0;
+        for (size_t idx = 1; idx < is_mapped_.size(); idx++)
+            runs += is_mapped_[idx] && !is_mapped_[idx - 1];
+        return runs;
+    }
+
+    std::set<size_t> failing;    /* numbers of calls that are refused */
+    size_t calls = 0;            /* how many that can fail were made */
+    size_t page_size_calls = 0;  /* these cannot */
+    size_t vma_limit = SIZE_MAX; /* unmap fails where it would need more */
+    uintptr_t break_limit;       /* like RLIMIT_DATA, for sbrk */
+    size_t map_limit = SIZE_MAX; /* like RLIMIT_AS, for mappings, in bytes */
+    bool refuses_purge = false, refuses_unmap = false, refuses_map = false, refuses_sbrk = false;
+    bool misaligns = true;              /* leave a page between mappings, so that none is aligned by luck */
+    std::function<void()> before_sbrk;  /* runs once: a stranger who is quicker */
+    std::vector<std::string> sins;
+    std::vector<std::string> log;
+
+  private:
+    static FakeOs *self_of(void *self) { return static_cast<FakeOs *>(self); }
+
+    bool must_fail(const char *name)
+    {
+        log.push_back(name);
+        return failing.count(calls++) != 0;
+    }
+    size_t index(uintptr_t address) const { return (address - base_) / page_bytes_; }
+    size_t count(uintptr_t base, size_t length) const
+    {
+        size_t pages = 0;
+        for (uintptr_t at = base; at < base + length; at += page_bytes_)
+            pages += at >= base_ && at < base_ + kSpaceBytes && is_mapped_[index(at)];
+        return pages;
+    }
+    void mark(uintptr_t base, size_t length, bool mapped)
+    {
+        for (uintptr_t at = base; at < base + length; at += page_bytes_)
+            is_mapped_[index(at)] = mapped;
+    }
+    static void empty(uintptr_t base, size_t length)
+    {
+        if (length != 0)
+            madvise(reinterpret_cast<void *>(base), length, MADV_DONTNEED);
+    }
+    void require(bool holds, const char *sin)
+    {
+        if (!holds)
+            sins.push_back(sin);
+    }
+    uintptr_t find_hole(size_t length) const
+    {
+        size_t pages = length / page_bytes_ + (misaligns ? 1 : 0);
+        size_t run = 0;
+        for (size_t idx = is_mapped_.size(); idx-- > kBreakBytes / page_bytes_;) {
+            run = is_mapped_[idx] ? 0 : run + 1;
+            if (run == pages)
+                return base_ + idx * page_bytes_;
+        }
+        return 0;
+    }
+    uintptr_t do_map(size_t length)
+    {
+        require(length != 0 && length % page_bytes_ == 0, "map of no whole pages");
+        if (refuses_map || length > kSpaceBytes || mapped_bytes() + length > map_limit)
+            return 0;
+        uintptr_t base = find_hole(length);
+        if (base != 0)
+            mark(base, length, true);
+        return base;
+    }
+    int do_unmap(uintptr_t base, size_t length)
+    {
+        require(length != 0 && (base | length) % page_bytes_ == 0, "unmap of no whole pages");
+        require(base >= base_ + kBreakBytes, "unmap in the data segment");
+        require(count(base, length) == length / page_bytes_, "unmap of what is not mapped");
+        if (refuses_unmap)
+            return -ENOMEM;
+        mark(base, length, false);
+        if (vma_count() > vma_limit) {
+            mark(base, length, true);
+            return -ENOMEM;
+        }
+        empty(base, length);
+        return 0;
+    }
+    bool move_break(intptr_t delta)
+    {
+        uintptr_t target = break_ + static_cast<uintptr_t>(delta);
+        if (target < floor_ || target > break_limit)
+            return false;
+        uintptr_t end = (break_ + page_bytes_ - 1) & ~(page_bytes_ - 1);
+        uintptr_t cut = (target + page_bytes_ - 1) & ~(page_bytes_ - 1);
+        if (cut < end)
+            empty(cut, end - cut);
+        break_ = target;
+        return true;
+    }
+
+    static size_t op_page_bytes(void *self)
+    {
+        self_of(self)->page_size_calls++;
+        return self_of(self)->page_bytes_;
+    }
+    static void *op_map(void *self, void *, size_t length, unsigned)
+    {
+        if (self_of(self)->must_fail("map"))
+            return nullptr;
+        return reinterpret_cast<void *>(self_of(self)->do_map(length));
+    }
+    static int op_unmap(void *self, void *base, size_t length)
+    {
+        if (self_of(self)->must_fail("unmap"))
+            return -ENOMEM;
+        return self_of(self)->do_unmap(reinterpret_cast<uintptr_t>(base), length);
+    }
+    static int op_protect(void *, void *, size_t, bool) { return -EINVAL; }
+    static int op_purge(void *self, void *base, size_t length)
+    {
+        FakeOs *fake = self_of(self);
+        if (fake->must_fail("purge") || fake->refuses_purge)
+            return -EINVAL;
+        fake->require(fake->is_backed(reinterpret_cast<uintptr_t>(base), length), "purge outside");
+        empty(reinterpret_cast<uintptr_t>(base), length);
+        return 0;
+    }
+    static void *op_remap(void *self, void *where, size_t old_bytes, size_t new_bytes, bool may_move)
+    {
+        FakeOs *fake = self_of(self);
+        uintptr_t base = reinterpret_cast<uintptr_t>(where);
+        if (fake->must_fail("remap"))
+            return nullptr;
+        fake->require(base >= fake->base_ + kBreakBytes && fake->is_backed(base, old_bytes),
+                      "remap of what is not mapped");
+        if (base + new_bytes <= fake->base_ + kSpaceBytes &&
+            fake->count(base + old_bytes, new_bytes - old_bytes) == 0) {
+            fake->mark(base + old_bytes, new_bytes - old_bytes, true);
+            return where;
+        }
+        uintptr_t moved = may_move ? fake->do_map(new_bytes) : 0;
+        if (moved == 0)
+            return nullptr;
+        std::memcpy(reinterpret_cast<void *>(moved), where, old_bytes);
+        fake->mark(base, old_bytes, false);
+        empty(base, old_bytes);
+        return reinterpret_cast<void *>(moved);
+    }
+    static void *op_sbrk(void *self, intptr_t delta)
+    {
+        FakeOs *fake = self_of(self);
+        uintptr_t old_break = fake->break_;
+        if (delta == 0)
+            return reinterpret_cast<void *>(old_break);
+        if (fake->before_sbrk) {
+            std::function<void()> quicker = std::move(fake->before_sbrk);
+            fake->before_sbrk = nullptr;
+            quicker();
+            old_break = fake->break_;
+        }
+        if (fake->must_fail(delta > 0 ? "sbrk+" : "sbrk-") || fake->refuses_sbrk ||
+            !fake->move_break(delta))
+            return nullptr;
+        fake->require(fake->foreign_.empty() || fake->break_ >= fake->foreign_.back().second,
+                      "break lowered over foreign data");
+        return reinterpret_cast<void *>(old_break);
+    }
+
+    static constexpr struct cairn_os_ops ops_ = {"fake",     op_page_bytes, op_map,   op_unmap,
+                                                 op_protect, op_purge,      op_remap, op_sbrk};
+    size_t page_bytes_;
+    std::vector<bool> is_mapped_;
+    void *real_;
+    uintptr_t base_, break_, floor_;
+    std::vector<std::pair<uintptr_t, uintptr_t>> foreign_;
+};
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * model.h - a page source over a fake kernel, and the naive oracle beside it.
+ *
+ * The oracle is a map of the blocks outstanding, each with a stamp written into its first and last page. After every
+ * step verify() compares everything: invariants, sums, what the kernel holds, and every stamp.
+ */
+
+#ifndef CAIRN_PAGESOURCE_MODEL_H
+#define CAIRN_PAGESOURCE_MODEL_H
+
+#include "fake_os.h"
+
+#include <cairn/pagesource.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <random>
+
+enum { kOriginBreak = 1, kOriginMapped, kOriginKept };
+
+class Model {
+  public:
+    struct Block {
+        size_t length;
+        uint64_t stamp;
+        bool is_lost; /* others lowered the break below its end */
+    };
+
+    Model(size_t page_bytes, struct cairn_pagesource_config config)
+        : fake(page_bytes), page(page_bytes)
+    {
+        config.os = fake.os();
+        EXPECT_EQ(0, cairn_pagesource_init(source.get(), &config));
+    }
+
+    /* Small bounds, so that a few pages reach every path. */
+    static struct cairn_pagesource_config tiny(enum cairn_pagesource_policy policy, size_t page)
+    {
+        struct cairn_pagesource_config config = {};
+        config.policy = policy;
+        config.map_threshold_bytes = 8 * page;
+        config.map_threshold_max_bytes = 32 * page;
+        config.growth_min_bytes = 4 * page;
+        config.growth_max_bytes = 64 * page;
+        config.retain_min_bytes = 6 * page;
+        return config;
+    }
+
+    uint64_t *word(uintptr_t address) { return reinterpret_cast<uint64_t *>(address); }
+
+    void stamp(uintptr_t base, size_t length)
+    {
+        blocks[base] = {length, ++stamps, false};
+        *word(base) = stamps;
+        *word(base + length - sizeof(uint64_t)) = ~stamps;
+    }
+
+    /* 0 when refused. */
+    uintptr_t alloc(size_t length, size_t align)
+    {
+        struct cairn_pagesource_stats before = cairn_pagesource_stats(source.get());
+        bool poison = (stamps & 1) != 0, is_zeroed = poison;
+        uintptr_t base = reinterpret_cast<uintptr_t>(
+            cairn_pagesource_alloc(source.get(), length, align, &is_zeroed));
+        if (base == 0) {
+            EXPECT_EQ(poison, is_zeroed);
+            EXPECT_EQ(before.outstanding_bytes,
+                      cairn_pagesource_stats(source.get()).outstanding_bytes);
+            return 0;
+        }
+        EXPECT_EQ(0u, base % align);
+        EXPECT_EQ(0u, base % page);
+        EXPECT_TRUE(is_new(base, length)) << "overlaps an outstanding block";
+        EXPECT_TRUE(fake.is_backed(base, length)) << "not backed by the kernel";
+        for (size_t at = 0; is_zeroed && at < length; at += 512)
+            EXPECT_EQ(0u, *word(base + at)) << "said to be zeroed, is not";
+        stamp(base, length);
+        return base;
+    }
+
+    bool is_new(uintptr_t base, size_t length) const
+    {
+        auto next = blocks.lower_bound(base);
+        if (next != blocks.end() && next->first < base + length)
+            return false;
+        return next == blocks.begin() || std::prev(next)->first + std::prev(next)->second.length <= base;
+    }
+
+    void free(uintptr_t base)
+    {
+        size_t length = blocks.at(base).length;
+        dirty(base, length);
+        blocks.erase(base);
+        cairn_pagesource_free(source.get(), reinterpret_cast<void *>(base), length);
+    }
+
+    /* Every page, so that memory wrongly believed fresh is noticed. */
+    void dirty(uintptr_t base, size_t length)
+    {
+        for (uintptr_t at = base; at < base + length; at += 4096)
+            if (fake.is_backed(at & ~(page - 1), page))
+                *word(at) = 0xdddddddddddddddd;
+    }
+
+    uintptr_t resize(uintptr_t base, size_t length, size_t align, bool may_move)
+    {
+        Block old = blocks.at(base);
+        uintptr_t moved = reinterpret_cast<uintptr_t>(
+            cairn_pagesource_resize(source.get(), reinterpret_cast<void *>(base), old.length, length,
+                                    align, may_move));
+        if (moved == 0)
+            return 0;
+        EXPECT_TRUE(may_move || moved == base);
+        EXPECT_EQ(0u, moved % align);
+        blocks.erase(base);
+        EXPECT_TRUE(is_new(moved, length)) << "resized into an outstanding block";
+        if (!old.is_lost && fake.is_backed(moved, length)) {
+            EXPECT_EQ(old.stamp, *word(moved));
+            if (length >= old.length) {
+                EXPECT_EQ(~old.stamp, *word(moved + old.length - sizeof(uint64_t)));
+            }
+            stamp(moved, length);
+        } else {
+            blocks[moved] = {length, 0, true};
+        }
+        return moved;
+    }
+
+    void verify()
+    {
+        cairn_pagesource_check(source.get());
+        struct cairn_pagesource_stats stats = cairn_pagesource_stats(source.get());
+        size_t outstanding = 0;
+        for (auto &[base, block] : blocks) {
+            outstanding += block.length;
+            if (block.is_lost)
+                continue;
+            EXPECT_TRUE(fake.is_backed(base, block.length));
+            EXPECT_EQ(block.stamp, *word(base));
+            EXPECT_EQ(~block.stamp, *word(base + block.length - sizeof(uint64_t)));
+        }
+        size_t kept = 0;
+        for (size_t idx = 0; idx < source->extent_count; idx++) {
+            const struct cairn_pagesource_extent &extent = source->extents[idx];
+            kept += extent.origin == kOriginKept ? extent.length_bytes : 0;
+            EXPECT_TRUE(fake.is_backed(extent.base, extent.length_bytes));
+            EXPECT_TRUE(is_new(extent.base, extent.length_bytes)) << "free and outstanding";
+            bool is_fresh = extent.origin != kOriginKept && (extent.flags & 1) != 0;
+            for (size_t at = 0; is_fresh && at < extent.length_bytes; at += 4096)
+                EXPECT_EQ(0u, *word(extent.base + at)) << "fresh, but not zero (I3)";
+        }
+        EXPECT_EQ(outstanding, stats.outstanding_bytes);
+        EXPECT_EQ(stats.brk_bytes + stats.mapped_bytes, stats.outstanding_bytes + stats.free_bytes);
+        EXPECT_EQ(fake.mapped_bytes(),
+                  stats.mapped_bytes + stats.table_bytes + stats.reserved_bytes + kept);
+        for (const std::string &sin : fake.sins)
+            ADD_FAILURE() << sin;
+        fake.log.clear();
+    }
+
+    void free_all()
+    {
+        while (!blocks.empty())
+            free(blocks.begin()->first);
+    }
+
+    /* Everything goes back, and the kernel has it. */
+    void end()
+    {
+        free_all();
+        verify();
+        cairn_pagesource_fini(source.get());
+        EXPECT_EQ(0u, fake.mapped_bytes());
+        for (const std::string &sin : fake.sins)
+            ADD_FAILURE() << sin;
+    }
+
+    struct cairn_pagesource_stats stats() { return cairn_pagesource_stats(source.get()); }
+
+    FakeOs fake;
+    size_t page;
+    std::unique_ptr<struct cairn_pagesource> source = std::make_unique<struct cairn_pagesource>();
+    std::map<uintptr_t, Block> blocks;
+    uint64_t stamps = 0;
+};
+
+/* CAIRN_TEST_SEED if it is set, otherwise a new one; printed, so that a failure can be repeated. */
+inline uint64_t test_seed()
+{
+    const char *given = std::getenv("CAIRN_TEST_SEED");
+    uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();
+    std::printf("CAIRN_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    return seed;
+}
+
+#endif

@@ -1,0 +1,769 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+// The policy, against a fake kernel with pages of 4, 16 and 64 KiB.
+
+#include "model.h"
+
+#include <cairn/base/check.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace {
+
+class Policy : public testing::TestWithParam<size_t> {
+  protected:
+    struct cairn_pagesource_config tiny(enum cairn_pagesource_policy policy) const
+    {
+        return Model::tiny(policy, page);
+    }
+    size_t page = GetParam();
+};
+
+// --- examples ----------------------------------------------------------------------------------------------------
+
+TEST(PageSource, GivesZeroedPagesAndTakesThemBack)
+{
+    static struct cairn_pagesource source;
+    bool is_zeroed = false;
+
+    ASSERT_EQ(0, cairn_pagesource_init(&source, nullptr));
+    char *block = static_cast<char *>(cairn_pagesource_alloc(&source, 10000, 1, &is_zeroed));
+    ASSERT_NE(nullptr, block);
+    EXPECT_TRUE(is_zeroed);
+    EXPECT_EQ(0, block[9999]);
+    block[9999] = 1;
+    EXPECT_EQ(12288u, cairn_pagesource_stats(&source).outstanding_bytes);
+    cairn_pagesource_free(&source, block, 10000);
+    EXPECT_EQ(12288u, cairn_pagesource_stats(&source).free_dirty_bytes);
+    EXPECT_EQ(12288u, cairn_pagesource_purge(&source));
+    cairn_pagesource_fini(&source);
+}
+
+TEST_P(Policy, InitMakesNoCallButForThePageSize)
+{
+    Model model(page, {});
+    EXPECT_EQ(0u, model.fake.calls);
+    EXPECT_EQ(1u, model.fake.page_size_calls);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, AutoGrowsTheBreakForSmallAndMapsLarge)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    uintptr_t small = model.alloc(page, 1);
+    EXPECT_EQ(model.fake.floor(), small);
+    EXPECT_EQ(4 * page, model.stats().brk_bytes) << "one growth step";
+    EXPECT_EQ(1u, model.fake.calls);
+    model.alloc(8 * page, 1);
+    EXPECT_EQ(4 * page, model.stats().brk_bytes);
+    EXPECT_EQ(8 * page, model.stats().mapped_bytes) << "a large block is mapped exactly";
+    EXPECT_EQ(2u, model.fake.calls);
+    EXPECT_EQ(small + page, model.alloc(2 * page, 1)) << "from the step's remainder";
+    EXPECT_EQ(2u, model.fake.calls) << "without a call";
+    model.verify();
+    model.end();
+    EXPECT_EQ(model.fake.floor(), model.fake.now());
+}
+
+TEST_P(Policy, BrkPolicyPutsLargeBlocksIntoTheDataSegment)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
+    model.alloc(100 * page, 1);
+    EXPECT_EQ(0u, model.stats().mapped_bytes);
+    model.verify();
+    model.end();
+    EXPECT_EQ(model.fake.floor(), model.fake.now());
+}
+
+TEST_P(Policy, MmapPolicyNeverTouchesTheBreak)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_MMAP));
+    model.fake.refuses_map = true;
+    EXPECT_EQ(0u, model.alloc(page, 1));
+    model.fake.refuses_map = false;
+    model.alloc(page, 1);
+    EXPECT_EQ(4 * page, model.stats().mapped_bytes) << "small blocks share a step";
+    model.alloc(9 * page, 1);
+    EXPECT_EQ(13 * page, model.stats().mapped_bytes);
+    model.verify();
+    EXPECT_EQ(model.fake.floor(), model.fake.now());
+    model.end();
+}
+
+// --- growth ------------------------------------------------------------------------------------------------------
+
+TEST_P(Policy, GrowsByAnEighthOfWhatIsHeld)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    size_t held_pages = 4;
+    for (size_t taken = 0; taken < 700; taken++) {
+        ASSERT_NE(0u, model.alloc(page, 1));
+        if (taken == held_pages)
+            held_pages += std::clamp<size_t>(held_pages / 8, 4, 64);
+        ASSERT_EQ(held_pages * page, model.stats().brk_bytes) << "after " << taken + 1;
+    }
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, AsksForExactlyWhatIsMissingWhenTheStepIsRefused)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    model.fake.failing = {0};
+    uintptr_t block = model.alloc(page, 1);
+    EXPECT_EQ(page, model.stats().brk_bytes);
+    model.fake.break_limit = model.fake.now() + 2 * page;
+    EXPECT_EQ(block + page, model.alloc(2 * page, 1));
+    EXPECT_EQ(3 * page, model.stats().brk_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, ContinuesTheFreeTailOfTheDataSegment)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
+    uintptr_t first = model.alloc(page, 1);
+    uintptr_t second = model.alloc(7 * page, 1);
+    EXPECT_EQ(first + page, second) << "across the fresh tail and the new memory";
+    EXPECT_EQ(8 * page, model.stats().brk_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, MapsWhenTheBreakIsRefusedAndTheOtherWayRound)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    model.fake.refuses_sbrk = true;
+    ASSERT_NE(0u, model.alloc(page, 1));
+    EXPECT_EQ(4 * page, model.stats().mapped_bytes);
+    model.fake.refuses_sbrk = false;
+    model.fake.refuses_map = true;
+    ASSERT_NE(0u, model.alloc(20 * page, 1));
+    EXPECT_EQ(20 * page, model.stats().brk_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, AlignsInTheDataSegmentKeepingTheTrimmings)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
+    for (size_t align = page; align <= 256 * page; align *= 2) {
+        ASSERT_NE(0u, model.alloc(page, align));
+        ASSERT_NE(0u, model.alloc(3 * page, align));
+        model.verify();
+    }
+    size_t held = model.stats().brk_bytes;
+    EXPECT_GT(model.stats().free_bytes, 100 * page);
+    ASSERT_NE(0u, model.alloc(100 * page, 1)) << "from the trimmings";
+    EXPECT_EQ(held, model.stats().brk_bytes);
+    model.end();
+    EXPECT_EQ(model.fake.floor(), model.fake.now());
+}
+
+TEST_P(Policy, AlignsMappingsUnmappingTheTrimmings)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_MMAP));
+    size_t expected = 0;
+    for (size_t align = page; align <= 256 * page; align *= 2) {
+        ASSERT_NE(0u, model.alloc(40 * page, align));
+        expected += 40 * page;
+        EXPECT_EQ(expected, model.stats().mapped_bytes);
+        model.verify();
+    }
+    model.end();
+}
+
+TEST_P(Policy, KeepsTheTrimmingsThatCannotBeUnmapped)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_MMAP));
+    model.fake.refuses_unmap = true;
+    ASSERT_NE(0u, model.alloc(40 * page, 64 * page));
+    EXPECT_GT(model.stats().unmap_pending_bytes, 0u);
+    EXPECT_EQ(model.stats().unmap_pending_bytes, model.stats().free_bytes);
+    model.verify();
+    size_t held = model.stats().mapped_bytes;
+    ASSERT_NE(0u, model.alloc(20 * page, 1)) << "they are free memory";
+    EXPECT_EQ(held, model.stats().mapped_bytes);
+    model.fake.refuses_unmap = false;
+    cairn_pagesource_purge(model.source.get());
+    EXPECT_EQ(0u, model.stats().unmap_pending_bytes);
+    EXPECT_EQ(60 * page, model.stats().mapped_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, TakesAMappingThatIsAlignedByLuckAsItIs)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_MMAP));
+    model.fake.misaligns = false;
+    ASSERT_NE(0u, model.alloc(64 * page, 64 * page));
+    ASSERT_NE(0u, model.alloc(64 * page, 64 * page));
+    EXPECT_EQ(2u, model.fake.calls);
+    model.end();
+}
+
+// --- what is retained --------------------------------------------------------------------------------------------
+
+TEST_P(Policy, ReusesDirtyBeforeFreshAndTheBestFitAtTheLowestAddress)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_BRK);
+    config.retain_min_bytes = 64 * page;
+    Model model(page, config);
+    std::vector<uintptr_t> blocks;
+    for (size_t pages : {1, 3, 1, 2, 1, 2, 1, 4, 1})
+        blocks.push_back(model.alloc(pages * page, 1));
+    for (size_t idx : {1, 3, 5})
+        model.free(blocks[idx]);
+    model.verify();
+    EXPECT_EQ(blocks[3], model.alloc(2 * page, 1)) << "best fit, lowest";
+    EXPECT_EQ(blocks[5], model.alloc(2 * page, 1));
+    EXPECT_EQ(blocks[1], model.alloc(2 * page, 1)) << "dirty before fresh";
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, TakesABlockAcrossTouchingExtentsOfDifferentState)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
+    uintptr_t first = model.alloc(2 * page, 1);
+    model.free(first);
+    EXPECT_EQ(2u, model.stats().free_extent_count) << "two dirty pages, two fresh";
+    bool is_zeroed = true;
+    void *block = cairn_pagesource_alloc(model.source.get(), 3 * page, 1, &is_zeroed);
+    EXPECT_EQ(first, reinterpret_cast<uintptr_t>(block));
+    EXPECT_FALSE(is_zeroed);
+    EXPECT_EQ(1u, model.fake.calls);
+    model.stamp(first, 3 * page);
+    model.end();
+}
+
+TEST_P(Policy, MergesNeighboursInEveryOrder)
+{
+    std::vector<size_t> order = {0, 1, 2, 3};
+    do {
+        struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_BRK);
+        config.retain_min_bytes = 64 * page;
+        Model model(page, config);
+        std::vector<uintptr_t> blocks;
+        for (size_t idx = 0; idx < 4; idx++)
+            blocks.push_back(model.alloc(page, 1));
+        for (size_t idx : order) {
+            model.free(blocks[idx]);
+            model.verify();
+        }
+        EXPECT_EQ(1u, model.stats().free_extent_count);
+        model.end();
+    } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST_P(Policy, AnyPartOfABlockMayBeGivenBackOnItsOwn)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_AUTO);
+    config.retain_min_bytes = 1024 * page;
+    for (size_t pages : {size_t{6}, size_t{300}}) {
+        Model model(page, config);
+        uintptr_t block = model.alloc(pages * page, 1);
+        model.blocks.clear();
+        for (size_t idx = 0; idx < pages; idx++)
+            model.stamp(block + idx * page, page);
+        for (size_t idx = 0; idx < pages; idx += 2)
+            model.free(block + idx * page);
+        model.verify();
+        EXPECT_GE(model.stats().free_extent_count, pages / 2);
+        model.end();
+    }
+}
+
+TEST_P(Policy, FreeingAMappedBlockRaisesTheBorderAboveItsSize)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    EXPECT_EQ(8 * page, model.stats().map_threshold_bytes);
+    uintptr_t block = model.alloc(20 * page, 1);
+    model.free(block);
+    EXPECT_EQ(21 * page, model.stats().map_threshold_bytes);
+    size_t calls = model.fake.calls;
+    EXPECT_EQ(block, model.alloc(20 * page, 1)) << "retained, though above retain_min_bytes";
+    EXPECT_EQ(calls, model.fake.calls);
+    ASSERT_NE(0u, model.alloc(20 * page, 1));
+    EXPECT_EQ(20 * page, model.stats().brk_bytes) << "the next one comes from the break";
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, TheBorderDoesNotRiseAboveItsMaximum)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    model.free(model.alloc(33 * page, 1));
+    EXPECT_EQ(8 * page, model.stats().map_threshold_bytes) << "too large to learn from";
+    EXPECT_EQ(0u, model.stats().mapped_bytes) << "and to keep";
+    model.free(model.alloc(32 * page, 1));
+    EXPECT_EQ(32 * page, model.stats().map_threshold_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, KeepsDirtyMemoryUpToTheBoundAndAnEighthOfWhatIsOutstanding)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_BRK);
+    Model model(page, config);
+    std::vector<uintptr_t> blocks;
+    for (size_t idx = 0; idx < 160; idx++)
+        blocks.push_back(model.alloc(page, 1));
+    size_t calls = model.fake.calls;
+    for (size_t idx = 0; idx < 34; idx += 2) {
+        model.free(blocks[idx]);
+        model.verify();
+    }
+    EXPECT_EQ(17 * page, model.stats().free_dirty_bytes) << "143 outstanding / 8 = 17";
+    EXPECT_EQ(calls, model.fake.calls);
+    model.free(blocks[34]);
+    EXPECT_EQ(142 * page / 8 * 7 / 8 / page * page, model.stats().free_dirty_bytes);
+    EXPECT_GT(model.fake.calls, calls);
+    model.free_all();
+    EXPECT_LE(model.stats().free_dirty_bytes, 6 * page);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, GivesTheTopOfTheDataSegmentBackBySbrk)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
+    uintptr_t low = model.alloc(2 * page, 1);
+    uintptr_t high = model.alloc(40 * page, 1);
+    model.fake.log.clear();
+    model.free(high);
+    EXPECT_EQ(std::vector<std::string>{"sbrk-"}, model.fake.log);
+    EXPECT_EQ(low + 2 * page + 5 * page, model.fake.now()) << "down to 7/8 of 6 pages";
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, EmptiesWhatIsSurroundedAndKnowsItIsFreshAgain)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
+    uintptr_t middle = model.alloc(40 * page, 1);
+    model.alloc(page, 1);
+    model.fake.log.clear();
+    model.free(middle);
+    EXPECT_EQ(std::vector<std::string>{"purge"}, model.fake.log);
+    EXPECT_EQ(5 * page, model.stats().free_dirty_bytes);
+    model.verify();
+    bool is_zeroed = false;
+    ASSERT_NE(nullptr, cairn_pagesource_alloc(model.source.get(), 35 * page, 1, &is_zeroed));
+    EXPECT_TRUE(is_zeroed);
+    model.stamp(middle + 5 * page, 35 * page);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, UnmapsWholeMappedRunsThatFitIntoTheExcess)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_MMAP);
+    config.map_threshold_max_bytes = 8 * page;
+    Model model(page, config);
+    uintptr_t first = model.alloc(7 * page, 1);
+    uintptr_t second = model.alloc(7 * page, 1);
+    model.alloc(4 * page, 1);
+    model.free(first);
+    EXPECT_EQ(18 * page, model.stats().mapped_bytes) << "two pages are in excess: emptied";
+    EXPECT_EQ(5 * page, model.stats().free_dirty_bytes);
+    model.verify();
+    model.free(second);
+    EXPECT_EQ(11 * page, model.stats().mapped_bytes) << "seven are: the first run goes";
+    EXPECT_EQ(5 * page, model.stats().free_dirty_bytes);
+    EXPECT_FALSE(model.fake.is_backed(first, page));
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, PurgeGivesAllDirtyMemoryBack)
+{
+    for (auto policy : {CAIRN_PAGESOURCE_AUTO, CAIRN_PAGESOURCE_BRK, CAIRN_PAGESOURCE_MMAP}) {
+        Model model(page, tiny(policy));
+        std::vector<uintptr_t> blocks;
+        for (size_t idx = 0; idx < 6; idx++)
+            blocks.push_back(model.alloc(page, 1));
+        for (size_t idx : {0, 2, 3, 5})
+            model.free(blocks[idx]);
+        EXPECT_EQ(4 * page, cairn_pagesource_purge(model.source.get()));
+        EXPECT_EQ(0u, model.stats().free_dirty_bytes);
+        EXPECT_EQ(0u, cairn_pagesource_purge(model.source.get()));
+        model.verify();
+        model.end();
+    }
+}
+
+// --- when the kernel refuses to take back --------------------------------------------------------------------------
+
+TEST_P(Policy, AFailedUnmapStaysFreeIsUsableAndIsTriedAgain)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    uintptr_t block = model.alloc(40 * page, 1);
+    model.fake.refuses_unmap = true;
+    model.free(block);
+    EXPECT_EQ(40 * page, model.stats().unmap_pending_bytes);
+    EXPECT_LE(model.stats().free_dirty_bytes, 6 * page) << "emptied instead";
+    model.verify();
+    EXPECT_EQ(block, model.alloc(40 * page, 1));
+    EXPECT_EQ(0u, model.stats().unmap_pending_bytes);
+    model.free(block);
+    model.fake.refuses_unmap = false;
+    cairn_pagesource_purge(model.source.get());
+    EXPECT_EQ(0u, model.stats().mapped_bytes);
+    EXPECT_EQ(0u, model.stats().unmap_pending_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, AKernelThatNeverPurgesCostsOneCallPerFree)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
+    std::vector<uintptr_t> blocks;
+    for (size_t idx = 0; idx < 101; idx++)
+        blocks.push_back(model.alloc(page, 1));
+    model.fake.refuses_purge = true;
+    for (size_t idx = 0; idx < 100; idx += 2) {
+        size_t calls = model.fake.calls;
+        model.free(blocks[idx]);
+        EXPECT_LE(model.fake.calls, calls + 1);
+    }
+    EXPECT_EQ(50 * page, model.stats().free_dirty_bytes);
+    model.verify();
+    model.fake.refuses_purge = false;
+    EXPECT_EQ(50 * page, cairn_pagesource_purge(model.source.get()));
+    model.end();
+}
+
+TEST_P(Policy, AnUnmapThatWouldSplitAtTheMapLimitIsKept)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_MMAP);
+    config.map_threshold_max_bytes = 8 * page;
+    Model model(page, config);
+    model.fake.misaligns = false;
+    std::vector<uintptr_t> blocks;
+    for (size_t idx = 0; idx < 9; idx++)
+        blocks.push_back(model.alloc(40 * page, 1));
+    EXPECT_EQ(1u, model.fake.vma_count());
+    model.fake.vma_limit = 3;
+    for (size_t idx : {1, 3, 5, 7}) {
+        model.free(blocks[idx]);
+        model.verify();
+    }
+    EXPECT_EQ(80 * page, model.stats().unmap_pending_bytes);
+    model.free(blocks[4]);
+    cairn_pagesource_purge(model.source.get());
+    EXPECT_LE(model.stats().unmap_pending_bytes, 40 * page) << "with what is free beside it";
+    model.verify();
+    model.end();
+}
+
+// --- limits and refusals -----------------------------------------------------------------------------------------
+
+TEST_P(Policy, RefusesNonsenseWithoutACall)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    for (size_t length : {size_t{0}, SIZE_MAX, SIZE_MAX - page + 1, SIZE_MAX / 2, size_t{1} << 62})
+        EXPECT_EQ(nullptr, cairn_pagesource_alloc(model.source.get(), length, 1, nullptr));
+    for (size_t align : {size_t{0}, size_t{3}, page + 1, size_t{1} << 48, size_t{1} << 63})
+        EXPECT_EQ(nullptr, cairn_pagesource_alloc(model.source.get(), page, align, nullptr));
+    EXPECT_EQ(0u, model.fake.calls);
+    model.end();
+}
+
+TEST_P(Policy, NeverHoldsMoreThanTheLimit)
+{
+    for (auto policy : {CAIRN_PAGESOURCE_AUTO, CAIRN_PAGESOURCE_BRK, CAIRN_PAGESOURCE_MMAP}) {
+        struct cairn_pagesource_config config = tiny(policy);
+        config.limit_bytes = 30 * page;
+        Model model(page, config);
+        std::vector<uintptr_t> blocks;
+        while (uintptr_t block = model.alloc(page, 1)) {
+            blocks.push_back(block);
+            model.verify();
+        }
+        EXPECT_EQ(30u, blocks.size());
+        for (size_t idx = 0; idx < 30; idx++)
+            model.free(blocks[idx]);
+        ASSERT_NE(0u, model.alloc(30 * page, 1)) << "what is retained makes room";
+        EXPECT_EQ(0u, model.alloc(page, 1));
+        model.verify();
+        EXPECT_EQ(30 * page, model.stats().held_peak_bytes);
+        model.end();
+    }
+}
+
+TEST_P(Policy, GivesRetainedMemoryBackBeforeItRefuses)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_MMAP);
+    config.retain_min_bytes = 100 * page;
+    Model model(page, config);
+    std::vector<uintptr_t> blocks;
+    for (size_t idx = 0; idx < 4; idx++)
+        blocks.push_back(model.alloc(10 * page, 1));
+    model.fake.map_limit = 40 * page;
+    for (uintptr_t block : blocks)
+        model.free(block);
+    EXPECT_EQ(40 * page, model.stats().free_bytes);
+    EXPECT_NE(0u, model.alloc(35 * page, 1)) << "four holes of ten make none of thirty-five";
+    model.verify();
+    EXPECT_EQ(0u, model.alloc(6 * page, 1));
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, AnAbsurdRequestLeavesNoLargeTableBehind)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    model.alloc(page, 1);
+    EXPECT_EQ(0u, model.alloc(FakeOs::kSpaceBytes + page, 1));
+    EXPECT_EQ(0u, model.stats().table_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, TheTableOfExtentsOutgrowsTheStruct)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_AUTO);
+    config.retain_min_bytes = 2048 * page;
+    Model model(page, config);
+    std::vector<uintptr_t> blocks;
+    for (size_t idx = 0; idx < 1200; idx++)
+        blocks.push_back(model.alloc(page, 1));
+    EXPECT_GT(model.stats().table_bytes, 0u);
+    for (size_t idx = 0; idx < 1200; idx += 2)
+        model.free(blocks[idx]);
+    EXPECT_EQ(600u, model.stats().free_extent_count - (model.stats().free_bytes > 600 * page));
+    model.verify();
+    model.free_all();
+    cairn_pagesource_purge(model.source.get());
+    EXPECT_EQ(0u, model.stats().table_bytes) << "and comes home";
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, ATableThatCannotGrowRefusesGrowthButNeverAFree)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_BRK);
+    config.retain_min_bytes = 2048 * page;
+    Model model(page, config);
+    model.fake.refuses_map = true;
+    std::vector<uintptr_t> blocks;
+    while (uintptr_t block = model.alloc(page, 1))
+        blocks.push_back(block);
+    EXPECT_EQ(size_t{CAIRN_PAGESOURCE_INLINE_EXTENTS} - 1, blocks.size());
+    for (size_t idx = 0; idx < blocks.size(); idx += 2)
+        model.free(blocks[idx]);
+    model.verify();
+    EXPECT_EQ(blocks[0], model.alloc(page, 1)) << "retained memory needs no table";
+    model.end();
+}
+
+TEST_P(Policy, AnOldTableThatCannotBeUnmappedIsKeptAndTriedAgain)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
+    model.fake.refuses_unmap = true;
+    size_t grown = 0;
+    for (size_t idx = 0; idx < 3000; idx++)
+        ASSERT_NE(0u, model.alloc(page, 1));
+    grown = model.stats().unmap_pending_bytes;
+    EXPECT_GT(grown, 0u);
+    model.verify();
+    model.fake.refuses_unmap = false;
+    cairn_pagesource_purge(model.source.get());
+    EXPECT_EQ(0u, model.stats().unmap_pending_bytes);
+    model.verify();
+    model.end();
+}
+
+// --- resizing ----------------------------------------------------------------------------------------------------
+
+TEST_P(Policy, ShrinksInPlaceAndGrowsBackIntoItsTail)
+{
+    for (auto policy : {CAIRN_PAGESOURCE_AUTO, CAIRN_PAGESOURCE_BRK, CAIRN_PAGESOURCE_MMAP}) {
+        Model model(page, tiny(policy));
+        uintptr_t block = model.alloc(6 * page, 1);
+        model.alloc(page, 1);
+        EXPECT_EQ(block, model.resize(block, 2 * page, 1, false));
+        model.verify();
+        size_t calls = model.fake.calls;
+        EXPECT_EQ(block, model.resize(block, 6 * page, 1, false));
+        EXPECT_EQ(block, model.resize(block, 6 * page, 1, true));
+        EXPECT_EQ(calls, model.fake.calls);
+        EXPECT_EQ(0u, model.resize(block, 0, 1, true));
+        EXPECT_EQ(0u, model.resize(block, SIZE_MAX - 1, 1, true));
+        model.verify();
+        model.end();
+    }
+}
+
+TEST_P(Policy, ExtendsTheTopBlockOfTheDataSegment)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    uintptr_t block = model.alloc(2 * page, 1);
+    EXPECT_EQ(block, model.resize(block, 50 * page, 1, false));
+    EXPECT_EQ(50 * page, model.stats().brk_bytes);
+    model.fake.foreign_sbrk(static_cast<intptr_t>(page));
+    EXPECT_EQ(0u, model.resize(block, 51 * page, 1, true)) << "a stranger is in the way";
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, MovesAMappedBlockByItsPages)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    uintptr_t block = model.alloc(20 * page, 1);
+    EXPECT_EQ(block, model.resize(block, 21 * page, 1, false)) << "into the hole behind it";
+    EXPECT_EQ(0u, model.resize(block, 40 * page, 1, false));
+    EXPECT_EQ(0u, model.resize(block, 40 * page, 2 * page, true)) << "would lose its alignment";
+    uintptr_t moved = model.resize(block, 40 * page, 1, true);
+    EXPECT_NE(0u, moved);
+    EXPECT_NE(block, moved);
+    EXPECT_EQ(40 * page, model.stats().mapped_bytes);
+    EXPECT_EQ(40 * page, model.stats().held_peak_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, AResizeRespectsTheLimit)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_AUTO);
+    config.limit_bytes = 30 * page;
+    Model model(page, config);
+    uintptr_t large = model.alloc(20 * page, 1);
+    uintptr_t small = model.alloc(2 * page, 1);
+    EXPECT_EQ(0u, model.resize(large, 31 * page, 1, true));
+    EXPECT_EQ(0u, model.resize(small, 11 * page, 1, true));
+    EXPECT_EQ(small, model.resize(small, 10 * page, 1, true));
+    model.verify();
+    model.end();
+}
+
+// --- reservations ------------------------------------------------------------------------------------------------
+
+TEST_P(Policy, ReservationsAreApartFromTheSums)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    void *table = cairn_pagesource_reserve(model.source.get(), 100 * page - 1);
+    ASSERT_NE(nullptr, table);
+    EXPECT_EQ(100 * page, model.stats().reserved_bytes);
+    EXPECT_EQ(0u, model.stats().mapped_bytes);
+    model.verify();
+    EXPECT_EQ(nullptr, cairn_pagesource_reserve(model.source.get(), 0));
+    EXPECT_EQ(nullptr, cairn_pagesource_reserve(model.source.get(), SIZE_MAX));
+    model.fake.refuses_unmap = true;
+    cairn_pagesource_unreserve(model.source.get(), table, 100 * page - 1);
+    EXPECT_EQ(0u, model.stats().reserved_bytes);
+    EXPECT_EQ(100 * page, model.stats().unmap_pending_bytes);
+    EXPECT_EQ(0u, model.stats().free_bytes);
+    EXPECT_EQ(0u, model.stats().free_extent_count);
+    model.verify();
+    uintptr_t block = model.alloc(20 * page, 1);
+    EXPECT_EQ(20 * page, model.stats().mapped_bytes) << "a kept range is not handed out";
+    model.free(block);
+    model.fake.refuses_unmap = false;
+    cairn_pagesource_purge(model.source.get());
+    EXPECT_EQ(0u, model.stats().unmap_pending_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, PurgesARangeOfABlockOnRequest)
+{
+    Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
+    uintptr_t block = model.alloc(4 * page, 1);
+    auto middle = reinterpret_cast<void *>(block + page);
+    model.dirty(block + page, 2 * page);
+    EXPECT_EQ(0, cairn_pagesource_purge_range(model.source.get(), middle, 2 * page));
+    EXPECT_EQ(0u, *model.word(block + page));
+    EXPECT_EQ(0u, *model.word(block + 2 * page));
+    model.verify();
+    model.fake.refuses_purge = true;
+    EXPECT_EQ(-EINVAL, cairn_pagesource_purge_range(model.source.get(), middle, page));
+    EXPECT_EQ(2u, model.stats().purge_calls);
+    EXPECT_EQ(1u, model.stats().refused_calls);
+    EXPECT_EQ(0, cairn_pagesource_purge_range(model.source.get(), middle, 0));
+    model.end();
+}
+
+INSTANTIATE_TEST_SUITE_P(Pages, Policy, testing::Values(4096, 16384, 65536));
+
+// --- init and misuse ---------------------------------------------------------------------------------------------
+
+TEST(PageSource, InitRejectsWhatContradictsItself)
+{
+    static struct cairn_pagesource source;
+    struct cairn_pagesource_config config = {};
+
+    config.policy = static_cast<enum cairn_pagesource_policy>(3);
+    EXPECT_EQ(-EINVAL, cairn_pagesource_init(&source, &config));
+    for (size_t cairn_pagesource_config::*field :
+         {&cairn_pagesource_config::map_threshold_bytes,
+          &cairn_pagesource_config::map_threshold_max_bytes,
+          &cairn_pagesource_config::growth_min_bytes, &cairn_pagesource_config::growth_max_bytes,
+          &cairn_pagesource_config::retain_min_bytes, &cairn_pagesource_config::limit_bytes}) {
+        config = {};
+        config.*field = 4097;
+        EXPECT_EQ(-EINVAL, cairn_pagesource_init(&source, &config));
+        config.*field = 8192;
+        EXPECT_EQ(0, cairn_pagesource_init(&source, &config));
+        config.*field = size_t{1} << 30;
+        EXPECT_EQ(0, cairn_pagesource_init(&source, &config)) << "a default gives way";
+    }
+    config = {};
+    config.map_threshold_bytes = 8192;
+    config.map_threshold_max_bytes = 4096;
+    EXPECT_EQ(-EINVAL, cairn_pagesource_init(&source, &config));
+    config = {};
+    config.growth_min_bytes = 8192;
+    config.growth_max_bytes = 4096;
+    EXPECT_EQ(-EINVAL, cairn_pagesource_init(&source, &config));
+    config = {};
+    config.growth_max_bytes = size_t{1} << 50;
+    EXPECT_EQ(-EINVAL, cairn_pagesource_init(&source, &config));
+}
+
+TEST(PageSourceDeath, StopsAtMisuse)
+{
+    testing::FLAGS_gtest_death_test_style = "fast";
+    for (auto policy : {CAIRN_PAGESOURCE_BRK, CAIRN_PAGESOURCE_MMAP}) {
+        Model model(4096, Model::tiny(policy, 4096));
+        struct cairn_pagesource *source = model.source.get();
+        uintptr_t base = model.alloc(3 * 4096, 1);
+        uintptr_t other = model.alloc(4096, 1);
+        auto at = [base](size_t offset) { return reinterpret_cast<void *>(base + offset); };
+
+        EXPECT_DEATH(cairn_pagesource_free(source, at(1), 4096), "not page-aligned.*_free");
+        EXPECT_DEATH(cairn_pagesource_free(source, nullptr, 4096), "not page-aligned");
+        EXPECT_DEATH(cairn_pagesource_free(source, at(0), 0), "length is not of a block");
+        EXPECT_DEATH(cairn_pagesource_free(source, at(0), SIZE_MAX), "length is not of a block");
+        EXPECT_DEATH(cairn_pagesource_free(source, at(0), 5 * 4096), "not of this page source");
+        cairn_pagesource_free(source, at(4096), 4096);
+        for (size_t offset : {0, 4096})
+            EXPECT_DEATH(cairn_pagesource_free(source, at(offset), 3 * 4096), "already free");
+        EXPECT_DEATH(cairn_pagesource_resize(source, at(0), 2 * 4096, 4096, 1, true),
+                     "already free.*_resize");
+        EXPECT_DEATH(cairn_pagesource_resize(source, at(7), 4096, 2 * 4096, 1, true),
+                     "not page-aligned");
+        EXPECT_DEATH(cairn_pagesource_resize(source, at(0), 0, 4096, 1, true), "length is not");
+        EXPECT_DEATH(cairn_pagesource_fini(source), "blocks outstanding");
+        EXPECT_DEATH(cairn_pagesource_unreserve(source, at(0), 4096), "not reserved");
+        EXPECT_DEATH((void)cairn_pagesource_purge_range(source, at(1), 4096), "whole pages");
+        void *reserved = cairn_pagesource_reserve(source, 4096);
+        EXPECT_DEATH(cairn_pagesource_unreserve(source, at(4096), 4096), "already free");
+        EXPECT_DEATH(cairn_pagesource_unreserve(source, reserved, 8192), "not reserved");
+        EXPECT_DEATH(cairn_pagesource_unreserve(source, static_cast<char *>(reserved) + 1, 1),
+                     "not page-aligned");
+        cairn_pagesource_free(source, at(0), 4096);
+        cairn_pagesource_free(source, at(2 * 4096), 4096);
+        model.blocks.erase(base);
+        model.free(other);
+        EXPECT_DEATH(cairn_pagesource_fini(source), "with reservations");
+        cairn_pagesource_unreserve(source, reserved, 4096);
+        model.end();
+    }
+}
+
+} // namespace

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+#include <cairn/sizeclass.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include <cairn/locked.h>
+
+#include "test_world.h"
+
+using namespace cairn_test;
+
+namespace {
+
+constexpr size_t thread_count = 4;
+constexpr size_t batch = 16;
+
+/* A set over a locked source; blocks are written, so that two owners of one would be seen. */
+struct SharedSet : World {
+    SharedSet() : World(size_t{256} << 20, size_t{16384}, size_t{100000}, read_write)
+    {
+        struct cairn_sizeclass_config config = {};
+
+        cairn_locked_init(&locked, source(), CAIRN_RANK_BUDDY);
+        config.pagemap = &map;
+        config.source = cairn_locked_as_source(&locked);
+        config.granule_bytes = granule_bytes;
+        config.state = state.base();
+        config.state_bytes = state_bytes;
+        EXPECT_EQ(cairn_sizeclass_init(&set, &config), 0);
+    }
+    ~SharedSet()
+    {
+        cairn_sizeclass_check(&set);
+        cairn_sizeclass_fini(&set);
+        cairn_locked_fini(&locked);
+    }
+
+    struct cairn_locked locked = {};
+    struct cairn_sizeclass set = {};
+};
+
+struct Batch {
+    unsigned class_idx;
+    size_t count;
+    void *blocks[batch];
+};
+
+/* Batches on their way from one thread to another. */
+class Exchange {
+  public:
+    /* Puts a batch in and takes a random other one out, once there are enough. */
+    bool swap(Batch &mine, std::mt19937_64 &random)
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+
+        batches_.push_back(mine);
+        std::swap(batches_[below(random, batches_.size())], batches_.back());
+        if (batches_.size() < 50)
+            return false;
+        mine = batches_.back();
+        batches_.pop_back();
+        return true;
+    }
+    std::vector<Batch> &rest()
+    {
+        return batches_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::vector<Batch> batches_;
+};
+
+void mark(const Batch &mine)
+{
+    for (size_t i = 0; i < mine.count; i++)
+        memcpy(mine.blocks[i], &mine.blocks[i], sizeof(void *));
+}
+
+/* Takes the marks away; false when one was not there. */
+bool unmark(const Batch &mine)
+{
+    for (size_t i = 0; i < mine.count; i++) {
+        if (memcmp(mine.blocks[i], &mine.blocks[i], sizeof(void *)) != 0)
+            return false;
+        memset(mine.blocks[i], 0, sizeof(void *));
+    }
+    return true;
+}
+
+/* Takes, marks, passes on; gives what others took. */
+void work(SharedSet *world, Exchange *exchange, uint64_t seed, std::atomic<int> *errors)
+{
+    std::mt19937_64 random(seed);
+
+    for (int round = 0; round < 4000; round++) {
+        Batch mine = {};
+
+        /* Few classes often, so that threads meet; all of them sometimes. */
+        mine.class_idx = static_cast<unsigned>(
+            below(random, below(random, 4) == 0 ? CAIRN_CLASS_COUNT : size_t{4}));
+        mine.count = cairn_sizeclass_take(&world->set, mine.class_idx, mine.blocks, batch);
+        *errors += mine.count != batch;
+        mark(mine);
+        if (!exchange->swap(mine, random))
+            continue;
+        *errors += !cairn_sizeclass_is_out(&world->set, mine.blocks[0]);
+        *errors += !unmark(mine);
+        cairn_sizeclass_give(&world->set, mine.class_idx, mine.blocks, mine.count);
+    }
+}
+
+TEST(SizeclassThreads, BatchesPassBetweenThreads)
+{
+    auto world = std::make_unique<SharedSet>();
+    Exchange exchange;
+    std::atomic<int> errors{0};
+    std::vector<std::thread> threads;
+    uint64_t seed = test_seed();
+
+    for (size_t i = 0; i < thread_count; i++)
+        threads.emplace_back(work, world.get(), &exchange, seed + i, &errors);
+    for (int i = 0; i < 20; i++) {
+        cairn_sizeclass_check(&world->set);
+        cairn_sizeclass_trim(&world->set);
+        cairn_sizeclass_stats(&world->set);
+    }
+    for (std::thread &thread : threads)
+        thread.join();
+    for (Batch &left : exchange.rest()) {
+        errors += !unmark(left);
+        cairn_sizeclass_give(&world->set, left.class_idx, left.blocks, left.count);
+    }
+    EXPECT_EQ(errors, 0);
+    EXPECT_EQ(cairn_sizeclass_stats(&world->set).used_bytes, 0u);
+}
+
+void churn(struct cairn_sizeclass *set, const std::atomic<bool> *stop)
+{
+    void *blocks[200];
+
+    for (unsigned i = 0; !*stop; i = (i + 7) % CAIRN_CLASS_COUNT) {
+        size_t taken = cairn_sizeclass_take(set, i, blocks, 200);
+
+        cairn_sizeclass_give(set, i, blocks, taken);
+        cairn_sizeclass_trim(set);
+    }
+}
+
+void prefork(SharedSet &world)
+{
+    cairn_sizeclass_prefork(&world.set);
+    cairn_locked_prefork(&world.locked);
+}
+
+void postfork(SharedSet &world)
+{
+    cairn_locked_postfork(&world.locked);
+    cairn_sizeclass_postfork(&world.set);
+}
+
+/* What a child does: everything must be whole, and no lock held by threads that it does not have. */
+void child_uses_set(SharedSet &world)
+{
+    void *blocks[50];
+
+    cairn_sizeclass_check(&world.set);
+    for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+        if (cairn_sizeclass_take(&world.set, i, blocks, 50) != 50)
+            _exit(1);
+    cairn_sizeclass_check(&world.set);
+    _exit(0);
+}
+
+TEST(SizeclassThreads, ForksWhileOthersAreAtWork)
+{
+    auto world = std::make_unique<SharedSet>();
+    std::atomic<bool> stop{false};
+    std::thread a(churn, &world->set, &stop);
+    std::thread b(churn, &world->set, &stop);
+
+    for (int i = 0; i < 30; i++) {
+        int status = -1;
+        pid_t child;
+
+        prefork(*world);
+        child = fork();
+        postfork(*world);
+        if (child == 0)
+            child_uses_set(*world);
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    }
+    stop = true;
+    a.join();
+    b.join();
+}
+
+} // namespace

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * test_world.h - what the tests of this component stand on: address space, a pagemap over it, and a source of slabs.
+ *
+ *     counted -> failing -> buffer -> a range of address space, PROT_NONE unless a test writes into blocks
+ *
+ * Nothing may be read or written in the range: the library keeps no data there, and a touch is a SIGSEGV.
+ */
+
+#ifndef CAIRN_SIZECLASS_TEST_WORLD_H
+#define CAIRN_SIZECLASS_TEST_WORLD_H
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <random>
+#include <vector>
+
+#include <sys/mman.h>
+
+#include <gtest/gtest.h>
+
+#include <cairn/base/align.h>
+#include <cairn/buffer.h>
+#include <cairn/counted.h>
+#include <cairn/failing.h>
+#include <cairn/pagemap.h>
+#include <cairn/pool.h>
+
+namespace cairn_test {
+
+/* Zero pages, aligned to `align_bytes`; unmapped in the end. */
+class Pages {
+  public:
+    Pages(size_t bytes, int protection, size_t align_bytes = 65536)
+        : bytes_(cairn_align_up(bytes, 4096) + align_bytes)
+    {
+        void *mapped =
+            mmap(nullptr, bytes_, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (mapped == MAP_FAILED)
+            abort();
+        mapped_ = static_cast<char *>(mapped);
+        base_ = reinterpret_cast<char *>(
+            cairn_align_up(reinterpret_cast<uintptr_t>(mapped_), align_bytes));
+    }
+    ~Pages()
+    {
+        munmap(mapped_, bytes_);
+    }
+    Pages(const Pages &) = delete;
+    Pages &operator=(const Pages &) = delete;
+    char *base() const
+    {
+        return base_;
+    }
+
+  private:
+    size_t bytes_;
+    char *mapped_;
+    char *base_;
+};
+
+constexpr int no_access = PROT_NONE;
+constexpr int read_write = PROT_READ | PROT_WRITE;
+
+/* Memory, map and source; and a state block for descriptors. */
+struct World {
+    explicit World(size_t memory = size_t{64} << 20, size_t granule = 16384, size_t units = 100000,
+                   int protection = no_access, size_t window = 0)
+        : memory_bytes(memory), granule_bytes(granule), state_bytes(units * CAIRN_SLAB_UNIT_BYTES),
+          pages(memory, protection), state(state_bytes, read_write),
+          map_state(cairn_pagemap_window_state_bytes(memory, granule), read_write)
+    {
+        cairn_buffer_init(&buffer, pages.base(), memory);
+        cairn_failing_init(&failing, cairn_buffer_as_source(&buffer));
+        cairn_counted_init(&counted, cairn_failing_as_source(&failing));
+        EXPECT_EQ(cairn_pagemap_init_window(&map, pages.base(), window == 0 ? memory : window,
+                                            granule, map_state.base(),
+                                            cairn_pagemap_window_state_bytes(memory, granule)),
+                  0);
+    }
+    ~World()
+    {
+        cairn_counted_fini(&counted);
+        cairn_failing_fini(&failing);
+        cairn_buffer_fini(&buffer);
+        cairn_pagemap_fini(&map);
+    }
+    World(const World &) = delete;
+    World &operator=(const World &) = delete;
+
+    struct cairn_source source()
+    {
+        return cairn_counted_as_source(&counted);
+    }
+    uint64_t bytes_taken() const
+    {
+        return cairn_counted_counts(&counted).bytes_outstanding;
+    }
+    uint64_t take_calls() const
+    {
+        return cairn_counted_counts(&counted).take_calls;
+    }
+    char *at(size_t offset) const
+    {
+        return pages.base() + offset;
+    }
+
+    size_t memory_bytes;
+    size_t granule_bytes;
+    size_t state_bytes;
+    Pages pages;
+    Pages state;
+    Pages map_state;
+    struct cairn_buffer buffer = {};
+    struct cairn_failing failing = {};
+    struct cairn_counted counted = {};
+    struct cairn_pagemap map = {};
+};
+
+inline struct cairn_slabs_config slabs_config(World &world)
+{
+    struct cairn_slabs_config config = {};
+
+    config.pagemap = &world.map;
+    config.source = world.source();
+    config.granule_bytes = world.granule_bytes;
+    config.state = world.state.base();
+    config.state_bytes = world.state_bytes;
+    return config;
+}
+
+/* A world with a directory. */
+struct SlabsWorld : World {
+    template <typename... Args> explicit SlabsWorld(Args... args) : World(args...)
+    {
+        struct cairn_slabs_config config = slabs_config(*this);
+
+        EXPECT_EQ(cairn_slabs_init(&slabs, &config), 0);
+    }
+    ~SlabsWorld()
+    {
+        cairn_slabs_fini(&slabs);
+    }
+
+    struct cairn_slabs slabs = {};
+};
+
+/* The seed of a random test: printed, and CAIRN_TEST_SEED overrides it. */
+inline uint64_t test_seed()
+{
+    const char *text = getenv("CAIRN_TEST_SEED");
+    uint64_t seed =
+        text != nullptr ? strtoull(text, nullptr, 0) : static_cast<uint64_t>(time(nullptr));
+
+    printf("CAIRN_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    return seed;
+}
+
+/* 0 ... bound - 1. */
+inline size_t below(std::mt19937_64 &random, size_t bound)
+{
+    return static_cast<size_t>(random() % bound);
+}
+
+} // namespace cairn_test
+
+#endif

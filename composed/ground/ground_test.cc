@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+extern "C" {
+#include "composed/ground/ground.h"
+}
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+namespace {
+
+class Ground : public testing::TestWithParam<bool> {
+  protected:
+    void SetUp() override
+    {
+        cairn_ground_config config = {};
+        config.policy = CAIRN_PAGESOURCE_MMAP; // the break belongs to the test's own malloc
+        config.two_level_map = GetParam();
+        ASSERT_EQ(cairn_ground_init(&ground_, &config), 0);
+        EXPECT_EQ(ground_.map.shape, GetParam() ? CAIRN_PAGEMAP_TWO_LEVEL : CAIRN_PAGEMAP_FLAT);
+    }
+
+    char *Alloc(size_t size_bytes, size_t align_bytes = 1, bool *is_zeroed = nullptr)
+    {
+        return static_cast<char *>(cairn_ground_alloc(&ground_, size_bytes, align_bytes, is_zeroed));
+    }
+    uint16_t Tag(const void *block) { return cairn_pagemap_tag(&ground_.map, block); }
+    size_t Usable(const void *block)
+    {
+        return cairn_ground_usable_bytes(&ground_, block, Tag(block), "test");
+    }
+    void Free(void *block) { cairn_ground_free(&ground_, block, Tag(block), "free"); }
+    size_t Outstanding() { return ground_.buddy == nullptr ? 0 : cairn_ground_stats(&ground_).buddy.used_bytes; }
+
+    cairn_ground ground_ = {};
+};
+
+TEST_P(Ground, ServesLargeAndHugeBlocks)
+{
+    for (size_t size : {40000ul, 65536ul, 1ul << 20, (1ul << 20) + 1, 5ul << 20, 100ul << 20}) {
+        char *block = Alloc(size);
+        ASSERT_NE(block, nullptr);
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % ground_.granule_bytes, 0u);
+        EXPECT_GE(Usable(block), size);
+        EXPECT_LT(Usable(block), size + ground_.granule_bytes);
+        block[0] = block[size - 1] = 1;
+        EXPECT_EQ(cairn_tag_kind(Tag(block)), size <= (1 << 20) ? CAIRN_KIND_LARGE : CAIRN_KIND_HUGE);
+        Free(block);
+        EXPECT_EQ(Tag(block), 0);
+    }
+    EXPECT_EQ(Outstanding(), 0u);
+    cairn_ground_check(&ground_);
+}
+
+TEST_P(Ground, AlignsUpToAnyPowerOfTwo)
+{
+    for (size_t align = 1; align <= (64ul << 20); align *= 2) {
+        char *block = Alloc(50000, align);
+        ASSERT_NE(block, nullptr) << align;
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % align, 0u);
+        memset(block, 1, 50000);
+        Free(block);
+    }
+    cairn_ground_check(&ground_);
+}
+
+TEST_P(Ground, SaysZeroedOnlyOfZeroes)
+{
+    std::mt19937 random(7);
+    for (int round = 0; round < 200; round++) {
+        size_t size = 40000 + random() % (3 << 20);
+        bool is_zeroed = false;
+        char *block = Alloc(size, 1, &is_zeroed);
+        ASSERT_NE(block, nullptr);
+        for (size_t at = 0; is_zeroed && at < size; at++)
+            ASSERT_EQ(block[at], 0) << "byte " << at << " of " << size;
+        memset(block, 0xa5, size);
+        Free(block);
+        if (round % 50 == 49)
+            cairn_ground_trim(&ground_);
+    }
+}
+
+TEST_P(Ground, FreshMemoryIsKnownToBeZero)
+{
+    bool is_zeroed = false;
+    char *block = Alloc(100000, 1, &is_zeroed);
+    EXPECT_TRUE(is_zeroed);
+    Free(block);
+    block = Alloc(200 << 20, 1, &is_zeroed);
+    EXPECT_TRUE(is_zeroed);
+    Free(block);
+}
+
+TEST_P(Ground, ResizesWithoutLosingTheContent)
+{
+    std::mt19937 random(11);
+    for (int round = 0; round < 100; round++) {
+        size_t size = 40000 + random() % (4 << 20);
+        size_t wanted = 40000 + random() % (4 << 20);
+        char *block = Alloc(size);
+        for (size_t at = 0; at < size; at += 4096)
+            block[at] = static_cast<char>(at >> 12);
+        char *resized =
+            static_cast<char *>(cairn_ground_resize(&ground_, block, Tag(block), wanted));
+        char *now = resized != nullptr ? resized : block;
+        size_t kept = resized != nullptr ? std::min(size, wanted) : size;
+        for (size_t at = 0; at < kept; at += 4096)
+            ASSERT_EQ(now[at], static_cast<char>(at >> 12));
+        EXPECT_GE(Usable(now), resized != nullptr ? wanted : size);
+        EXPECT_TRUE(now == block || Tag(block) == 0);
+        Free(now);
+    }
+    cairn_ground_check(&ground_);
+}
+
+TEST_P(Ground, TrimGivesEverythingBack)
+{
+    std::vector<char *> blocks;
+    for (int idx = 0; idx < 64; idx++) {
+        blocks.push_back(Alloc(512 << 10));
+        memset(blocks.back(), 1, 512 << 10);
+    }
+    for (char *block : blocks)
+        Free(block);
+    cairn_ground_trim(&ground_);
+    struct cairn_ground_stats stats = cairn_ground_stats(&ground_);
+    EXPECT_EQ(stats.buddy.free_dirty_bytes, 0u);
+    EXPECT_EQ(stats.pages.free_dirty_bytes, 0u);
+}
+
+TEST_P(Ground, IsSharedByThreads)
+{
+    std::vector<std::thread> threads;
+    for (unsigned seed = 1; seed <= 4; seed++)
+        threads.emplace_back([this, seed] {
+            std::mt19937 random(seed);
+            std::map<char *, size_t> live;
+            for (int round = 0; round < 2000; round++) {
+                size_t size = 33000 + random() % (random() % 8 == 0 ? 3 << 20 : 300000);
+                char *block = Alloc(size);
+                ASSERT_NE(block, nullptr);
+                block[0] = block[size - 1] = static_cast<char>(seed);
+                live[block] = size;
+                if (live.size() > 8) {
+                    auto victim = live.begin();
+                    ASSERT_EQ(victim->first[0], static_cast<char>(seed));
+                    ASSERT_EQ(victim->first[victim->second - 1], static_cast<char>(seed));
+                    Free(victim->first);
+                    live.erase(victim);
+                }
+            }
+            for (auto &entry : live)
+                Free(entry.first);
+        });
+    for (auto &thread : threads)
+        thread.join();
+    cairn_ground_check(&ground_);
+    EXPECT_EQ(Outstanding(), 0u);
+}
+
+TEST_P(Ground, StopsForPointersThatItDidNotGive)
+{
+    char *large = Alloc(100000);
+    char *huge = Alloc(5 << 20);
+    char on_stack = 0;
+    EXPECT_DEATH(Free(large + 16), "^cairn: pointer is not the start of a block in use.* in free\n$");
+    EXPECT_DEATH(Free(large + 65536), "not the start of a block in use");
+    EXPECT_DEATH(Free(huge + 16), "not the start of a block in use");
+    EXPECT_DEATH(Free(huge + 65536), "^cairn: pointer is not from this heap.* in free\n$");
+    EXPECT_DEATH(Free(&on_stack), "not from this heap");
+    EXPECT_DEATH(Free(reinterpret_cast<void *>(16)), "not from this heap");
+    EXPECT_DEATH(Free(reinterpret_cast<void *>(~uintptr_t{15})), "not from this heap");
+    EXPECT_DEATH({ Free(large); Free(large); }, "not the start of a block in use");
+    EXPECT_DEATH({ Free(huge); Free(huge); }, "freed before");
+    Free(large);
+    Free(huge);
+}
+
+TEST_P(Ground, AnswersNullAboveWhatCanBe)
+{
+    EXPECT_EQ(Alloc(PTRDIFF_MAX), nullptr);
+    EXPECT_EQ(Alloc(1ul << 47), nullptr);
+    EXPECT_EQ(Alloc(40000, 1ul << 62), nullptr);
+    cairn_ground_check(&ground_);
+    EXPECT_EQ(Outstanding(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Maps, Ground, testing::Values(false, true),
+                         [](const testing::TestParamInfo<bool> &info) {
+                             return info.param ? "TwoLevel" : "Flat";
+                         });
+
+TEST(GroundLimit, IsNeverExceeded)
+{
+    auto ground = std::make_unique<cairn_ground>();
+    cairn_ground_config config = {};
+    config.policy = CAIRN_PAGESOURCE_MMAP;
+    config.limit_bytes = 32 << 20;
+    ASSERT_EQ(cairn_ground_init(ground.get(), &config), 0);
+    std::vector<void *> blocks;
+    for (;;) {
+        void *block = cairn_ground_alloc(ground.get(), 300000, 1, nullptr);
+        if (block == nullptr)
+            break;
+        blocks.push_back(block);
+        struct cairn_pagesource_stats pages = cairn_pagesource_stats(&ground->pages);
+        ASSERT_LE(pages.outstanding_bytes + pages.free_bytes, config.limit_bytes);
+    }
+    // 19 granules come from a block of 32: four in a chunk of 128, in each of 16 chunks.
+    EXPECT_EQ(blocks.size(), 64u);
+    for (void *block : blocks)
+        cairn_ground_free(ground.get(), block, cairn_pagemap_tag(&ground->map, block), "free");
+    cairn_ground_check(ground.get());
+}
+
+TEST(Huge, GivesEachBlockAnIdAndUsesItAgain)
+{
+    std::vector<cairn_huge_entry> table(8);
+    cairn_huge huge;
+    cairn_huge_init(&huge, table.data(), table.size() * sizeof(table[0]));
+    int blocks[8];
+    uint32_t ids[8];
+    for (int idx = 0; idx < 7; idx++)
+        ASSERT_NE(ids[idx] = cairn_huge_add(&huge, &blocks[idx], 100u + idx), 0u);
+    EXPECT_EQ(cairn_huge_add(&huge, &blocks[7], 1), 0u) << "the table is full";
+    EXPECT_EQ(cairn_huge_bytes(&huge, ids[3], &blocks[3]), 103u);
+    EXPECT_EQ(cairn_huge_bytes(&huge, ids[3], &blocks[4]), 0u);
+    EXPECT_EQ(cairn_huge_remove(&huge, ids[3], &blocks[4]), 0u);
+    EXPECT_EQ(cairn_huge_remove(&huge, ids[3], &blocks[3]), 103u);
+    EXPECT_EQ(cairn_huge_remove(&huge, ids[3], &blocks[3]), 0u);
+    EXPECT_EQ(cairn_huge_add(&huge, &blocks[7], 1), ids[3]);
+    cairn_huge_check(&huge);
+}
+
+} // namespace
