@@ -44,12 +44,13 @@ skip() {
 
 # Runs all tests with these flags of Bazel, and names what failed.
 test_with() {
-    local events status
-    events=$(mktemp)
+    local work status
+    work=$(mktemp -d)
     bazel test --noshow_progress --keep_going --test_output=summary --test_summary=none \
-        --build_event_json_file="$events" "$@" //... >/dev/null 2>&1
+        --build_event_json_file="$work/events" "$@" //... >"$work/log" 2>&1
     status=$?
-    tools/summary "$status" "$events" | grep '^FAIL'
-    rm -f "$events"
+    grep -E '(error|ERROR|undefined reference)' "$work/log" | head -n 20
+    tools/summary "$status" "$work/events" | grep '^FAIL'
+    rm -rf "$work"
     return "$status"
 }

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "buddy_oracle.h"
+#include "buddy_duel.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size);
 

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "buddy_oracle.h"
+#include "buddy_duel.h"
 
 namespace {
 

@@ -202,6 +202,25 @@ TEST_F(Shapes, MarkNothingWhenALeafCannotBeHad)
     cairn_pagemap_fini(&map_);
 }
 
+TEST_F(Shapes, AThreadThatWaitedForALeafFindsItMade)
+{
+    ASSERT_EQ(cairn_pagemap_init_two_level(&map_, kGranule, source()), 0);
+    // The one that makes the leaf stays until the other waits for the lock.
+    tables_.on_take = [this] {
+        while (cairn_load_relaxed(&map_.lock.state) != 2)
+            std::this_thread::yield();
+    };
+    std::thread other(
+        [this] { ASSERT_EQ(cairn_pagemap_set(&map_, GranuleAt(kLeaf), 1, 1, 1), 0); });
+    ASSERT_EQ(cairn_pagemap_set(&map_, GranuleAt(kLeaf + 1), 1, 2, 2), 0);
+    other.join();
+    tables_.on_take = nullptr;
+    EXPECT_EQ(map_.leaf_count, 1u);
+    EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(kLeaf)), 1);
+    EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(kLeaf + 1)), 2);
+    cairn_pagemap_fini(&map_);
+}
+
 TEST_F(Shapes, ThreadsThatNeedTheSameLeafMakeItOnce)
 {
     constexpr size_t kThreads = 8, kLeaves = 40;

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 
 #include <sys/mman.h>
 
@@ -31,6 +32,7 @@ class TableSource {
     }
 
     cairn_source_ops ops = {"tables", CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE, &Take, &Give};
+    std::function<void()> on_take; // called within each take
 
   private:
     static size_t Take(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
@@ -40,6 +42,8 @@ class TableSource {
         const int errno_before = errno; // law L8
         size_t taken = 0;
 
+        if (source->on_take)
+            source->on_take();
         if (align_bytes > 4096 || block_bytes > source->limit_bytes_)
             return 0;
         for (; taken < count; taken++) {

@@ -29,19 +29,19 @@
 
 class FakeOs {
   public:
-    static constexpr size_t kSpaceBytes = size_t{256} << 20;
-    static constexpr size_t kBreakBytes = kSpaceBytes / 4;
+    static constexpr size_t kSpacePages = 16384;
 
-    explicit FakeOs(size_t page_bytes) : page_bytes_(page_bytes), is_mapped_(kSpaceBytes / page_bytes)
+    explicit FakeOs(size_t page_bytes)
+        : space_bytes(kSpacePages * page_bytes), page_bytes_(page_bytes), is_mapped_(kSpacePages)
     {
-        size_t doubled = 2 * kSpaceBytes;
-        real_ = mmap(nullptr, doubled, PROT_READ | PROT_WRITE,
+        real_ = mmap(nullptr, 2 * space_bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        base_ = (reinterpret_cast<uintptr_t>(real_) + kSpaceBytes - 1) & ~(kSpaceBytes - 1);
+        base_ = (reinterpret_cast<uintptr_t>(real_) + space_bytes - 1) & ~(space_bytes - 1);
+        maps_ = base_ + space_bytes / 4;
         break_ = floor_ = base_ + page_bytes;
-        break_limit = base_ + kBreakBytes;
+        break_limit = maps_;
     }
-    ~FakeOs() { munmap(real_, 2 * kSpaceBytes); }
+    ~FakeOs() { munmap(real_, 2 * space_bytes); }
     FakeOs(const FakeOs &) = delete;
     FakeOs &operator=(const FakeOs &) = delete;
 
@@ -67,17 +67,11 @@ class FakeOs {
     size_t page_bytes() const { return page_bytes_; }
     bool is_backed(uintptr_t base, size_t length) const
     {
-        if (base < base_ + kBreakBytes)
+        if (base < maps_)
             return base >= floor_ && base + length <= break_;
         return count(base, length) == length / page_bytes_;
     }
-    size_t mapped_bytes() const
-    {
-        size_t pages = 0;
-        for (bool mapped : is_mapped_)
-            pages += mapped;
-        return pages * page_bytes_;
-    }
+    size_t mapped_bytes() const { return mapped_pages_ * page_bytes_; }
     size_t vma_count() const
     {
         size_t runs = 0;
@@ -86,6 +80,7 @@ class FakeOs {
         return runs;
     }
 
+    const size_t space_bytes;
     std::set<size_t> failing;    /* numbers of calls that are refused */
     size_t calls = 0;            /* how many that can fail were made */
     size_t page_size_calls = 0;  /* these cannot */
@@ -111,11 +106,13 @@ class FakeOs {
     {
         size_t pages = 0;
         for (uintptr_t at = base; at < base + length; at += page_bytes_)
-            pages += at >= base_ && at < base_ + kSpaceBytes && is_mapped_[index(at)];
+            pages += at >= base_ && at < base_ + space_bytes && is_mapped_[index(at)];
         return pages;
     }
     void mark(uintptr_t base, size_t length, bool mapped)
     {
+        size_t pages = length / page_bytes_;
+        mapped_pages_ += (mapped ? pages : 0) - count(base, length);
         for (uintptr_t at = base; at < base + length; at += page_bytes_)
             is_mapped_[index(at)] = mapped;
     }
@@ -133,7 +130,7 @@ class FakeOs {
     {
         size_t pages = length / page_bytes_ + (misaligns ? 1 : 0);
         size_t run = 0;
-        for (size_t idx = is_mapped_.size(); idx-- > kBreakBytes / page_bytes_;) {
+        for (size_t idx = is_mapped_.size(); idx-- > kSpacePages / 4;) {
             run = is_mapped_[idx] ? 0 : run + 1;
             if (run == pages)
                 return base_ + idx * page_bytes_;
@@ -143,7 +140,7 @@ class FakeOs {
     uintptr_t do_map(size_t length)
     {
         require(length != 0 && length % page_bytes_ == 0, "map of no whole pages");
-        if (refuses_map || length > kSpaceBytes || mapped_bytes() + length > map_limit)
+        if (refuses_map || length > space_bytes || mapped_bytes() + length > map_limit)
             return 0;
         uintptr_t base = find_hole(length);
         if (base != 0)
@@ -153,12 +150,12 @@ class FakeOs {
     int do_unmap(uintptr_t base, size_t length)
     {
         require(length != 0 && (base | length) % page_bytes_ == 0, "unmap of no whole pages");
-        require(base >= base_ + kBreakBytes, "unmap in the data segment");
+        require(base >= maps_, "unmap in the data segment");
         require(count(base, length) == length / page_bytes_, "unmap of what is not mapped");
         if (refuses_unmap)
             return -ENOMEM;
         mark(base, length, false);
-        if (vma_count() > vma_limit) {
+        if (vma_limit != SIZE_MAX && vma_count() > vma_limit) {
             mark(base, length, true);
             return -ENOMEM;
         }
@@ -211,9 +208,9 @@ class FakeOs {
         uintptr_t base = reinterpret_cast<uintptr_t>(where);
         if (fake->must_fail("remap"))
             return nullptr;
-        fake->require(base >= fake->base_ + kBreakBytes && fake->is_backed(base, old_bytes),
+        fake->require(base >= fake->maps_ && fake->is_backed(base, old_bytes),
                       "remap of what is not mapped");
-        if (base + new_bytes <= fake->base_ + kSpaceBytes &&
+        if (base + new_bytes <= fake->base_ + fake->space_bytes &&
             fake->count(base + old_bytes, new_bytes - old_bytes) == 0) {
             fake->mark(base + old_bytes, new_bytes - old_bytes, true);
             return where;
@@ -250,8 +247,9 @@ class FakeOs {
                                                  op_protect, op_purge,      op_remap, op_sbrk};
     size_t page_bytes_;
     std::vector<bool> is_mapped_;
+    size_t mapped_pages_ = 0;
     void *real_;
-    uintptr_t base_, break_, floor_;
+    uintptr_t base_, maps_, break_, floor_;
     std::vector<std::pair<uintptr_t, uintptr_t>> foreign_;
 };
 

@@ -143,13 +143,14 @@ TEST(PageSourceFaults, EveryPairOfRefusedCallsInShortSequences)
 {
     uint64_t seed = test_seed();
     size_t runs = 0;
-    for (uint64_t round = 0; round < 60; round++) {
+    for (uint64_t round = 0; round < 150; round++) {
         std::mt19937_64 random(seed + round);
-        Plan plan = random_plan(random, 8);
+        Plan plan = random_plan(random, 10);
         // A refusal may lead to more calls: go on until the first one lies beyond the end.
-        for (size_t first = 0; first < run(plan, {first}); first++)
+        for (size_t first = 0; first < run(plan, {first}); first++, runs++) {
             for (size_t second = first + 1; second < run(plan, {first, second}); second++)
                 runs++;
+        }
         if (testing::Test::HasFailure())
             FAIL() << "CAIRN_TEST_SEED=" << seed << " round " << round;
     }

@@ -518,7 +518,7 @@ TEST_P(Policy, AnAbsurdRequestLeavesNoLargeTableBehind)
 {
     Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
     model.alloc(page, 1);
-    EXPECT_EQ(0u, model.alloc(FakeOs::kSpaceBytes + page, 1));
+    EXPECT_EQ(0u, model.alloc(model.fake.space_bytes + page, 1));
     EXPECT_EQ(0u, model.stats().table_bytes);
     model.verify();
     model.end();

@@ -6,7 +6,7 @@
  *
  * The kernel lists the possible CPUs as ranges, "0-3,8-11\n". Only the highest number matters, and that is the
  * highest number in the text, whether it stands alone or ends a range. So the text is read through once, piece by
- * piece, with five words of state: no buffer has to be large enough for it.
+ * piece, with a few words of state: no buffer has to be large enough for it.
  *
  * Without /sys (a bare chroot, a sandbox) the affinity mask answers, and without that 1. An answer that is too small
  * is no error: ids beyond it are folded.
@@ -39,9 +39,23 @@ static void end_number(struct cpu_list *list)
     list->number = 0;
 }
 
+static void feed_separator(struct cpu_list *list)
+{
+    end_number(list);
+    list->in_range = true;
+}
+
+/* The kernel ends the text with one; further ones do no harm. */
+static void feed_end_of_line(struct cpu_list *list)
+{
+    if (list->in_number || list->in_range)
+        end_number(list);
+}
+
 static void feed_digit(struct cpu_list *list, char digit)
 {
     list->in_number = true;
+    list->in_range = false;
     list->number = list->number * 10 + (unsigned long)(digit - '0');
     if (list->number >= ID_LIMIT) {
         list->malformed = true;
@@ -57,18 +71,17 @@ void cpu_list_feed(struct cpu_list *list, const char *text, size_t length_bytes)
         if (c >= '0' && c <= '9')
             feed_digit(list, c);
         else if (c == '-' || c == ',')
-            end_number(list);
-        else if (c == '\n' && list->in_number)
-            end_number(list);
-        else if (c != '\n')
+            feed_separator(list);
+        else if (c == '\n')
+            feed_end_of_line(list);
+        else
             list->malformed = true;
     }
 }
 
 unsigned cpu_list_end(struct cpu_list *list)
 {
-    if (list->in_number)
-        end_number(list);
+    feed_end_of_line(list);
     if (list->malformed || !list->any)
         return 0;
     CAIRN_ASSERT(list->highest < ID_LIMIT);
@@ -77,7 +90,7 @@ unsigned cpu_list_end(struct cpu_list *list)
 
 unsigned cpu_count_file(const char *path)
 {
-    struct cpu_list list = {0, 0, false, false, false};
+    struct cpu_list list = {0, 0, false, false, false, false};
     char piece[PIECE_BYTES];
     long fd = cairn_syscall4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     long got;

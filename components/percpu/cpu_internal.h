@@ -42,6 +42,7 @@ struct cpu_list {
     unsigned long number;  /* being read */
     unsigned long highest; /* of those read */
     bool in_number;
+    bool in_range; /* after a separator: a number must follow */
     bool any;
     bool malformed;
 };

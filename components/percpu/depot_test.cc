@@ -17,7 +17,7 @@ using percpu_testing::State;
 using percpu_testing::TokenSource;
 
 class Depot {
-public:
+  public:
     explicit Depot(TokenSource &tokens, size_t class_cache_bytes = 0)
         : config(make_config(tokens, class_cache_bytes)), state(config.state_bytes, true),
           depot_(new cairn_depot())
@@ -52,7 +52,7 @@ public:
     cairn_depot_config config;
     State state;
 
-private:
+  private:
     static cairn_depot_config make_config(TokenSource &tokens, size_t class_cache_bytes)
     {
         cairn_depot_config config = {};
@@ -226,7 +226,8 @@ TEST(Depot, AgreesWithAModel)
         if (random() % 2 == 0) {
             std::vector<void *> got = depot.take(class_idx, count);
             size_t known = std::min(count, waits.size());
-            ASSERT_TRUE(std::equal(waits.end() - static_cast<long>(known), waits.end(), got.begin()));
+            ASSERT_TRUE(
+                std::equal(waits.end() - static_cast<long>(known), waits.end(), got.begin()));
             waits.resize(waits.size() - known);
             hand.insert(hand.end(), got.begin(), got.end());
         } else {
@@ -241,7 +242,8 @@ TEST(Depot, AgreesWithAModel)
         ASSERT_EQ(cairn_depot_count(depot, class_idx), waits.size());
         ASSERT_EQ(tokens.outstanding(class_idx), waits.size() + hand.size());
         if (step % 1000 == 999) {
-            ASSERT_EQ(cairn_depot_flush(depot), model[0].size() + model[1].size() + model[2].size());
+            ASSERT_EQ(cairn_depot_flush(depot),
+                      model[0].size() + model[1].size() + model[2].size());
             for (auto &one : model)
                 one.clear();
         }
@@ -265,7 +267,7 @@ TEST(Depot, ConservesTokensAmongThreads)
     for (unsigned number = 0; number < 4; number++)
         threads.emplace_back([&, number] {
             std::mt19937_64 random(seed + number);
-            for (int step = 0; step < 5000; step++) {
+            for (int step = 0; step < 40000; step++) {
                 unsigned class_idx = random() % 2;
                 std::vector<void *> batch = depot.take(class_idx, 1 + random() % 64);
                 depot.give(class_idx, batch);
@@ -308,7 +310,8 @@ TEST(DepotDeath, CheckFindsBrokenInvariants)
     Depot depot(tokens);
     depot.give(0, depot.take(0, 10));
     cairn_depot_check(depot);
-    EXPECT_DEATH((depot->lines[0].count = 2000, cairn_depot_check(depot)), "count <= line->capacity");
+    EXPECT_DEATH((depot->lines[0].count = 2000, cairn_depot_check(depot)),
+                 "count <= line->capacity");
     EXPECT_DEATH((depot->lines[1].capacity = 3, cairn_depot_check(depot)), "capacity >= ");
     EXPECT_DEATH((depot->lines[1].slots_offset--, cairn_depot_check(depot)), "slots_offset");
     EXPECT_DEATH((depot->slots[3] = nullptr, cairn_depot_check(depot)), "!= NULL");

@@ -13,7 +13,7 @@ using percpu_testing::Caches;
 using percpu_testing::TokenSource;
 
 class PercpuDeath : public ::testing::Test {
-protected:
+  protected:
     void SetUp() override
     {
         GTEST_FLAG_SET(death_test_style, "fast");

@@ -240,8 +240,8 @@ TEST(Percpu, LeavesShardsOfIdleCpusUntouched)
     cairn_percpu_drain(caches);
     for (unsigned shard_idx = 0; shard_idx < 64; shard_idx++) {
         bool busy = shard_idx == 7 || shard_idx == 9;
-        size_t pages = resident_pages(caches->shards + shard_idx * caches->shard_bytes,
-                                      caches->shard_bytes);
+        size_t pages =
+            resident_pages(caches->shards + shard_idx * caches->shard_bytes, caches->shard_bytes);
         EXPECT_EQ(pages > 0, busy) << shard_idx;
     }
     expect_ends_clean(caches, tokens);
@@ -568,8 +568,8 @@ struct AsSource {
         size_t taken = 0;
         if (block_bytes != 48 || align_bytes > 16)
             return 0;
-        while (taken < count &&
-               (blocks[taken] = cairn_percpu_alloc(static_cast<cairn_percpu *>(self), 0)) != nullptr)
+        while (taken < count && (blocks[taken] = cairn_percpu_alloc(
+                                     static_cast<cairn_percpu *>(self), 0)) != nullptr)
             taken++;
         return taken;
     }

@@ -40,7 +40,7 @@ inline uint64_t seed()
 
 /* Thread-safe; serves the sizes it was made with, lowest address first. */
 class TokenSource {
-public:
+  public:
     TokenSource(std::vector<uint32_t> block_bytes, size_t tokens_per_class)
         : block_bytes_(std::move(block_bytes)), classes_(block_bytes_.size())
     {
@@ -111,7 +111,7 @@ public:
     std::function<void()> during_take;
     std::mutex mutex; /* held across fork by the test */
 
-private:
+  private:
     static constexpr unsigned CLASS_SHIFT = 40;
     static constexpr uintptr_t STEP = 64;
 
@@ -188,7 +188,7 @@ private:
 
 /* Exactly `bytes` of zeroes, page aligned at the start or ending at a page that cannot be touched. */
 class State {
-public:
+  public:
     explicit State(size_t bytes, bool at_end = false)
     {
         size_t rounded = (bytes + PAGE - 1) / PAGE * PAGE;
@@ -211,14 +211,14 @@ public:
     static constexpr size_t PAGE = 65536; /* a multiple of every page size in use */
     char *memory;
 
-private:
+  private:
     char *base_;
     size_t mapped_;
 };
 
 /* A percpu over a token source, its ids set by the test. */
 class Caches {
-public:
+  public:
     explicit Caches(TokenSource &tokens, unsigned shard_count, size_t class_cache_bytes = 0,
                     size_t depot_class_bytes = 0, bool state_at_end = false)
         : config_(make_config(tokens, shard_count, class_cache_bytes, depot_class_bytes)),
@@ -289,7 +289,7 @@ public:
         return value;
     }
 
-private:
+  private:
     static int current_id(void *)
     {
         return id();

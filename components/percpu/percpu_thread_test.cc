@@ -43,10 +43,10 @@ std::vector<cpu_set_t> allowed_cpus()
 
 /* Threads that allocate, free, and pass tokens to each other, over one set of caches. */
 class Crowd {
-public:
+  public:
     Crowd(size_t tokens_per_class, unsigned shard_count = SHARDS, size_t cache_bytes = 4096)
-        : tokens({16, 128, 1024}, tokens_per_class), caches(tokens, shard_count, cache_bytes,
-                                                            cache_bytes)
+        : tokens({16, 128, 1024}, tokens_per_class),
+          caches(tokens, shard_count, cache_bytes, cache_bytes)
     {
         for (auto &flags : held_)
             flags = std::make_unique<std::atomic<char>[]>(tokens_per_class);
@@ -117,7 +117,7 @@ public:
     std::atomic<uint64_t> broken{0};
     std::atomic<uint64_t> refused{0};
 
-private:
+  private:
     static constexpr unsigned EXCHANGE = 16;
 
     std::atomic<char> &flag(unsigned class_idx, void *token)
@@ -151,7 +151,7 @@ TEST(PercpuThreads, ConserveTokensUnderIdsThatChangeAtEveryCall)
 {
     Crowd crowd(5000);
     uint64_t seed = percpu_testing::seed();
-    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 30000, choose_any_id); });
+    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 100000, choose_any_id); });
     EXPECT_EQ(cairn_percpu_stats(crowd.caches).shards_used, SHARDS);
     EXPECT_EQ(crowd.refused, 0u);
     crowd.expect_conserved();
@@ -161,7 +161,7 @@ TEST(PercpuThreads, ConserveTokensOnASingleShard)
 {
     Crowd crowd(5000, 1);
     uint64_t seed = percpu_testing::seed();
-    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 30000, choose_any_id); });
+    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 100000, choose_any_id); });
     crowd.expect_conserved();
 }
 
@@ -186,7 +186,7 @@ TEST(PercpuThreads, ConserveTokensWhileOthersDrainCountAndCheck)
             std::this_thread::yield();
         }
     });
-    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 30000, choose_any_id); });
+    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 100000, choose_any_id); });
     stop = true;
     drainer.join();
     watcher.join();
@@ -213,7 +213,7 @@ TEST(PercpuThreads, ConserveTokensWhileTheyAreMovedBetweenCpus)
         });
         run_threads(4, [&](unsigned number) {
             tids[number] = static_cast<int>(syscall(SYS_gettid));
-            crowd.work(seed + number, 20000, [](std::mt19937_64 &) {});
+            crowd.work(seed + number, 60000, [](std::mt19937_64 &) {});
             tids[number] = 0;
         });
         stop = true;
@@ -226,7 +226,7 @@ TEST(PercpuThreads, ConserveTokensWhenThereAreTooFew)
 {
     Crowd crowd(40);
     uint64_t seed = percpu_testing::seed();
-    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 10000, choose_any_id); });
+    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 20000, choose_any_id); });
     EXPECT_GT(crowd.refused, 0u);
     crowd.expect_conserved();
 }

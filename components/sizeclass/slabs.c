@@ -11,9 +11,10 @@
  * state stays as small as it once had to be; only when the list is empty does unit_top rise. Units are not
  * exchanged between the lists: cairn_sizeclass_state_bytes() counts on that.
  *
- * Taking a slab is three steps: reserve a descriptor (lock), take the memory, describe and mark it (no lock: nobody
- * else knows of it), publish (lock). Giving is the same backwards; the memory goes last, since from then on another
- * thread may mark it anew. base != 0 says that a descriptor is published.
+ * Taking a slab: take the memory, reserve a descriptor (lock), mark and describe (no lock: nobody else knows of it),
+ * publish (lock). Giving is the same backwards. The memory comes first and goes last: so another thread cannot mark it
+ * anew too early, and no more descriptors are in use than fit the memory, however many threads find it exhausted.
+ * base != 0 says that a descriptor is published.
  *
  * Invariants (cairn_slabs_check):
  *   I1  heads lie one behind the other from unit 1 to unit_top;
@@ -137,24 +138,6 @@ static void *unpublish(struct cairn_slabs *slabs, struct cairn_slab *slab)
     return base;
 }
 
-/* Takes the memory and marks it; NULL when either fails. */
-static void *take_marked(struct cairn_slabs *slabs, const struct cairn_slab_geometry *geometry,
-                         uint8_t kind, uint32_t slab_id)
-{
-    const struct cairn_slabs_config *config = &slabs->config;
-    size_t align_bytes = cairn_max(config->granule_bytes, geometry->align_bytes);
-    void *base = cairn_source_take_one(config->source, geometry->slab_bytes, align_bytes);
-
-    if (base == NULL)
-        return NULL;
-    CAIRN_ASSERT(cairn_is_aligned((uintptr_t)base, align_bytes));
-    if (cairn_pagemap_set(config->pagemap, base, granules_of(slabs, geometry->slab_bytes), kind,
-                          slab_id) == 0)
-        return base;
-    cairn_source_give_one(config->source, geometry->slab_bytes, base);
-    return NULL;
-}
-
 static void free_all_blocks(struct cairn_slab *slab, uint32_t block_count)
 {
     uint64_t *words = cairn_slab__words(slab);
@@ -170,19 +153,43 @@ static void free_all_blocks(struct cairn_slab *slab, uint32_t block_count)
     slab->first_word = 0;
 }
 
+static void *take_memory(struct cairn_slabs *slabs, const struct cairn_slab_geometry *geometry)
+{
+    size_t align_bytes = cairn_max(slabs->config.granule_bytes, geometry->align_bytes);
+    void *base = cairn_source_take_one(slabs->config.source, geometry->slab_bytes, align_bytes);
+
+    CAIRN_ASSERT(cairn_is_aligned((uintptr_t)base, align_bytes));
+    return base;
+}
+
+/* A descriptor with the memory's granules marked, not published; NULL when there is none, or the map cannot. */
+static struct cairn_slab *reserve_marked(struct cairn_slabs *slabs, void *base,
+                                         const struct cairn_slab_geometry *geometry, uint8_t kind)
+{
+    struct cairn_slab *slab = reserve(slabs, cairn_slab__unit_count(geometry->block_count));
+
+    if (slab == NULL)
+        return NULL;
+    if (cairn_pagemap_set(slabs->config.pagemap, base, granules_of(slabs, geometry->slab_bytes),
+                          kind, cairn_slabs__id(slabs, slab)) == 0)
+        return slab;
+    unreserve(slabs, slab);
+    return NULL;
+}
+
 struct cairn_slab *cairn_slabs_take(struct cairn_slabs *slabs,
                                     const struct cairn_slab_geometry *geometry, uint8_t kind,
                                     uint32_t pool_id)
 {
-    struct cairn_slab *slab = reserve(slabs, cairn_slab__unit_count(geometry->block_count));
-    void *base;
+    void *base = take_memory(slabs, geometry);
+    struct cairn_slab *slab;
 
     CAIRN_ASSERT(kind != 0);
-    if (slab == NULL)
+    if (base == NULL)
         return NULL;
-    base = take_marked(slabs, geometry, kind, cairn_slabs__id(slabs, slab));
-    if (base == NULL) {
-        unreserve(slabs, slab);
+    slab = reserve_marked(slabs, base, geometry, kind);
+    if (slab == NULL) {
+        cairn_source_give_one(slabs->config.source, geometry->slab_bytes, base);
         return NULL;
     }
     slab->next_id = 0;

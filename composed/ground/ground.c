@@ -178,7 +178,6 @@ int cairn_ground_init(struct cairn_ground *ground, const struct cairn_ground_con
 {
     struct cairn_pagesource_config pages = {0};
     size_t space_bytes = space_wanted();
-    size_t page_bytes;
     int error;
 
     pages.policy = config->policy;
@@ -187,8 +186,8 @@ int cairn_ground_init(struct cairn_ground *ground, const struct cairn_ground_con
     error = cairn_pagesource_init(&ground->pages, &pages);
     if (error != 0)
         return error;
-    page_bytes = cairn_pagesource_stats(&ground->pages).page_bytes;
-    ground->granule_bytes = cairn_max(CAIRN_GROUND_GRANULE_MIN_BYTES, page_bytes);
+    ground->page_bytes = cairn_pagesource_stats(&ground->pages).page_bytes;
+    ground->granule_bytes = cairn_max(CAIRN_GROUND_GRANULE_MIN_BYTES, ground->page_bytes);
     ground->chunk_bytes = cairn_max(CAIRN_GROUND_CHUNK_MIN_BYTES, 32 * ground->granule_bytes);
     ground->large_max_bytes = ground->chunk_bytes / 2;
     ground->space_bytes = space_bytes;

@@ -54,6 +54,7 @@ struct cairn_ground {
     struct cairn_lock buddy_lock; /* rank CAIRN_RANK_BUDDY */
     struct cairn_buddy *buddy;
     struct cairn_huge huge;
+    size_t page_bytes;
     size_t granule_bytes; /* 16 KiB, or the page size if that is larger */
     size_t chunk_bytes;
     size_t large_max_bytes; /* above: huge */

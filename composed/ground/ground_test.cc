@@ -45,13 +45,14 @@ class Ground : public testing::TestWithParam<bool> {
 TEST_P(Ground, ServesLargeAndHugeBlocks)
 {
     for (size_t size : {40000ul, 65536ul, 1ul << 20, (1ul << 20) + 1, 5ul << 20, 100ul << 20}) {
+        bool is_huge = size > (1 << 20);
         char *block = Alloc(size);
         ASSERT_NE(block, nullptr);
-        EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % ground_.granule_bytes, 0u);
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % (is_huge ? ground_.page_bytes : ground_.granule_bytes), 0u);
         EXPECT_GE(Usable(block), size);
         EXPECT_LT(Usable(block), size + ground_.granule_bytes);
         block[0] = block[size - 1] = 1;
-        EXPECT_EQ(cairn_tag_kind(Tag(block)), size <= (1 << 20) ? CAIRN_KIND_LARGE : CAIRN_KIND_HUGE);
+        EXPECT_EQ(cairn_tag_kind(Tag(block)), is_huge ? CAIRN_KIND_HUGE : CAIRN_KIND_LARGE);
         Free(block);
         EXPECT_EQ(Tag(block), 0);
     }
@@ -69,6 +70,19 @@ TEST_P(Ground, AlignsUpToAnyPowerOfTwo)
         Free(block);
     }
     cairn_ground_check(&ground_);
+}
+
+TEST_P(Ground, NeverLetsTwoBlocksBeginInOneGranule)
+{
+    std::vector<char *> blocks;
+    for (int idx = 0; idx < 64; idx++) {
+        blocks.push_back(Alloc(100, 2 << 20));
+        blocks.push_back(Alloc((1 << 20) + 4096));
+    }
+    for (char *block : blocks)
+        Free(block);
+    cairn_ground_check(&ground_);
+    EXPECT_EQ(cairn_ground_stats(&ground_).huge_count, 0u);
 }
 
 TEST_P(Ground, SaysZeroedOnlyOfZeroes)
@@ -118,6 +132,26 @@ TEST_P(Ground, ResizesWithoutLosingTheContent)
         EXPECT_TRUE(now == block || Tag(block) == 0);
         Free(now);
     }
+    cairn_ground_check(&ground_);
+}
+
+TEST_P(Ground, MovesThePagesOfAHugeBlockThatGrows)
+{
+    char *block = Alloc(64 << 20);
+    char *behind = Alloc(64 << 20); // so that it cannot simply extend
+    block[12345678] = 42;
+    char *grown = static_cast<char *>(cairn_ground_resize(&ground_, block, Tag(block), 256 << 20));
+    if (GetParam()) {
+        EXPECT_TRUE(grown == nullptr || grown == block) << "a two-level map cannot promise a mark elsewhere";
+        grown = grown == nullptr ? block : grown;
+    } else {
+        ASSERT_NE(grown, nullptr);
+        EXPECT_GE(Usable(grown), 256u << 20);
+        EXPECT_GE(cairn_ground_stats(&ground_).pages.remap_calls, 1u);
+    }
+    EXPECT_EQ(grown[12345678], 42);
+    Free(grown);
+    Free(behind);
     cairn_ground_check(&ground_);
 }
 

@@ -8,7 +8,9 @@
  *     (1 MiB, ...)      HUGE   from the pagesource; its length is in the table of huge blocks, by the owner id
  *
  * Either marks its first granule in the pagemap, after the block exists and until just before it ends, so a stale or
- * invented pointer finds no mark.
+ * invented pointer finds no mark. A huge block begins at a page, which may lie within a granule: no other block can begin
+ * in that granule, since slabs and runs are whole granules and no huge block is shorter than one. So huge blocks need
+ * no alignment beyond a page, and the kernel may move them when they grow.
  */
 
 #include "composed/ground/ground.h"
@@ -47,11 +49,27 @@ static void *alloc_large(struct cairn_ground *ground, size_t size_bytes, size_t 
     return run;
 }
 
-/* Huge lengths are whole granules, so that mappings which the kernel puts side by side stay aligned. */
+/* At least a granule: two blocks must not begin in one (small sizes come here for their alignment). */
 static bool huge_length(const struct cairn_ground *ground, size_t size_bytes, size_t *length_bytes)
 {
     return size_bytes <= PTRDIFF_MAX &&
-           cairn_try_align_up(size_bytes, ground->granule_bytes, length_bytes);
+           cairn_try_align_up(cairn_max(size_bytes, ground->granule_bytes), ground->page_bytes,
+                              length_bytes);
+}
+
+static void *granule_of(const struct cairn_ground *ground, void *block)
+{
+    return (char *)block - ((uintptr_t)block & (ground->granule_bytes - 1));
+}
+
+static bool mark_huge(struct cairn_ground *ground, void *block, uint32_t id)
+{
+    return cairn_pagemap_set(&ground->map, granule_of(ground, block), 1, CAIRN_KIND_HUGE, id) == 0;
+}
+
+static void unmark_huge(struct cairn_ground *ground, void *block)
+{
+    cairn_pagemap_clear(&ground->map, granule_of(ground, block), 1);
 }
 
 static void *alloc_huge(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
@@ -63,12 +81,11 @@ static void *alloc_huge(struct cairn_ground *ground, size_t size_bytes, size_t a
 
     if (!huge_length(ground, size_bytes, &length_bytes))
         return NULL;
-    align_bytes = cairn_max(align_bytes, ground->granule_bytes);
     block = cairn_pagesource_alloc(&ground->pages, length_bytes, align_bytes, is_zeroed);
     if (block == NULL)
         return NULL;
     id = cairn_huge_add(&ground->huge, block, length_bytes);
-    if (id != 0 && cairn_pagemap_set(&ground->map, block, 1, CAIRN_KIND_HUGE, id) == 0)
+    if (id != 0 && mark_huge(ground, block, id))
         return block;
     if (id != 0)
         cairn_huge_remove(&ground->huge, id, block);
@@ -117,7 +134,7 @@ static void free_huge(struct cairn_ground *ground, void *block, const char *wher
 
     if (CAIRN_UNLIKELY(length_bytes == 0))
         cairn_ground_reject(ground, block, where);
-    cairn_pagemap_clear(&ground->map, block, 1);
+    unmark_huge(ground, block);
     cairn_pagesource_free(&ground->pages, block, length_bytes);
 }
 
@@ -172,25 +189,19 @@ static void *resize_huge(struct cairn_ground *ground, void *block, size_t new_by
     size_t old_bytes = cairn_huge_bytes(&ground->huge, id, block);
     bool may_move = ground->map.shape == CAIRN_PAGEMAP_FLAT;
     size_t length_bytes;
-    void *moved;
+    void *resized;
 
     if (!huge_length(ground, new_bytes, &length_bytes))
         return NULL;
-    if (length_bytes == old_bytes)
-        return block;
     if (may_move)
-        cairn_pagemap_clear(&ground->map, block, 1);
-    moved = cairn_pagesource_resize(&ground->pages, block, old_bytes, length_bytes,
-                                    ground->granule_bytes, may_move);
-    if (may_move) {
-        void *at = moved != NULL ? moved : block;
-
-        if (cairn_pagemap_set(&ground->map, at, 1, CAIRN_KIND_HUGE, id) != 0)
-            cairn_panic("flat map refused a mark", at, "realloc");
-    }
-    if (moved != NULL)
-        cairn_huge_update(&ground->huge, id, moved, length_bytes);
-    return moved;
+        unmark_huge(ground, block);
+    resized = cairn_pagesource_resize(&ground->pages, block, old_bytes, length_bytes,
+                                      ground->page_bytes, may_move);
+    if (may_move && !mark_huge(ground, resized != NULL ? resized : block, id))
+        cairn_panic("flat map refused a mark", block, "realloc");
+    if (resized != NULL)
+        cairn_huge_update(&ground->huge, id, resized, length_bytes);
+    return resized;
 }
 
 void *cairn_ground_resize(struct cairn_ground *ground, void *block, uint16_t tag, size_t new_bytes)

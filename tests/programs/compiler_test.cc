@@ -58,25 +58,25 @@ void ExpectSameObject(const std::string &compiler, const std::string &file, cons
 TEST(Gcc, CompilesALargeFileToTheSameObject)
 {
     SKIP_WITHOUT("gcc");
-    ExpectSameObject("gcc", "large.c", LargeC(700), "-O2 -g -frandom-seed=1");
+    ExpectSameObject("gcc", "large.c", LargeC(220), "-O2 -g -frandom-seed=1");
 }
 
 TEST(Gcc, CompilesTemplatesToTheSameObject)
 {
     SKIP_WITHOUT("g++");
-    ExpectSameObject("g++", "large.cc", LargeCxx(25), "-std=c++17 -O1 -frandom-seed=1");
+    ExpectSameObject("g++", "large.cc", LargeCxx(8), "-std=c++17 -O1 -frandom-seed=1");
 }
 
 TEST(Clang, CompilesALargeFileToTheSameObject)
 {
     SKIP_WITHOUT("clang");
-    ExpectSameObject("clang", "large.c", LargeC(700), "-O2 -g");
+    ExpectSameObject("clang", "large.c", LargeC(220), "-O2 -g");
 }
 
 TEST(Clang, CompilesTemplatesToTheSameObject)
 {
     SKIP_WITHOUT("clang++");
-    ExpectSameObject("clang++", "large.cc", LargeCxx(25), "-std=c++17 -O1");
+    ExpectSameObject("clang++", "large.cc", LargeCxx(8), "-std=c++17 -O1");
 }
 
 }  // namespace

@@ -14,11 +14,11 @@ sub words {
 }
 
 my %count;
-$count{$_}++ for words(120000);
+$count{$_}++ for words(50000);
 my @top = (sort { $count{$b} <=> $count{$a} || $a cmp $b } keys %count)[0 .. 19];
 print "$_ $count{$_}\n" for @top;
 
-my $text = join(' ', words(60000));
+my $text = join(' ', words(30000));
 my $vowels = () = $text =~ /[aeiou]{2,}/g;
 (my $swapped = $text) =~ s/(\w+) (\w+)/$2 $1/g;
 print "vowel runs $vowels, length ", length($swapped), ", sum ", unpack('%32C*', $swapped), "\n";
@@ -38,12 +38,12 @@ $total += $_->(3) for @closures;
 print "closures $total\n";
 
 my $string = '';
-$string .= 'x' x below(1000) for 1 .. 20000;
-substr($string, below(length $string), 100, 'y' x below(300)) for 1 .. 2000;
+$string .= 'x' x below(1000) for 1 .. 4000;
+substr($string, below(length $string), 100, 'y' x below(300)) for 1 .. 300;
 print "string ", length($string), " ", ($string =~ tr/y//), "\n";
 
-my @sorted = sort { $a->[1] <=> $b->[1] || $a->[0] <=> $b->[0] } map { [$_, below(1000)] } 1 .. 60000;
-print "sorted $sorted[0][0] $sorted[30000][0] $sorted[-1][0]\n";
+my @sorted = sort { $a->[1] <=> $b->[1] || $a->[0] <=> $b->[0] } map { [$_, below(1000)] } 1 .. 30000;
+print "sorted $sorted[0][0] $sorted[15000][0] $sorted[-1][0]\n";
 
 for my $child (1 .. 10) {
     my $pid = fork() // die;

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+#include "buddy_duel.h"
+
+#include <algorithm>
+#include <csetjmp>
+#include <cstdio>
+
+#include <cairn/base/check.h>
+
+namespace {
+
+bool armed = false;
+std::jmp_buf way_out;
+
+} // namespace
+
+extern "C" void cairn_panic(const char *what, const void *pointer, const char *where)
+{
+    if (armed) {
+        armed = false;
+        std::longjmp(way_out, 1);
+    }
+    std::fprintf(stderr, "cairn: %s (pointer %p) in %s\n", what, pointer, where);
+    std::abort();
+}
+
+namespace buddy_rig {
+
+bool Panics(const std::function<void()> &f)
+{
+    if (setjmp(way_out) != 0)
+        return true;
+    armed = true;
+    f();
+    armed = false;
+    return false;
+}
+
+namespace {
+
+// The shape, worked out the slow way.
+struct Shape {
+    std::size_t lead = 0;
+    std::size_t grain_count = 0;
+    unsigned top_order = 0;
+};
+
+Shape ShapeOf(const cairn_buddy_config &config)
+{
+    Shape shape;
+    std::size_t grain = config.grain_bytes;
+
+    if (config.base == nullptr) {
+        while (grain << shape.top_order < config.chunk_bytes)
+            shape.top_order++;
+        shape.grain_count = config.chunk_count_max << shape.top_order;
+        return shape;
+    }
+    std::uintptr_t base = reinterpret_cast<std::uintptr_t>(config.base);
+    std::uintptr_t first = (base + grain - 1) / grain * grain;
+    std::uintptr_t end = (base + config.length_bytes) / grain * grain;
+    shape.lead = first % std::max(config.align_bytes, grain) / grain;
+    shape.grain_count = shape.lead + (end - first) / grain;
+    while (static_cast<std::size_t>(2) << shape.top_order <= shape.grain_count)
+        shape.top_order++;
+    return shape;
+}
+
+} // namespace
+
+Duel::Duel(const cairn_buddy_config &config, ChunkYard *yard, Hard hard)
+    : config_(config), yard_(yard), top_order_(ShapeOf(config).top_order),
+      align_max_bytes_(yard != nullptr ? config.chunk_bytes
+                                       : std::max(config.align_bytes, config.grain_bytes)),
+      grain_count_(ShapeOf(config).grain_count), state_(cairn_buddy_state_bytes(&config), hard),
+      oracle_(grain_count_, top_order_)
+{
+    Require(cairn_buddy_init(state_.buddy(), state_.size(), &config) == 0, "init");
+    if (yard_ != nullptr)
+        return;
+    std::size_t grain = config.grain_bytes;
+    std::uintptr_t base = reinterpret_cast<std::uintptr_t>(config.base);
+    oracle_.Hold({ShapeOf(config).lead, grain_count_, (base + grain - 1) / grain * grain},
+                 config.chunk_is_zeroed == nullptr);
+}
+
+Duel::~Duel() = default;
+
+std::size_t Duel::Grains(std::size_t bytes) const
+{
+    return bytes / config_.grain_bytes + (bytes % config_.grain_bytes != 0);
+}
+
+void *Duel::AddressOf(std::size_t grain) const
+{
+    const Oracle::Segment &segment = oracle_.SegmentOf(grain);
+
+    return reinterpret_cast<void *>(segment.address +
+                                    (grain - segment.first) * config_.grain_bytes);
+}
+
+unsigned Duel::OrderFor(std::size_t bytes, std::size_t align_bytes) const
+{
+    unsigned order = 0;
+
+    if (bytes == 0 || align_bytes > align_max_bytes_)
+        return top_order_ + 1;
+    while (order <= top_order_ && (static_cast<std::size_t>(1) << order < Grains(bytes) ||
+                                   config_.grain_bytes << order < align_bytes))
+        order++;
+    return order;
+}
+
+std::size_t Duel::Place(unsigned order)
+{
+    std::size_t chunk_grains = static_cast<std::size_t>(1) << top_order_;
+    std::size_t first = oracle_.FindBlock(order);
+
+    if (first != Oracle::kNone || yard_ == nullptr || yard_->last_taken == nullptr)
+        return first;
+    for (first = 0; oracle_.grains[first] != '.'; first += chunk_grains)
+        continue;
+    oracle_.Hold({first, first + chunk_grains, reinterpret_cast<std::uintptr_t>(yard_->last_taken)},
+                 !yard_->is_zeroed);
+    return first;
+}
+
+bool Duel::Alloc(std::size_t bytes, std::size_t align_bytes)
+{
+    unsigned order = OrderFor(bytes, align_bytes);
+    std::vector<char> before = state_.Bytes();
+    bool is_zeroed = (bytes & 1) != 0; // any value
+    bool was = is_zeroed;
+
+    if (yard_ != nullptr)
+        yard_->last_taken = nullptr;
+    void *run = cairn_buddy_alloc(buddy(), bytes, align_bytes, &is_zeroed);
+    std::size_t first = order > top_order_ ? Oracle::kNone : Place(order);
+    if (first == Oracle::kNone) {
+        Require(run == nullptr, "nothing to be had where there is nothing");
+        Require(before == state_.Bytes() && is_zeroed == was, "a failed alloc changes nothing");
+        return false;
+    }
+    Require(run == AddressOf(first), "the run lies where the oracle puts it");
+    Require(reinterpret_cast<std::uintptr_t>(run) % align_bytes == 0, "the run is aligned");
+    Require(is_zeroed == !oracle_.AnyDirty(first, first + Grains(bytes)), "zeroed as known");
+    oracle_.Use(first, Grains(bytes));
+    runs.push_back({first, bytes});
+    return true;
+}
+
+void Duel::DropEmpty(std::size_t keep_count)
+{
+    std::vector<Oracle::Segment> empty;
+
+    for (const Oracle::Segment &segment : oracle_.segments) {
+        if (oracle_.AreFree(segment.first, segment.end))
+            empty.push_back(segment);
+    }
+    if (yard_ == nullptr || empty.size() <= keep_count)
+        return;
+    for (const Oracle::Segment &segment : empty) {
+        bool is_last = reinterpret_cast<void *>(segment.address) == yard_->last_given;
+
+        if (keep_count == 0 || is_last)
+            oracle_.Drop(segment.first);
+    }
+}
+
+void Duel::Free(std::size_t run_idx)
+{
+    Run run = runs.at(run_idx);
+    void *address = AddressOf(run.first);
+    std::uintptr_t chunk = oracle_.SegmentOf(run.first).address;
+
+    if (yard_ != nullptr)
+        yard_->last_given = nullptr;
+    cairn_buddy_free(buddy(), address, run.bytes);
+    oracle_.Free(run.first, Grains(run.bytes));
+    runs[run_idx] = runs.back();
+    runs.pop_back();
+    DropEmpty(config_.chunk_keep_count);
+    if (yard_ != nullptr && yard_->last_given != nullptr)
+        Require(yard_->last_given == reinterpret_cast<void *>(chunk),
+                "the chunk just emptied goes back");
+}
+
+bool Duel::Resize(std::size_t run_idx, std::size_t new_bytes)
+{
+    Run &run = runs.at(run_idx);
+    std::size_t old_end = run.first + Grains(run.bytes);
+    std::size_t new_end = run.first + Grains(new_bytes);
+    bool can = new_bytes != 0 &&
+               Grains(new_bytes) <= oracle_.SegmentOf(run.first).end - run.first &&
+               (new_end <= old_end || oracle_.AreFree(old_end, new_end));
+    std::vector<char> before = state_.Bytes();
+
+    Require(cairn_buddy_resize(buddy(), AddressOf(run.first), run.bytes, new_bytes) == can,
+            "resize succeeds exactly when it can");
+    if (!can) {
+        Require(before == state_.Bytes(), "a failed resize changes nothing");
+        return false;
+    }
+    if (new_end > old_end)
+        oracle_.Extend(old_end, new_end - old_end);
+    else if (new_end < old_end)
+        oracle_.Free(new_end, old_end - new_end);
+    run.bytes = new_bytes;
+    return true;
+}
+
+int Duel::Empty(void *self, void *base, std::size_t length_bytes)
+{
+    PurgeLog *log = static_cast<PurgeLog *>(self);
+
+    log->calls.push_back({reinterpret_cast<std::uintptr_t>(base), length_bytes});
+    return Fails(*log) ? -12 : 0;
+}
+
+void Duel::PredictPurge(std::size_t min_bytes, PurgeLog *log, std::size_t *emptied)
+{
+    std::vector<Oracle::Segment> segments = oracle_.segments;
+
+    std::sort(segments.begin(), segments.end(),
+              [](const auto &a, const auto &b) { return a.first < b.first; });
+    for (const Oracle::Segment &segment : segments) {
+        for (std::size_t g = segment.first; g < segment.end; g++) {
+            std::size_t last = g;
+            std::size_t end = g;
+
+            if (oracle_.grains[g] != 'f' || !oracle_.dirty[g])
+                continue;
+            for (; end < segment.end && oracle_.grains[end] == 'f'; end++)
+                last = oracle_.dirty[end] ? end : last;
+            std::size_t length_bytes = (last + 1 - g) * config_.grain_bytes;
+            if (length_bytes >= min_bytes) {
+                log->calls.push_back(
+                    {reinterpret_cast<std::uintptr_t>(AddressOf(g)), length_bytes});
+                for (std::size_t at = g; at <= last && !Fails(*log); at++) {
+                    *emptied += oracle_.dirty[at] ? config_.grain_bytes : 0;
+                    oracle_.dirty[at] = false;
+                }
+            }
+            g = end - 1;
+        }
+    }
+}
+
+void Duel::Purge(std::size_t min_bytes, unsigned fail_one_in)
+{
+    PurgeLog expected = {fail_one_in, {}};
+    PurgeLog seen = {fail_one_in, {}};
+    std::size_t emptied = 0;
+
+    std::size_t returned = cairn_buddy_purge(buddy(), min_bytes, Empty, &seen);
+    DropEmpty(0);
+    PredictPurge(min_bytes, &expected, &emptied);
+    Require(expected.calls == seen.calls, "purge empties the stretches that it should");
+    Require(returned == emptied, "purge says how much it emptied");
+}
+
+bool Duel::IsLive(const void *pointer, std::size_t bytes) const
+{
+    for (const Run &run : runs) {
+        if (AddressOf(run.first) == pointer && Grains(run.bytes) == Grains(bytes))
+            return true;
+    }
+    return false;
+}
+
+void Duel::Misuse(const void *pointer, std::size_t bytes)
+{
+    std::vector<char> before = state_.Bytes();
+    void *run = const_cast<void *>(pointer);
+
+    Require(Panics([&] { cairn_buddy_free(buddy(), run, bytes); }), "a wrong free panics");
+    Require(Panics([&] { (void)cairn_buddy_resize(buddy(), run, bytes, bytes + 1); }),
+            "a wrong resize panics");
+    Require(before == state_.Bytes(), "misuse changes nothing");
+}
+
+void Duel::CompareBriefly() const
+{
+    struct cairn_buddy_stats stats = cairn_buddy_stats(buddy());
+    std::size_t grain = config_.grain_bytes;
+
+    cairn_buddy_check(buddy());
+    Require(state_.IsIntact(), "nothing is written beside the state");
+    Require(stats.used_bytes == oracle_.CountUsed() * grain, "used_bytes");
+    Require(stats.free_bytes == oracle_.CountFree() * grain, "free_bytes");
+    Require(stats.held_bytes == stats.used_bytes + stats.free_bytes, "held_bytes");
+    Require(stats.free_dirty_bytes == oracle_.CountFreeDirty() * grain, "free_dirty_bytes");
+    Require(stats.largest_free_bytes == oracle_.LargestFree() * grain, "largest_free_bytes");
+    Require(stats.steps_max <= CAIRN_BUDDY_STEPS_MAX, "steps_max");
+    if (yard_ != nullptr) {
+        Require(stats.chunk_count == oracle_.segments.size(), "chunk_count");
+        Require(stats.chunk_count == yard_->outstanding, "chunks outstanding");
+    }
+}
+
+void Duel::Compare() const
+{
+    CompareBriefly();
+    for (const Oracle::Segment &segment : oracle_.segments) {
+        for (std::size_t g = segment.first; g < segment.end; g++) {
+            const char *address = static_cast<const char *>(AddressOf(g));
+
+            Require(cairn_buddy_run_bytes(buddy(), address) ==
+                        oracle_.RunLength(g) * config_.grain_bytes,
+                    "run_bytes");
+            Require(cairn_buddy_run_bytes(buddy(), address + 1) == 0, "run_bytes within a grain");
+            Require(cairn_buddy_owns(buddy(), address) &&
+                        cairn_buddy_owns(buddy(), address + config_.grain_bytes - 1),
+                    "owns");
+        }
+    }
+}
+
+void Duel::End()
+{
+    while (!runs.empty())
+        Free(runs.size() - 1);
+    Compare();
+    cairn_buddy_fini(buddy());
+    Require(yard_ == nullptr || yard_->outstanding == 0, "everything is back after fini");
+    Require(state_.IsIntact(), "nothing is written beside the state");
+}
+
+void Duel::Restore(const Saved &saved)
+{
+    std::memcpy(state_.data(), saved.state.data(), saved.state.size());
+    oracle_ = saved.oracle;
+    runs = saved.runs;
+}
+
+} // namespace buddy_rig

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+// Each sin ends in one line that names it. model_test and exhaustive_test try all the places and lengths.
+
+#include <gtest/gtest.h>
+
+#include <cairn/buffer.h>
+
+#include "buddy_rig.h"
+
+namespace {
+
+using buddy_rig::OverRange;
+using buddy_rig::OverSource;
+using buddy_rig::Placed;
+using buddy_rig::Region;
+
+constexpr std::size_t kGrain = 64;
+const char kForeign[] = "cairn: memory that this buddy does not hold .* in cairn_buddy_free";
+const char kNoRun[] = "cairn: no run in use begins here \\(freed twice, or inside a run\\) "
+                      "\\(pointer 0x[0-9a-f]+\\) in cairn_buddy_free";
+const char kLength[] =
+    "cairn: a run of another length \\(pointer 0x[0-9a-f]+\\) in cairn_buddy_free";
+
+// The same sins over a range and over a source.
+class BuddyDeathTest : public ::testing::TestWithParam<bool> {
+  protected:
+    void SetUp() override
+    {
+        cairn_buffer_init(&buffer_, region_.At(0), 1 << 18);
+        if (GetParam())
+            buddy_.reset(new Placed(OverSource(cairn_buffer_as_source(&buffer_), 4096, 8, kGrain)));
+        else
+            buddy_.reset(new Placed(OverRange(region_.At(0), 4096, kGrain)));
+        run_ = static_cast<char *>(Alloc(5));
+        next_ = static_cast<char *>(Alloc(8));
+    }
+
+    void *Alloc(std::size_t grains)
+    {
+        return cairn_buddy_alloc(buddy_->get(), grains * kGrain, 1, nullptr);
+    }
+    void Free(void *run, std::size_t bytes)
+    {
+        cairn_buddy_free(buddy_->get(), run, bytes);
+    }
+
+    Region region_{1 << 20, 4096};
+    cairn_buffer buffer_;
+    std::unique_ptr<Placed> buddy_;
+    char *run_;
+    char *next_;
+};
+
+TEST_P(BuddyDeathTest, AWrongLengthPanics)
+{
+    EXPECT_DEATH(Free(run_, 4 * kGrain), kLength);
+    EXPECT_DEATH(Free(run_, 5 * kGrain + 1), kLength);
+    EXPECT_DEATH(Free(run_, 0), kLength);
+    EXPECT_DEATH(Free(run_, SIZE_MAX), kLength);
+    EXPECT_DEATH(Free(next_, 16 * kGrain), kLength);
+}
+
+TEST_P(BuddyDeathTest, TwoRunsAsOnePanic)
+{
+    char *third = static_cast<char *>(Alloc(8));
+
+    ASSERT_EQ(third, next_ + 8 * kGrain);
+    EXPECT_DEATH(Free(next_, 16 * kGrain), kLength);
+}
+
+TEST_P(BuddyDeathTest, TheInsideOfARunPanics)
+{
+    EXPECT_DEATH(Free(run_ + kGrain, 4 * kGrain), kNoRun);
+    EXPECT_DEATH(Free(run_ + 1, 5 * kGrain), kNoRun);
+    EXPECT_DEATH(Free(run_ + kGrain / 2, 5 * kGrain), kNoRun);
+}
+
+TEST_P(BuddyDeathTest, FreeingTwicePanics)
+{
+    Free(run_, 5 * kGrain);
+    EXPECT_DEATH(Free(run_, 5 * kGrain), kNoRun);
+    EXPECT_DEATH(Free(run_, kGrain), kNoRun);
+}
+
+TEST_P(BuddyDeathTest, ForeignMemoryPanics)
+{
+    int local = 0;
+
+    EXPECT_DEATH(Free(&local, sizeof(local)), kForeign);
+    EXPECT_DEATH(Free(nullptr, 1),
+                 "cairn: memory that this buddy does not hold in cairn_buddy_free");
+    EXPECT_DEATH(Free(region_.At(4096), kGrain), kForeign);
+    EXPECT_DEATH(Free(buddy_->get(), kGrain), kForeign);
+}
+
+TEST_P(BuddyDeathTest, ResizeAsksTheSameQuestions)
+{
+    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), run_, kGrain, kGrain),
+                 "cairn: a run of another length .* in cairn_buddy_resize");
+    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), run_ + kGrain, kGrain, 0),
+                 "cairn: no run in use begins here .* in cairn_buddy_resize");
+    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), nullptr, kGrain, kGrain),
+                 "cairn: memory that this buddy does not hold in cairn_buddy_resize");
+}
+
+TEST_P(BuddyDeathTest, GiveAsksThemToo)
+{
+    cairn_source source = cairn_buddy_as_source(buddy_->get());
+
+    EXPECT_DEATH(cairn_source_give_one(source, kGrain, run_), kLength);
+    cairn_source_give_one(source, 5 * kGrain, run_);
+    EXPECT_DEATH(cairn_source_give_one(source, 5 * kGrain, run_), kNoRun);
+}
+
+TEST_P(BuddyDeathTest, AStateThatWasOverwrittenIsFoundByTheCheck)
+{
+    std::size_t at = buddy_->state().size() - 1;
+    char *state = buddy_->state().data();
+
+    for (; state[at] == 0; at--) // the padding
+        continue;
+    state[at] = static_cast<char>(state[at] ^ 4);
+    EXPECT_DEATH(cairn_buddy_check(buddy_->get()), "cairn: (invariant broken|assertion failed): ");
+    state[at] = static_cast<char>(state[at] ^ 4);
+    cairn_buddy_check(buddy_->get());
+}
+
+std::string NameOf(const ::testing::TestParamInfo<bool> &over_source)
+{
+    return over_source.param ? "Source" : "Range";
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, BuddyDeathTest, ::testing::Bool(), NameOf);
+
+} // namespace

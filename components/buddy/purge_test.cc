@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+#include <gtest/gtest.h>
+
+#include <cairn/buffer.h>
+#include <cairn/counted.h>
+
+#include "buddy_rig.h"
+
+namespace {
+
+using buddy_rig::OverRange;
+using buddy_rig::OverSource;
+using buddy_rig::Placed;
+using buddy_rig::Region;
+
+constexpr std::size_t kGrain = 64;
+
+// Notes the calls; refuses those from `fail_from` on.
+struct Log {
+    std::vector<std::pair<char *, std::size_t>> calls;
+    std::size_t fail_from = SIZE_MAX;
+
+    static int Empty(void *self, void *base, std::size_t length_bytes)
+    {
+        Log *log = static_cast<Log *>(self);
+
+        log->calls.push_back({static_cast<char *>(base), length_bytes});
+        return log->calls.size() > log->fail_from ? -12 : 0;
+    }
+};
+
+class Purge : public ::testing::Test {
+  protected:
+    std::size_t PurgeAll(std::size_t min_grains = 1)
+    {
+        std::size_t bytes = cairn_buddy_purge(buddy_.get(), min_grains * kGrain, Log::Empty, &log_);
+
+        cairn_buddy_check(buddy_.get());
+        return bytes / kGrain;
+    }
+    void *Alloc(std::size_t grains, bool *is_zeroed = nullptr)
+    {
+        return cairn_buddy_alloc(buddy_.get(), grains * kGrain, 1, is_zeroed);
+    }
+    void Free(void *run, std::size_t grains)
+    {
+        cairn_buddy_free(buddy_.get(), run, grains * kGrain);
+    }
+    std::pair<char *, std::size_t> Stretch(std::size_t first, std::size_t grains) const
+    {
+        return {static_cast<char *>(region_.At(first * kGrain)), grains * kGrain};
+    }
+    std::size_t Dirty() const
+    {
+        return buddy_.stats().free_dirty_bytes / kGrain;
+    }
+
+    Region region_{1 << 20, 1 << 16};
+    Placed buddy_{OverRange(region_.At(0), 256 * kGrain, kGrain)};
+    Log log_;
+};
+
+TEST_F(Purge, EmptiesAllThatIsFreeInOneCall)
+{
+    EXPECT_EQ(PurgeAll(), 256u);
+    ASSERT_EQ(log_.calls.size(), 1u);
+    EXPECT_EQ(log_.calls[0], Stretch(0, 256));
+    EXPECT_EQ(Dirty(), 0u);
+    EXPECT_EQ(PurgeAll(), 0u) << "what is empty is not emptied again";
+    EXPECT_EQ(log_.calls.size(), 1u);
+}
+
+TEST_F(Purge, WhatIsEmptyIsGivenOutAsZeroed)
+{
+    bool is_zeroed = false;
+
+    PurgeAll();
+    void *run = Alloc(3, &is_zeroed);
+    EXPECT_TRUE(is_zeroed);
+    Free(run, 3);
+    Alloc(3, &is_zeroed);
+    EXPECT_FALSE(is_zeroed) << "it was handed out in between";
+    Alloc(1, &is_zeroed);
+    EXPECT_TRUE(is_zeroed);
+}
+
+TEST_F(Purge, LeavesRunsAlone)
+{
+    void *first = Alloc(10);
+    void *second = Alloc(32);
+
+    ASSERT_EQ(second, region_.At(32 * kGrain));
+    EXPECT_EQ(PurgeAll(), 214u);
+    ASSERT_EQ(log_.calls.size(), 2u);
+    EXPECT_EQ(log_.calls[0], Stretch(10, 22));
+    EXPECT_EQ(log_.calls[1], Stretch(64, 192));
+    Free(first, 10);
+    Free(second, 32);
+    EXPECT_EQ(Dirty(), 42u);
+}
+
+TEST_F(Purge, CutsAStretchToItsDirtyGrains)
+{
+    PurgeAll();
+    void *low = Alloc(70);
+    void *high = Alloc(4);
+
+    ASSERT_EQ(high, region_.At(72 * kGrain));
+    Free(low, 70);
+    Free(high, 4);
+    EXPECT_EQ(Dirty(), 74u);
+    EXPECT_EQ(PurgeAll(), 74u);
+    ASSERT_EQ(log_.calls.size(), 2u);
+    EXPECT_EQ(log_.calls[1], Stretch(0, 76)) << "over the two clean ones between, not beyond";
+}
+
+TEST_F(Purge, ShortStretchesAreLeft)
+{
+    PurgeAll();
+    void *run = Alloc(5);
+
+    Free(run, 5);
+    EXPECT_EQ(PurgeAll(6), 0u);
+    EXPECT_EQ(Dirty(), 5u);
+    EXPECT_EQ(PurgeAll(5), 5u);
+}
+
+TEST_F(Purge, WhatCouldNotBeEmptiedStaysDirty)
+{
+    Alloc(10);
+    void *second = Alloc(32);
+
+    log_.fail_from = 0;
+    EXPECT_EQ(PurgeAll(), 0u);
+    EXPECT_EQ(log_.calls.size(), 2u);
+    EXPECT_EQ(Dirty(), 214u);
+    log_.fail_from = 3;
+    EXPECT_EQ(PurgeAll(), 22u) << "the first of two";
+    EXPECT_EQ(Dirty(), 192u);
+    log_.fail_from = SIZE_MAX;
+    EXPECT_EQ(PurgeAll(), 192u);
+    Free(second, 32);
+}
+
+TEST_F(Purge, EveryCallMayFail)
+{
+    for (std::size_t from = 0; from < 6; from++) {
+        Placed buddy(OverRange(region_.At(0), 12 * kGrain, kGrain));
+        void *runs[12];
+        Log log;
+
+        for (void *&run : runs)
+            run = cairn_buddy_alloc(buddy.get(), kGrain, 1, nullptr);
+        for (std::size_t i = 0; i < 12; i += 2)
+            cairn_buddy_free(buddy.get(), runs[i], kGrain);
+        log.fail_from = from;
+        EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log), from * kGrain);
+        EXPECT_EQ(log.calls.size(), 6u);
+        EXPECT_EQ(buddy.stats().free_dirty_bytes, (6 - from) * kGrain);
+        cairn_buddy_check(buddy.get());
+    }
+}
+
+TEST_F(Purge, NeverTouchesGrainsBeforeTheBase)
+{
+    Placed buddy(OverRange(region_.At(5 * kGrain), 9 * kGrain, kGrain, 16 * kGrain));
+
+    EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log_), 9 * kGrain);
+    ASSERT_EQ(log_.calls.size(), 1u);
+    EXPECT_EQ(log_.calls[0], Stretch(5, 9));
+}
+
+TEST_F(Purge, EmptyChunksGoBackAndStretchesEndWithTheirChunk)
+{
+    constexpr std::size_t chunk = 16 * kGrain;
+    cairn_buffer buffer;
+    cairn_counted counted;
+
+    cairn_buffer_init(&buffer, region_.At(0), 8 * chunk);
+    cairn_counted_init(&counted, cairn_buffer_as_source(&buffer));
+    cairn_buddy_config config = OverSource(cairn_counted_as_source(&counted), chunk, 8, kGrain);
+    config.chunk_keep_count = 8;
+    Placed buddy(config);
+    void *runs[4];
+    for (void *&run : runs)
+        run = cairn_buddy_alloc(buddy.get(), chunk, 1, nullptr);
+    ASSERT_TRUE(cairn_buddy_resize(buddy.get(), runs[0], chunk, 4 * kGrain));
+    cairn_buddy_free(buddy.get(), runs[1], chunk);
+    cairn_buddy_free(buddy.get(), runs[3], chunk);
+    ASSERT_TRUE(cairn_buddy_resize(buddy.get(), runs[2], chunk, 15 * kGrain));
+
+    EXPECT_EQ(cairn_counted_counts(&counted).bytes_outstanding, 4 * chunk);
+    EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log_), 13 * kGrain);
+    EXPECT_EQ(cairn_counted_counts(&counted).bytes_outstanding, 2 * chunk);
+    ASSERT_EQ(log_.calls.size(), 2u);
+    EXPECT_EQ(log_.calls[0], Stretch(4, 12));
+    EXPECT_EQ(log_.calls[1], Stretch(47, 1));
+    EXPECT_EQ(buddy.stats().free_dirty_bytes, 0u);
+    cairn_buddy_check(buddy.get());
+    cairn_buddy_free(buddy.get(), runs[0], 4 * kGrain);
+    cairn_buddy_free(buddy.get(), runs[2], 15 * kGrain);
+    cairn_buddy_fini(buddy.get());
+    cairn_counted_fini(&counted);
+    cairn_buffer_fini(&buffer);
+}
+
+} // namespace

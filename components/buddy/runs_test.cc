@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "runs.h"
+
+namespace {
+
+constexpr std::size_t kGrains = 64 * 4;
+
+// Three bits per grain, one character each, and the same in words.
+class Runs : public ::testing::Test {
+  protected:
+    cairn_buddy_run_word words_[kGrains / 64] = {};
+
+    std::string Picture(std::uint64_t cairn_buddy_run_word::*member) const
+    {
+        std::string picture;
+
+        for (std::size_t g = 0; g < kGrains; g++)
+            picture += (words_[g / 64].*member >> (g % 64) & 1) != 0 ? '1' : '.';
+        return picture;
+    }
+    std::string InUse() const
+    {
+        return Picture(&cairn_buddy_run_word::in_use);
+    }
+    std::string Start() const
+    {
+        return Picture(&cairn_buddy_run_word::start);
+    }
+    std::string Dirty() const
+    {
+        return Picture(&cairn_buddy_run_word::dirty);
+    }
+
+    static std::string Ones(std::size_t first, std::size_t end)
+    {
+        std::string picture(kGrains, '.');
+
+        return picture.replace(first, end - first, end - first, '1');
+    }
+};
+
+using RunsDeathTest = Runs;
+
+TEST_F(Runs, EveryRangeIsMarkedAndUnmarkedExactly)
+{
+    const std::string none(kGrains, '.');
+
+    for (std::size_t first = 0; first < kGrains; first++) {
+        for (std::size_t end = first + 1; end <= kGrains; end++) {
+            ASSERT_EQ(cairn_buddy__runs_mark(words_, first, end), 0u);
+            ASSERT_EQ(InUse(), Ones(first, end));
+            ASSERT_EQ(Start(), Ones(first, first + 1));
+            ASSERT_EQ(cairn_buddy__runs_length(words_, first, kGrains), end - first);
+            ASSERT_EQ(cairn_buddy__runs_count_in_use(words_, 0, kGrains), end - first);
+            ASSERT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 0, kGrains), first);
+            ASSERT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE, first, kGrains), end);
+            cairn_buddy__runs_check(words_, 0, kGrains);
+            cairn_buddy__runs_unmark(words_, first, end);
+            ASSERT_EQ(InUse(), none);
+            ASSERT_EQ(Start(), none);
+            ASSERT_EQ(Dirty(), Ones(first, end));
+            ASSERT_EQ(cairn_buddy__runs_count_dirty(words_, 0, kGrains), end - first);
+            ASSERT_EQ(cairn_buddy__runs_dirty_end(words_, 0, kGrains), end);
+            ASSERT_EQ(cairn_buddy__runs_mark(words_, first, end), end - first);
+            cairn_buddy__runs_unmark(words_, first, end);
+            cairn_buddy__runs_set_dirty(words_, first, end, false);
+            ASSERT_EQ(Dirty(), none);
+        }
+    }
+}
+
+TEST_F(Runs, ARunEndsBeforeTheNextOneOrAtTheLimit)
+{
+    cairn_buddy__runs_mark(words_, 60, 64);
+    cairn_buddy__runs_mark(words_, 64, 70);
+    cairn_buddy__runs_mark(words_, 70, 71);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, 60, kGrains), 4u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, 64, kGrains), 6u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, 70, kGrains), 1u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, 64, 66), 2u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, 63, 64), 0u) << "inside a run";
+    EXPECT_EQ(cairn_buddy__runs_length(words_, 71, kGrains), 0u) << "free";
+    cairn_buddy__runs_check(words_, 0, kGrains);
+}
+
+TEST_F(Runs, ExtendingJoinsTheRunBefore)
+{
+    cairn_buddy__runs_mark(words_, 10, 20);
+    EXPECT_EQ(cairn_buddy__runs_extend(words_, 20, 130), 0u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, 10, kGrains), 120u);
+    cairn_buddy__runs_unmark(words_, 50, 130);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, 10, kGrains), 40u);
+    EXPECT_EQ(cairn_buddy__runs_extend(words_, 50, 131), 80u) << "all but one were dirty";
+}
+
+TEST_F(Runs, WhatIsSoughtIsSoughtWithinTheRangeOnly)
+{
+    cairn_buddy__runs_mark(words_, 100, 110);
+    cairn_buddy__runs_unmark(words_, 104, 106);
+    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 0, 100), 100u);
+    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 104, 106), 106u);
+    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE, 101, kGrains), 104u);
+    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_DIRTY, 110, kGrains), kGrains);
+    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_DIRTY, 128, 128), 128u);
+    EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 0, 105), 105u);
+    EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 110, kGrains), 110u);
+    EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 128, 128), 128u);
+    EXPECT_EQ(cairn_buddy__runs_count_dirty(words_, 103, 107), 4u);
+}
+
+TEST_F(RunsDeathTest, CheckSeesWhatIsNotARun)
+{
+    cairn_buddy__runs_mark(words_, 60, 70);
+    words_[0].start = 0;
+    EXPECT_DEATH(cairn_buddy__runs_check(words_, 0, kGrains), "invariant broken") << "no start";
+    words_[0].start = std::uint64_t{1} << 60 | 1;
+    EXPECT_DEATH(cairn_buddy__runs_check(words_, 0, kGrains), "invariant broken") << "a free start";
+    words_[0].start = std::uint64_t{1} << 60;
+    cairn_buddy__runs_check(words_, 0, kGrains);
+    words_[1].dirty = 0;
+    EXPECT_DEATH(cairn_buddy__runs_check(words_, 0, kGrains), "invariant broken") << "clean in use";
+}
+
+} // namespace

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+// The ways to a CPU id, on the machine at hand and where rseq is taken away: in children that run this program again,
+// with a scenario in the environment, before any test.
+
+#include <cairn/cpu.h>
+
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "cpu_internal.h"
+
+extern char **environ;
+
+namespace {
+
+cairn_cpu make(cairn_cpu_way wish)
+{
+    cairn_cpu cpu;
+    cairn_cpu_init(&cpu, wish);
+    return cpu;
+}
+
+std::vector<int> allowed_cpus()
+{
+    cpu_set_t mask;
+    std::vector<int> cpus;
+    sched_getaffinity(0, sizeof(mask), &mask);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(static_cast<unsigned>(cpu), &mask))
+            cpus.push_back(cpu);
+    return cpus;
+}
+
+/* Pins the calling thread to each CPU in turn; true when the way always names it. */
+bool agrees_when_pinned(const cairn_cpu &cpu)
+{
+    cpu_set_t before, one;
+    bool agrees = true;
+    sched_getaffinity(0, sizeof(before), &before);
+    for (int round = 0; round < 20; round++)
+        for (int id : allowed_cpus()) {
+            CPU_ZERO(&one);
+            CPU_SET(static_cast<unsigned>(id), &one);
+            sched_setaffinity(0, sizeof(one), &one);
+            agrees = agrees && cairn_cpu_current(&cpu) == id && sched_getcpu() == id;
+            sched_setaffinity(0, sizeof(before), &before);
+        }
+    return agrees;
+}
+
+bool agrees_in_threads(const cairn_cpu &cpu)
+{
+    std::atomic<int> agreed{0};
+    for (int round = 0; round < 8; round++) { // one after another: stacks are used again
+        std::thread first([&] { agreed += agrees_when_pinned(cpu); });
+        std::thread second([&] { agreed += agrees_when_pinned(cpu); });
+        first.join();
+        second.join();
+    }
+    return agreed == 16;
+}
+
+bool agrees_after_fork(const cairn_cpu &cpu)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(agrees_when_pinned(cpu) ? 0 : 1);
+    int status = -1;
+    waitpid(child, &status, 0);
+    return status == 0;
+}
+
+bool agrees_everywhere(const cairn_cpu &cpu)
+{
+    return agrees_when_pinned(cpu) && agrees_in_threads(cpu) && agrees_after_fork(cpu);
+}
+
+// Children. Each scenario returns the number of the line that went wrong, or 0.
+
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return __LINE__;                                                                       \
+    } while (0)
+
+std::atomic<int> rseq_calls{0};
+
+void on_refused(int, siginfo_t *, void *context)
+{
+    auto *user = static_cast<ucontext_t *>(context);
+    rseq_calls++;
+#if defined(__x86_64__)
+    user->uc_mcontext.gregs[REG_RAX] = -EPERM;
+#elif defined(__aarch64__)
+    user->uc_mcontext.regs[0] = static_cast<unsigned long long>(-EPERM);
+#endif
+}
+
+/* From now on the kernel refuses rseq to this thread and its children, and each call is counted. Where glibc uses rseq
+   itself this must not be done: it ends the process when a later thread is refused. */
+bool refuse_rseq()
+{
+    struct sigaction action = {};
+    action.sa_sigaction = on_refused;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER;
+    sigaction(SIGSYS, &action, nullptr);
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(CPU_RSEQ_SYSCALL), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+int without_libc_rseq()
+{
+    cairn_cpu cpu = make(CAIRN_CPU_AUTO);
+    REQUIRE(cpu.way == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(strstr(cpu.reason, "own") != nullptr);
+    REQUIRE(cpu_rseq_load_id(cpu.rseq_offset) >= 0); // the fast way works, not only the answer
+    REQUIRE(agrees_everywhere(cpu));
+    REQUIRE(make(CAIRN_CPU_LIBC_RSEQ).way == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(make(CAIRN_CPU_OWN_RSEQ).way == CAIRN_CPU_OWN_RSEQ);
+    bool fast = false;
+    std::thread([&] {
+        cairn_cpu_current(&cpu);
+        fast = cpu_current_fast(&cpu) >= 0;
+    }).join();
+    REQUIRE(fast);
+    return 0;
+}
+
+int without_any_rseq()
+{
+    REQUIRE(refuse_rseq());
+    cairn_cpu cpu = make(CAIRN_CPU_AUTO);
+    REQUIRE(cpu.way == CAIRN_CPU_GETCPU);
+    REQUIRE(rseq_calls == 1);
+    REQUIRE(make(CAIRN_CPU_OWN_RSEQ).way == CAIRN_CPU_GETCPU);
+    REQUIRE(make(CAIRN_CPU_LIBC_RSEQ).way == CAIRN_CPU_GETCPU);
+    REQUIRE(rseq_calls == 1);
+    REQUIRE(agrees_everywhere(cpu));
+    return 0;
+}
+
+/* The first thread has an area of ours, later ones are refused: they are asked otherwise, and only once refused. */
+int own_rseq_refused_later()
+{
+    cairn_cpu cpu = make(CAIRN_CPU_AUTO);
+    REQUIRE(cpu.way == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(refuse_rseq());
+    bool agrees = false;
+    std::thread([&] {
+        errno = EXDEV;
+        for (int round = 0; round < 1000; round++)
+            cairn_cpu_current(&cpu);
+        agrees = errno == EXDEV && agrees_when_pinned(cpu) && cpu_current_fast(&cpu) < 0;
+    }).join();
+    REQUIRE(agrees);
+    REQUIRE(rseq_calls == 1);
+    REQUIRE(agrees_when_pinned(cpu)); // the first thread keeps its area
+    return 0;
+}
+
+struct Scenario {
+    const char *name;
+    int (*run)();
+};
+
+const Scenario scenarios[] = {
+    {"without_libc_rseq", without_libc_rseq},
+    {"without_any_rseq", without_any_rseq},
+    {"own_rseq_refused_later", own_rseq_refused_later},
+};
+
+constexpr int PASSED = 42; // not 0: a child that never came to its scenario must not look well
+
+__attribute__((constructor)) void run_scenario()
+{
+    const char *name = getenv("CAIRN_CPU_SCENARIO");
+    if (name == nullptr)
+        return;
+    for (const Scenario &scenario : scenarios)
+        if (strcmp(scenario.name, name) == 0) {
+            int line = scenario.run();
+            if (line != 0)
+                fprintf(stderr, "cpu_test.cc:%d: %s\n", line, name);
+            _exit(line == 0 ? PASSED : 1);
+        }
+    _exit(2);
+}
+
+int exit_code_of(const Scenario &scenario)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("CAIRN_CPU_SCENARIO", scenario.name, 1);
+        setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+        execl("/proc/self/exe", "cpu_test", nullptr);
+        _exit(3);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Cpu, FindsAWayWhereRseqIsTakenAway)
+{
+    if (make(CAIRN_CPU_AUTO).way != CAIRN_CPU_LIBC_RSEQ)
+        GTEST_SKIP() << "libc registers no rseq here, so there is nothing to take away";
+    for (const Scenario &scenario : scenarios)
+        EXPECT_EQ(exit_code_of(scenario), PASSED) << scenario.name;
+}
+
+TEST(Cpu, AsksOtherwiseInAThreadWhoseLibcAreaIsNotRegistered)
+{
+    cairn_cpu cpu = make(CAIRN_CPU_AUTO);
+    if (cpu.way != CAIRN_CPU_LIBC_RSEQ)
+        GTEST_SKIP() << "libc registers no rseq here";
+    long error = -1;
+    bool agrees = false, was_fast = false, is_fast = true;
+    std::thread([&] {
+        was_fast = cpu_current_fast(&cpu) >= 0;
+        error = syscall(CPU_RSEQ_SYSCALL,
+                        cpu_thread_pointer() + static_cast<uintptr_t>(cpu.rseq_offset), 32,
+                        1 /* unregister */, CPU_RSEQ_SIGNATURE);
+        is_fast = cpu_current_fast(&cpu) >= 0;
+        agrees = agrees_when_pinned(cpu);
+    }).join();
+    EXPECT_TRUE(was_fast);
+    if (error != 0)
+        GTEST_SKIP() << "libc registers an area of another size";
+    EXPECT_FALSE(is_fast);
+    EXPECT_TRUE(agrees);
+    EXPECT_TRUE(agrees_when_pinned(cpu));
+}
+
+TEST(Cpu, EveryWayNamesTheCpuThatTheThreadIsPinnedTo)
+{
+    for (auto wish : {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
+        cairn_cpu cpu = make(wish);
+        EXPECT_TRUE(agrees_everywhere(cpu)) << cairn_cpu_way_name(cpu.way);
+    }
+}
+
+TEST(Cpu, TakesTheWayThatWasWishedForOrTheNextOneDown)
+{
+    for (auto wish : {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
+        cairn_cpu cpu = make(wish);
+        EXPECT_GE(cpu.way, wish);
+        EXPECT_NE(cpu.way, CAIRN_CPU_AUTO);
+        EXPECT_NE(cpu.way, CAIRN_CPU_CALLBACK);
+        EXPECT_GT(strlen(cpu.reason), 10u);
+    }
+    EXPECT_EQ(make(CAIRN_CPU_GETCPU).way, CAIRN_CPU_GETCPU);
+    EXPECT_STREQ(make(CAIRN_CPU_GETCPU).reason, "getcpu was asked for");
+    // Libc and we cannot both have an area.
+    if (make(CAIRN_CPU_AUTO).way == CAIRN_CPU_LIBC_RSEQ) {
+        EXPECT_EQ(make(CAIRN_CPU_OWN_RSEQ).way, CAIRN_CPU_GETCPU);
+        EXPECT_NE(strstr(make(CAIRN_CPU_OWN_RSEQ).reason, "own rseq was asked for"), nullptr);
+    }
+    // What cannot be followed means AUTO.
+    EXPECT_EQ(make(CAIRN_CPU_CALLBACK).way, make(CAIRN_CPU_AUTO).way);
+    EXPECT_EQ(make(static_cast<cairn_cpu_way>(99)).way, make(CAIRN_CPU_AUTO).way);
+}
+
+TEST(Cpu, NamesItsWays)
+{
+    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_AUTO), "auto");
+    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_LIBC_RSEQ), "libc rseq");
+    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_OWN_RSEQ), "own rseq");
+    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_GETCPU), "getcpu");
+    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_CALLBACK), "callback");
+    EXPECT_STREQ(cairn_cpu_way_name(static_cast<cairn_cpu_way>(99)), "unknown");
+}
+
+TEST(Cpu, PassesOnWhatACallbackSaysAndMinusOneForNoId)
+{
+    int answer = 0;
+    cairn_cpu cpu;
+    cairn_cpu_init_callback(
+        &cpu, [](void *self) { return *static_cast<int *>(self); }, &answer);
+    EXPECT_EQ(cpu.way, CAIRN_CPU_CALLBACK);
+    for (int id : {0, 1, 7, 4096, INT_MAX}) {
+        answer = id;
+        EXPECT_EQ(cairn_cpu_current(&cpu), id);
+    }
+    for (int id : {-1, -2, INT_MIN}) {
+        answer = id;
+        EXPECT_EQ(cairn_cpu_current(&cpu), -1);
+    }
+}
+
+TEST(Cpu, KeepsErrno)
+{
+    for (auto wish : {CAIRN_CPU_AUTO, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
+        errno = EXDEV;
+        cairn_cpu cpu = make(wish);
+        cairn_cpu_current(&cpu);
+        cairn_cpu_possible_count();
+        cpu_count_file("/does/not/exist");
+        EXPECT_EQ(errno, EXDEV);
+    }
+}
+
+// Counting
+
+unsigned parse(const std::string &text, size_t piece_bytes)
+{
+    cpu_list list = {};
+    for (size_t at = 0; at < text.size(); at += piece_bytes) {
+        std::string piece = text.substr(at, piece_bytes);
+        cpu_list_feed(&list, piece.data(), piece.size());
+    }
+    return cpu_list_end(&list);
+}
+
+TEST(CpuCount, ReadsListsOfRangesCutAnywhere)
+{
+    const std::pair<const char *, unsigned> texts[] = {
+        {"0\n", 1},
+        {"0", 1},
+        {"0-3\n", 4},
+        {"0-3,8-11\n", 12},
+        {"8-11,0-3\n", 12},
+        {"5\n", 6},
+        {"0,2,4\n", 5},
+        {"0-127", 128},
+        {"0-8191\n", 8192},
+        {"1048575", 1048576},
+        {"0-3\n\n", 4},
+        // malformed, empty, absurd
+        {"", 0},
+        {"\n", 0},
+        {"-3\n", 0},
+        {"0-\n", 0},
+        {"0,,1\n", 0},
+        {"all\n", 0},
+        {"0-3 \n", 0},
+        {"0x3\n", 0},
+        {"1048576", 0},
+        {"99999999999999999999999999", 0},
+        {",", 0},
+        {"0-", 0},
+        {"1\n2\n", 3},
+    };
+    for (auto &text : texts)
+        for (size_t piece_bytes = 1; piece_bytes <= strlen(text.first) + 1; piece_bytes++)
+            EXPECT_EQ(parse(text.first, piece_bytes), text.second) << text.first;
+}
+
+TEST(CpuCount, ReadsALongFileInPieces)
+{
+    char path[] = "/tmp/cairn_cpu_count_XXXXXX";
+    int fd = mkstemp(path);
+    ASSERT_GE(fd, 0);
+    std::string text;
+    for (int cpu = 0; cpu < 4000; cpu += 2)
+        text += (cpu != 0 ? "," : "") + std::to_string(cpu);
+    text += "\n";
+    ASSERT_EQ(write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(cpu_count_file(path), 3999u);
+    ASSERT_EQ(ftruncate(fd, 0), 0);
+    EXPECT_EQ(cpu_count_file(path), 0u);
+    close(fd);
+    unlink(path);
+    EXPECT_EQ(cpu_count_file(path), 0u);
+    EXPECT_EQ(cpu_count_file("/"), 0u); // opens, but does not read
+}
+
+TEST(CpuCount, LeavesNoFileOpen)
+{
+    int before = dup(0);
+    close(before);
+    for (int round = 0; round < 10; round++) {
+        cairn_cpu_possible_count();
+        cpu_count_file("/");
+    }
+    int after = dup(0);
+    close(after);
+    EXPECT_EQ(after, before);
+}
+
+TEST(CpuCount, CoversEveryCpuOfTheAffinityMask)
+{
+    std::vector<int> cpus = allowed_cpus();
+    EXPECT_EQ(cpu_count_affinity(), static_cast<unsigned>(cpus.back()) + 1);
+    EXPECT_GE(cairn_cpu_possible_count(), static_cast<unsigned>(cpus.back()) + 1);
+    EXPECT_GE(cairn_cpu_possible_count(), static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)));
+}
+
+} // namespace
