@@ -31,7 +31,10 @@ class Buddy {
         buddy_ = static_cast<cairn_buddy *>(state_->base());
         Require(cairn_buddy_init(buddy_, state_bytes, &config) == 0, "cairn_buddy_init");
     }
-    cairn_buddy *get() const { return buddy_; }
+    cairn_buddy *get() const
+    {
+        return buddy_;
+    }
 
   private:
     Memory range_;
@@ -66,8 +69,7 @@ void BM_BuddySteady(benchmark::State &state)
     for (auto &slot : live)
         if (slot.first != nullptr)
             cairn_buddy_free(buddy.get(), slot.first, slot.second);
-    state.counters["steps_max"] =
-        static_cast<double>(cairn_buddy_stats(buddy.get()).steps_max);
+    state.counters["steps_max"] = static_cast<double>(cairn_buddy_stats(buddy.get()).steps_max);
 }
 BENCHMARK(BM_BuddySteady)->Arg(100)->Arg(1500);
 

@@ -23,12 +23,21 @@ class Memory {
             exit(1);
         }
     }
-    ~Memory() { munmap(base_, bytes_); }
+    ~Memory()
+    {
+        munmap(base_, bytes_);
+    }
     Memory(const Memory &) = delete;
     Memory &operator=(const Memory &) = delete;
 
-    void *base() const { return base_; }
-    size_t bytes() const { return bytes_; }
+    void *base() const
+    {
+        return base_;
+    }
+    size_t bytes() const
+    {
+        return bytes_;
+    }
 
   private:
     size_t bytes_;

@@ -26,7 +26,8 @@ void Lookup(benchmark::State &state, bool two_level)
                        : cairn_pagemap_init(&map, kGranuleBytes, tables)) == 0,
             "cairn_pagemap_init");
     Memory heap(static_cast<size_t>(state.range(0)) << 20);
-    uintptr_t base = (reinterpret_cast<uintptr_t>(heap.base()) + kGranuleBytes - 1) & ~(kGranuleBytes - 1);
+    uintptr_t base =
+        (reinterpret_cast<uintptr_t>(heap.base()) + kGranuleBytes - 1) & ~(kGranuleBytes - 1);
     size_t granules = heap.bytes() / kGranuleBytes - 1;
     Require(cairn_pagemap_set(&map, reinterpret_cast<void *>(base), granules, 1, 1) == 0,
             "cairn_pagemap_set");
@@ -42,8 +43,14 @@ void Lookup(benchmark::State &state, bool two_level)
     cairn_pagesource_fini(&pages);
 }
 
-void BM_PagemapFlat(benchmark::State &state) { Lookup(state, false); }
-void BM_PagemapTwoLevel(benchmark::State &state) { Lookup(state, true); }
+void BM_PagemapFlat(benchmark::State &state)
+{
+    Lookup(state, false);
+}
+void BM_PagemapTwoLevel(benchmark::State &state)
+{
+    Lookup(state, true);
+}
 BENCHMARK(BM_PagemapFlat)->Arg(64)->Arg(4096);
 BENCHMARK(BM_PagemapTwoLevel)->Arg(64)->Arg(4096);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// pagesource: a block taken, touched on every page and given back, by policy and size. The crossover between brk and
-// mmap on the machine at hand is where the rows of the two policies meet.
+// pagesource: a block taken, touched on every page and given back, by policy and size. The
+// crossover between brk and mmap on the machine at hand is where the rows of the two policies meet.
 
 #include <benchmark/benchmark.h>
 #include <cairn/pagesource.h>
@@ -27,15 +27,28 @@ void Pair(benchmark::State &state, cairn_pagesource_policy policy, bool touch)
         cairn_pagesource_free(&pages, block, bytes);
     }
     struct cairn_pagesource_stats stats = cairn_pagesource_stats(&pages);
-    double calls = static_cast<double>(stats.map_calls + stats.unmap_calls + stats.brk_calls + stats.purge_calls);
+    double calls = static_cast<double>(stats.map_calls + stats.unmap_calls + stats.brk_calls +
+                                       stats.purge_calls);
     state.counters["syscalls_per_pair"] = calls / static_cast<double>(state.iterations());
     cairn_pagesource_fini(&pages);
 }
 
-void BM_PagesourceBrk(benchmark::State &state) { Pair(state, CAIRN_PAGESOURCE_BRK, true); }
-void BM_PagesourceMmap(benchmark::State &state) { Pair(state, CAIRN_PAGESOURCE_MMAP, true); }
-void BM_PagesourceAuto(benchmark::State &state) { Pair(state, CAIRN_PAGESOURCE_AUTO, true); }
-void BM_PagesourceAutoUntouched(benchmark::State &state) { Pair(state, CAIRN_PAGESOURCE_AUTO, false); }
+void BM_PagesourceBrk(benchmark::State &state)
+{
+    Pair(state, CAIRN_PAGESOURCE_BRK, true);
+}
+void BM_PagesourceMmap(benchmark::State &state)
+{
+    Pair(state, CAIRN_PAGESOURCE_MMAP, true);
+}
+void BM_PagesourceAuto(benchmark::State &state)
+{
+    Pair(state, CAIRN_PAGESOURCE_AUTO, true);
+}
+void BM_PagesourceAutoUntouched(benchmark::State &state)
+{
+    Pair(state, CAIRN_PAGESOURCE_AUTO, false);
+}
 BENCHMARK(BM_PagesourceBrk)->Arg(64)->Arg(1024)->Arg(16384);
 BENCHMARK(BM_PagesourceMmap)->Arg(64)->Arg(1024)->Arg(16384);
 BENCHMARK(BM_PagesourceAuto)->Arg(64)->Arg(1024)->Arg(16384)->Arg(65536);

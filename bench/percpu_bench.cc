@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// percpu: the CPU id by each way, a pair on a warm cache, by threads, and blocks that pass from one thread to another
-// through the depot. The source is a counter that invents addresses: blocks are never touched by any layer.
+// percpu: the CPU id by each way, a pair on a warm cache, by threads, and blocks that pass from one
+// thread to another through the depot. The source is a counter that invents addresses: blocks are
+// never touched by any layer.
 
 #include <benchmark/benchmark.h>
 #include <cairn/percpu.h>
@@ -26,7 +27,9 @@ size_t Take(void *, size_t block_bytes, size_t, void **blocks, size_t count)
     return count;
 }
 
-void Give(void *, size_t, void *const *, size_t) {}
+void Give(void *, size_t, void *const *, size_t)
+{
+}
 
 const cairn_source_ops kOps = {"invented", CAIRN_SOURCE_THREAD_SAFE, Take, Give};
 
@@ -43,7 +46,10 @@ class Caches {
         config.state = state_->base();
         Require(cairn_percpu_init(&percpu_, &config) == 0, "cairn_percpu_init");
     }
-    cairn_percpu *get() { return &percpu_; }
+    cairn_percpu *get()
+    {
+        return &percpu_;
+    }
 
   private:
     std::unique_ptr<Memory> state_;
@@ -70,13 +76,22 @@ void BM_PercpuPair(benchmark::State &state)
         cairn_percpu_free(g_caches->get(), 0, block);
     }
 }
-void SetUp(const benchmark::State &) { g_caches = new Caches; }
+void SetUp(const benchmark::State &)
+{
+    g_caches = new Caches;
+}
 void TearDown(const benchmark::State &)
 {
     cairn_percpu_fini(g_caches->get());
     delete g_caches;
 }
-BENCHMARK(BM_PercpuPair)->Setup(SetUp)->Teardown(TearDown)->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
+BENCHMARK(BM_PercpuPair)
+    ->Setup(SetUp)
+    ->Teardown(TearDown)
+    ->Threads(1)
+    ->Threads(2)
+    ->Threads(8)
+    ->UseRealTime();
 
 // Many are taken, then all are given: each batch misses the cache and meets the depot.
 void BM_PercpuBurst(benchmark::State &state)

@@ -35,7 +35,8 @@ class Set {
     Set()
     {
         Require(cairn_pagesource_init(&pages_, nullptr) == 0, "cairn_pagesource_init");
-        Require(cairn_pagemap_init(&map_, kGranuleBytes, cairn_pagesource_as_reserve_source(&pages_)) == 0,
+        Require(cairn_pagemap_init(&map_, kGranuleBytes,
+                                   cairn_pagesource_as_reserve_source(&pages_)) == 0,
                 "cairn_pagemap_init");
         cairn_sizeclass_config config = {};
         config.pagemap = &map_;
@@ -46,7 +47,10 @@ class Set {
         config.state = state_->base();
         Require(cairn_sizeclass_init(&set_, &config) == 0, "cairn_sizeclass_init");
     }
-    cairn_sizeclass *get() { return &set_; }
+    cairn_sizeclass *get()
+    {
+        return &set_;
+    }
 
   private:
     cairn_pagesource pages_ = {};
@@ -72,7 +76,13 @@ void BM_SizeclassBatch(benchmark::State &state)
     cairn_sizeclass_give(set->get(), class_idx, kept, 1);
     state.SetItemsProcessed(state.iterations() * state.range(1));
 }
-BENCHMARK(BM_SizeclassBatch)->Args({16, 1})->Args({16, 32})->Args({16, 64})->Args({64, 32})->Args({1024, 8})->Args({32768, 4});
+BENCHMARK(BM_SizeclassBatch)
+    ->Args({16, 1})
+    ->Args({16, 32})
+    ->Args({16, 64})
+    ->Args({64, 32})
+    ->Args({1024, 8})
+    ->Args({32768, 4});
 
 void BM_PoolAlone(benchmark::State &state)
 {

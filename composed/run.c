@@ -6,12 +6,14 @@
  *
  *     run [--stack=cairn|classic|system] [--stats] [--prove] [--conf=key:value,...] [--] program [arguments]
  *
- * The library of the stack is appended to LD_PRELOAD, so that a profiler which is preloaded already stays in front. The
- * program runs in the directory of the caller (`bazel run` starts in another one) and in place of this process, so that
- * signals, job control and the exit status are its own. With --prove it runs as a child instead: when it ends, its
- * mappings are read, and a program in which the library took no effect (static, set-user-id) is an error.
+ * The library of the stack is appended to LD_PRELOAD, so that a profiler which is preloaded already
+ * stays in front. The program runs in the directory of the caller (`bazel run` starts in another
+ * one) and in place of this process, so that signals, job control and the exit status are its own.
+ * With --prove it runs as a child instead: when it ends, its mappings are read, and a program in
+ * which the library took no effect (static, set-user-id) is an error.
  *
- * Exit status: the program's; 125 for a wrong call, a missing library, or a proof that failed; 126 and 127 as in a shell.
+ * Exit status: the program's; 125 for a wrong call, a missing library, or a proof that failed; 126
+ * and 127 as in a shell.
  */
 
 #include <errno.h>
@@ -257,8 +259,7 @@ static int run_and_prove(const struct options *options, const char *library)
     was_mapped = follow(process, library, &status);
     if (!was_mapped)
         fail("%s did NOT run on %s: is it static or set-user-id?", options->program[0], library);
-    fprintf(stderr, "run: %s (process %d) ran on %s\n", options->program[0], (int)process,
-            library);
+    fprintf(stderr, "run: %s (process %d) ran on %s\n", options->program[0], (int)process, library);
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

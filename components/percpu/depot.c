@@ -127,7 +127,7 @@ static size_t line_push(struct cairn_depot *depot, struct cairn_depot_line *line
 {
     size_t put;
 
-    if (cairn_load_relaxed(&line->count) == line->capacity)
+    if (count == 0 || cairn_load_relaxed(&line->count) == line->capacity)
         return 0;
     cairn_lock_take(&line->lock);
     CAIRN_ASSERT(line->count <= line->capacity);

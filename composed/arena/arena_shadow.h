@@ -88,8 +88,6 @@ class Shadow {
 
         if (block == NULL)
             return refused(size, align == 1, before);
-        if (align == 1 && size > before.largest_free_bytes)
-            return "a request above largest_free_bytes succeeded";
         return add(block, size, align);
     }
 
@@ -222,7 +220,7 @@ class Shadow {
         struct cairn_arena_stats after = cairn_arena_stats(arena_);
 
         failed_count_++;
-        if (unaligned && size <= before.largest_free_bytes)
+        if (unaligned && (size == 0 ? 1 : size) <= before.largest_free_bytes)
             return "a request within largest_free_bytes was refused";
         if (after.used_bytes != before.used_bytes || after.alloc_count != before.alloc_count ||
             after.free_count != before.free_count ||

@@ -18,7 +18,7 @@ struct cairn_arena_shape {
     unsigned class_count; /* classes served from slabs, from the smallest; the others are runs */
 };
 
-/* Where each part lies; they follow each other in this order, each aligned to 64. */
+/* Where each part lies: in this order, each aligned to 64, without gaps but for one before the memory. */
 struct cairn_arena_layout {
     struct cairn_arena_shape shape;
     size_t arena_bytes; /* struct cairn_arena with its pools, at the head */

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * classic.c - the smallest complete stack: pools per CPU, each CPU's behind one lock, over buddy and pagesource.
+ * classic.c - the smallest complete stack: pools per CPU, each CPU's behind one lock, over buddy
+ * and pagesource.
  *
  *     malloc, free               surface/override.c
  *       | up to 32 KiB      | larger
@@ -12,11 +13,13 @@
  *       |
  *     pagesource   brk, mmap
  *
- * No caches and no batches: an allocation takes a block from the pool of the CPU it runs on, a free gives it to the pool that
- * it came from, which its slab's descriptor names. Every free is checked against the bitmap at once, so a double free
- * cannot hide. It is the reference that the other stacks are measured and tested against.
+ * No caches and no batches: an allocation takes a block from the pool of the CPU it runs on, a free
+ * gives it to the pool that it came from, which its slab's descriptor names. Every free is checked
+ * against the bitmap at once, so a double free cannot hide. It is the reference that the other
+ * stacks are measured and tested against.
  *
- * Lock order: one shard (several only by fork, in order of address), then the slabs', then the ground's.
+ * Lock order: one shard (several only by fork, in order of address), then the slabs', then the
+ * ground's.
  */
 
 #include <cairn/base/align.h>
@@ -71,7 +74,7 @@ static int init_shard(unsigned shard_idx)
     for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT && error == 0; class_idx++)
         error = cairn_pool_init(&shard->pools[class_idx], &classic.slabs,
                                 cairn_class_block_bytes[class_idx], (uint8_t)(class_idx + 1),
-                                CAIRN_CLASS_COUNT, shard_idx);
+                                CAIRN_CLASS_COUNT, shard_idx * CAIRN_CLASS_COUNT + class_idx);
     return error;
 }
 
@@ -156,9 +159,9 @@ void cairn_front_free(void *block, const char *where)
         cairn_ground_free(&classic.ground, block, tag, where);
         return;
     }
-    shard = &classic.shards[slab->pool_id];
+    shard = &classic.shards[slab->pool_id / CAIRN_CLASS_COUNT];
     cairn_lock_take(&shard->lock);
-    cairn_pool_free(&shard->pools[cairn_tag_kind(tag) - 1u], block);
+    cairn_pool_free(&shard->pools[slab->pool_id % CAIRN_CLASS_COUNT], block);
     cairn_lock_release(&shard->lock);
 }
 

@@ -4,12 +4,14 @@
 /*
  * ground.c - builds pagesource, pagemap and buddy, and offers slabs of granules upward.
  *
- * Metadata is reserved once, sized for all the memory that this process could ever hold (address-space limit, or a few
- * times the machine's memory), without being charged: only what is touched costs. Where the kernel refuses the
- * reservation, it is halved until it fits; then the heap's size is bounded by what the tables can describe.
+ * Metadata is reserved once, sized for all the memory that this process could ever hold
+ * (address-space limit, or a few times the machine's memory), without being charged: only what is
+ * touched costs. Where the kernel refuses the reservation, it is halved until it fits; then the
+ * heap's size is bounded by what the tables can describe.
  *
- * Dirty free granules are kept for re-use up to a bound and emptied all at once above it: one fault costs as much as
- * hundreds of allocations, so nothing goes back that is likely to be wanted at once.
+ * Dirty free granules are kept for re-use up to a bound and emptied all at once above it: one fault
+ * costs as much as hundreds of allocations, so nothing goes back that is likely to be wanted at
+ * once.
  */
 
 #include "composed/ground/ground.h"
@@ -81,8 +83,8 @@ static void give_chunks(void *self, size_t block_bytes, void *const *blocks, siz
         cairn_pagesource_free(&ground->pages, blocks[idx], block_bytes);
 }
 
-static const struct cairn_source_ops chunk_ops = {
-    "chunks", CAIRN_SOURCE_NATURAL_ALIGN, take_chunks, give_chunks};
+static const struct cairn_source_ops chunk_ops = {"chunks", CAIRN_SOURCE_NATURAL_ALIGN, take_chunks,
+                                                  give_chunks};
 
 static bool chunk_is_zeroed(void *self, const void *chunk)
 {
@@ -259,8 +261,7 @@ size_t cairn_ground_trim(struct cairn_ground *ground)
     size_t released_bytes;
 
     cairn_lock_take(&ground->buddy_lock);
-    released_bytes =
-        cairn_buddy_purge(ground->buddy, ground->granule_bytes, purge_run, ground);
+    released_bytes = cairn_buddy_purge(ground->buddy, ground->granule_bytes, purge_run, ground);
     cairn_lock_release(&ground->buddy_lock);
     return released_bytes + cairn_pagesource_purge(&ground->pages);
 }

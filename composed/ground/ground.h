@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * ground.h - what every malloc of cairn stands on: pages, the map of addresses, runs of granules, and the blocks that are
- * too large for a size class.
+ * ground.h - what every malloc of cairn stands on: pages, the map of addresses, runs of granules,
+ * and the blocks that are too large for a size class.
  *
  *     slabs, large blocks (32 KiB ... 1 MiB)        huge blocks (above)
  *            |                                          |
@@ -13,9 +13,11 @@
  *
  *     pagemap: granule -> kind and owner, for all of them
  *
- * A large or huge block marks its first granule only: any other address in it is "not the start of a block".
+ * A large or huge block marks its first granule only: any other address in it is "not the start of
+ * a block".
  *
- * Threads: safe. Locks in order: buddy_lock or huge.lock, then the pagemap's, then the pagesource's.
+ * Threads: safe. Locks in order: buddy_lock or huge.lock, then the pagemap's, then the
+ *          pagesource's.
  */
 
 #ifndef CAIRN_COMPOSED_GROUND_H
@@ -30,10 +32,7 @@
 #include "composed/ground/huge.h"
 #include "composed/surface/conf.h"
 
-enum {
-    CAIRN_GROUND_GRANULE_MIN_BYTES = 16 * 1024,
-    CAIRN_GROUND_CHUNK_MIN_BYTES = 2 * 1024 * 1024
-};
+enum { CAIRN_GROUND_GRANULE_MIN_BYTES = 16 * 1024, CAIRN_GROUND_CHUNK_MIN_BYTES = 2 * 1024 * 1024 };
 
 /* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class. */
 enum { CAIRN_KIND_LARGE = 254, CAIRN_KIND_HUGE = 255 };
@@ -64,8 +63,8 @@ struct cairn_ground {
 };
 
 /*
- * Builds the ground on a zeroed object. Fails: -ENOMEM when not even small tables can be reserved; -EINVAL. Threads: not
- * safe; initialise before sharing. Calls nothing that calls malloc.
+ * Builds the ground on a zeroed object. Fails: -ENOMEM when not even small tables can be reserved;
+ * -EINVAL. Threads: not safe; initialise before sharing. Calls nothing that calls malloc.
  */
 int cairn_ground_init(struct cairn_ground *ground, const struct cairn_ground_config *config);
 
@@ -79,7 +78,8 @@ void *cairn_ground_reserve_down(struct cairn_ground *ground, size_t *length_byte
 struct cairn_source cairn_ground_as_source(struct cairn_ground *ground);
 
 /*
- * A large or huge block. is_zeroed may be NULL. NULL when there is no memory for it; nothing changed.
+ * A large or huge block. is_zeroed may be NULL. NULL when there is no memory for it; nothing
+ * changed.
  */
 void *cairn_ground_alloc(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
                          bool *is_zeroed);
@@ -92,7 +92,8 @@ size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block,
                                  const char *where);
 
 /*
- * Resizes such a block without copying, perhaps by moving its pages. NULL and nothing changed when that cannot be done.
+ * Resizes such a block without copying, perhaps by moving its pages. NULL and nothing changed when
+ * that cannot be done.
  * Requires: new_bytes above the size classes.
  */
 void *cairn_ground_resize(struct cairn_ground *ground, void *block, uint16_t tag, size_t new_bytes);

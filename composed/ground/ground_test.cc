@@ -29,15 +29,25 @@ class Ground : public testing::TestWithParam<bool> {
 
     char *Alloc(size_t size_bytes, size_t align_bytes = 1, bool *is_zeroed = nullptr)
     {
-        return static_cast<char *>(cairn_ground_alloc(&ground_, size_bytes, align_bytes, is_zeroed));
+        return static_cast<char *>(
+            cairn_ground_alloc(&ground_, size_bytes, align_bytes, is_zeroed));
     }
-    uint16_t Tag(const void *block) { return cairn_pagemap_tag(&ground_.map, block); }
+    uint16_t Tag(const void *block)
+    {
+        return cairn_pagemap_tag(&ground_.map, block);
+    }
     size_t Usable(const void *block)
     {
         return cairn_ground_usable_bytes(&ground_, block, Tag(block), "test");
     }
-    void Free(void *block) { cairn_ground_free(&ground_, block, Tag(block), "free"); }
-    size_t Outstanding() { return ground_.buddy == nullptr ? 0 : cairn_ground_stats(&ground_).buddy.used_bytes; }
+    void Free(void *block)
+    {
+        cairn_ground_free(&ground_, block, Tag(block), "free");
+    }
+    size_t Outstanding()
+    {
+        return ground_.buddy == nullptr ? 0 : cairn_ground_stats(&ground_).buddy.used_bytes;
+    }
 
     cairn_ground ground_ = {};
 };
@@ -48,7 +58,9 @@ TEST_P(Ground, ServesLargeAndHugeBlocks)
         bool is_huge = size > (1 << 20);
         char *block = Alloc(size);
         ASSERT_NE(block, nullptr);
-        EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % (is_huge ? ground_.page_bytes : ground_.granule_bytes), 0u);
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(block) %
+                      (is_huge ? ground_.page_bytes : ground_.granule_bytes),
+                  0u);
         EXPECT_GE(Usable(block), size);
         EXPECT_LT(Usable(block), size + ground_.granule_bytes);
         block[0] = block[size - 1] = 1;
@@ -142,7 +154,8 @@ TEST_P(Ground, MovesThePagesOfAHugeBlockThatGrows)
     block[12345678] = 42;
     char *grown = static_cast<char *>(cairn_ground_resize(&ground_, block, Tag(block), 256 << 20));
     if (GetParam()) {
-        EXPECT_TRUE(grown == nullptr || grown == block) << "a two-level map cannot promise a mark elsewhere";
+        EXPECT_TRUE(grown == nullptr || grown == block)
+            << "a two-level map cannot promise a mark elsewhere";
         grown = grown == nullptr ? block : grown;
     } else {
         ASSERT_NE(grown, nullptr);
@@ -205,15 +218,26 @@ TEST_P(Ground, StopsForPointersThatItDidNotGive)
     char *large = Alloc(100000);
     char *huge = Alloc(5 << 20);
     char on_stack = 0;
-    EXPECT_DEATH(Free(large + 16), "^cairn: pointer is not the start of a block in use.* in free\n$");
+    EXPECT_DEATH(Free(large + 16),
+                 "^cairn: pointer is not the start of a block in use.* in free\n$");
     EXPECT_DEATH(Free(large + 65536), "not the start of a block in use");
     EXPECT_DEATH(Free(huge + 16), "not the start of a block in use");
     EXPECT_DEATH(Free(huge + 65536), "^cairn: pointer is not from this heap.* in free\n$");
     EXPECT_DEATH(Free(&on_stack), "not from this heap");
     EXPECT_DEATH(Free(reinterpret_cast<void *>(16)), "not from this heap");
     EXPECT_DEATH(Free(reinterpret_cast<void *>(~uintptr_t{15})), "not from this heap");
-    EXPECT_DEATH({ Free(large); Free(large); }, "not the start of a block in use");
-    EXPECT_DEATH({ Free(huge); Free(huge); }, "freed before");
+    EXPECT_DEATH(
+        {
+            Free(large);
+            Free(large);
+        },
+        "not the start of a block in use");
+    EXPECT_DEATH(
+        {
+            Free(huge);
+            Free(huge);
+        },
+        "freed before");
     Free(large);
     Free(huge);
 }

@@ -2,11 +2,14 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * huge.h - the table of blocks that come straight from the pagesource: an id each, base and length by id.
+ * huge.h - the table of blocks that come straight from the pagesource: an id each, base and length
+ * by id.
  *
- * The table is a reserved block, touched as ids come into use; freed ids are linked through it and used again.
+ * The table is a reserved block, touched as ids come into use; freed ids are linked through it and
+ * used again.
  *
- * Threads: safe; one lock (rank CAIRN_RANK_BUDDY, never held together with the buddy's but by fork).
+ * Threads: safe; one lock (rank CAIRN_RANK_BUDDY, never held together with the buddy's but by
+ *          fork).
  */
 
 #ifndef CAIRN_COMPOSED_HUGE_H

@@ -7,10 +7,11 @@
  *     (32 KiB, 1 MiB]   LARGE  a run; its length is in the buddy's bitmaps
  *     (1 MiB, ...)      HUGE   from the pagesource; its length is in the table of huge blocks, by the owner id
  *
- * Either marks its first granule in the pagemap, after the block exists and until just before it ends, so a stale or
- * invented pointer finds no mark. A huge block begins at a page, which may lie within a granule: no other block can begin
- * in that granule, since slabs and runs are whole granules and no huge block is shorter than one. So huge blocks need
- * no alignment beyond a page, and the kernel may move them when they grow.
+ * Either marks its first granule in the pagemap, after the block exists and until just before it
+ * ends, so a stale or invented pointer finds no mark. A huge block begins at a page, which may lie
+ * within a granule: no other block can begin in that granule, since slabs and runs are whole
+ * granules and no huge block is shorter than one. So huge blocks need no alignment beyond a page,
+ * and the kernel may move them when they grow.
  */
 
 #include "composed/ground/ground.h"
@@ -37,8 +38,8 @@ static void *alloc_large(struct cairn_ground *ground, size_t size_bytes, size_t 
     void *run;
 
     cairn_lock_take(&ground->buddy_lock);
-    run = cairn_buddy_alloc(ground->buddy, size_bytes, cairn_max(align_bytes, ground->granule_bytes),
-                            is_zeroed);
+    run = cairn_buddy_alloc(ground->buddy, size_bytes,
+                            cairn_max(align_bytes, ground->granule_bytes), is_zeroed);
     cairn_lock_release(&ground->buddy_lock);
     if (run == NULL)
         return NULL;
@@ -180,8 +181,9 @@ static bool resize_large(struct cairn_ground *ground, void *block, size_t new_by
 }
 
 /*
- * A block that may move loses its mark first: once the kernel has moved it, another thread may get the old place at
- * once and mark it. Marking cannot fail in a flat map; in a two-level map a block is resized in place only.
+ * A block that may move loses its mark first: once the kernel has moved it, another thread may get
+ * the old place at once and mark it. Marking cannot fail in a flat map; in a two-level map a block
+ * is resized in place only.
  */
 static void *resize_huge(struct cairn_ground *ground, void *block, size_t new_bytes)
 {

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * malloc.c - the front of the default stack: which layer serves a request, and which one owns a pointer.
+ * malloc.c - the front of the default stack: which layer serves a request, and which one owns a
+ * pointer.
  *
  *     size <= 32 KiB          a class from classes.h      -> per-CPU cache
  *     larger, or alignment that no class has              -> ground (large, huge)

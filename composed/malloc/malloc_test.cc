@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The default malloc, linked with `malloc =`: what is cairn's own. What every malloc must do is tests/conformance.
+// The default malloc, linked with `malloc =`: what is cairn's own. What every malloc must do is
+// tests/conformance.
 
 #include <cairn/malloc.h>
 
@@ -146,8 +147,9 @@ TEST(Cairn, FillsAnOlderProgramsShorterStruct)
         const char *stack;
         char beyond;
     } old = {nullptr, 'x'};
-    EXPECT_EQ(cairn_malloc_stats(reinterpret_cast<struct cairn_malloc_stats *>(&old), sizeof(char *)),
-              sizeof(struct cairn_malloc_stats));
+    EXPECT_EQ(
+        cairn_malloc_stats(reinterpret_cast<struct cairn_malloc_stats *>(&old), sizeof(char *)),
+        sizeof(struct cairn_malloc_stats));
     EXPECT_STREQ(old.stack, "cairn");
     EXPECT_EQ(old.beyond, 'x');
 }
@@ -214,7 +216,8 @@ TEST(Cairn, NeverWritesIntoFreeMemory)
     for (unsigned char *block : blocks)
         free(block);
     size_t changed = 0;
-    for (size_t idx = 0; idx < blocks.size(); idx++) // reading freed memory on purpose: it is still mapped
+    for (size_t idx = 0; idx < blocks.size();
+         idx++) // reading freed memory on purpose: it is still mapped
         for (size_t at = 0; at < sizes[idx]; at++)
             changed += *const_cast<volatile unsigned char *>(blocks[idx] + at) != 0x5c;
     EXPECT_EQ(changed, 0u);

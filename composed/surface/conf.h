@@ -2,10 +2,12 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * conf.h - options: "key:value,key:value", from the program's `cairn_conf` and from the environment's CAIRN_CONF.
+ * conf.h - options: "key:value,key:value", from the program's `cairn_conf` and from the
+ * environment's CAIRN_CONF.
  *
- * The keys are listed in <cairn/malloc.h>. A key or value that is not known is named on stderr, with the nearest one
- * that is, and has no effect; the rest of the string still has. Allocates nothing.
+ * The keys are listed in <cairn/malloc.h>. A key or value that is not known is named on stderr,
+ * with the nearest one that is, and has no effect; the rest of the string still has. Allocates
+ * nothing.
  */
 
 #ifndef CAIRN_COMPOSED_CONF_H
@@ -41,8 +43,8 @@ typedef void (*cairn_conf_warn_fn)(const char *line, unsigned long line_bytes);
 void cairn_conf_parse(struct cairn_conf_values *values, const char *text, cairn_conf_warn_fn warn);
 
 /*
- * Reads `cairn_conf`, then CAIRN_CONF unless the process runs with raised privileges (AT_SECURE). Warnings go to stderr.
- * Works before libc has set up its environment. Threads: call once.
+ * Reads `cairn_conf`, then CAIRN_CONF unless the process runs with raised privileges (AT_SECURE).
+ * Warnings go to stderr. Works before libc has set up its environment. Threads: call once.
  */
 void cairn_conf_load(struct cairn_conf_values *values);
 

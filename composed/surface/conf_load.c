@@ -4,8 +4,9 @@
 /*
  * conf_load.c - where the option strings come from.
  *
- * The first allocation of a process may come from the dynamic loader, before libc knows its environment. Then the
- * environment is read from /proc/self/environ; a process without /proc runs on its defaults.
+ * The first allocation of a process may come from the dynamic loader, before libc knows its
+ * environment. Then the environment is read from /proc/self/environ; a process without /proc runs
+ * on its defaults.
  */
 
 #include "composed/surface/conf.h"
@@ -32,7 +33,8 @@ static void warn_on_stderr(const char *line, unsigned long line_bytes)
 /* Finds "CAIRN_CONF=..." at the start of one of the NUL-terminated strings that arrive in pieces. */
 struct finder {
     char found[CONF_BYTES_MAX];
-    size_t matched; /* bytes of `variable` seen at the start of this string; more: inside the value */
+    size_t
+        matched; /* bytes of `variable` seen at the start of this string; more: inside the value */
     size_t used;
     int is_lost; /* this string is another variable */
 };

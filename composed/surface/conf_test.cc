@@ -12,7 +12,10 @@ namespace {
 
 std::string g_warnings;
 
-void Collect(const char *line, unsigned long line_bytes) { g_warnings.append(line, line_bytes); }
+void Collect(const char *line, unsigned long line_bytes)
+{
+    g_warnings.append(line, line_bytes);
+}
 
 cairn_conf_values Parse(const std::string &text)
 {

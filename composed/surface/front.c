@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * front.c - what is the same for every stack: start, fork, zeroed and aligned blocks, and changing a block's size.
+ * front.c - what is the same for every stack: start, fork, zeroed and aligned blocks, and changing
+ * a block's size.
  */
 
 #include "composed/surface/front.h"
@@ -35,7 +36,8 @@ static void postfork(void)
     cairn_lock_release(&start_lock);
 }
 
-CAIRN_COLD bool cairn_front_start(bool *is_ready, int (*build)(const struct cairn_conf_values *conf))
+CAIRN_COLD bool cairn_front_start(bool *is_ready,
+                                  int (*build)(const struct cairn_conf_values *conf))
 {
     struct cairn_conf_values conf = {{0}};
     bool is_first = false;
@@ -45,7 +47,8 @@ CAIRN_COLD bool cairn_front_start(bool *is_ready, int (*build)(const struct cair
         cairn_conf_load(&conf);
         is_first = build(&conf) == 0;
         cairn_report_at_exit(conf.value[CAIRN_CONF_STATS] != 0);
-        cairn_store_release(is_ready, is_first); /* pairs with the acquire at the head of every call */
+        cairn_store_release(is_ready,
+                            is_first); /* pairs with the acquire at the head of every call */
     }
     cairn_lock_release(&start_lock);
     /* After the release, for pthread_atfork() may allocate. Registered this early, the handlers run last before a fork

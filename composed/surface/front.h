@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * front.h - what a stack offers to the libc surface: one implementation per product, chosen by linking.
+ * front.h - what a stack offers to the libc surface: one implementation per product, chosen by
+ * linking.
  *
  *     malloc, free, operator new ...   override.c, introspect.c, new.cc    (errno, limits of size, C's rules)
  *                  |
@@ -10,8 +11,9 @@
  *                  |
  *             cairn_front_*            composed/malloc, composed/classic   (blocks)
  *
- * The surface has checked what C and POSIX demand; the front sees sizes up to PTRDIFF_MAX and valid alignments. Neither
- * reads nor writes errno. All functions may be called before main, by any thread, and build the stack at the first call.
+ * The surface has checked what C and POSIX demand; the front sees sizes up to PTRDIFF_MAX and valid
+ * alignments. Neither reads nor writes errno. All functions may be called before main, by any
+ * thread, and build the stack at the first call.
  */
 
 #ifndef CAIRN_COMPOSED_FRONT_H
@@ -72,8 +74,9 @@ void *cairn_front_alloc_aligned(size_t size_bytes, size_t align_bytes);
 void *cairn_front_resize(void *block, size_t size_bytes, const char *where);
 
 /*
- * Builds the stack once, whoever comes first: loads the options, calls `build`, publishes *is_ready (release), and registers
- * the fork handlers. False when it cannot be built now; the next call tries again.
+ * Builds the stack once, whoever comes first: loads the options, calls `build`, publishes *is_ready
+ * (release), and registers the fork handlers. False when it cannot be built now; the next call
+ * tries again.
  */
 bool cairn_front_start(bool *is_ready, int (*build)(const struct cairn_conf_values *conf));
 

@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * introspect.c - the part of the malloc family that reports and tunes: malloc_trim, mallinfo, mallopt, malloc_info,
- * malloc_stats.
+ * introspect.c - the part of the malloc family that reports and tunes: malloc_trim, mallinfo,
+ * mallopt, malloc_info, malloc_stats.
  *
  * The words of glibc's structs are those of its own heap; here is what cairn puts into them:
  *     arena     bytes held by extending the data segment and by mapping, without huge blocks

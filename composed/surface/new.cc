@@ -3,10 +3,10 @@
 
 // new.cc - operator new and delete in every form, straight over the front.
 //
-// libstdc++'s own operators call malloc and free, so a program works without these; with them each call is one layer
-// shorter. On exhaustion the new_handler is called until it frees something, throws, or there is none: then std::bad_alloc
-// (nothrow forms: nullptr). The size and alignment that a sized delete passes are not needed: the map of addresses knows
-// the class.
+// libstdc++'s own operators call malloc and free, so a program works without these; with them each
+// call is one layer shorter. On exhaustion the new_handler is called until it frees something,
+// throws, or there is none: then std::bad_alloc (nothrow forms: nullptr). The size and alignment
+// that a sized delete passes are not needed: the map of addresses knows the class.
 
 #include <cstddef>
 #include <cstdint>
@@ -59,10 +59,22 @@ constexpr std::size_t kPlain = 1;
 
 } // namespace
 
-void *operator new(std::size_t size) { return AllocOrThrow(size, kPlain); }
-void *operator new[](std::size_t size) { return AllocOrThrow(size, kPlain); }
-void *operator new(std::size_t size, const std::nothrow_t &) noexcept { return AllocOrNull(size, kPlain); }
-void *operator new[](std::size_t size, const std::nothrow_t &) noexcept { return AllocOrNull(size, kPlain); }
+void *operator new(std::size_t size)
+{
+    return AllocOrThrow(size, kPlain);
+}
+void *operator new[](std::size_t size)
+{
+    return AllocOrThrow(size, kPlain);
+}
+void *operator new(std::size_t size, const std::nothrow_t &) noexcept
+{
+    return AllocOrNull(size, kPlain);
+}
+void *operator new[](std::size_t size, const std::nothrow_t &) noexcept
+{
+    return AllocOrNull(size, kPlain);
+}
 
 void *operator new(std::size_t size, std::align_val_t align)
 {
@@ -81,16 +93,46 @@ void *operator new[](std::size_t size, std::align_val_t align, const std::nothro
     return AllocOrNull(size, static_cast<std::size_t>(align));
 }
 
-void operator delete(void *block) noexcept { Free(block, "operator delete"); }
-void operator delete[](void *block) noexcept { Free(block, "operator delete[]"); }
-void operator delete(void *block, const std::nothrow_t &) noexcept { Free(block, "operator delete"); }
-void operator delete[](void *block, const std::nothrow_t &) noexcept { Free(block, "operator delete[]"); }
-void operator delete(void *block, std::size_t) noexcept { Free(block, "operator delete"); }
-void operator delete[](void *block, std::size_t) noexcept { Free(block, "operator delete[]"); }
-void operator delete(void *block, std::align_val_t) noexcept { Free(block, "operator delete"); }
-void operator delete[](void *block, std::align_val_t) noexcept { Free(block, "operator delete[]"); }
-void operator delete(void *block, std::size_t, std::align_val_t) noexcept { Free(block, "operator delete"); }
-void operator delete[](void *block, std::size_t, std::align_val_t) noexcept { Free(block, "operator delete[]"); }
+void operator delete(void *block) noexcept
+{
+    Free(block, "operator delete");
+}
+void operator delete[](void *block) noexcept
+{
+    Free(block, "operator delete[]");
+}
+void operator delete(void *block, const std::nothrow_t &) noexcept
+{
+    Free(block, "operator delete");
+}
+void operator delete[](void *block, const std::nothrow_t &) noexcept
+{
+    Free(block, "operator delete[]");
+}
+void operator delete(void *block, std::size_t) noexcept
+{
+    Free(block, "operator delete");
+}
+void operator delete[](void *block, std::size_t) noexcept
+{
+    Free(block, "operator delete[]");
+}
+void operator delete(void *block, std::align_val_t) noexcept
+{
+    Free(block, "operator delete");
+}
+void operator delete[](void *block, std::align_val_t) noexcept
+{
+    Free(block, "operator delete[]");
+}
+void operator delete(void *block, std::size_t, std::align_val_t) noexcept
+{
+    Free(block, "operator delete");
+}
+void operator delete[](void *block, std::size_t, std::align_val_t) noexcept
+{
+    Free(block, "operator delete[]");
+}
 void operator delete(void *block, std::align_val_t, const std::nothrow_t &) noexcept
 {
     Free(block, "operator delete");

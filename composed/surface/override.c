@@ -4,15 +4,17 @@
 /*
  * override.c - the malloc family under the names of the C library, and nothing else.
  *
- * Here is what C23, POSIX and glibc demand of a call: limits of size, rules of alignment, errno. Blocks come from the
- * front (front.h). errno is ENOMEM or EINVAL after a failure and untouched after a success; free() never changes it.
+ * Here is what C23, POSIX and glibc demand of a call: limits of size, rules of alignment, errno.
+ * Blocks come from the front (front.h). errno is ENOMEM or EINVAL after a failure and untouched
+ * after a success; free() never changes it.
  *
  *     malloc(0), calloc(0, n)      a distinct block
  *     realloc(p, 0)                frees p and returns NULL, as glibc does
  *     any size > PTRDIFF_MAX       NULL, ENOMEM
  *     bad alignment                NULL, EINVAL (posix_memalign: returns EINVAL, *result unchanged)
  *
- * Built with -fno-builtin, or the compiler would turn parts of these functions into calls of each other.
+ * Built with -fno-builtin, or the compiler would turn parts of these functions into calls of each
+ * other.
  */
 
 #include "composed/surface/front.h"

@@ -172,8 +172,9 @@ CAIRN_EXPORT void cairn_malloc_check(void)
 }
 
 /*
- * Programs close stderr before the end (coreutils do), so the report has a descriptor of its own; and programs close
- * descriptors that they do not know, so it is used only while it still is the same file.
+ * Programs close stderr before the end (coreutils do), so the report has a descriptor of its own;
+ * and programs close descriptors that they do not know, so it is used only while it still is the
+ * same file.
  */
 static struct {
     bool is_wanted;

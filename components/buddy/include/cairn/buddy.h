@@ -2,22 +2,25 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * buddy.h - blocks of 2^k grains, split and merged in halves; runs of any length by returning the tail.
+ * buddy.h - blocks of 2^k grains, split and merged in halves; runs of any length by returning the
+ * tail.
  *
- * Idea. Memory is cut into grains. A block of order k is 2^k grains at a multiple of 2^k; its buddy differs in one
- * bit of the index, so finding it is an xor. A run of n grains is cut from the smallest block that holds it, and
- * the tail goes back at once as its natural blocks, so that a run wastes less than one grain:
+ * Idea. Memory is cut into grains. A block of order k is 2^k grains at a multiple of 2^k; its buddy
+ * differs in one bit of the index, so finding it is an xor. A run of n grains is cut from the
+ * smallest block that holds it, and the tail goes back at once as its natural blocks, so that a run
+ * wastes less than one grain:
  *
  *     order 3 |               A               |     alloc(5 grains):
  *     order 2 |       B       |       C       |       take A; keep the grains 0 ... 4;
  *     order 1 |   D   |   E   |   F   |   G   |       give back grain 5 (order 0) and G (order 1).
  *     order 0 | . | . | . | . | . | . | . | . |
  *
- * State. For each order a bitmap of its free blocks, under 64-ary summaries; and three bits per grain: in use, first
- * of a run, dirty. The lowest free block is found by looking at one word per level. About 5.1 bits per grain, all of
- * it in one block that the caller supplies, none of it in the memory managed, which is never read or written. The
- * state of a buddy over a range holds offsets only: it may live in shared memory, mapped at different addresses,
- * beside or before its range (alignments then hold as far as the addresses of the mappings agree modulo them).
+ * State. For each order a bitmap of its free blocks, under 64-ary summaries; and three bits per
+ * grain: in use, first of a run, dirty. The lowest free block is found by looking at one word per
+ * level. About 5.1 bits per grain, all of it in one block that the caller supplies, none of it in
+ * the memory managed, which is never read or written. The state of a buddy over a range holds
+ * offsets only: it may live in shared memory, mapped at different addresses, beside or before its
+ * range (alignments then hold as far as the addresses of the mappings agree modulo them).
  *
  * Two ways to feed it:
  *   range   the caller's [base, base + length): any length, any alignment, no source;
@@ -33,7 +36,8 @@
  * Cost.    O(orders + levels) steps for alloc and free, at most CAIRN_BUDDY_STEPS_MAX, asserted; plus one bit operation
  *          per 64 grains of the run.
  * Threads. None: the caller serialises (see <cairn/locked.h>).
- * Source.  Knowlton, "A fast storage allocator", CACM 8:10 (1965); fragmentation bound: Robson, JACM 21:3 (1974).
+ * Source.  Knowlton, "A fast storage allocator", CACM 8:10 (1965); fragmentation bound: Robson,
+ * JACM 21:3 (1974).
  */
 
 #ifndef CAIRN_BUDDY_H
@@ -98,16 +102,17 @@ struct cairn_buddy;
 /*
  * How much state a buddy of this configuration needs: exact.
  *
- * Returns: bytes, a multiple of 64; 0 when the configuration is invalid (as cairn_buddy_init says). O(orders).
+ * Returns: bytes, a multiple of 64; 0 when the configuration is invalid (as cairn_buddy_init says).
+ *          O(orders).
  */
 size_t cairn_buddy_state_bytes(const struct cairn_buddy_config *config);
 
 /*
  * Makes a buddy in the caller's state block.
  *
- * Requires: the block is aligned to 64, reads as zero and stays in place (relative to the range) until fini; it does
- *           not overlap the range. Pages of it that are never needed are never touched. Panics when it is not
- *           aligned, or overlaps.
+ * Requires: the block is aligned to 64, reads as zero and stays in place (relative to the range)
+ *           until fini; it does not overlap the range. Pages of it that are never needed are never
+ *           touched. Panics when it is not aligned, or overlaps.
  * Fails:    -EINVAL for a configuration out of the bounds named, a range without a whole grain, more than 2^31
  *           grains, or too small a state block.
  * Cost:     O(orders) over a source, O(orders + length / grain / 64) over a range. Threads: not safe.
@@ -116,19 +121,20 @@ CAIRN_NODISCARD int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_byt
                                      const struct cairn_buddy_config *config);
 
 /*
- * Gives all chunks back to the source. Panics when a run is in use. The state block must be zeroed before another
- * buddy is made in it. O(slots ever used + grains held / 64).
+ * Gives all chunks back to the source. Panics when a run is in use. The state block must be zeroed
+ * before another buddy is made in it. O(slots ever used + grains held / 64).
  */
 void cairn_buddy_fini(struct cairn_buddy *buddy);
 
 /*
- * Takes a run of at least `length_bytes`, aligned to `align_bytes`: the head of the lowest of the smallest free blocks
- * that are large enough for both.
+ * Takes a run of at least `length_bytes`, aligned to `align_bytes`: the head of the lowest of the
+ * smallest free blocks that are large enough for both.
  *
  * Requires: align_bytes a power of two; is_zeroed may be NULL.
- * Returns:  the run, of length_bytes rounded up to grains; *is_zeroed says whether it is known to read as zero. NULL
- *           and *is_zeroed untouched when length_bytes is 0, no free block is large enough and the source gives
- *           none, or the size or alignment exceeds a chunk (range: the config's align_bytes): then nothing changed.
+ * Returns:  the run, of length_bytes rounded up to grains; *is_zeroed says whether it is known to
+ *           read as zero. NULL and *is_zeroed untouched when length_bytes is 0, no free block is
+ *           large enough and the source gives none, or the size or alignment exceeds a chunk
+ *           (range: the config's align_bytes): then nothing changed.
  * Owns:     the caller, until cairn_buddy_free().
  * Cost:     as in the head; at most one call of the source. Panics when it gives a chunk that is misaligned or held.
  */
@@ -136,15 +142,16 @@ void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t a
                         bool *is_zeroed);
 
 /*
- * Gives a run back. Panics unless `run` is the start of a run in use of that length (rounded up to grains).
+ * Gives a run back. Panics unless `run` is the start of a run in use of that length (rounded up to
+ * grains).
  *
  * Cost: as in the head; may give an empty chunk back to the source.
  */
 void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes);
 
 /*
- * The length of the run that begins at `pointer`, a multiple of the grain; 0 when no run in use begins there, for any
- * pointer value. O(length / grain / 64).
+ * The length of the run that begins at `pointer`, a multiple of the grain; 0 when no run in use
+ * begins there, for any pointer value. O(length / grain / 64).
  */
 size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer);
 
@@ -154,18 +161,21 @@ bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer);
 /*
  * Makes a run longer or shorter without moving it. Panics unless it is a run in use of old_bytes.
  *
- * Returns: true; or false and nothing changed when new_bytes is 0, or what follows is not free up to there, or not in
- *          the same chunk. Grains that are added are of unknown content. Cost: as in the head.
+ * Returns: true; or false and nothing changed when new_bytes is 0, or what follows is not free up
+ *          to there, or not in the same chunk. Grains that are added are of unknown content. Cost:
+ *          as in the head.
  */
 bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes);
 
 /*
- * Empties free memory that is dirty: calls `purge` for each stretch of free grains, cut to its first and last dirty
- * grain, that is then at least min_bytes long, and notes those that it emptied (a stretch that it could not empty stays
- * dirty). All empty chunks, those that chunk_keep_count keeps too, go back to the source instead.
+ * Empties free memory that is dirty: calls `purge` for each stretch of free grains, cut to its
+ * first and last dirty grain, that is then at least min_bytes long, and notes those that it emptied
+ * (a stretch that it could not empty stays dirty). All empty chunks, those that chunk_keep_count
+ * keeps too, go back to the source instead.
  *
  * Requires: purge does not call the buddy.
- * Returns:  how many bytes are zero that were not known to be. Cost: O(slots ever used + grains held / 64).
+ * Returns:  how many bytes are zero that were not known to be. Cost: O(slots ever used + grains
+ *           held / 64).
  */
 size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
                          void *self);
@@ -174,7 +184,8 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
 struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy);
 
 /*
- * The source: blocks of any number of grains. NATURAL_ALIGN over a source. Not THREAD_SAFE. Give panics like free.
+ * The source: blocks of any number of grains. NATURAL_ALIGN over a source. Not THREAD_SAFE. Give
+ * panics like free.
  */
 struct cairn_source cairn_buddy_as_source(struct cairn_buddy *buddy);
 

@@ -4,13 +4,14 @@
 /*
  * pagemap.h - from an address to what lies there: a tag by one load, an owner by another.
  *
- * Idea. The address space is cut into granules (16 KiB for the malloc). Two parallel tables hold, per granule,
+ * Idea. The address space is cut into granules (16 KiB for the malloc). Two parallel tables hold,
+ * per granule,
  *
  *     tags[granule]    16 bits:  | index of the granule in its run (8) | kind (8) |    hot: read by every free
  *     owners[granule]  32 bits:  the id of whoever owns the run                        cold: read by refills
  *
- * Kind 0 means "not ours"; other kinds belong to the caller. The index leads from any granule of a run to its
- * first one without another load; it saturates at 255.
+ * Kind 0 means "not ours"; other kinds belong to the caller. The index leads from any granule of a
+ * run to its first one without another load; it saturates at 255.
  *
  * Three shapes behind one interface:
  *   flat       one table over the whole address space, reserved and never committed: pages of it come into
@@ -18,8 +19,9 @@
  *   two-level  where such a reservation is refused (RLIMIT_AS, strict overcommit): a root of pointers to leaves;
  *   window     over one given range, in memory that the caller supplies: no system call at all.
  *
- * Threads. Lookups take no lock and may race with changes to other granules; a granule's own tag may be looked
- * up by whoever got an address in it from the owner. Setting: one thread per granule at a time.
+ * Threads. Lookups take no lock and may race with changes to other granules; a granule's own tag
+ * may be looked up by whoever got an address in it from the owner. Setting: one thread per granule
+ * at a time.
  */
 
 #ifndef CAIRN_PAGEMAP_H
@@ -67,10 +69,11 @@ struct cairn_pagemap {
 unsigned cairn_pagemap_address_bits(void);
 
 /*
- * Makes a map over the whole address space, flat if `tables` can give that much, two-level otherwise.
+ * Makes a map over the whole address space, flat if `tables` can give that much, two-level
+ * otherwise.
  *
- * Requires: granule_bytes a power of two >= 4096; tables is ZEROED and THREAD_SAFE and commits lazily
- *           (cairn_pagesource_as_reserve_source).
+ * Requires: granule_bytes a power of two >= 4096; tables is ZEROED and THREAD_SAFE and commits
+ *           lazily (cairn_pagesource_as_reserve_source).
  * Fails:    -EINVAL for a bad granule or a source without the traits; -ENOMEM when not even the root of the
  *           two-level table could be had. The map is all zero then.
  * Cost:     O(1). Threads: not safe.
@@ -86,10 +89,11 @@ CAIRN_NODISCARD int cairn_pagemap_init_two_level(struct cairn_pagemap *map, size
 size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_bytes);
 
 /*
- * Makes a map over [base, base + window_bytes) in the caller's memory. Granules are counted from address 0, so
- * the first and the last may reach beyond the window.
+ * Makes a map over [base, base + window_bytes) in the caller's memory. Granules are counted from
+ * address 0, so the first and the last may reach beyond the window.
  *
- * Requires: state is aligned to 8, of at least cairn_pagemap_window_state_bytes(), and reads as zero.
+ * Requires: state is aligned to 8, of at least cairn_pagemap_window_state_bytes(), and reads as
+ *           zero.
  * Fails:    -EINVAL for a bad granule (it is a power of two >= 16), a range beyond the address space, or state
  *           that is too little or not aligned. The map is all zero then.
  * Owns:     the caller keeps the state, and keeps it valid until fini.
@@ -149,9 +153,9 @@ void cairn_pagemap_prefork(struct cairn_pagemap *map);
 void cairn_pagemap_postfork(struct cairn_pagemap *map);
 
 /*
- * Walks the marked granules of [base, base + length_bytes): panics when a run's indices are not 0, 1, 2 ... or its
- * kind or owner changes within. The range may begin and end inside runs,
- * and reach beyond the map. O(granules).
+ * Walks the marked granules of [base, base + length_bytes): panics when a run's indices are not 0,
+ * 1, 2 ... or its kind or owner changes within. The range may begin and end inside runs, and reach
+ * beyond the map. O(granules).
  */
 void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size_t length_bytes);
 

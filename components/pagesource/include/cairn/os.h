@@ -4,12 +4,12 @@
 /*
  * os.h - every system call that moves memory, behind one table.
  *
- * The policy in pagesource.c calls the kernel only through this table, so that a test can fail the n-th call,
- * return another address than was hinted at, move the break behind the policy's back, or pretend a page
- * size of 64 KiB.
+ * The policy in pagesource.c calls the kernel only through this table, so that a test can fail the
+ * n-th call, return another address than was hinted at, move the break behind the policy's back, or
+ * pretend a page size of 64 KiB.
  *
- * Common to all: addresses and lengths are multiples of the page size; an int is 0 or -errno; errno itself is
- * never changed; every function may be called by many threads at once.
+ * Common to all: addresses and lengths are multiples of the page size; an int is 0 or -errno; errno
+ * itself is never changed; every function may be called by many threads at once.
  */
 
 #ifndef CAIRN_OS_H

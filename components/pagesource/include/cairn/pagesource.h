@@ -4,19 +4,21 @@
 /*
  * pagesource.h - memory from the kernel, by brk or by mmap, decided by size and history.
  *
- * Idea. A program that grows in small steps is served best by extending its data segment: no new mapping, one
- * contiguous heap, and what is freed at its end can be taken back. A large block is served best by a mapping of
- * its own, which can go back whatever lies around it. Where the border lies depends on the program: a size
- * that is freed once is likely to be asked for again, so freeing a mapped block raises the border above
- * its size, and the next one comes from retained memory without a system call or a page fault.
+ * Idea. A program that grows in small steps is served best by extending its data segment: no new
+ * mapping, one contiguous heap, and what is freed at its end can be taken back. A large block is
+ * served best by a mapping of its own, which can go back whatever lies around it. Where the border
+ * lies depends on the program: a size that is freed once is likely to be asked for again, so
+ * freeing a mapped block raises the border above its size, and the next one comes from retained
+ * memory without a system call or a page fault.
  *
  *     requests  < map_threshold   -> retained extents, else extend the data segment (grown in steps)
  *               >= map_threshold  -> retained extents, else a mapping
  *     break not contiguous, refused or spent -> mappings; mapping refused -> retained memory, then NULL
  *
- * What is given back is kept as a free extent {base, length, fresh or dirty}, merged with its neighbours, and
- * re-used dirty first; above a bound (retain, and the border itself once history has raised it) it goes back
- * to the kernel: the top of the data segment by sbrk, whole mappings by munmap, the rest by MADV_DONTNEED.
+ * What is given back is kept as a free extent {base, length, fresh or dirty}, merged with its
+ * neighbours, and re-used dirty first; above a bound (retain, and the border itself once history
+ * has raised it) it goes back to the kernel: the top of the data segment by sbrk, whole mappings by
+ * munmap, the rest by MADV_DONTNEED.
  *
  * Invariants (walked by cairn_pagesource_check):
  *   I1  free extents are page-aligned, sorted, disjoint, and no two of one origin and state touch;
@@ -26,13 +28,14 @@
  *   I5  an extent whose munmap failed stays a free extent: never lost, never handed out twice;
  *   I6  the table has room for one extent per page held, so that giving back needs no memory.
  *
- * Metadata lives in this struct and in a table mapped for itself, never in or next to the memory given out.
- * errno is left alone. Thread-safe: one lock (rank CAIRN_RANK_PAGES).
+ * Metadata lives in this struct and in a table mapped for itself, never in or next to the memory
+ * given out. errno is left alone. Thread-safe: one lock (rank CAIRN_RANK_PAGES).
  *
  * Others may call sbrk too, at any time but not while this source is inside it (libc's sbrk is not
- * thread-safe). What they add splits the data segment into up to CAIRN_PAGESOURCE_SEGMENTS pieces. If they
- * lower the break into a piece, that memory is gone: what was free there is forgotten; if blocks were
- * outstanding there, their giving back is only counted, and the break is left alone from then on.
+ * thread-safe). What they add splits the data segment into up to CAIRN_PAGESOURCE_SEGMENTS pieces.
+ * If they lower the break into a piece, that memory is gone: what was free there is forgotten; if
+ * blocks were outstanding there, their giving back is only counted, and the break is left alone
+ * from then on.
  *
  * Source: sbrk(2), mmap(2), mremap(2), madvise(2), mallopt(3) for the moving threshold.
  */
@@ -130,8 +133,9 @@ CAIRN_NODISCARD int cairn_pagesource_init(struct cairn_pagesource *source,
                                           const struct cairn_pagesource_config *config);
 
 /*
- * Gives everything that is free back to the kernel and ends the source. Panics if anything is outstanding.
- * What lies below somebody else's data in the data segment stays there, emptied; what munmap refuses is lost.
+ * Gives everything that is free back to the kernel and ends the source. Panics if anything is
+ * outstanding. What lies below somebody else's data in the data segment stays there, emptied; what
+ * munmap refuses is lost.
  */
 void cairn_pagesource_fini(struct cairn_pagesource *source);
 
@@ -139,10 +143,11 @@ void cairn_pagesource_fini(struct cairn_pagesource *source);
  * Takes `length_bytes` (rounded up to pages) aligned to `align_bytes`.
  *
  * Requires: align_bytes a power of two; is_zeroed may be NULL.
- * Returns:  the block, readable and writable; *is_zeroed says whether it is known to read as zero. NULL and
- *           *is_zeroed untouched when length_bytes is 0, either exceeds 2^47, align_bytes is not a power of two (no
- *           system call is made for these), the limit would be exceeded, or the kernel refuses: then nothing
- *           changed, except that retained memory was given back in search of room.
+ * Returns:  the block, readable and writable; *is_zeroed says whether it is known to read as zero.
+ *           NULL and *is_zeroed untouched when length_bytes is 0, either exceeds 2^47, align_bytes
+ *           is not a power of two (no system call is made for these), the limit would be exceeded,
+ *           or the kernel refuses: then nothing changed, except that retained memory was given back
+ *           in search of room.
  * Owns:     the caller, until cairn_pagesource_free() with the same length.
  * Cost:     O(free extents), and at most a few system calls. Threads: safe.
  */
@@ -152,19 +157,21 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
 /*
  * Gives a block back. Panics when it overlaps memory that is already free, or is not page-aligned.
  *
- * Requires: base and length_bytes as taken (or as left by cairn_pagesource_resize); any part of a block that is a
- *           multiple of the page size may be given back on its own.
+ * Requires: base and length_bytes as taken (or as left by cairn_pagesource_resize); any part of a
+ *           block that is a multiple of the page size may be given back on its own.
  * Cost:     O(free extents); sometimes system calls. Threads: safe. Never fails.
  */
 void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
 /*
- * Resizes a block: in place if the neighbourhood allows it, else by moving its pages when `may_move`.
+ * Resizes a block: in place if the neighbourhood allows it, else by moving its pages when
+ * `may_move`.
  *
- * Requires: align_bytes as at its taking; when that exceeds a page, it is not moved to a place that breaks it.
- * Returns:  the new address (the old one if in place, as always when it shrinks); NULL and nothing changed when it
- *           cannot be done: the caller then takes, copies and gives. Bytes beyond the old length are of unknown
- *           content.
+ * Requires: align_bytes as at its taking; when that exceeds a page, it is not moved to a place that
+ *           breaks it.
+ * Returns:  the new address (the old one if in place, as always when it shrinks); NULL and nothing
+ *           changed when it cannot be done: the caller then takes, copies and gives. Bytes beyond
+ *           the old length are of unknown content.
  * Cost:     O(free extents), at most one system call per try. Threads: safe.
  */
 void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_t old_bytes,
@@ -174,9 +181,11 @@ void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_
 size_t cairn_pagesource_purge(struct cairn_pagesource *source);
 
 /*
- * Empties a page-aligned range of an outstanding block: it reads as zero afterwards and costs no memory.
+ * Empties a page-aligned range of an outstanding block: it reads as zero afterwards and costs no
+ * memory.
  *
- * Returns: 0, or -errno of madvise(2) with the content unknown. Threads: safe, if nobody uses the range.
+ * Returns: 0, or -errno of madvise(2) with the content unknown. Threads: safe, if nobody uses the
+ *          range.
  */
 int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, size_t length_bytes);
 

@@ -10,12 +10,13 @@
  *              each thread at its first call: one load and a test;
  *   getcpu     sched_getcpu(): a vdso call or a system call.
  *
- * Rules: the area is only read, never written; an id is a hint that may be out of date at once (it picks a shard,
- * which has a lock); ids may be sparse and may exceed what was counted. A thread that has no id (rseq -1 or -2:
- * unregistered, refused by seccomp, valgrind, qemu) is asked by getcpu, and if that fails too is "-1".
+ * Rules: the area is only read, never written; an id is a hint that may be out of date at once (it
+ * picks a shard, which has a lock); ids may be sparse and may exceed what was counted. A thread
+ * that has no id (rseq -1 or -2: unregistered, refused by seccomp, valgrind, qemu) is asked by
+ * getcpu, and if that fails too is "-1".
  *
- * Threads: safe after cairn_cpu_init(). Source: rseq(2), Linux include/uapi/linux/rseq.h; glibc manual, "Restartable
- * Sequences".
+ * Threads: safe after cairn_cpu_init(). Source: rseq(2), Linux include/uapi/linux/rseq.h; glibc
+ *          manual, "Restartable Sequences".
  */
 
 #ifndef CAIRN_CPU_H
@@ -46,8 +47,9 @@ struct cairn_cpu {
 };
 
 /*
- * Chooses a way. `wish` AUTO takes the first that works; another is taken if it works on this machine, else the next
- * one down the list is, and `reason` says so. Never fails: the last resort answers -1.
+ * Chooses a way. `wish` AUTO takes the first that works; another is taken if it works on this
+ * machine, else the next one down the list is, and `reason` says so. Never fails: the last resort
+ * answers -1.
  */
 void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_way wish);
 

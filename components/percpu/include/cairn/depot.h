@@ -9,12 +9,14 @@
  *                                    | dry          | full
  *                                    +--- source ---+
  *
- * A batch is moved by copying pointers under a short lock: no slab is looked up and no block is touched. Only what the
- * depot has no room for goes down to the source, and only what it does not have comes up from there.
+ * A batch is moved by copying pointers under a short lock: no slab is looked up and no block is
+ * touched. Only what the depot has no room for goes down to the source, and only what it does not
+ * have comes up from there.
  *
  * Invariants: 0 <= count <= capacity per class; a pointer is in the depot once.
  * Threads: safe; one lock per class (rank CAIRN_RANK_DEPOT). The source must be THREAD_SAFE.
- * Source: the depot of Bonwick and Adams, "Magazines and Vmem", USENIX 2001; the transfer cache of tcmalloc's design.
+ * Source: the depot of Bonwick and Adams, "Magazines and Vmem", USENIX 2001; the transfer cache of
+ *         tcmalloc's design.
  */
 
 #ifndef CAIRN_DEPOT_H

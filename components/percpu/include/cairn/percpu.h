@@ -4,10 +4,11 @@
 /*
  * percpu.h - caches of free blocks sharded by the CPU that a thread runs on.
  *
- * Idea. For each CPU and each class a bounded array of pointers, used as a stack. An allocation pops, a free pushes; an
- * empty array is refilled with a batch, a full one flushes its oldest half. Memory follows the number of CPUs and not
- * of threads, nothing has to run when a thread ends, and whoever frees a block keeps it: there is no owner to send it back
- * to. The blocks themselves are never touched.
+ * Idea. For each CPU and each class a bounded array of pointers, used as a stack. An allocation
+ * pops, a free pushes; an empty array is refilled with a batch, a full one flushes its oldest half.
+ * Memory follows the number of CPUs and not of threads, nothing has to run when a thread ends, and
+ * whoever frees a block keeps it: there is no owner to send it back to. The blocks themselves are
+ * never touched.
  *
  *     shard of CPU 0          shard of CPU 1
  *     class 0  [p p p . .]    class 0  [p . . . .]      pop, push: the newest end (right)
@@ -21,14 +22,16 @@
  *   rseq  restartable sequences on the same arrays, no lock and no atomic operation. Not in this version: asked for, it
  *         is answered by lock mode, and `reason` says so.
  *
- * Any thread can drain any shard. A CPU id that is unknown, sparse, or beyond the shards is folded onto them.
+ * Any thread can drain any shard. A CPU id that is unknown, sparse, or beyond the shards is folded
+ * onto them.
  *
- * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and no pointer twice;
- * the limit grows with misses, from one batch to the capacity that the budget of the class allows. It grows when an
- * array was both emptied and filled up since it last grew: whoever only allocates or only frees gains nothing from it.
+ * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and
+ * no pointer twice; the limit grows with misses, from one batch to the capacity that the budget of
+ * the class allows. It grows when an array was both emptied and filled up since it last grew:
+ * whoever only allocates or only frees gains nothing from it.
  *
- * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is not held during a
- * call of the depot.
+ * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is
+ *          not held during a call of the depot.
  * Source: Bonwick and Adams 2001; tcmalloc's per-CPU mode; Linux Documentation/rseq.
  */
 
@@ -78,9 +81,9 @@ struct cairn_percpu_array {
 };
 
 /*
- * Private. What a thread meets before it may look into a shard. These stand close together, apart from the shards, so
- * that fork handlers and statistics go through them without faulting in the shards of idle CPUs. Two cache lines each,
- * because processors fetch lines in pairs.
+ * Private. What a thread meets before it may look into a shard. These stand close together, apart
+ * from the shards, so that fork handlers and statistics go through them without faulting in the
+ * shards of idle CPUs. Two cache lines each, because processors fetch lines in pairs.
  */
 struct cairn_percpu_front {
     struct cairn_lock
@@ -149,16 +152,17 @@ void cairn_percpu_fini(struct cairn_percpu *percpu);
 /*
  * Takes one block of a class. Requires: class_idx < class_count.
  *
- * Returns: a block of block_bytes[class_idx], of unknown content; NULL when everything below is exhausted (other shards are
- *          drained before giving up). O(1), a batch from below once in a while.
+ * Returns: a block of block_bytes[class_idx], of unknown content; NULL when everything below is
+ *          exhausted (other shards are drained before giving up). O(1), a batch from below once in
+ *          a while.
  */
 void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 
 /*
  * Gives one block of a class back, from any thread.
  *
- * Panics with "double free" when the block is among the newest few of the array it would go to. Later repeats are found
- * by the source, when the batch gets there. Keeps errno.
+ * Panics with "double free" when the block is among the newest few of the array it would go to.
+ * Later repeats are found by the source, when the batch gets there. Keeps errno.
  */
 void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block);
 

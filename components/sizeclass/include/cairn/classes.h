@@ -7,10 +7,12 @@
  *     8 | 16 32 48 ... 256 | 288 320 ... 512 | 576 ... 1024 | 1152 ... 2048 | ... | ... 32768
  *     one |  steps of 16   |                   eight classes per doubling
  *
- * A block wastes at most 12.5 % of itself for any request above 128 bytes, and less than 16 bytes below. Each class is
- * a multiple of 16 (but for the first, which serves up to 8 bytes with an alignment of 8).
+ * A block wastes at most 12.5 % of itself for any request above 128 bytes, and less than 16 bytes
+ * below. Each class is a multiple of 16 (but for the first, which serves up to 8 bytes with an
+ * alignment of 8).
  *
- * The tables are data, written by generate_classes.c and checked over every size by classes_test.cc.
+ * The tables are data, written by generate_classes.c and checked over every size by
+ * classes_test.cc.
  */
 
 #ifndef CAIRN_CLASSES_H
@@ -44,9 +46,11 @@ CAIRN_HOT_INLINE unsigned cairn_class_of(size_t size_bytes)
 }
 
 /*
- * The smallest class whose blocks hold `size_bytes` and are all aligned to `align_bytes`, when their slab is.
+ * The smallest class whose blocks hold `size_bytes` and are all aligned to `align_bytes`, when
+ * their slab is.
  *
- * Requires: align_bytes a power of two. Returns: the class, or CAIRN_CLASS_COUNT when there is none. O(classes).
+ * Requires: align_bytes a power of two. Returns: the class, or CAIRN_CLASS_COUNT when there is
+ *           none. O(classes).
  */
 unsigned cairn_class_of_aligned(size_t size_bytes, size_t align_bytes);
 

@@ -4,22 +4,26 @@
 /*
  * pool.h - blocks of one size, carved ahead of need from slabs.
  *
- * Idea. A pool keeps the slabs of one block size on lists by how full they are, and takes from the fullest first, so that
- * the emptiest get the chance to become empty and go back. Within a slab the lowest free block is taken first, so
- * pages that were never needed are never touched: carving costs nothing until a block is used.
+ * Idea. A pool keeps the slabs of one block size on lists by how full they are, and takes from the
+ * fullest first, so that the emptiest get the chance to become empty and go back. Within a slab the
+ * lowest free block is taken first, so pages that were never needed are never touched: carving
+ * costs nothing until a block is used.
  *
  *     full      |########|  not on a list
  *     list 3    |####### |  > 3/4 used      <- taken from first
  *     list 0    |#       |  <= 1/4 used
  *     empty     |        |  one kept, the next goes back to the directory
  *
- * Use alone: cairn_pool_init_over() needs nothing but memory. Use in a set: see <cairn/sizeclass.h>.
+ * Use alone: cairn_pool_init_over() needs nothing but memory. Use in a set: see
+ * <cairn/sizeclass.h>.
  *
- * Invariants: popcount of the bitmap == free_count; every slab is on the list its fullness says; counts add up.
- * A block that is given back must be one that is out: anything else (interior, foreign, given twice) panics.
+ * Invariants: popcount of the bitmap == free_count; every slab is on the list its fullness says;
+ * counts add up. A block that is given back must be one that is out: anything else (interior,
+ * foreign, given twice) panics.
  *
  * Threads: none; the caller serialises per pool. Pools of one directory may run in parallel.
- * Source: Bonwick, "The slab allocator", USENIX Summer 1994, with the bitmap in place of the list in the blocks.
+ * Source: Bonwick, "The slab allocator", USENIX Summer 1994, with the bitmap in place of the list
+ *         in the blocks.
  */
 
 #ifndef CAIRN_POOL_H
@@ -53,10 +57,11 @@ struct cairn_pool_stats {
 };
 
 /*
- * Makes a pool of `block_bytes` over a directory. `kind` is the tag of its slabs in the pagemap, `pool_id` is stored in
- * each descriptor for whoever shares the directory.
+ * Makes a pool of `block_bytes` over a directory. `kind` is the tag of its slabs in the pagemap,
+ * `pool_id` is stored in each descriptor for whoever shares the directory.
  *
- * Requires: 1 <= kind <= kind_max (the largest kind that means a slab); no other pool of the directory has the pool_id.
+ * Requires: 1 <= kind <= kind_max (the largest kind that means a slab); no other pool of the
+ *           directory has the pool_id.
  * Fails:    -EINVAL when no slab geometry exists for it. O(granules).
  */
 CAIRN_NODISCARD int cairn_pool_init(struct cairn_pool *pool, struct cairn_slabs *slabs,
@@ -91,11 +96,12 @@ struct cairn_source cairn_pool_as_source(struct cairn_pool *pool);
 void cairn_pool_check(const struct cairn_pool *pool);
 
 /*
- * A pool with everything it needs, over one range of the caller's memory: no source, no pagemap to set up.
+ * A pool with everything it needs, over one range of the caller's memory: no source, no pagemap to
+ * set up.
  *
- * Up to 7936 blocks in up to 2 MiB are one slab, and no byte of the memory is lost but by alignment; more memory is cut
- * into slabs of nearly equal size. A granule is chosen that makes the map small and what alignment loses at most
- * 1/64 of the memory.
+ * Up to 7936 blocks in up to 2 MiB are one slab, and no byte of the memory is lost but by
+ * alignment; more memory is cut into slabs of nearly equal size. A granule is chosen that makes the
+ * map small and what alignment loses at most 1/64 of the memory.
  */
 
 /* Bytes of state for cairn_pool_init_over(): exact; 0 for arguments that it would refuse at any address. */
@@ -104,11 +110,13 @@ size_t cairn_pool_alone_state_bytes(size_t block_bytes, size_t memory_bytes);
 /*
  * Makes a pool of blocks of `block_bytes` over [memory, memory + memory_bytes).
  *
- * Requires: state aligned to 64 and zero, not moved until fini; 0 < block_bytes <= 2 MiB, rounded up to a multiple of 8.
- * Returns:  the pool at the head of the state, to be used with the functions above; NULL when the memory holds no block or
- *           the state is too small or misaligned, or block_bytes is out of range.
- * Aligned:  blocks are aligned to the largest power of two, up to 32 KiB, that divides the rounded block_bytes and the
- *           address of the memory; also when the latter is odd, to 16 if that divides block_bytes.
+ * Requires: state aligned to 64 and zero, not moved until fini; 0 < block_bytes <= 2 MiB, rounded
+ *           up to a multiple of 8.
+ * Returns:  the pool at the head of the state, to be used with the functions above; NULL when the
+ *           memory holds no block or the state is too small or misaligned, or block_bytes is out of
+ *           range. Aligned:  blocks are aligned to the largest power of two, up to 32 KiB, that
+ *           divides the rounded block_bytes and the address of the memory; also when the latter is
+ *           odd, to 16 if that divides block_bytes.
  * Owns:     the caller keeps both ranges, and keeps them until fini. Nothing is written into the memory.
  * Cost:     O(1); the state is touched as blocks are used.
  */

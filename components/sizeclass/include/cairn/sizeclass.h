@@ -6,8 +6,8 @@
  *
  *     size -> class (classes.h) -> pool (pool.h) -> slab (slabs.h) -> source
  *
- * The layer between a cache of blocks above and pages below. Blocks move in batches: a batch costs one lock and, per
- * block, one bit. Nothing is ever written into a block.
+ * The layer between a cache of blocks above and pages below. Blocks move in batches: a batch costs
+ * one lock and, per block, one bit. Nothing is ever written into a block.
  *
  * In the pagemap the granules of a slab carry the kind class_idx + 1.
  *
@@ -53,9 +53,9 @@ struct cairn_sizeclass_stats {
 };
 
 /*
- * Bytes of descriptor state that slabs over `memory_bytes` can ever need, whatever the sizes are and in whatever order they
- * come: about 4 % of the memory, of which only what is used is touched. A smaller block of state only lowers the number
- * of slabs. O(classes).
+ * Bytes of descriptor state that slabs over `memory_bytes` can ever need, whatever the sizes are
+ * and in whatever order they come: about 4 % of the memory, of which only what is used is touched.
+ * A smaller block of state only lowers the number of slabs. O(classes).
  */
 size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes);
 
@@ -75,8 +75,9 @@ void cairn_sizeclass_give(struct cairn_sizeclass *set, unsigned class_idx, void 
                           size_t count);
 
 /*
- * The class of the block that begins at `pointer`, given its tag from the pagemap; CAIRN_CLASS_COUNT when the tag is not a
- * slab's or no block begins there. Does not say whether the block is out. Lock-free, O(1), no load but of the geometry.
+ * The class of the block that begins at `pointer`, given its tag from the pagemap;
+ * CAIRN_CLASS_COUNT when the tag is not a slab's or no block begins there. Does not say whether the
+ * block is out. Lock-free, O(1), no load but of the geometry.
  */
 CAIRN_HOT_INLINE unsigned cairn_sizeclass_of(const struct cairn_sizeclass *set,
                                              const void *pointer, uint16_t tag)

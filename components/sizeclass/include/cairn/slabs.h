@@ -8,14 +8,16 @@
  *     its descriptor (state block)    { base, counts, links, bitmap: 1 = free }
  *     the pagemap                     granule -> { kind, index in the slab } and the descriptor's id
  *
- * One directory serves any number of pools (a size-class set, or a set per CPU). It takes whole slabs from a source,
- * finds the descriptor of an address, and recognises any pointer that is not the start of a block:
- * a reciprocal multiplication turns an offset into an index without dividing.
+ * One directory serves any number of pools (a size-class set, or a set per CPU). It takes whole
+ * slabs from a source, finds the descriptor of an address, and recognises any pointer that is not
+ * the start of a block: a reciprocal multiplication turns an offset into an index without dividing.
  *
- * Descriptors are units of 64 bytes in the caller's state block; a slab of more than 256 blocks uses as many
- * consecutive units as its bitmap needs. Units are touched only when used. State holds no pointer into itself.
+ * Descriptors are units of 64 bytes in the caller's state block; a slab of more than 256 blocks
+ * uses as many consecutive units as its bitmap needs. Units are touched only when used. State holds
+ * no pointer into itself.
  *
- * Threads: cairn_slabs_find() takes no lock. Taking and giving whole slabs locks (rank CAIRN_RANK_SLABS).
+ * Threads: cairn_slabs_find() takes no lock. Taking and giving whole slabs locks (rank
+ *          CAIRN_RANK_SLABS).
  */
 
 #ifndef CAIRN_SLABS_H
@@ -88,12 +90,13 @@ struct cairn_slabs {
 };
 
 /*
- * How blocks of `block_bytes` are laid out over granules: the smallest slab of at least CAIRN_SLAB_BLOCKS_MIN blocks whose
- * tail wastes at most 1/32, or else the one of least waste, with at most CAIRN_SLAB_GRANULES_MAX granules. The tail
- * includes blocks that the largest descriptor has no bit for.
+ * How blocks of `block_bytes` are laid out over granules: the smallest slab of at least
+ * CAIRN_SLAB_BLOCKS_MIN blocks whose tail wastes at most 1/32, or else the one of least waste, with
+ * at most CAIRN_SLAB_GRANULES_MAX granules. The tail includes blocks that the largest descriptor
+ * has no bit for.
  *
- * Returns: 0, or -EINVAL when no such slab exists, block_bytes is not a multiple of 8, or granule_bytes is not a power of
- *          two from 16 to 128 KiB. O(granules). Pure.
+ * Returns: 0, or -EINVAL when no such slab exists, block_bytes is not a multiple of 8, or
+ *          granule_bytes is not a power of two from 16 to 128 KiB. O(granules). Pure.
  */
 CAIRN_NODISCARD int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes,
                                         size_t granule_bytes);
@@ -118,7 +121,8 @@ CAIRN_HOT_INLINE bool cairn_slab_is_block_start(const struct cairn_slab_geometry
 /*
  * Makes a directory. Reads and writes nothing in the state. O(1).
  *
- * Fails: -EINVAL for a misaligned state, one below two units (id 0 means none), or granules that differ.
+ * Fails: -EINVAL for a misaligned state, one below two units (id 0 means none), or granules that
+ *        differ.
  */
 CAIRN_NODISCARD int cairn_slabs_init(struct cairn_slabs *slabs,
                                      const struct cairn_slabs_config *config);
@@ -129,7 +133,8 @@ void cairn_slabs_fini(struct cairn_slabs *slabs);
 /*
  * Takes a slab from the source, describes it (all blocks free) and marks its granules with `kind`.
  *
- * Returns: the descriptor, or NULL when the source, the state block or the pagemap is exhausted: nothing changed.
+ * Returns: the descriptor, or NULL when the source, the state block or the pagemap is exhausted:
+ *          nothing changed.
  * Cost:    O(granules + bitmap words); the source and the pagemap are called without the lock. Touches no block.
  * Threads: safe.
  */

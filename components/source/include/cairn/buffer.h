@@ -7,11 +7,13 @@
  *     bytes   |== given out ==|... never given out ...........|
  *             0               top                            end
  *
- * A bump allocator with a small table of holes: what was given back is handed out again where it fits, lowest
- * address first; the block at the top lowers the top. The table is part of the struct, so nothing is ever
- * written into the range. When it is full, further holes are forgotten until everything has been given back.
+ * A bump allocator with a small table of holes: what was given back is handed out again where it
+ * fits, lowest address first; the block at the top lowers the top. The table is part of the struct,
+ * so nothing is ever written into the range. When it is full, further holes are forgotten until
+ * everything has been given back.
  *
- * For few, large blocks (chunks for a buddy, slabs for a pool). A general heap over a buffer is a buddy.
+ * For few, large blocks (chunks for a buddy, slabs for a pool). A general heap over a buffer is a
+ * buddy.
  */
 
 #ifndef CAIRN_BUFFER_H
@@ -41,7 +43,8 @@ struct cairn_buffer {
 /*
  * Makes a source of `length_bytes` at `base`.
  *
- * Requires: the range stays valid and untouched by others until fini. An empty one is allowed: it is always dry.
+ * Requires: the range stays valid and untouched by others until fini. An empty one is allowed: it
+ *           is always dry.
  * Owns:     the caller keeps the range; nothing is written into it.
  * Cost:     O(1). Threads: not safe; wrap it in cairn_locked.
  */

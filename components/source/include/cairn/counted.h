@@ -4,7 +4,8 @@
 /*
  * counted.h - adapter: counts what passes through any source.
  *
- * It answers how much a layer holds, and in tests it proves that a layer which ended gave everything back (L6).
+ * It answers how much a layer holds, and in tests it proves that a layer which ended gave
+ * everything back (L6).
  */
 
 #ifndef CAIRN_COUNTED_H

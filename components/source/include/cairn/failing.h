@@ -4,8 +4,9 @@
 /*
  * failing.h - adapter for tests: a source that runs dry when told to.
  *
- * A plan says which takes come up short. Every layer's test runs its scenario with the n-th take failing, for
- * n = 0, 1, 2 ... until the scenario no longer reaches n, and checks that a failure changed nothing.
+ * A plan says which takes come up short. Every layer's test runs its scenario with the n-th take
+ * failing, for n = 0, 1, 2 ... until the scenario no longer reaches n, and checks that a failure
+ * changed nothing.
  */
 
 #ifndef CAIRN_FAILING_H

@@ -2,14 +2,16 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * source.h - where a layer takes memory from, and gives it back to: the one interface between layers.
+ * source.h - where a layer takes memory from, and gives it back to: the one interface between
+ * layers.
  *
  *     malloc  <- percpu <- sizeclass <- buddy <- pagesource <- kernel
  *                      (each arrow is a struct cairn_source)
  *
- * A source is two functions and an object, passed by value. Blocks travel in arrays of pointers, never linked
- * through themselves, so the layers in between do not touch the memory that they move. Blocks are given back
- * with their size, so no layer needs headers. The interface grows by adapters, never by parameters.
+ * A source is two functions and an object, passed by value. Blocks travel in arrays of pointers,
+ * never linked through themselves, so the layers in between do not touch the memory that they move.
+ * Blocks are given back with their size, so no layer needs headers. The interface grows by
+ * adapters, never by parameters.
  *
  * The laws, which every provider keeps and <cairn/source_laws.h> tests:
  *   L1  blocks are aligned as asked;
@@ -48,7 +50,8 @@ struct cairn_source_ops {
      * Takes up to `count` blocks of `block_bytes`, each aligned to `align_bytes`, into blocks[0..].
      *
      * Requires: block_bytes > 0; align_bytes a power of two; blocks has room for count pointers.
-     * Returns:  how many were taken. Fewer than asked, even 0, means "no more now" (or a size or alignment that
+     * Returns:  how many were taken. Fewer than asked, even 0, means "no more now" (or a size or
+     * alignment that
      *           this source never serves) and leaves everything consistent.
      * Owns:     the caller, until give with the same block_bytes.
      */

@@ -4,11 +4,11 @@
 /*
  * source_laws.h - the laws of <cairn/source.h> as functions that every provider's test runs.
  *
- * Plain C, no test framework: each function returns NULL when the law holds, or a static sentence that says
- * what was broken. `EXPECT_STREQ(cairn_law_aligned(source, &shape), nullptr)`.
+ * Plain C, no test framework: each function returns NULL when the law holds, or a static sentence
+ * that says what was broken. `EXPECT_STREQ(cairn_law_aligned(source, &shape), nullptr)`.
  *
- * A law that holds gives back everything it took. A source that broke one is not called again, for it may not
- * survive that: what was taken stays out. Blocks are written over their whole length.
+ * A law that holds gives back everything it took. A source that broke one is not called again, for
+ * it may not survive that: what was taken stays out. Blocks are written over their whole length.
  */
 
 #ifndef CAIRN_SOURCE_LAWS_H

@@ -51,7 +51,7 @@ struct cairn_arena_stats {
     size_t usable_bytes;  /* the part for blocks */
     size_t used_bytes;    /* in blocks, by their usable size */
     size_t used_peak_bytes;
-    size_t largest_free_bytes; /* a request up to this size, unaligned, would succeed now; a larger one would not */
+    size_t largest_free_bytes; /* every request up to this size, unaligned, would succeed now */
     uint64_t alloc_count;
     uint64_t free_count;
     uint64_t failed_count; /* requests answered by NULL for want of memory, or for a size that wraps */

@@ -4,12 +4,13 @@
 /*
  * malloc.h - what a program may ask of cairn's malloc beyond the C library's interface.
  *
- * Every function is declared weak, so that a program which is linked without cairn still links: test the address, or
- * cairn_malloc_is_active(), before a call. The library is the same for `malloc = "@cairn//composed/malloc"`, for
- * LD_PRELOAD and for a static link.
+ * Every function is declared weak, so that a program which is linked without cairn still links:
+ * test the address, or cairn_malloc_is_active(), before a call. The library is the same for `malloc
+ * = "@cairn//composed/malloc"`, for LD_PRELOAD and for a static link.
  *
- * Options are read once, at the first allocation, from the string `cairn_conf` that a program may define, and then from
- * the environment variable CAIRN_CONF, which wins (but is ignored in set-user-id programs): "key:value,key:value".
+ * Options are read once, at the first allocation, from the string `cairn_conf` that a program may
+ * define, and then from the environment variable CAIRN_CONF, which wins (but is ignored in
+ * set-user-id programs): "key:value,key:value".
  *
  *     pages:auto|brk|mmap     where memory comes from                                  (auto)
  *     percpu:auto|lock        how the per-CPU caches are guarded                        (auto)
@@ -63,10 +64,7 @@ struct cairn_malloc_stats {
     uint64_t refused_count; /* ... of these: refused */
 };
 
-enum cairn_malloc_format {
-    CAIRN_MALLOC_TEXT,
-    CAIRN_MALLOC_JSON
-};
+enum cairn_malloc_format { CAIRN_MALLOC_TEXT, CAIRN_MALLOC_JSON };
 
 /* Takes a piece of output; called several times. Must not allocate. */
 typedef void (*cairn_malloc_write_fn)(void *self, const char *text, size_t text_bytes);
@@ -75,7 +73,8 @@ typedef void (*cairn_malloc_write_fn)(void *self, const char *text, size_t text_
 CAIRN_MALLOC_API int cairn_malloc_is_active(void);
 
 /*
- * Fills the first stats_bytes of *stats (so that an older program may pass an older, shorter struct).
+ * Fills the first stats_bytes of *stats (so that an older program may pass an older, shorter
+ * struct).
  *
  * Returns: the size that this library knows. Threads: safe. Allocates nothing. O(CPUs * classes).
  */

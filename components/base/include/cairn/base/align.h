@@ -4,7 +4,8 @@
 /*
  * align.h - powers of two: rounding, logarithms, and sums that cannot wrap.
  *
- * Everything is O(1), pure and thread-safe. Alignments are powers of two in bytes, never masks or logs.
+ * Everything is O(1), pure and thread-safe. Alignments are powers of two in bytes, never masks or
+ * logs.
  */
 
 #ifndef CAIRN_BASE_ALIGN_H

@@ -8,8 +8,8 @@
  *   CAIRN_ASSERT     debug builds, O(1): preconditions and local invariants;
  *   CAIRN_INVARIANT  always on, but written only inside the `_check()` functions, which walk everything.
  *
- * All three end in cairn_panic(), which prints one line and raises SIGABRT. It allocates nothing and takes
- * no lock.
+ * All three end in cairn_panic(), which prints one line and raises SIGABRT. It allocates nothing
+ * and takes no lock.
  */
 
 #ifndef CAIRN_BASE_CHECK_H
@@ -25,8 +25,8 @@ CAIRN_BEGIN_DECLS
  *
  * Requires: what and where are NUL-terminated; pointer is any value, printed but never followed.
  * Returns:  never.
- * Threads:  safe. Uses raw system calls only: no libc, so that a freestanding guest can link it. The symbol
- *           is weak: a guest that wants another end defines its own cairn_panic.
+ * Threads:  safe. Uses raw system calls only: no libc, so that a freestanding guest can link it.
+ *           The symbol is weak: a guest that wants another end defines its own cairn_panic.
  */
 CAIRN_NORETURN void cairn_panic(const char *what, const void *pointer, const char *where);
 

@@ -4,16 +4,16 @@
 /*
  * compiler.h - the words that GCC and Clang know and C11 does not.
  *
- * Valid in C11 and in C++17. cairn builds with GCC and Clang on Linux only, so there is no ladder of
- * vendors here.
+ * Valid in C11 and in C++17. cairn builds with GCC and Clang on Linux only, so there is no ladder
+ * of vendors here.
  */
 
 #ifndef CAIRN_BASE_COMPILER_H
 #define CAIRN_BASE_COMPILER_H
 
 #ifdef __cplusplus
-#define CAIRN_BEGIN_DECLS extern "C" {
-#define CAIRN_END_DECLS }
+#define CAIRN_BEGIN_DECLS                    extern "C" {
+#define CAIRN_END_DECLS                      }
 #define CAIRN_STATIC_ASSERT(condition, text) static_assert(condition, text)
 #else
 #define CAIRN_BEGIN_DECLS
@@ -21,15 +21,15 @@
 #define CAIRN_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 #endif
 
-#define CAIRN_LIKELY(x) __builtin_expect(!!(x), 1)
+#define CAIRN_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define CAIRN_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-#define CAIRN_HOT_INLINE static inline __attribute__((always_inline))
-#define CAIRN_COLD __attribute__((noinline, cold))
-#define CAIRN_NORETURN __attribute__((noreturn))
-#define CAIRN_NODISCARD __attribute__((warn_unused_result))
-#define CAIRN_NONNULL __attribute__((nonnull))
-#define CAIRN_WEAK __attribute__((weak))
+#define CAIRN_HOT_INLINE    static inline __attribute__((always_inline))
+#define CAIRN_COLD          __attribute__((noinline, cold))
+#define CAIRN_NORETURN      __attribute__((noreturn))
+#define CAIRN_NODISCARD     __attribute__((warn_unused_result))
+#define CAIRN_NONNULL       __attribute__((nonnull))
+#define CAIRN_WEAK          __attribute__((weak))
 #define CAIRN_CACHE_ALIGNED __attribute__((aligned(64)))
 
 /* Visible outside a shared library although everything is hidden by default. */

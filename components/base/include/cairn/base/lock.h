@@ -4,15 +4,15 @@
 /*
  * lock.h - a four-byte mutex that needs no initialisation, no libc and no owner.
  *
- * Idea. 0 free, 1 held, 2 held and somebody sleeps (Drepper, "Futexes are tricky", 2011). Taking a free lock
- * is one compare-and-exchange; a contender spins for a bounded while, because holders stay for under a
- * microsecond, and then sleeps in the kernel, because with more threads than CPUs the holder may not be
- * running at all.
+ * Idea. 0 free, 1 held, 2 held and somebody sleeps (Drepper, "Futexes are tricky", 2011). Taking a
+ * free lock is one compare-and-exchange; a contender spins for a bounded while, because holders
+ * stay for under a microsecond, and then sleeps in the kernel, because with more threads than CPUs
+ * the holder may not be running at all.
  *
  * There is no owner field, so a lock taken before fork() may be released in the child.
  *
- * Order. Locks nest in stack order, top layer first. Each lock of a stack carries a rank (enum below); debug
- * builds assert that a thread takes them in rising rank.
+ * Order. Locks nest in stack order, top layer first. Each lock of a stack carries a rank (enum
+ * below); debug builds assert that a thread takes them in rising rank.
  */
 
 #ifndef CAIRN_BASE_LOCK_H

@@ -4,8 +4,9 @@
 /*
  * syscall.h - a system call without libc: no errno, no cancellation point, no symbol.
  *
- * Returns what the kernel returns: >= 0, or -errno. An architecture that is not listed answers -ENOSYS to
- * everything, and the callers fall back (no message before an abort, spinning instead of sleeping).
+ * Returns what the kernel returns: >= 0, or -errno. An architecture that is not listed answers
+ * -ENOSYS to everything, and the callers fall back (no message before an abort, spinning instead of
+ * sleeping).
  */
 
 #ifndef CAIRN_BASE_SYSCALL_H
@@ -19,7 +20,7 @@ long cairn_syscall6(long number, long a, long b, long c, long d, long e, long f)
 
 CAIRN_END_DECLS
 
-#define cairn_syscall1(number, a) cairn_syscall6((number), (long)(a), 0, 0, 0, 0, 0)
+#define cairn_syscall1(number, a)    cairn_syscall6((number), (long)(a), 0, 0, 0, 0, 0)
 #define cairn_syscall2(number, a, b) cairn_syscall6((number), (long)(a), (long)(b), 0, 0, 0, 0)
 #define cairn_syscall3(number, a, b, c)                                                            \
     cairn_syscall6((number), (long)(a), (long)(b), (long)(c), 0, 0, 0)
