@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <set>
@@ -49,7 +50,7 @@ class Bitmap {
     }
     bool IsAllZero() const
     {
-        return words_ == std::vector<std::uint64_t>(words_.size(), 0);
+        return std::all_of(words_.begin(), words_.end(), [](std::uint64_t w) { return w == 0; });
     }
     const cairn_buddy_bitmap &descriptor() const
     {

@@ -102,7 +102,6 @@ class Duel {
     std::size_t grain_count_ = 0;
     Guarded state_;
     Oracle oracle_;
-    bool is_over_ = false;
 };
 
 } // namespace buddy_rig

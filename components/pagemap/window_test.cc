@@ -108,6 +108,8 @@ TEST(Window, AnswersForEveryByteOfEverySmallWindow)
                     cairn_pagemap_init_window(&map, At(base), window, granule, state.data(), bytes),
                     0);
                 ASSERT_EQ(map.granule_count, count);
+                ASSERT_EQ(reinterpret_cast<uintptr_t>(map.owners) % alignof(uint32_t), 0u);
+                ASSERT_EQ(reinterpret_cast<uintptr_t>(map.tags) % alignof(uint16_t), 0u);
                 for (size_t k = 0; k < count; k++) {
                     ASSERT_EQ(cairn_pagemap_set(&map, At(first + k * granule), 1, 9, 1), 0);
                     ASSERT_NO_FATAL_FAILURE(ExpectOneMark(map, first, k, granule, count));

@@ -4,15 +4,16 @@
 /*
  * classes.c - the class for a size that must also be aligned.
  *
- * Idea. Block i of a slab begins at base + i * block_bytes, and the slab is aligned to the largest power of two that
- * divides block_bytes (see cairn_slab_geometry()). So all blocks of a class are aligned to that power, and a
- * class serves an alignment when the alignment divides its block size:
+ * Idea. Block i of a slab begins at base + i * block_bytes, and the slab is aligned to the largest
+ * power of two that divides block_bytes (see cairn_slab_geometry()). So all blocks of a class are
+ * aligned to that power, and a class serves an alignment when the alignment divides its block size:
  *
  *     class      32    48    64    80    96   112   128
  *     aligned    32    16    64    16    32    16   128
  *     asked for 40 bytes aligned to 32:  48 no, 64 yes.
  *
- * Up to 32 KiB every power of two is a class, so the answer lies within one doubling of the larger of both numbers.
+ * Up to 32 KiB every power of two is a class, so the answer lies within one doubling of the larger
+ * of both numbers.
  *
  * Cost. O(classes in one doubling): at most eight steps above 256 bytes, sixteen below.
  */

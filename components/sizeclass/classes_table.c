@@ -4,8 +4,8 @@
 /*
  * classes_table.c - the table of block sizes. Written by generate_classes.c: change that, not this.
  *
- * cairn_class_fine is indexed by (size + 7) / 8 and cairn_class_coarse by (size + 127) / 128; the
- * entries of the latter up to CAIRN_CLASS_FINE_BYTES_MAX are right, too, though nobody asks for them.
+ * cairn_class_fine is indexed by (size + 7) / 8, cairn_class_coarse by (size + 127) / 128. The
+ * latter is right from the first entry on, though nobody asks for those up to 1024 bytes.
  */
 
 #include <cairn/classes.h>

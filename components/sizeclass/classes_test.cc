@@ -119,7 +119,8 @@ std::string output_of(const std::string &command)
     return pclose(pipe) == 0 ? text : std::string();
 }
 
-/* A file of this component as the build lays it beside the test; CAIRN_SIZECLASS_DIR for builds without Bazel. */
+/* A file of this component as the build lays it beside the test; CAIRN_SIZECLASS_DIR for builds
+   without Bazel. */
 std::string beside(const char *name)
 {
     const char *dir = getenv("CAIRN_SIZECLASS_DIR");

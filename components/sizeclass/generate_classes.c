@@ -2,16 +2,17 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * generate_classes.c - writes classes_table.c: the block sizes and the two tables from a size to its class.
+ * generate_classes.c - writes classes_table.c: the block sizes, and two tables from size to class.
  *
  *     bazel run //components/sizeclass:generate_classes > components/sizeclass/classes_table.c
  *
- * A program for the machine that builds, not a part of the library. classes_test.cc runs it and compares, so the
- * table in the tree and this rule cannot drift apart:
+ * A program for the machine that builds, not a part of the library. classes_test.cc runs it and
+ * compares, so the table in the tree and this rule cannot drift apart:
  *
  *     8, then steps of 16 up to 256, then eight steps to each doubling up to CAIRN_CLASS_BYTES_MAX.
  *
- * A step of an eighth of the power of two below it keeps the waste of any size in its block under 12.5 %.
+ * A step of an eighth of the power of two below it keeps the waste of any size in its block under
+ * 12.5 %.
  */
 
 #include <cairn/classes.h>
@@ -26,22 +27,22 @@ enum {
     CLASSES_PER_LINE = 20
 };
 
-static const char head[] = "/* SPDX-License-Identifier: MIT */\n"
-                           "/* SPDX-FileCopyrightText: 2026 The cairn authors */\n"
-                           "\n"
-                           "/*\n"
-                           " * classes_table.c - the table of block sizes. Written by "
-                           "generate_classes.c: change that, not this.\n"
-                           " *\n"
-                           " * cairn_class_fine is indexed by (size + 7) / 8 and "
-                           "cairn_class_coarse by (size + 127) / 128; the\n"
-                           " * entries of the latter up to CAIRN_CLASS_FINE_BYTES_MAX are right, "
-                           "too, though nobody asks for them.\n"
-                           " */\n"
-                           "\n"
-                           "#include <cairn/classes.h>\n"
-                           "\n"
-                           "/* clang-format off */\n";
+static const char head[] =
+    "/* SPDX-License-Identifier: MIT */\n"
+    "/* SPDX-FileCopyrightText: 2026 The cairn authors */\n"
+    "\n"
+    "/*\n"
+    " * classes_table.c - the table of block sizes. Written by "
+    "generate_classes.c: change that, not this.\n"
+    " *\n"
+    " * cairn_class_fine is indexed by (size + 7) / 8, cairn_class_coarse by (size + 127) / 128. "
+    "The\n"
+    " * latter is right from the first entry on, though nobody asks for those up to 1024 bytes.\n"
+    " */\n"
+    "\n"
+    "#include <cairn/classes.h>\n"
+    "\n"
+    "/* clang-format off */\n";
 
 /* The block size of each class; returns how many there are. */
 static unsigned fill_blocks(unsigned *blocks, unsigned room)

@@ -7,16 +7,18 @@
  *     | block 0 | block 1 | ...                                | block n-1 | tail |
  *     |<- granule ->|<- granule ->|<-    ...    ->|<- granule ->|
  *
- * Small slabs become empty sooner and lose less when they are nearly empty; large ones waste less in the tail. So the
- * first number of granules is taken that holds enough blocks and wastes at most 1/32.
+ * Small slabs become empty sooner and lose less when they are nearly empty; large ones waste less
+ * in the tail. So the first number of granules is taken that holds enough blocks and wastes at most
+ * 1/32.
  *
- * The index of a block is offset / block_bytes. With r = ceil(2^42 / block_bytes) = (2^42 + e) / block_bytes, where
- * 0 <= e < block_bytes,
+ * The index of a block is offset / block_bytes. With r = ceil(2^42 / block_bytes), which is
+ * (2^42 + e) / block_bytes for some 0 <= e < block_bytes,
  *
  *     offset * r / 2^42 = offset / block_bytes + offset * e / (2^42 * block_bytes)
  *
  * and the second term is below 1 / block_bytes, hence does not reach the next integer, as long as
- * offset * e < 2^42: true for offsets and blocks of up to 2^21. The product stays below 2^21 * 2^39 = 2^60.
+ * offset * e < 2^42: true for offsets and blocks of up to 2^21. The product offset * r stays below
+ * 2^21 * 2^39 = 2^60.
  */
 
 #include "internal.h"

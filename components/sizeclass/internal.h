@@ -2,13 +2,15 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * internal.h - what the files of this component share: descriptors by id, and the words of their bitmaps.
+ * internal.h - what the files of this component share: descriptors by id, and the words of their
+ * bitmaps.
  *
  *     unit   id        id + 1            id + 2            id + 3
  *            | head 32 | words 0 ... 3 | words 4 ... 11  | words 12 ... 19 | next descriptor
  *              32 bytes   32 bytes        64 bytes          64 bytes
  *
- * The bitmap is one array that runs on over the units: that the head and its words fill a unit exactly is asserted.
+ * The bitmap is one array that runs on over the units: that the head and its words fill a unit
+ * exactly is asserted.
  */
 
 #ifndef CAIRN_SIZECLASS_INTERNAL_H
@@ -80,7 +82,8 @@ static inline bool cairn_slab__is_free(struct cairn_slab *slab, uint32_t block_i
 void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
                           uint32_t slab_bytes, uint32_t block_count);
 
-/* The first slab in use with an id >= `slab_id` (of a descriptor, or unit 1), or NULL. Requires: the directory's lock. */
+/* The first slab in use with an id >= `slab_id` (of a descriptor, or unit 1), or NULL. Requires:
+   the directory's lock. */
 struct cairn_slab *cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t slab_id);
 
 /* cairn_pool_init() with a geometry of the caller's making. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Every pointer that is not a block, without a process for each: cairn_panic() is weak, and here it jumps back.
+// Every pointer that is not a block, without a process for each: cairn_panic() is weak, and here it
+// jumps back.
 
 #include <cairn/sizeclass.h>
 

@@ -11,20 +11,22 @@
  *     empty_id -> slab               none used     only when all lists are empty
  *     (full)                         on no list    found again through the pagemap
  *
- * Taking fills an array from the words of a bitmap, lowest bit first, word by word: a set bit is a free block.
- * Giving looks a slab up for the first block of each stretch that lies in one slab, sets the bits of the stretch, and files
- * the slab once at its end. A new slab enters as the empty one, so that there is one way in.
+ * Taking fills an array from the words of a bitmap, lowest bit first, word by word: a set bit is a
+ * free block. Giving looks a slab up for the first block of each stretch that lies in one slab,
+ * sets the bits of the stretch, and files the slab once at its end. A new slab enters as the empty
+ * one, so that there is one way in.
  *
- * Within a list a slab goes in front of the first one when its address is lower, and otherwise right behind it:
- * no order, but low addresses drift to the front, at the price of one comparison.
+ * Within a list a slab goes in front of the first one when its address is lower, and otherwise
+ * right behind it: no order, but low addresses drift to the front, at the price of one comparison.
  *
- * One empty slab is kept, or a program that allocates and frees one block at a boundary would take and give a slab
- * each time. Of two, the one with the higher address goes back.
+ * One empty slab is kept, or a program that allocates and frees one block at a boundary would take
+ * and give a slab each time. Of two, the one with the higher address goes back.
  *
  * Invariants (cairn_pool_check):
  *   I1  list_idx of each slab is what its fullness says, and it is on that list and on no other;
  *   I2  the lists are linked both ways; at most one slab is empty, and it is empty_id;
- *   I3  used_count is the sum of blocks out, slab_count the number of slabs in the directory with this pool_id.
+ *   I3  used_count is the sum of blocks out, slab_count the number of slabs in the directory with
+ *       this pool_id.
  *
  * Cost. take, give: O(1) per block and per slab touched. Nothing reads or writes a block.
  */
@@ -123,7 +125,7 @@ static void keep_empty(struct cairn_pool *pool, struct cairn_slab *slab)
     give_slab(pool, slab);
 }
 
-/* Moves a slab whose free_count changed to where it belongs now. It may go back to the directory. */
+/* Moves a slab whose free_count changed to where it belongs now: perhaps back to the directory. */
 static void file_slab(struct cairn_pool *pool, struct cairn_slab *slab)
 {
     unsigned list_idx = list_for(slab);
@@ -405,7 +407,8 @@ static void check_slab(const struct cairn_pool *pool, struct cairn_slab *slab)
     CAIRN_INVARIANT(slab_of(pool, (const void *)slab->base) == slab);
 }
 
-/* The lock of the directory keeps the heads in place; those of other pools may change under it, but their ids not. */
+/* The lock of the directory keeps the heads in place; those of other pools may change under it, but
+   their ids not. */
 void cairn_pool_check(const struct cairn_pool *pool)
 {
     struct cairn_slabs *slabs = pool->slabs;

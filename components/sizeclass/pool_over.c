@@ -4,25 +4,29 @@
 /*
  * pool_over.c - a pool that stands alone over one range of memory.
  *
- *     state    | head: pool, directory, map, slots | descriptors | tables of the map | taken slots |
+ *     state    | pool, directory, map, slots | descriptors | tables of the map | taken slots |
  *     memory   | lost | slab 0        | slab 1        | ...      | slab n-1       | lost |
  *                     ^ the first granule boundary
  *
- * The memory is all there will ever be, so slabs need not be small in order to go back early: there are as few as possible,
- * one if a descriptor can describe it. A source of equal slots, one bit each, stands for the layer below.
+ * The memory is all there will ever be, so slabs need not be small in order to go back early: there
+ * are as few as possible, one if a descriptor can describe it. A source of equal slots, one bit
+ * each, stands for the layer below.
  *
- * Granule. The map takes 6 bytes for each, and the memory must begin at one: with g = sqrt(8 * memory) bytes both cost about
- * the same. It is kept below 1/64 of a slab, which bounds what rounding slabs to granules loses.
+ * Granule. The map takes 6 bytes for each, and the memory must begin at one: with
+ * g = sqrt(8 * memory) bytes both cost about the same. It is kept below 1/64 of a slab, which
+ * bounds what rounding slabs to granules loses.
  *
  *     memory   100 B   4 KiB   64 KiB   1 MiB
  *     granule     16      64      512   2 KiB      in one slab
  *
  * Three shapes, by the number of blocks N and what one slab can hold (7936 blocks, 2 MiB):
  *   one     N fit one slab: it ends with the last block, wherever the granule ends;
- *   equal   n slabs, of 1/n of the memory each, rounded down to granules: fewer than n blocks and n + 1 granules are lost;
+ *   equal   n slabs, of 1/n of the memory each, rounded down to granules: at most n blocks and
+ *           n + 1 granules are lost;
  *   single  blocks above 32 KiB, of which a slab would hold few: a slab for each.
  *
- * The plan depends on the sizes alone, and only how many slabs there are on the address: so the state has one size.
+ * The plan depends on the sizes alone, and only how many slabs there are on the address: so the
+ * state has one size.
  */
 
 #include <cairn/pool.h>
@@ -244,7 +248,8 @@ static void describe(struct cairn_slab_geometry *geometry, const struct plan *pl
                  cairn_is_aligned(plan->slab_bytes, geometry->align_bytes));
 }
 
-/* Puts the parts together. Requires: state_bytes_of(plan) zero bytes at `alone`, plan fitted to `base`. */
+/* Puts the parts together. Requires: state_bytes_of(plan) zero bytes at `alone`, plan fitted to
+   `base`. */
 static bool assemble(struct alone *alone, const struct plan *plan, const struct plan *fitted,
                      uintptr_t base)
 {

@@ -42,7 +42,8 @@ class Guarded {
     Pages pages_;
 };
 
-/* The state in exactly the bytes it asked for, rounded down to its alignment, in front of a page that traps. */
+/* The state in exactly the bytes it asked for, rounded down to its alignment, in front of a page
+   that traps. */
 class State {
   public:
     explicit State(size_t bytes) : bytes_(bytes), range_(bytes)

@@ -6,15 +6,16 @@
  *
  *     take(class 3, 32 blocks)          give(class 5, 32 blocks)
  *          |                                 |
- *      [lock 3] pool 3                   [lock 5] pool 5          one cache line each, for the lock and its lists
+ *      [lock 3] pool 3                   [lock 5] pool 5       each on cache lines of its own
  *          \______________  _________________/
  *                         \/
- *              [lock] slabs, pagemap, source                      only for a whole slab
+ *              [lock] slabs, pagemap, source                   only for a whole slab
  *
- * The class of a block that comes without one is read from the pagemap (kind = class + 1), whose index of the granule
- * gives the offset in the slab without another load: see cairn_sizeclass_of().
+ * The class of a block that comes without one is read from the pagemap (kind = class + 1), whose
+ * index of the granule gives the offset in the slab without another load: see cairn_sizeclass_of().
  *
- * Invariant (cairn_sizeclass_check), besides those of pools and slabs: every slab belongs to a pool.
+ * Invariant (cairn_sizeclass_check), besides those of pools and slabs: every slab is
+ * some pool's.
  *
  * Cost. As pool.c, and one lock per batch.
  */
@@ -43,8 +44,8 @@ static size_t units_over(size_t memory_bytes, const struct cairn_slab_geometry *
            (rest_bytes * units + geometry->slab_bytes - 1) / geometry->slab_bytes;
 }
 
-/* Descriptors of different unit counts never exchange units, and at different times all memory may be in slabs of
-   each: so the bound is a sum over the unit counts, of the densest class with each. */
+/* Descriptors of different unit counts never exchange units, and at different times all memory may
+   be in slabs of each: so the bound is a sum over the unit counts, of the densest with each. */
 size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes)
 {
     size_t most_units[CAIRN_SLAB_UNITS_MAX + 1] = {0};
@@ -142,7 +143,8 @@ static unsigned class_at(const struct cairn_sizeclass *set, const void *pointer)
     return cairn_sizeclass_of(set, pointer, cairn_pagemap_tag(set->slabs.config.pagemap, pointer));
 }
 
-/* The class was read without the lock: under it the pool looks again, since the slab may have gone back meanwhile. */
+/* The class was read without the lock: under it the pool looks again, since the slab may have gone
+   back meanwhile. */
 bool cairn_sizeclass_is_out(struct cairn_sizeclass *set, const void *pointer)
 {
     unsigned class_idx = class_at(set, pointer);
@@ -208,7 +210,7 @@ static size_t set_source_take(void *self, size_t block_bytes, size_t align_bytes
     return cairn_sizeclass_take(set, class_idx, blocks, count);
 }
 
-/* The size does not tell the class, since the alignment asked for also had a say: the pagemap does. */
+/* The size does not tell the class, for the alignment asked for had a say: the pagemap does. */
 static void set_source_give(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     struct cairn_sizeclass *set = self;

@@ -172,7 +172,7 @@ void postfork(SharedSet &world)
     cairn_sizeclass_postfork(&world.set);
 }
 
-/* What a child does: everything must be whole, and no lock held by threads that it does not have. */
+/* In a child: everything must be whole, and no lock held by threads that it does not have. */
 void child_uses_set(SharedSet &world)
 {
     void *blocks[50];

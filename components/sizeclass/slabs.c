@@ -7,20 +7,23 @@
  *     state    | unit 0 | 1 head | 2 head   3 words | 4 free | ... never touched ... |
  *                never             one descriptor             unit_top        unit_count
  *
- * A descriptor is a run of 1 ... 16 units. Free ones wait on a list per unit count, last in first out, so that the
- * state stays as small as it once had to be; only when the list is empty does unit_top rise. Units are not
- * exchanged between the lists: cairn_sizeclass_state_bytes() counts on that.
+ * A descriptor is a run of 1 ... 16 units. Free ones wait on a list per unit count, last in first
+ * out, so that the state stays as small as it once had to be; only when the list is empty does
+ * unit_top rise. Units are not exchanged between the lists: cairn_sizeclass_state_bytes() counts on
+ * that.
  *
- * Taking a slab: take the memory, reserve a descriptor (lock), mark and describe (no lock: nobody else knows of it),
- * publish (lock). Giving is the same backwards. The memory comes first and goes last: so another thread cannot mark it
- * anew too early, and no more descriptors are in use than fit the memory, however many threads find it exhausted.
- * base != 0 says that a descriptor is published.
+ * Taking a slab: take the memory, reserve a descriptor (lock), mark and describe (no lock: nobody
+ * else knows of it), publish (lock). Giving is the same backwards. The memory comes first and goes
+ * last: so another thread cannot mark it anew too early, and no more descriptors are in use than
+ * fit the memory, however many threads find it exhausted. base != 0 says that a descriptor is
+ * published.
  *
  * Invariants (cairn_slabs_check):
  *   I1  heads lie one behind the other from unit 1 to unit_top;
- *   I2  each is published, or on the list of its unit count (or in the hands of a thread inside take or give);
- *   I3  popcount of the bitmap == free_count <= block_count, bits behind block_count are 0, words below
- *       first_word are 0;
+ *   I2  each is published, or on the list of its unit count (or in the hands of a thread inside
+ *       take or give);
+ *   I3  popcount of the bitmap == free_count <= block_count, bits behind block_count are 0, words
+ *       below first_word are 0;
  *   I4  the first and the last granule of a published slab lead to it in the pagemap;
  *   I5  slab_count and slab_bytes are the sums over the published.
  *
@@ -162,7 +165,8 @@ static void *take_memory(struct cairn_slabs *slabs, const struct cairn_slab_geom
     return base;
 }
 
-/* A descriptor with the memory's granules marked, not published; NULL when there is none, or the map cannot. */
+/* A descriptor with the memory's granules marked, not published; NULL when there is none, or the
+   map cannot. */
 static struct cairn_slab *reserve_marked(struct cairn_slabs *slabs, void *base,
                                          const struct cairn_slab_geometry *geometry, uint8_t kind)
 {
@@ -287,7 +291,7 @@ static void check_mapped(const struct cairn_slabs *slabs, const struct cairn_sla
     CAIRN_INVARIANT(cairn_slab__unit_count(slab->block_count) == slab->unit_count);
 }
 
-/* The free descriptors on all lists; each is a head with the right unit count, or the walk panics. */
+/* How many free descriptors are on the lists; panics unless each is a head of the right size. */
 static uint32_t count_listed(const struct cairn_slabs *slabs)
 {
     uint32_t listed = 0;

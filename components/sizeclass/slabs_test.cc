@@ -244,8 +244,6 @@ TEST(Slabs, ADrySourceChangesNothing)
 {
     SlabsWorld world;
     struct cairn_slab_geometry geometry = geometry_of(64, 16384);
-    struct cairn_slab *slab;
-    uint32_t top;
 
     cairn_failing_plan(&world.failing, 0, 3);
     for (int i = 0; i < 3; i++) {
@@ -253,11 +251,7 @@ TEST(Slabs, ADrySourceChangesNothing)
         EXPECT_EQ(world.slabs.slab_count, 0u);
         cairn_slabs_check(&world.slabs);
     }
-    top = world.slabs.unit_top;
-    slab = cairn_slabs_take(&world.slabs, &geometry, 1, 0);
-    ASSERT_NE(slab, nullptr);
-    EXPECT_EQ(world.slabs.unit_top, top) << "failures used descriptors up";
-    cairn_slabs_give(&world.slabs, slab);
+    EXPECT_EQ(world.slabs.unit_top, 1u) << "failures used descriptors up";
 }
 
 TEST(Slabs, MemoryOutsideTheMapGoesBackToTheSource)
@@ -269,9 +263,12 @@ TEST(Slabs, MemoryOutsideTheMapGoesBackToTheSource)
 
     ASSERT_NE(first, nullptr);
     ASSERT_NE(second, nullptr);
-    EXPECT_EQ(cairn_slabs_take(&world.slabs, &geometry, 1, 0), nullptr);
-    EXPECT_EQ(world.bytes_taken(), 2u * 16384);
-    cairn_slabs_check(&world.slabs);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_EQ(cairn_slabs_take(&world.slabs, &geometry, 1, 0), nullptr);
+        EXPECT_EQ(world.bytes_taken(), 2u * 16384);
+        cairn_slabs_check(&world.slabs);
+    }
+    EXPECT_EQ(world.slabs.unit_top, 4u) << "failures used descriptors up";
     cairn_slabs_give(&world.slabs, first);
     cairn_slabs_give(&world.slabs, second);
 }

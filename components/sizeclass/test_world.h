@@ -2,11 +2,13 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * test_world.h - what the tests of this component stand on: address space, a pagemap over it, and a source of slabs.
+ * test_world.h - what the tests of this component stand on: address space, a pagemap over it, and a
+ * source of slabs.
  *
- *     counted -> failing -> buffer -> a range of address space, PROT_NONE unless a test writes into blocks
+ *     counted -> failing -> buffer -> a range of address space, PROT_NONE unless a test writes
  *
- * Nothing may be read or written in the range: the library keeps no data there, and a touch is a SIGSEGV.
+ * Nothing may be read or written in the range: the library keeps no data there, and a touch is a
+ * SIGSEGV.
  */
 
 #ifndef CAIRN_SIZECLASS_TEST_WORLD_H

@@ -360,6 +360,22 @@ TEST(LawZeroed, HoldsWhenBlocksAreClearedAndCatchesOneDirtyByte)
     }
 }
 
+TEST(LawZeroed, CatchesABlockThatIsTheSameThroughoutButNotZero)
+{
+    Bendable bent;
+
+    bent.ops.traits = CAIRN_SOURCE_ZEROED;
+    bent.take = [&](size_t bytes, size_t align, void **blocks, size_t count) {
+        size_t taken = cairn_source_take(bent.below(), bytes, align, blocks, count);
+
+        for (size_t i = 0; i < taken; i++)
+            std::memset(blocks[i], 0xdd, bytes);
+        return taken;
+    };
+    EXPECT_EQ(Broken(cairn_law_zeroed_if_promised, bent),
+              "a block does not read as zero, as the traits promise");
+}
+
 TEST(LawRetryable, CatchesASourceThatLosesWhatAFailedTakeHadGathered)
 {
     Bendable bent;

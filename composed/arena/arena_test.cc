@@ -7,8 +7,11 @@
 
 #include <cairn/arena.h>
 
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <vector>
@@ -278,15 +281,15 @@ TEST_P(ArenaOfEverySize, ReallocStaysInPlaceWithinTheUsableSize)
 
 TEST_P(ArenaOfEverySize, ReallocGrowsALargeBlockIntoFreeMemoryInPlace)
 {
-    size_t quarter = stats().usable_bytes / 4;
-    void *block = cairn_arena_alloc(arena_, quarter / 4);
+    size_t largest = stats().largest_free_bytes;
+    void *block = cairn_arena_alloc(arena_, largest / 2 + 1); /* begins a free block of `largest` */
     size_t used = stats().used_bytes;
 
-    for (size_t size = quarter / 4; size <= quarter; size += quarter / 8)
+    for (size_t size = largest / 2 + 1; size <= largest; size += largest / 8)
         ASSERT_EQ(cairn_arena_realloc(arena_, block, size), block);
     EXPECT_GT(stats().used_bytes, used);
     EXPECT_EQ(stats().used_peak_bytes, stats().used_bytes);
-    EXPECT_EQ(cairn_arena_realloc(arena_, block, quarter / 4), block);
+    EXPECT_EQ(cairn_arena_realloc(arena_, block, largest / 2 + 1), block);
     EXPECT_EQ(stats().used_bytes, used);
     EXPECT_EQ(stats().alloc_count, 1u);
     EXPECT_EQ(stats().free_count, 0u);
@@ -504,22 +507,47 @@ TEST_P(ArenaOfEverySizeDeathTest, ABlockFromBeforeAResetPanics)
     EXPECT_DEATH(cairn_arena_free(arena_, block), "not a block in use of this arena");
 }
 
-TEST_P(ArenaOfEverySizeDeathTest, CheckSeesSpoiltState)
+/* True when the check dies of one flipped bit. */
+bool check_dies_of(struct cairn_arena *arena, unsigned char *byte)
 {
-    size_t state_bytes = stats().state_bytes;
-    unsigned char *state = buffer_.at(0);
-    size_t noticed = 0;
+    pid_t child = fork();
+    int status;
 
-    ASSERT_NE(cairn_arena_alloc(arena_, 100), nullptr);
-    for (size_t offset = 0; offset < 256; offset += 32) {
-        std::vector<unsigned char> copy(state, state + state_bytes);
-
-        memset(state + offset, 0xee, 8);
-        noticed += 1;
-        EXPECT_DEATH(cairn_arena_check(arena_), "") << offset;
-        memcpy(state, copy.data(), state_bytes);
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL); /* sanitizers */
+        close(STDERR_FILENO);
+        alarm(5);
+        *byte ^= 1;
+        cairn_arena_check(arena);
+        _exit(0);
     }
-    EXPECT_GT(noticed, 0u);
+    waitpid(child, &status, 0);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+TEST(ArenaDeathTest, CheckSeesMostFlippedBitsOfTheState)
+{
+    Buffer buffer(CAIRN_ARENA_BYTES_MIN);
+    struct cairn_arena *arena = buffer.arena();
+    size_t state_bytes = cairn_arena_stats(arena).state_bytes;
+    size_t used_count = 0;
+    size_t seen_count = 0;
+
+    ASSERT_NE(cairn_arena_alloc(arena, 100), nullptr);
+    ASSERT_NE(cairn_arena_alloc(arena, 1000), nullptr);
+    for (size_t offset = 0; offset < state_bytes; offset += 8) {
+        uint64_t word;
+
+        memcpy(&word, buffer.at(offset), sizeof(word));
+        if (word == 0)
+            continue;
+        used_count++;
+        seen_count += check_dies_of(arena, buffer.at(offset));
+    }
+    EXPECT_GT(used_count, 50u);
+    EXPECT_GT(seen_count, used_count / 2) << used_count;
+    RecordProperty("used_words", std::to_string(used_count));
+    RecordProperty("seen_words", std::to_string(seen_count));
 }
 
 } // namespace

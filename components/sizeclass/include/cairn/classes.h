@@ -28,7 +28,8 @@ CAIRN_BEGIN_DECLS
 enum {
     CAIRN_CLASS_COUNT = 73,
     CAIRN_CLASS_BYTES_MAX = 32768,
-    CAIRN_CLASS_FINE_BYTES_MAX = 1024, /* up to here the table has an entry per 8 bytes, then per 128 */
+    CAIRN_CLASS_FINE_BYTES_MAX =
+        1024, /* up to here the table has an entry per 8 bytes, then per 128 */
     CAIRN_CLASS_FINE_SHIFT = 3,
     CAIRN_CLASS_COARSE_SHIFT = 7
 };
@@ -37,7 +38,8 @@ extern const uint32_t cairn_class_block_bytes[CAIRN_CLASS_COUNT];
 extern const uint8_t cairn_class_fine[(CAIRN_CLASS_FINE_BYTES_MAX >> CAIRN_CLASS_FINE_SHIFT) + 1];
 extern const uint8_t cairn_class_coarse[(CAIRN_CLASS_BYTES_MAX >> CAIRN_CLASS_COARSE_SHIFT) + 1];
 
-/* The smallest class whose blocks hold `size_bytes`. Requires: size_bytes <= CAIRN_CLASS_BYTES_MAX; 0 counts as 1. */
+/* The smallest class whose blocks hold `size_bytes`. Requires: size_bytes <= CAIRN_CLASS_BYTES_MAX;
+   0 counts as 1. */
 CAIRN_HOT_INLINE unsigned cairn_class_of(size_t size_bytes)
 {
     if (CAIRN_LIKELY(size_bytes <= CAIRN_CLASS_FINE_BYTES_MAX))

@@ -35,7 +35,8 @@ CAIRN_BEGIN_DECLS
 
 enum { CAIRN_POOL_LISTS = 4 };
 
-/* Private; visible so that the caller can place it. May be moved when no call is running (it has no inner pointers). */
+/* Private; visible so that the caller can place it. May be moved when no call is running (it has no
+   inner pointers). */
 struct cairn_pool {
     struct cairn_slabs *slabs;
     struct cairn_slab_geometry geometry;
@@ -71,10 +72,12 @@ CAIRN_NODISCARD int cairn_pool_init(struct cairn_pool *pool, struct cairn_slabs 
 /* Gives all slabs back to the directory. Panics when a block is out. */
 void cairn_pool_fini(struct cairn_pool *pool);
 
-/* Takes up to `count` blocks, ascending in address within a slab; returns how many. O(count + slabs touched). */
+/* Takes up to `count` blocks, ascending in address within a slab; returns how many. O(count + slabs
+   touched). */
 size_t cairn_pool_take(struct cairn_pool *pool, void **blocks, size_t count);
 
-/* Gives blocks back, in any order. Panics on one that is not a block of this pool, or is not out. O(count). */
+/* Gives blocks back, in any order. Panics on one that is not a block of this pool, or is not out.
+   O(count). */
 void cairn_pool_give(struct cairn_pool *pool, void *const *blocks, size_t count);
 
 /* One block, or NULL. */
@@ -89,10 +92,12 @@ bool cairn_pool_is_out(const struct cairn_pool *pool, const void *pointer);
 
 struct cairn_pool_stats cairn_pool_stats(const struct cairn_pool *pool);
 
-/* The source: serves block_bytes up to the pool's own, aligned to what the geometry says. Not THREAD_SAFE. */
+/* The source: serves block_bytes up to the pool's own, aligned to what the geometry says. Not
+   THREAD_SAFE. */
 struct cairn_source cairn_pool_as_source(struct cairn_pool *pool);
 
-/* Walks all slabs of the pool; panics on a broken invariant. O(units of the directory), under its lock. */
+/* Walks all slabs of the pool; panics on a broken invariant. O(units of the directory), under its
+   lock. */
 void cairn_pool_check(const struct cairn_pool *pool);
 
 /*
@@ -104,7 +109,8 @@ void cairn_pool_check(const struct cairn_pool *pool);
  * map small and what alignment loses at most 1/64 of the memory.
  */
 
-/* Bytes of state for cairn_pool_init_over(): exact; 0 for arguments that it would refuse at any address. */
+/* Bytes of state for cairn_pool_init_over(): exact; 0 for arguments that it would refuse at any
+   address. */
 size_t cairn_pool_alone_state_bytes(size_t block_bytes, size_t memory_bytes);
 
 /*
@@ -117,7 +123,8 @@ size_t cairn_pool_alone_state_bytes(size_t block_bytes, size_t memory_bytes);
  *           range. Aligned:  blocks are aligned to the largest power of two, up to 32 KiB, that
  *           divides the rounded block_bytes and the address of the memory; also when the latter is
  *           odd, to 16 if that divides block_bytes.
- * Owns:     the caller keeps both ranges, and keeps them until fini. Nothing is written into the memory.
+ * Owns:     the caller keeps both ranges, and keeps them until fini. Nothing is written into the
+ *           memory.
  * Cost:     O(1); the state is touched as blocks are used.
  */
 struct cairn_pool *cairn_pool_init_over(void *state, size_t state_bytes, size_t block_bytes,

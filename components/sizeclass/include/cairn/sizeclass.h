@@ -24,10 +24,10 @@ CAIRN_BEGIN_DECLS
 
 struct cairn_sizeclass_config {
     struct cairn_pagemap *pagemap; /* outlives the set */
-    struct cairn_source source;    /* whole slabs; THREAD_SAFE if the set is used by several threads */
+    struct cairn_source source;    /* whole slabs; THREAD_SAFE if several threads use the set */
     size_t granule_bytes;          /* that of the pagemap */
     unsigned class_count;          /* the classes served, from the smallest; 0: all */
-    void *state;                   /* for descriptors: reads as zero, aligned to 64, lazily touched */
+    void *state;                   /* descriptors: reads as zero, aligned to 64, lazily touched */
     size_t state_bytes;
 };
 
@@ -59,7 +59,8 @@ struct cairn_sizeclass_stats {
  */
 size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes);
 
-/* Makes a set. Fails: -EINVAL as cairn_slabs_init(), and when a class served has no slab geometry. O(classes). */
+/* Makes a set. Fails: -EINVAL as cairn_slabs_init(), and when a class served has no slab geometry.
+   O(classes). */
 CAIRN_NODISCARD int cairn_sizeclass_init(struct cairn_sizeclass *set,
                                          const struct cairn_sizeclass_config *config);
 
@@ -79,8 +80,8 @@ void cairn_sizeclass_give(struct cairn_sizeclass *set, unsigned class_idx, void 
  * CAIRN_CLASS_COUNT when the tag is not a slab's or no block begins there. Does not say whether the
  * block is out. Lock-free, O(1), no load but of the geometry.
  */
-CAIRN_HOT_INLINE unsigned cairn_sizeclass_of(const struct cairn_sizeclass *set,
-                                             const void *pointer, uint16_t tag)
+CAIRN_HOT_INLINE unsigned cairn_sizeclass_of(const struct cairn_sizeclass *set, const void *pointer,
+                                             uint16_t tag)
 {
     unsigned class_idx = (unsigned)cairn_tag_kind(tag) - 1u;
     size_t offset_bytes = ((size_t)cairn_tag_granule_idx(tag) << set->granule_shift) +
@@ -93,7 +94,8 @@ CAIRN_HOT_INLINE unsigned cairn_sizeclass_of(const struct cairn_sizeclass *set,
     return class_idx;
 }
 
-/* True when `pointer` begins a block that is out of its pool (in use, or in a cache above). Takes the class's lock. */
+/* True when `pointer` begins a block that is out of its pool (in use, or in a cache above). Takes
+   the class's lock. */
 bool cairn_sizeclass_is_out(struct cairn_sizeclass *set, const void *pointer);
 
 /* Gives every kept empty slab back. Returns the bytes given back. */
@@ -103,14 +105,16 @@ struct cairn_sizeclass_stats cairn_sizeclass_stats(struct cairn_sizeclass *set);
 struct cairn_pool_stats cairn_sizeclass_class_stats(struct cairn_sizeclass *set,
                                                     unsigned class_idx);
 
-/* The source, THREAD_SAFE: block_bytes up to CAIRN_CLASS_BYTES_MAX, of the class that holds them and is aligned so. */
+/* The source, THREAD_SAFE: block_bytes up to CAIRN_CLASS_BYTES_MAX, of the class that holds them
+   and is aligned so. */
 struct cairn_source cairn_sizeclass_as_source(struct cairn_sizeclass *set);
 
 /* Holds all locks across fork(), in order of class. */
 void cairn_sizeclass_prefork(struct cairn_sizeclass *set);
 void cairn_sizeclass_postfork(struct cairn_sizeclass *set);
 
-/* Walks everything while it holds the locks of all classes; panics on a broken invariant. O(classes * units). */
+/* Walks everything while it holds the locks of all classes; panics on a broken invariant. 
+   O(classes * units). */
 void cairn_sizeclass_check(struct cairn_sizeclass *set);
 
 CAIRN_END_DECLS

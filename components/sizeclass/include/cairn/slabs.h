@@ -6,7 +6,7 @@
  *
  *     a slab (user memory)            | block 0 | block 1 | block 2 | ...      | tail |
  *     its descriptor (state block)    { base, counts, links, bitmap: 1 = free }
- *     the pagemap                     granule -> { kind, index in the slab } and the descriptor's id
+ *     the pagemap                     granule -> { kind, index in the slab }, descriptor's id
  *
  * One directory serves any number of pools (a size-class set, or a set per CPU). It takes whole
  * slabs from a source, finds the descriptor of an address, and recognises any pointer that is not
@@ -36,11 +36,11 @@ CAIRN_BEGIN_DECLS
 
 enum {
     CAIRN_SLAB_UNIT_BYTES = 64,
-    CAIRN_SLAB_INLINE_WORDS = 4,     /* bitmap words in the first unit: 256 blocks */
-    CAIRN_SLAB_UNITS_MAX = 16,       /* 4 + 15 * 8 words: 7936 blocks */
+    CAIRN_SLAB_INLINE_WORDS = 4, /* bitmap words in the first unit: 256 blocks */
+    CAIRN_SLAB_UNITS_MAX = 16,   /* 4 + 15 * 8 words: 7936 blocks */
     CAIRN_SLAB_GRANULES_MAX = 16,
     CAIRN_SLAB_BLOCKS_MIN = 8,
-    CAIRN_SLAB_ALIGN_BYTES_MAX = 32768, /* that of the largest class; more is asked of the layer below */
+    CAIRN_SLAB_ALIGN_BYTES_MAX = 32768, /* that of the largest class */
     CAIRN_SLAB_BYTES_MAX = 1 << 21,
     CAIRN_SLAB_RECIPROCAL_SHIFT = 42 /* exact for offsets < 2^21 and blocks <= 2^21, tested */
 };
@@ -51,8 +51,9 @@ struct cairn_slab_geometry {
     uint32_t block_bytes;
     uint32_t slab_bytes;
     uint32_t block_count; /* at most what 16 descriptor units can describe */
-    uint32_t align_bytes; /* of every block, hence of the slab: the largest power of two that divides block_bytes, at
-                             most CAIRN_SLAB_ALIGN_BYTES_MAX; may exceed the granule */
+    /* Of every block, hence of the slab: the largest power of two that divides block_bytes, at most
+       CAIRN_SLAB_ALIGN_BYTES_MAX. It may exceed the granule. */
+    uint32_t align_bytes;
 };
 
 /* A descriptor's first unit. Private; bitmap words continue into the units after it. */
@@ -82,9 +83,9 @@ struct cairn_slabs_config {
 struct cairn_slabs {
     struct cairn_lock lock;
     struct cairn_slabs_config config;
-    uint32_t unit_count;                              /* in the state block */
-    uint32_t unit_top;                                /* units below were used at least once; 0 is never used */
-    uint32_t free_units[CAIRN_SLAB_UNITS_MAX + 1];    /* ids of free descriptors, by their unit count */
+    uint32_t unit_count;                           /* in the state block */
+    uint32_t unit_top;                             /* units below were used once; 0 never is */
+    uint32_t free_units[CAIRN_SLAB_UNITS_MAX + 1]; /* free descriptors by unit count, by id */
     uint32_t slab_count;
     size_t slab_bytes; /* in all slabs */
 };
@@ -101,7 +102,8 @@ struct cairn_slabs {
 CAIRN_NODISCARD int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes,
                                         size_t granule_bytes);
 
-/* The index of the block that `offset_bytes` into the slab lies in. Requires: offset_bytes < slab_bytes. */
+/* The index of the block that `offset_bytes` into the slab lies in. Requires: offset_bytes <
+   slab_bytes. */
 CAIRN_HOT_INLINE uint32_t cairn_slab_block_idx(const struct cairn_slab_geometry *geometry,
                                                size_t offset_bytes)
 {
@@ -135,7 +137,8 @@ void cairn_slabs_fini(struct cairn_slabs *slabs);
  *
  * Returns: the descriptor, or NULL when the source, the state block or the pagemap is exhausted:
  *          nothing changed.
- * Cost:    O(granules + bitmap words); the source and the pagemap are called without the lock. Touches no block.
+ * Cost:    O(granules + bitmap words); the source and the pagemap are called without the lock.
+ *          Touches no block.
  * Threads: safe.
  */
 struct cairn_slab *cairn_slabs_take(struct cairn_slabs *slabs,
@@ -145,9 +148,9 @@ struct cairn_slab *cairn_slabs_take(struct cairn_slabs *slabs,
 /* Gives a slab back; all of its blocks must be free. Threads: safe. */
 void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab);
 
-/* The slab that `pointer` lies in; NULL when its granule is not a slab's. Lock-free, O(1). The caller knows that
-   the slab is not given back meanwhile (it holds a block of it, or the pool's lock). Kinds above `kind_max` are
-   not slabs. */
+/* The slab that `pointer` lies in; NULL when its granule is not a slab's. Lock-free, O(1). The
+   caller knows that the slab is not given back meanwhile (it holds a block of it, or the pool's
+   lock). Kinds above `kind_max` are not slabs. */
 struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void *pointer,
                                     uint8_t kind_max);
 
@@ -158,7 +161,8 @@ uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab
 void cairn_slabs_prefork(struct cairn_slabs *slabs);
 void cairn_slabs_postfork(struct cairn_slabs *slabs);
 
-/* Panics on a broken invariant of the directory or of any descriptor. O(units). Requires: nobody else inside. */
+/* Panics on a broken invariant of the directory or of any descriptor. O(units). Requires: nobody
+   else inside. */
 void cairn_slabs_check(const struct cairn_slabs *slabs);
 
 CAIRN_END_DECLS
