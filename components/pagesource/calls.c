@@ -48,8 +48,8 @@ bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, si
     return !is_refused;
 }
 
-uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base,
-                                  size_t old_bytes, size_t new_bytes, bool may_move)
+uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
+                                  size_t new_bytes, bool may_move)
 {
     const struct cairn_os *os = &source->config.os;
     void *moved = os->ops->remap(os->self, (void *)base, old_bytes, new_bytes, may_move);

@@ -140,8 +140,8 @@ bool cairn_pagesource__remove(struct cairn_pagesource *source, uintptr_t base, s
     CAIRN_ASSERT(length_bytes != 0 && last < source->extent_count);
     CAIRN_ASSERT(source->extents[first].base <= base && source->extents[last].base < end);
     for (size_t idx = first; idx <= last; idx++) {
-        CAIRN_ASSERT(idx == first || source->extents[idx].base ==
-                                         cairn_extent_end(&source->extents[idx - 1]));
+        CAIRN_ASSERT(idx == first ||
+                     source->extents[idx].base == cairn_extent_end(&source->extents[idx - 1]));
         is_fresh = is_fresh && (source->extents[idx].flags & CAIRN_EXTENT_FRESH) != 0;
     }
     if (source->extents[first].base < base)

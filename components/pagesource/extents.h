@@ -27,7 +27,7 @@
 enum {
     CAIRN_EXTENT_BREAK = 1, /* data segment */
     CAIRN_EXTENT_MAPPED,    /* mapping */
-    CAIRN_EXTENT_KEPT       /* an ended reservation whose munmap failed: waits, is never handed out */
+    CAIRN_EXTENT_KEPT /* an ended reservation whose munmap failed: waits, is never handed out */
 };
 
 /* In what state it is. Touching extents of one origin merge when all flags are equal. */
@@ -71,8 +71,7 @@ void cairn_pagesource__insert(struct cairn_pagesource *source,
                               struct cairn_pagesource_extent extent);
 
 /* Takes a range out of the extents that cover it wholly. True when all of it was fresh. */
-bool cairn_pagesource__remove(struct cairn_pagesource *source, uintptr_t base,
-                              size_t length_bytes);
+bool cairn_pagesource__remove(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
 
 /* Replaces the flags of a range inside one extent. */
 void cairn_pagesource__set_flags(struct cairn_pagesource *source, uintptr_t base,
@@ -92,8 +91,8 @@ uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_b
                                 unsigned flags);
 bool cairn_pagesource__unmap(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
 bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
-uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base,
-                                  size_t old_bytes, size_t new_bytes, bool may_move);
+uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
+                                  size_t new_bytes, bool may_move);
 uintptr_t cairn_pagesource__sbrk(struct cairn_pagesource *source, intptr_t delta_bytes);
 
 /* --- brk.c --------------------------------------------------------------------------------------------------- */

@@ -41,11 +41,17 @@ class FakeOs {
         break_ = floor_ = base_ + page_bytes;
         break_limit = maps_;
     }
-    ~FakeOs() { munmap(real_, 2 * space_bytes); }
+    ~FakeOs()
+    {
+        munmap(real_, 2 * space_bytes);
+    }
     FakeOs(const FakeOs &) = delete;
     FakeOs &operator=(const FakeOs &) = delete;
 
-    struct cairn_os os() { return {&ops_, this}; }
+    struct cairn_os os()
+    {
+        return {&ops_, this};
+    }
 
     /* As another user of the data segment. The old break, 0 when refused. */
     uintptr_t foreign_sbrk(intptr_t delta)
@@ -62,16 +68,28 @@ class FakeOs {
         return old_break;
     }
 
-    uintptr_t now() const { return break_; }
-    uintptr_t floor() const { return floor_; }
-    size_t page_bytes() const { return page_bytes_; }
+    uintptr_t now() const
+    {
+        return break_;
+    }
+    uintptr_t floor() const
+    {
+        return floor_;
+    }
+    size_t page_bytes() const
+    {
+        return page_bytes_;
+    }
     bool is_backed(uintptr_t base, size_t length) const
     {
         if (base < maps_)
             return base >= floor_ && base + length <= break_;
         return count(base, length) == length / page_bytes_;
     }
-    size_t mapped_bytes() const { return mapped_pages_ * page_bytes_; }
+    size_t mapped_bytes() const
+    {
+        return mapped_pages_ * page_bytes_;
+    }
     size_t vma_count() const
     {
         size_t runs = 0;
@@ -88,20 +106,27 @@ class FakeOs {
     uintptr_t break_limit;       /* like RLIMIT_DATA, for sbrk */
     size_t map_limit = SIZE_MAX; /* like RLIMIT_AS, for mappings, in bytes */
     bool refuses_purge = false, refuses_unmap = false, refuses_map = false, refuses_sbrk = false;
-    bool misaligns = true;              /* leave a page between mappings, so that none is aligned by luck */
-    std::function<void()> before_sbrk;  /* runs once: a stranger who is quicker */
+    bool misaligns = true;     /* leave a page between mappings, so that none is aligned by luck */
+    bool refuses_look = false; /* not even sbrk(0) */
+    std::function<void()> before_sbrk; /* runs once: a stranger who is quicker */
     std::vector<std::string> sins;
     std::vector<std::string> log;
 
   private:
-    static FakeOs *self_of(void *self) { return static_cast<FakeOs *>(self); }
+    static FakeOs *self_of(void *self)
+    {
+        return static_cast<FakeOs *>(self);
+    }
 
     bool must_fail(const char *name)
     {
         log.push_back(name);
         return failing.count(calls++) != 0;
     }
-    size_t index(uintptr_t address) const { return (address - base_) / page_bytes_; }
+    size_t index(uintptr_t address) const
+    {
+        return (address - base_) / page_bytes_;
+    }
     size_t count(uintptr_t base, size_t length) const
     {
         size_t pages = 0;
@@ -192,7 +217,10 @@ class FakeOs {
             return -ENOMEM;
         return self_of(self)->do_unmap(reinterpret_cast<uintptr_t>(base), length);
     }
-    static int op_protect(void *, void *, size_t, bool) { return -EINVAL; }
+    static int op_protect(void *, void *, size_t, bool)
+    {
+        return -EINVAL;
+    }
     static int op_purge(void *self, void *base, size_t length)
     {
         FakeOs *fake = self_of(self);
@@ -202,7 +230,8 @@ class FakeOs {
         empty(reinterpret_cast<uintptr_t>(base), length);
         return 0;
     }
-    static void *op_remap(void *self, void *where, size_t old_bytes, size_t new_bytes, bool may_move)
+    static void *op_remap(void *self, void *where, size_t old_bytes, size_t new_bytes,
+                          bool may_move)
     {
         FakeOs *fake = self_of(self);
         uintptr_t base = reinterpret_cast<uintptr_t>(where);
@@ -228,7 +257,7 @@ class FakeOs {
         FakeOs *fake = self_of(self);
         uintptr_t old_break = fake->break_;
         if (delta == 0)
-            return reinterpret_cast<void *>(old_break);
+            return fake->refuses_look ? nullptr : reinterpret_cast<void *>(old_break);
         if (fake->before_sbrk) {
             std::function<void()> quicker = std::move(fake->before_sbrk);
             fake->before_sbrk = nullptr;

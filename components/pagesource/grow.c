@@ -47,8 +47,8 @@ static void move_table(struct cairn_pagesource *source, struct cairn_pagesource_
 /* Replaces the table by a mapped one of `capacity` or a bit more. */
 static bool map_table(struct cairn_pagesource *source, size_t capacity)
 {
-    size_t bytes = cairn_align_up(capacity * sizeof(*source->extents),
-                                  cairn_pagesource__page(source));
+    size_t bytes =
+        cairn_align_up(capacity * sizeof(*source->extents), cairn_pagesource__page(source));
     uintptr_t base = cairn_pagesource__map(source, bytes, CAIRN_OS_MAP_NORESERVE);
 
     if (base == 0)

@@ -51,7 +51,10 @@ class Model {
         return config;
     }
 
-    uint64_t *word(uintptr_t address) { return reinterpret_cast<uint64_t *>(address); }
+    uint64_t *word(uintptr_t address)
+    {
+        return reinterpret_cast<uint64_t *>(address);
+    }
 
     void stamp(uintptr_t base, size_t length)
     {
@@ -88,7 +91,8 @@ class Model {
         auto next = blocks.lower_bound(base);
         if (next != blocks.end() && next->first < base + length)
             return false;
-        return next == blocks.begin() || std::prev(next)->first + std::prev(next)->second.length <= base;
+        return next == blocks.begin() ||
+               std::prev(next)->first + std::prev(next)->second.length <= base;
     }
 
     void free(uintptr_t base)
@@ -110,9 +114,8 @@ class Model {
     uintptr_t resize(uintptr_t base, size_t length, size_t align, bool may_move)
     {
         Block old = blocks.at(base);
-        uintptr_t moved = reinterpret_cast<uintptr_t>(
-            cairn_pagesource_resize(source.get(), reinterpret_cast<void *>(base), old.length, length,
-                                    align, may_move));
+        uintptr_t moved = reinterpret_cast<uintptr_t>(cairn_pagesource_resize(
+            source.get(), reinterpret_cast<void *>(base), old.length, length, align, may_move));
         if (moved == 0)
             return 0;
         EXPECT_TRUE(may_move || moved == base);
@@ -180,7 +183,10 @@ class Model {
             ADD_FAILURE() << sin;
     }
 
-    struct cairn_pagesource_stats stats() { return cairn_pagesource_stats(source.get()); }
+    struct cairn_pagesource_stats stats()
+    {
+        return cairn_pagesource_stats(source.get());
+    }
 
     FakeOs fake;
     size_t page;

@@ -67,8 +67,8 @@ static int purge(void *self, void *base, size_t length_bytes)
 static void *remap(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move)
 {
     (void)self;
-    return address_or_null(cairn_syscall4(SYS_mremap, base, old_bytes, new_bytes,
-                                          may_move ? MREMAP_MAYMOVE : 0));
+    return address_or_null(
+        cairn_syscall4(SYS_mremap, base, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0));
 }
 
 /* Not named after the call it makes: libc's declaration is in scope. */

@@ -23,7 +23,10 @@ class OsLinux : public testing::Test {
     {
         return static_cast<char *>(os.ops->map(os.self, nullptr, pages * page, flags));
     }
-    int unmap(void *base, size_t pages) { return os.ops->unmap(os.self, base, pages * page); }
+    int unmap(void *base, size_t pages)
+    {
+        return os.ops->unmap(os.self, base, pages * page);
+    }
     bool is_resident(char *at) const
     {
         unsigned char state = 0;

@@ -185,8 +185,8 @@ static void check_block(const struct cairn_pagesource *source, uintptr_t base, s
 {
     CAIRN_CHECK(cairn_is_aligned(base, cairn_pagesource__page(source)) && base != 0,
                 "pointer is not page-aligned", (void *)base, where);
-    CAIRN_CHECK(!cairn_pagesource__overlaps(source, base, length_bytes),
-                "memory is already free", (void *)base, where);
+    CAIRN_CHECK(!cairn_pagesource__overlaps(source, base, length_bytes), "memory is already free",
+                (void *)base, where);
     CAIRN_CHECK(length_bytes <= source->stats.outstanding_bytes &&
                     cairn_pagesource__segment_of(source, base) ==
                         cairn_pagesource__segment_of(source, base + length_bytes - 1),

@@ -9,7 +9,10 @@ namespace {
 
 class Break : public testing::TestWithParam<size_t> {
   protected:
-    struct cairn_pagesource_config tiny() const { return Model::tiny(CAIRN_PAGESOURCE_BRK, page); }
+    struct cairn_pagesource_config tiny() const
+    {
+        return Model::tiny(CAIRN_PAGESOURCE_BRK, page);
+    }
 
     // What was outstanding above the break is not ours to look at any more.
     static void lose(Model &model)
@@ -19,7 +22,10 @@ class Break : public testing::TestWithParam<size_t> {
                             base + block.length > (model.fake.now() & ~(model.page - 1));
     }
 
-    intptr_t pages(int count) const { return count * static_cast<intptr_t>(page); }
+    intptr_t pages(int count) const
+    {
+        return count * static_cast<intptr_t>(page);
+    }
     size_t page = GetParam();
 };
 
@@ -178,6 +184,23 @@ TEST_P(Break, AStrangerMayBeQuickerWithTheLastSegment)
     model.end();
 }
 
+TEST_P(Break, ThatCannotEvenBeSeenIsLeftAlone)
+{
+    Model model(page, tiny());
+    uintptr_t block = model.alloc(40 * page, 1);
+    uintptr_t top = model.fake.now();
+    model.fake.refuses_look = true;
+    EXPECT_NE(0u, model.alloc(page, 1));
+    EXPECT_EQ(4 * page, model.stats().mapped_bytes);
+    EXPECT_EQ(0u, model.resize(block, 50 * page, 1, false));
+    model.free(block);
+    EXPECT_EQ(top, model.fake.now());
+    EXPECT_LE(model.stats().free_dirty_bytes, 6 * page);
+    model.verify();
+    model.end();
+    EXPECT_EQ(top, model.fake.now());
+}
+
 TEST_P(Break, RandomStrangersNeverBreakAnInvariant)
 {
     uint64_t seed = test_seed();
@@ -209,8 +232,8 @@ TEST_P(Break, RandomStrangersNeverBreakAnInvariant)
                 break;
             default:
                 if (!model.blocks.empty())
-                    model.free(std::next(model.blocks.begin(), static_cast<ptrdiff_t>(
-                                                                   random() % model.blocks.size()))
+                    model.free(std::next(model.blocks.begin(),
+                                         static_cast<ptrdiff_t>(random() % model.blocks.size()))
                                    ->first);
             }
             model.verify();

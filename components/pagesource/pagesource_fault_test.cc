@@ -12,7 +12,9 @@ enum { kOps = 12 };
 // One step, chosen by a number: 64 bits decide everything.
 class Script {
   public:
-    explicit Script(Model &target) : model(target), page(static_cast<intptr_t>(target.page)) {}
+    explicit Script(Model &target) : model(target), page(static_cast<intptr_t>(target.page))
+    {
+    }
 
     void step(uint64_t choice)
     {
@@ -143,7 +145,7 @@ TEST(PageSourceFaults, EveryPairOfRefusedCallsInShortSequences)
 {
     uint64_t seed = test_seed();
     size_t runs = 0;
-    for (uint64_t round = 0; round < 150; round++) {
+    for (uint64_t round = 0; round < 70; round++) {
         std::mt19937_64 random(seed + round);
         Plan plan = random_plan(random, 10);
         // A refusal may lead to more calls: go on until the first one lies beyond the end.
@@ -161,7 +163,7 @@ TEST(PageSourceFaults, EveryPairOfRefusedCallsInShortSequences)
 TEST(PageSourceFaults, LongRandomSequencesWithRandomRefusals)
 {
     uint64_t seed = test_seed();
-    for (uint64_t round = 0; round < 60; round++) {
+    for (uint64_t round = 0; round < 40; round++) {
         std::mt19937_64 random(seed + round);
         Plan plan = random_plan(random, 300);
         std::set<size_t> failing;

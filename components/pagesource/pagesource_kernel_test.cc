@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The whole page source on the real kernel: the laws, its limits, filters, threads and fork.
+// The whole page source on the real kernel: the laws, its limits, threads and fork.
 
 #include <cairn/pagesource.h>
 #include <cairn/source_laws.h>
 
 #include <gtest/gtest.h>
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -82,7 +75,10 @@ class Kernel : public testing::TestWithParam<enum cairn_pagesource_policy> {
     {
         return static_cast<char *>(cairn_pagesource_alloc(&source, length, align, nullptr));
     }
-    struct cairn_pagesource_stats stats() { return cairn_pagesource_stats(&source); }
+    struct cairn_pagesource_stats stats()
+    {
+        return cairn_pagesource_stats(&source);
+    }
 
     struct cairn_pagesource source;
 };
@@ -218,8 +214,8 @@ size_t fill(struct cairn_pagesource *source, size_t length)
     static char *blocks[4096];
     size_t count = 0;
 
-    while (count < 4096 && (blocks[count] = static_cast<char *>(cairn_pagesource_alloc(
-                                source, length, 1, nullptr))) != nullptr) {
+    while (count < 4096 && (blocks[count] = static_cast<char *>(
+                                cairn_pagesource_alloc(source, length, 1, nullptr))) != nullptr) {
         blocks[count][0] = blocks[count][length - 1] = 1;
         count++;
     }
@@ -233,8 +229,8 @@ size_t fill(struct cairn_pagesource *source, size_t length)
 TEST_P(Kernel, SurvivesADataSegmentThatIsWalledIn)
 {
     auto child = [this] {
-        char *wall = reinterpret_cast<char *>(
-            (reinterpret_cast<uintptr_t>(sbrk(0)) + 0x4ffff) & ~uintptr_t{0xffff});
+        char *wall = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(sbrk(0)) + 0x4ffff) &
+                                              ~uintptr_t{0xffff});
         REQUIRE(mmap(wall, 65536, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
                      0) == wall);
         char *block = alloc(kMiB);
@@ -261,7 +257,7 @@ TEST_P(Kernel, SurvivesEveryLimitOfDataAndAddressSpace)
         size_t first = fill(&source, 40960);
         size_t second = fill(&source, 40960);
         REQUIRE(first <= (extra + kMiB) / 40960); // statm counts the stack as data
-        REQUIRE(second + 2 >= first);              // as much again, but for a seam
+        REQUIRE(second + 2 >= first);             // as much again, but for a seam
         REQUIRE(alloc(2 * extra + kMiB) == nullptr);
         cairn_pagesource_check(&source);
         limit(resource, RLIM_INFINITY);
@@ -286,8 +282,7 @@ TEST(KernelMaps, AFullMapTableLosesNothing)
         config.map_threshold_bytes = config.map_threshold_max_bytes = kMiB;
         config.retain_min_bytes = kMiB;
         REQUIRE(cairn_pagesource_init(&source, &config) == 0);
-        char *first =
-            static_cast<char *>(cairn_pagesource_alloc(&source, 24 * kMiB, 1, nullptr));
+        char *first = static_cast<char *>(cairn_pagesource_alloc(&source, 24 * kMiB, 1, nullptr));
         char *middle = first + 8 * kMiB;
         REQUIRE(first != nullptr);
         size_t area = 70000 * 4096, holes = 0;
@@ -312,71 +307,6 @@ TEST(KernelMaps, AFullMapTableLosesNothing)
         _exit(0);
     };
     EXPECT_EXIT(child(), testing::ExitedWithCode(0), "");
-}
-
-// --- filters -----------------------------------------------------------------------------------------------------
-
-// Answers `others` to every system call but the listed ones, and `denied` to those in `deny`.
-void filter(std::vector<long> allow, std::vector<long> deny, unsigned denied, unsigned others)
-{
-    std::vector<struct sock_filter> code = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
-    for (long number : deny) {
-        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1));
-        code.push_back(BPF_STMT(BPF_RET | BPF_K, denied));
-    }
-    for (long number : allow) {
-        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1));
-        code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-    }
-    code.push_back(BPF_STMT(BPF_RET | BPF_K, others));
-    struct sock_fprog program = {static_cast<unsigned short>(code.size()), code.data()};
-    REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    REQUIRE(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-}
-
-void exercise(struct cairn_pagesource *source)
-{
-    for (size_t length : {size_t{4096}, size_t{65536}, 3 * kMiB, 9 * kMiB, 40 * kMiB}) {
-        void *block = cairn_pagesource_alloc(source, length, 65536, nullptr);
-        REQUIRE(block != nullptr);
-        void *resized = cairn_pagesource_resize(source, block, length, 2 * length, 1, true);
-        if (resized != nullptr)
-            cairn_pagesource_free(source, resized, 2 * length);
-        else
-            cairn_pagesource_free(source, block, length);
-        cairn_pagesource_check(source);
-        cairn_pagesource_purge(source);
-    }
-    void *reserved = cairn_pagesource_reserve(source, kMiB);
-    REQUIRE(reserved != nullptr);
-    cairn_pagesource_unreserve(source, reserved, kMiB);
-    cairn_pagesource_check(source);
-}
-
-TEST_P(Kernel, MakesNoSystemCallBeyondItsList)
-{
-    auto child = [this] {
-        filter({SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mremap, SYS_brk, SYS_exit_group},
-               {}, 0, SECCOMP_RET_KILL_PROCESS);
-        exercise(&source);
-        cairn_pagesource_fini(&source);
-        _exit(0);
-    };
-    EXPECT_EXIT(child(), testing::ExitedWithCode(0), "");
-}
-
-TEST_P(Kernel, WorksWhenAFilterDeniesEverythingButMmap)
-{
-    auto child = [this](std::vector<long> deny) {
-        filter({}, deny, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
-        exercise(&source);
-        cairn_pagesource_fini(&source);
-        _exit(0);
-    };
-    for (std::vector<long> deny : {std::vector<long>{SYS_madvise}, {SYS_mremap}, {SYS_munmap},
-                                   {SYS_madvise, SYS_mremap, SYS_munmap}})
-        EXPECT_EXIT(child(deny), testing::ExitedWithCode(0), "");
 }
 
 // --- threads -----------------------------------------------------------------------------------------------------
@@ -406,7 +336,8 @@ void churn(struct cairn_pagesource *source, uint64_t seed, int steps)
         ASSERT_EQ(mark, chosen.base[0]);
         ASSERT_EQ(mark, chosen.base[chosen.length - 1]);
         if (random() % 4 == 0) {
-            void *resized = cairn_pagesource_resize(source, chosen.base, chosen.length, length, 1, true);
+            void *resized =
+                cairn_pagesource_resize(source, chosen.base, chosen.length, length, 1, true);
             if (resized == nullptr)
                 continue;
             chosen = {static_cast<char *>(resized), length};

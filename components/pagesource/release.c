@@ -137,8 +137,7 @@ static void purge_down_to(struct cairn_pagesource *source, size_t target_bytes)
 
 size_t cairn_pagesource__retain_bytes(const struct cairn_pagesource *source)
 {
-    size_t bytes =
-        cairn_max(source->config.retain_min_bytes, source->stats.outstanding_bytes / 8);
+    size_t bytes = cairn_max(source->config.retain_min_bytes, source->stats.outstanding_bytes / 8);
     bool is_raised = source->stats.map_threshold_bytes > source->config.map_threshold_bytes;
 
     /* A size that came and went comes again: the block that raised the border is worth keeping whole. */

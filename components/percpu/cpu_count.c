@@ -19,7 +19,6 @@
 #include <cairn/base/check.h>
 #include <cairn/base/syscall.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 
@@ -101,9 +100,9 @@ unsigned cpu_count_file(const char *path)
         got = cairn_syscall3(SYS_read, fd, piece, sizeof(piece));
         if (got > 0)
             cpu_list_feed(&list, piece, (size_t)got);
-    } while (got > 0 || got == -EINTR);
+    } while (got > 0);
     cairn_syscall1(SYS_close, fd);
-    return got == 0 ? cpu_list_end(&list) : 0;
+    return cpu_list_end(&list);
 }
 
 unsigned cpu_count_affinity(void)

@@ -28,11 +28,28 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <cairn/base/syscall.h>
 #include <gtest/gtest.h>
 
 #include "cpu_internal.h"
 
-extern char **environ;
+namespace {
+
+std::atomic<bool> getcpu_refused{false};
+
+} // namespace
+
+/* Stands before libc's, so that it can fail. */
+extern "C" int sched_getcpu() noexcept
+{
+    unsigned cpu = 0;
+
+    if (getcpu_refused || syscall(SYS_getcpu, &cpu, nullptr, nullptr) != 0) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return static_cast<int>(cpu);
+}
 
 namespace {
 
@@ -108,28 +125,61 @@ bool agrees_everywhere(const cairn_cpu &cpu)
 
 std::atomic<int> rseq_calls{0};
 
+/* The registers of a system call: its first four arguments, the first of which is also the result on aarch64. */
+struct Registers {
+    explicit Registers(void *context)
+    {
+        auto &machine = static_cast<ucontext_t *>(context)->uc_mcontext;
+#if defined(__x86_64__)
+        arguments[0] = static_cast<long>(machine.gregs[REG_RDI]);
+        arguments[1] = static_cast<long>(machine.gregs[REG_RSI]);
+        arguments[2] = static_cast<long>(machine.gregs[REG_RDX]);
+        arguments[3] = static_cast<long>(machine.gregs[REG_R10]);
+        result = reinterpret_cast<long *>(&machine.gregs[REG_RAX]);
+#elif defined(__aarch64__)
+        for (int at = 0; at < 4; at++)
+            arguments[at] = static_cast<long>(machine.regs[at]);
+        result = reinterpret_cast<long *>(&machine.regs[0]);
+#endif
+    }
+
+    long arguments[4] = {};
+    long *result = nullptr;
+};
+
 void on_refused(int, siginfo_t *, void *context)
 {
-    auto *user = static_cast<ucontext_t *>(context);
     rseq_calls++;
-#if defined(__x86_64__)
-    user->uc_mcontext.gregs[REG_RAX] = -EPERM;
-#elif defined(__aarch64__)
-    user->uc_mcontext.regs[0] = static_cast<unsigned long long>(-EPERM);
-#endif
+    *Registers(context).result = -EPERM;
 }
 
-/* From now on the kernel refuses rseq to this thread and its children, and each call is counted. Where glibc uses rseq
+/* The fifth argument lets a call pass: rseq has four. */
+constexpr long LET_PASS = 1;
+
+/* Registers the area as a signal handler would that allocates just before the interrupted thread's own call. */
+void on_overtaken(int, siginfo_t *, void *context)
+{
+    Registers registers(context);
+    const long *arguments = registers.arguments;
+    rseq_calls++;
+    for (int round = 0; round < 2; round++)
+        *registers.result = cairn_syscall6(CPU_RSEQ_SYSCALL, arguments[0], arguments[1],
+                                           arguments[2], arguments[3], LET_PASS, 0);
+}
+
+/* From now on rseq ends in the handler, for this thread and its children, and each call is counted. Where glibc uses rseq
    itself this must not be done: it ends the process when a later thread is refused. */
-bool refuse_rseq()
+bool refuse_rseq(void (*handler)(int, siginfo_t *, void *) = on_refused)
 {
     struct sigaction action = {};
-    action.sa_sigaction = on_refused;
+    action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_NODEFER;
     sigaction(SIGSYS, &action, nullptr);
     sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(CPU_RSEQ_SYSCALL), 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(CPU_RSEQ_SYSCALL), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args) + 4 * sizeof(uint64_t)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, LET_PASS, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -188,6 +238,17 @@ int own_rseq_refused_later()
     return 0;
 }
 
+int overtaken_by_a_signal_handler()
+{
+    REQUIRE(refuse_rseq(on_overtaken));
+    cairn_cpu cpu = make(CAIRN_CPU_AUTO);
+    REQUIRE(rseq_calls == 1);
+    REQUIRE(cpu.way == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(agrees_when_pinned(cpu));
+    REQUIRE(rseq_calls == 1);
+    return 0;
+}
+
 struct Scenario {
     const char *name;
     int (*run)();
@@ -197,6 +258,7 @@ const Scenario scenarios[] = {
     {"without_libc_rseq", without_libc_rseq},
     {"without_any_rseq", without_any_rseq},
     {"own_rseq_refused_later", own_rseq_refused_later},
+    {"overtaken_by_a_signal_handler", overtaken_by_a_signal_handler},
 };
 
 constexpr int PASSED = 42; // not 0: a child that never came to its scenario must not look well
@@ -245,6 +307,7 @@ TEST(Cpu, AsksOtherwiseInAThreadWhoseLibcAreaIsNotRegistered)
         GTEST_SKIP() << "libc registers no rseq here";
     long error = -1;
     bool agrees = false, was_fast = false, is_fast = true;
+    cairn_cpu_way chosen_there = CAIRN_CPU_AUTO;
     std::thread([&] {
         was_fast = cpu_current_fast(&cpu) >= 0;
         error = syscall(CPU_RSEQ_SYSCALL,
@@ -252,11 +315,13 @@ TEST(Cpu, AsksOtherwiseInAThreadWhoseLibcAreaIsNotRegistered)
                         1 /* unregister */, CPU_RSEQ_SIGNATURE);
         is_fast = cpu_current_fast(&cpu) >= 0;
         agrees = agrees_when_pinned(cpu);
+        chosen_there = make(CAIRN_CPU_AUTO).way;
     }).join();
     EXPECT_TRUE(was_fast);
     if (error != 0)
         GTEST_SKIP() << "libc registers an area of another size";
     EXPECT_FALSE(is_fast);
+    EXPECT_GT(chosen_there, CAIRN_CPU_LIBC_RSEQ);
     EXPECT_TRUE(agrees);
     EXPECT_TRUE(agrees_when_pinned(cpu));
 }
@@ -287,7 +352,7 @@ TEST(Cpu, TakesTheWayThatWasWishedForOrTheNextOneDown)
     }
     // What cannot be followed means AUTO.
     EXPECT_EQ(make(CAIRN_CPU_CALLBACK).way, make(CAIRN_CPU_AUTO).way);
-    EXPECT_EQ(make(static_cast<cairn_cpu_way>(99)).way, make(CAIRN_CPU_AUTO).way);
+    EXPECT_EQ(make(static_cast<cairn_cpu_way>(7)).way, make(CAIRN_CPU_AUTO).way);
 }
 
 TEST(Cpu, NamesItsWays)
@@ -297,7 +362,7 @@ TEST(Cpu, NamesItsWays)
     EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_OWN_RSEQ), "own rseq");
     EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_GETCPU), "getcpu");
     EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_CALLBACK), "callback");
-    EXPECT_STREQ(cairn_cpu_way_name(static_cast<cairn_cpu_way>(99)), "unknown");
+    EXPECT_STREQ(cairn_cpu_way_name(static_cast<cairn_cpu_way>(7)), "unknown");
 }
 
 TEST(Cpu, PassesOnWhatACallbackSaysAndMinusOneForNoId)
@@ -327,6 +392,21 @@ TEST(Cpu, KeepsErrno)
         cpu_count_file("/does/not/exist");
         EXPECT_EQ(errno, EXDEV);
     }
+}
+
+TEST(Cpu, AnswersMinusOneWhereNobodyCanTell)
+{
+    getcpu_refused = true;
+    errno = EXDEV;
+    cairn_cpu cpu = make(CAIRN_CPU_GETCPU);
+    int id = cairn_cpu_current(&cpu);
+    int error = errno;
+    getcpu_refused = false;
+    EXPECT_EQ(cpu.way, CAIRN_CPU_GETCPU);
+    EXPECT_STREQ(cpu.reason, "nothing here tells the CPU: ids are unknown");
+    EXPECT_EQ(id, -1);
+    EXPECT_EQ(error, EXDEV);
+    EXPECT_GE(cairn_cpu_current(&cpu), 0);
 }
 
 // Counting

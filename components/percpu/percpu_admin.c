@@ -133,6 +133,8 @@ static void init_classes(struct cairn_percpu *percpu, const struct cairn_percpu_
         CAIRN_ASSERT(class->batch >= CAIRN_PERCPU_BATCH_MIN && class->batch <= class->capacity);
     }
     percpu->class_count = config->class_count;
+    CAIRN_ASSERT(sizeof(struct cairn_percpu_shard) + slots_offset * sizeof(void *) <=
+                 percpu->shard_bytes);
 }
 
 int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
@@ -154,11 +156,11 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
 
     cairn_cpu_init(&percpu->cpu, config->cpu_way);
     choose_mode(percpu, config->mode);
-    init_classes(percpu, config);
     percpu->shard_count = layout.shard_count;
     percpu->shard_bytes = layout.shard_bytes;
     percpu->fronts = config->state;
     percpu->shards = (char *)config->state + layout.shards_offset;
+    init_classes(percpu, config);
     return 0;
 }
 

@@ -267,6 +267,28 @@ TEST(Percpu, StatesItsSizeExactlyAndStaysWithin)
     }
 }
 
+TEST(Percpu, HasRoomForASlotBelowEachArray)
+{
+    // 382 pointers after the header would fit into a page, the NULL slots below them do not.
+    TokenSource tokens({64}, 3000);
+    Caches caches(tokens, 2, 382 * 64, 8 * 64);
+    EXPECT_EQ(caches->shard_bytes, 2u * 4096);
+    for (int id : {1, 0}) {
+        Caches::id() = id;
+        for (int round = 0; round < 20; round++)
+            free_all(caches, 0, alloc_many(caches, 0, 1500));
+        EXPECT_EQ(caches.array(static_cast<unsigned>(id), 0).limit, 382u);
+    }
+    while (caches.array(0, 0).count < 382)
+        cairn_percpu_free(caches, 0, [&] {
+            Caches::id() = 1;
+            void *block = cairn_percpu_alloc(caches, 0);
+            Caches::id() = 0;
+            return block;
+        }());
+    expect_ends_clean(caches, tokens);
+}
+
 TEST(Percpu, RefusesWhatItCannotWorkWith)
 {
     TokenSource tokens({64, 128}, 10);
@@ -327,7 +349,7 @@ TEST(Percpu, CountsShardsByThePossibleCpusAndSaysWhatItChose)
     }
     EXPECT_STREQ(cairn_percpu_mode_name(CAIRN_PERCPU_AUTO), "auto");
     EXPECT_STREQ(cairn_percpu_mode_name(CAIRN_PERCPU_RSEQ), "rseq");
-    EXPECT_STREQ(cairn_percpu_mode_name(static_cast<cairn_percpu_mode>(77)), "unknown");
+    EXPECT_STREQ(cairn_percpu_mode_name(static_cast<cairn_percpu_mode>(3)), "unknown");
 }
 
 // Locks
@@ -356,27 +378,26 @@ TEST(Percpu, TurnsToANeighbourInUseWhenItsShardIsHeld)
 
 TEST(Percpu, GivesBackWhatNoLongerFitsAfterARefill)
 {
-    TokenSource tokens({1024}, 1000);
-    Caches caches(tokens, 1);
-    std::vector<void *> held = alloc_many(caches, 0, 12); // batches of 8: four are left
-    held.push_back(cairn_percpu_alloc(caches, 0));
-    std::vector<void *> rest = alloc_many(caches, 0, 3);
-    ASSERT_EQ(caches.array(0, 0).count, 0u);
-    // While the batch is on its way, the array is filled by frees, as from another thread.
-    tokens.during_take = [&] {
-        for (int at = 0; at < 6; at++) {
-            cairn_percpu_free(caches, 0, held.back());
-            held.pop_back();
-        }
-    };
-    held.push_back(cairn_percpu_alloc(caches, 0));
-    tokens.during_take = nullptr;
-    EXPECT_EQ(caches.array(0, 0).count, 8u);
-    EXPECT_EQ(cairn_depot_count(&caches->depot, 0), 5u);
-    cairn_percpu_check(caches);
-    free_all(caches, 0, held);
-    free_all(caches, 0, rest);
-    expect_ends_clean(caches, tokens);
+    for (size_t filled = 0; filled <= 8; filled++) {
+        TokenSource tokens({1024}, 1000);
+        Caches caches(tokens, 1);
+        std::vector<void *> held = alloc_many(caches, 0, 16); // two batches of 8: nothing is left
+        ASSERT_EQ(caches.array(0, 0).count, 0u);
+        // While the next batch is on its way, the array is filled by frees, as from another thread.
+        tokens.during_take = [&] {
+            for (size_t at = 0; at < filled; at++) {
+                cairn_percpu_free(caches, 0, held.back());
+                held.pop_back();
+            }
+        };
+        held.push_back(cairn_percpu_alloc(caches, 0));
+        tokens.during_take = nullptr;
+        EXPECT_EQ(caches.array(0, 0).count, std::min<size_t>(filled + 7, 8));
+        EXPECT_EQ(cairn_depot_count(&caches->depot, 0), filled > 1 ? filled - 1 : 0);
+        cairn_percpu_check(caches);
+        free_all(caches, 0, held);
+        expect_ends_clean(caches, tokens);
+    }
 }
 
 TEST(Percpu, KeepsErrno)

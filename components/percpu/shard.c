@@ -94,8 +94,7 @@ size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, uns
     bool pushed;
 
     CAIRN_ASSERT(array->count == array->limit);
-    if (array->limit > 0)
-        note(&array->flushes);
+    note(&array->flushes);
     adapt_limit(percpu, shard_idx, class_idx, array);
     if (array->count == array->limit) {
         moved = array->count / 2u;

@@ -72,8 +72,8 @@ int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes
 
         if (slab_bytes / block_bytes < CAIRN_SLAB_BLOCKS_MIN)
             continue;
-        /* Is waste / slab < best_waste / best? The first candidate always is. */
-        if (best_bytes == 0 || waste_bytes * best_bytes < best_waste * slab_bytes) {
+        /* Bytes will do: no smaller share of a larger slab is more, for any block and granule. */
+        if (best_bytes == 0 || waste_bytes < best_waste) {
             best_bytes = slab_bytes;
             best_waste = waste_bytes;
         }

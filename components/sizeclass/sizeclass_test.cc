@@ -86,6 +86,7 @@ TEST(Sizeclass, GivesBlocksOfTheClassAskedFor)
     EXPECT_EQ(cairn_sizeclass_stats(&world.set).used_bytes, 32u * 112);
     cairn_sizeclass_give(&world.set, class_idx, blocks, 32);
     EXPECT_FALSE(cairn_sizeclass_is_out(&world.set, blocks[7]));
+    EXPECT_FALSE(cairn_sizeclass_is_out(&world.set, &world));
     EXPECT_EQ(world.class_of(blocks[7]), class_idx) << "the slab is kept";
     EXPECT_EQ(cairn_sizeclass_trim(&world.set), 16384u);
     EXPECT_EQ(world.class_of(blocks[7]), unsigned{CAIRN_CLASS_COUNT});

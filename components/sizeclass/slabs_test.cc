@@ -196,6 +196,24 @@ TEST(Slabs, AreAlignedForTheirBlocks)
     cairn_slabs_check(&world.slabs);
 }
 
+TEST(Slabs, AreAlignedForBlocksThatNeedMoreThanAGranule)
+{
+    SlabsWorld world;
+    struct cairn_slab_geometry one_granule = geometry_of(64, 16384);
+    struct cairn_slab_geometry large = geometry_of(32768, 16384);
+    std::vector<struct cairn_slab *> taken;
+
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i <= round; i++)
+            taken.push_back(cairn_slabs_take(&world.slabs, &one_granule, 1, 0));
+        taken.push_back(cairn_slabs_take(&world.slabs, &large, 1, 0));
+        ASSERT_NE(taken.back(), nullptr);
+        EXPECT_EQ(taken.back()->base % 32768, 0u);
+    }
+    for (struct cairn_slab *slab : taken)
+        cairn_slabs_give(&world.slabs, slab);
+}
+
 TEST(Slabs, InitRefusesBadStateAndOtherGranules)
 {
     World world;

@@ -94,7 +94,7 @@ static int build_pools(struct cairn_arena *arena)
 }
 
 /* Requires: all state but arena->layout reads as zero. A map that is zero has no tags, so without slabs all is runs. */
-static bool build(struct cairn_arena *arena)
+static void build(struct cairn_arena *arena)
 {
     int error = build_runs(arena);
 
@@ -102,8 +102,7 @@ static bool build(struct cairn_arena *arena)
         error = build_slabs(arena);
     if (error == 0)
         error = build_pools(arena);
-    CAIRN_ASSERT(error == 0);
-    return error == 0;
+    CAIRN_CHECK(error == 0, "the layers refuse the layout", arena, __func__);
 }
 
 struct cairn_arena *cairn_arena_init(void *buffer, size_t buffer_bytes)
@@ -117,8 +116,7 @@ struct cairn_arena *cairn_arena_init(void *buffer, size_t buffer_bytes)
     arena->layout = layout;
     arena->stats.buffer_bytes = buffer_bytes;
     arena->stats.state_bytes = (size_t)(layout.memory - (char *)arena);
-    if (!build(arena))
-        return NULL;
+    build(arena);
     arena->stats.usable_bytes = cairn_buddy_stats(arena->buddy).held_bytes;
     return arena;
 }
@@ -139,7 +137,7 @@ void cairn_arena_reset(struct cairn_arena *arena)
         .state_bytes = arena->stats.state_bytes,
         .usable_bytes = arena->stats.usable_bytes,
     };
-    (void)build(arena);
+    build(arena);
 }
 
 /* ---- Taking ---- */
@@ -398,8 +396,8 @@ struct cairn_arena_stats cairn_arena_stats(struct cairn_arena *arena)
     struct cairn_arena_stats stats = arena->stats;
 
     (void)give_kept_slab(arena);
-    stats.largest_free_bytes = cairn_max(cairn_buddy_stats(arena->buddy).largest_free_bytes,
-                                         largest_pooled_bytes(arena));
+    stats.largest_free_bytes =
+        cairn_max(cairn_buddy_stats(arena->buddy).largest_free_bytes, largest_pooled_bytes(arena));
     return stats;
 }
 

@@ -25,7 +25,7 @@ constexpr size_t kSizes[] = {CAIRN_ARENA_BYTES_MIN, 65536, 262144, 1 << 20, 16 <
 
 class Buffer {
   public:
-    explicit Buffer(size_t bytes) : bytes_(bytes), space_(bytes + 64, 0xa5)
+    explicit Buffer(size_t bytes) : bytes_(bytes), space_(bytes + kPage + 64, 0xa5)
     {
     }
 
@@ -33,7 +33,7 @@ class Buffer {
     {
         uintptr_t start = reinterpret_cast<uintptr_t>(space_.data());
 
-        return space_.data() + (64 - start % 64) % 64 + misalign_bytes;
+        return space_.data() + (kPage - start % kPage) % kPage + misalign_bytes;
     }
 
     struct cairn_arena *arena()
@@ -47,6 +47,8 @@ class Buffer {
     }
 
   private:
+    static constexpr size_t kPage = 4096; /* so that a run of the tests is like every other */
+
     size_t bytes_;
     std::vector<unsigned char> space_;
 };
@@ -144,7 +146,8 @@ TEST(Arena, StateIsAFewPercentOfALargerBuffer)
         struct cairn_arena_stats stats = cairn_arena_stats(buffer.arena());
 
         EXPECT_LT(stats.state_bytes, bytes / (bytes < (1 << 20) ? 12 : 20)) << bytes;
-        RecordProperty("state_bytes_of_" + std::to_string(bytes), std::to_string(stats.state_bytes));
+        RecordProperty("state_bytes_of_" + std::to_string(bytes),
+                       std::to_string(stats.state_bytes));
     }
 }
 
@@ -272,7 +275,8 @@ TEST_P(ArenaOfEverySize, ReallocStaysInPlaceWithinTheUsableSize)
     for (size_t size : {5, 17, 100, 1000, 2000}) {
         void *block = cairn_arena_alloc(arena_, size);
 
-        EXPECT_EQ(cairn_arena_realloc(arena_, block, cairn_arena_usable_bytes(arena_, block)), block);
+        EXPECT_EQ(cairn_arena_realloc(arena_, block, cairn_arena_usable_bytes(arena_, block)),
+                  block);
         EXPECT_EQ(cairn_arena_realloc(arena_, block, size), block);
         cairn_arena_free(arena_, block);
     }
@@ -312,6 +316,15 @@ TEST_P(ArenaOfEverySize, ReallocMovesWhenItMustAndKeepsTheContent)
     EXPECT_EQ(stats().used_bytes, cairn_arena_usable_bytes(arena_, block) + 32);
 }
 
+TEST_P(ArenaOfEverySize, ReallocOfNullAllocates)
+{
+    void *block = cairn_arena_realloc(arena_, NULL, 100);
+
+    ASSERT_NE(block, nullptr);
+    EXPECT_GE(cairn_arena_usable_bytes(arena_, block), 100u);
+    EXPECT_EQ(stats().alloc_count, 1u);
+}
+
 TEST_P(ArenaOfEverySize, ReallocThatFailsLeavesTheBlockAsItWas)
 {
     auto *block = static_cast<unsigned char *>(cairn_arena_alloc(arena_, 100));
@@ -342,7 +355,8 @@ TEST_P(ArenaOfEverySize, MakingABlockSmallerNeverFails)
 
 TEST_P(ArenaOfEverySize, SmallBlocksUseTheCapToTheEnd)
 {
-    size_t size = buffer_.bytes() < 262144 ? 64 : 48; /* a run of 3 grains needs a free block of 4 */
+    size_t size =
+        buffer_.bytes() < 262144 ? 64 : 48; /* a run of 3 grains needs a free block of 4 */
     size_t block_bytes = 0;
 
     while (cairn_arena_alloc(arena_, size) != NULL)
@@ -370,6 +384,37 @@ TEST_P(ArenaOfEverySize, ASmallRequestTakesALargerBlockBeforeItFails)
     cairn_arena_free(arena_, blocks[blocks.size() / 2]);
     EXPECT_GE(stats().largest_free_bytes, 128u);
     EXPECT_NE(cairn_arena_alloc(arena_, 20), nullptr);
+}
+
+TEST(Arena, AnEmptySlabThatWasKeptServesALargeRequestBeforeItFails)
+{
+    Buffer buffer(1 << 20);
+    struct cairn_arena *arena = buffer.arena();
+    void *small = cairn_arena_alloc(arena, 16);
+
+    for (size_t size = 65536; size >= 1024; size /= 2) /* runs; the slab's other blocks stay free */
+        while (cairn_arena_alloc(arena, size) != NULL)
+            ;
+    EXPECT_EQ(cairn_arena_alloc(arena, 4000), nullptr);
+    cairn_arena_free(arena, small);
+    EXPECT_NE(cairn_arena_alloc(arena, 4000), nullptr);
+    cairn_arena_check(arena);
+}
+
+TEST(Arena, KeepsOneEmptySlabAtMost)
+{
+    Buffer buffer(1 << 20);
+    struct cairn_arena *arena = buffer.arena();
+    size_t largest = cairn_arena_stats(arena).largest_free_bytes;
+    std::vector<void *> blocks;
+
+    for (size_t size = 8; size <= 512; size += 8)
+        blocks.push_back(cairn_arena_alloc(arena, size));
+    for (void *block : blocks) {
+        cairn_arena_free(arena, block);
+        cairn_arena_check(arena);
+    }
+    EXPECT_EQ(cairn_arena_stats(arena).largest_free_bytes, largest);
 }
 
 TEST_P(ArenaOfEverySize, LargestFreeBytesIsExact)

@@ -89,7 +89,8 @@ static size_t unit_bytes_over(size_t memory_bytes, size_t granule_bytes)
 {
     size_t words = granule_bytes / 16 / 64;
     size_t more_words = words > CAIRN_SLAB_INLINE_WORDS ? words - CAIRN_SLAB_INLINE_WORDS : 0;
-    size_t units = 1 + (more_words * sizeof(uint64_t) + CAIRN_SLAB_UNIT_BYTES - 1) / CAIRN_SLAB_UNIT_BYTES;
+    size_t units =
+        1 + (more_words * sizeof(uint64_t) + CAIRN_SLAB_UNIT_BYTES - 1) / CAIRN_SLAB_UNIT_BYTES;
 
     if (granule_bytes == 0)
         return 0;
@@ -152,7 +153,8 @@ void *cairn_arena_cut(struct cairn_arena_layout *layout, void *buffer, size_t bu
     layout->memory = (char *)buffer + skipped_bytes;
     layout->memory_bytes = buffer_bytes - skipped_bytes;
 
-    layout->arena_bytes = sizeof(struct cairn_arena) + shape.class_count * sizeof(struct cairn_pool);
+    layout->arena_bytes =
+        sizeof(struct cairn_arena) + shape.class_count * sizeof(struct cairn_pool);
     head = cut_part(layout, &layout->arena_bytes);
     layout->buddy_bytes = buddy_bytes_over(layout->memory, layout->memory_bytes, &shape);
     layout->map_bytes = map_bytes_over(layout->memory_bytes, shape.granule_bytes);

@@ -8,8 +8,11 @@
 #ifndef CAIRN_ARENA_LAYOUT_H
 #define CAIRN_ARENA_LAYOUT_H
 
-#include <stdbool.h>
 #include <stddef.h>
+
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
 
 /* How coarse the layers are for a buffer of a given size. */
 struct cairn_arena_shape {
@@ -47,5 +50,7 @@ void *cairn_arena_cut(struct cairn_arena_layout *layout, void *buffer, size_t bu
 
 /* Panics unless the parts lie in order in [head, memory + memory_bytes) and do not overlap. O(1). */
 void cairn_arena_layout_check(const struct cairn_arena_layout *layout, const void *head);
+
+CAIRN_END_DECLS
 
 #endif

@@ -70,10 +70,7 @@ void Actor::Resize(Block &block)
     block.size = size;
     Die(old, before);
     if (block.address == nullptr) return Complain("no memory", old);
-    size_t kept = std::min(old.size, size);
-    // The pattern of a prefix differs from that of the whole only in its last, odd bytes.
-    bool whole = old.size <= size_t{1} << 20;
-    if (whole && !Holds(block.address, kept - kept % 8, old.seed)) Complain("realloc lost content", old);
+    if (!HoldsPrefix(block.address, size, old.size, old.seed)) Complain("realloc lost content", old);
     Fill(block.address, block.size, block.seed);
 }
 

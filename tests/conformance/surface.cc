@@ -55,10 +55,12 @@ uint64_t Word(uint64_t seed, size_t index)
     return word ^ (word >> 29);
 }
 
-// The offsets of the words that are looked at: all of a small block, one in each page of a large one.
+// The distance of the words that are looked at: every one of a small block, one in each cache line of a
+// larger one, one in each page of the largest.
 size_t Stride(size_t size)
 {
-    return size <= size_t{1} << 20 ? sizeof(uint64_t) : 4096;
+    if (size <= size_t{8} << 10) return sizeof(uint64_t);
+    return size <= size_t{1} << 20 ? 64 : 4096;
 }
 
 template <typename Visit>
@@ -161,15 +163,21 @@ void Fill(void *block, size_t size, uint64_t seed)
     });
 }
 
-bool Holds(const void *block, size_t size, uint64_t seed)
+bool HoldsPrefix(const void *block, size_t prefix, size_t size, uint64_t seed)
 {
     const char *bytes = static_cast<const char *>(block);
     bool holds = true;
     VisitWords(size, [&](size_t offset, size_t length) {
+        if (offset + length > prefix) return;
         uint64_t word = Word(seed, offset);
         holds = holds && std::memcmp(bytes + offset, &word, length) == 0;
     });
     return holds;
+}
+
+bool Holds(const void *block, size_t size, uint64_t seed)
+{
+    return HoldsPrefix(block, size, size, seed);
 }
 
 bool IsZero(const void *block, size_t size)

@@ -49,10 +49,11 @@ std::vector<Binding> Bindings();
 
 bool IsAligned(const void *block, size_t alignment);
 
-// Writes a pattern that depends on the seed; Holds says whether it is still there. Beyond a megabyte only
-// the edges and one word of each page are written and read.
+// Writes a pattern that depends on the seed; Holds says whether it is still there, HoldsPrefix whether its
+// beginning is. Of large blocks only the edges and one word of each line or page are written and read.
 void Fill(void *block, size_t size, uint64_t seed);
 bool Holds(const void *block, size_t size, uint64_t seed);
+bool HoldsPrefix(const void *block, size_t prefix, size_t size, uint64_t seed);
 
 bool IsZero(const void *block, size_t size);
 

@@ -14,7 +14,8 @@
 namespace cairn_test {
 namespace {
 
-Outcome RunWithConf(const std::string &conf, const std::vector<std::string> &argv = {"/bin/true"})
+// Options are read at the first allocation, and statistics printed by exit(): bash has both.
+Outcome RunWithConf(const std::string &conf, const std::vector<std::string> &argv = {"/bin/bash", "-c", "exit 0"})
 {
     Command command;
     command.argv = argv;
@@ -80,10 +81,18 @@ TEST(Conf, SurvivesAnyText)
 
 TEST(Conf, PrintsStatisticsAtExitWhenAsked)
 {
-    Outcome outcome = RunWithConf("stats:1", {"/bin/sh", "-c", "exit 7"});
+    Outcome outcome = RunWithConf("stats:1", {"/bin/bash", "-c", "exit 7"});
     EXPECT_EQ(outcome.exit_code, 7) << outcome;
     EXPECT_NE(outcome.err.find("cairn"), std::string::npos) << outcome;
     EXPECT_EQ(outcome.out, "");
+}
+
+// Programs of coreutils close their standard error before the last destructor runs.
+TEST(Conf, PrintsStatisticsOfAProgramThatClosesItsStandardErrorAtExit)
+{
+    Outcome outcome = RunWithConf("stats:1", {"/bin/ls", "/"});
+    EXPECT_TRUE(outcome.ok()) << outcome;
+    EXPECT_NE(outcome.err.find("cairn"), std::string::npos) << outcome;
 }
 
 // A cap on memory is a promise: reached, it gives NULL; it is never exceeded.

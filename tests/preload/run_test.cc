@@ -81,10 +81,10 @@ TEST(Runner, ProvesWhileSignalsAndChildrenComeAndGo)
 
 TEST(Runner, PassesOptionsOn)
 {
-    Outcome outcome = RunRunner({"--stats", "--", "/bin/true"});
+    Outcome outcome = RunRunner({"--stats", "--", "/bin/bash", "-c", "exit 0"});
     EXPECT_TRUE(outcome.ok()) << outcome;
     EXPECT_NE(outcome.err.find("cairn"), std::string::npos) << outcome;
-    outcome = RunRunner({"--conf=perpcu:lock", "--", "/bin/true"});
+    outcome = RunRunner({"--conf=perpcu:lock", "--", "/bin/bash", "-c", "exit 0"});
     EXPECT_NE(outcome.err.find("'percpu'"), std::string::npos) << outcome;
 }
 

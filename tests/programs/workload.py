@@ -52,7 +52,7 @@ answers = [None] * 16
 
 
 def work(number):
-    answers[number] = buffers(number, 2000)
+    answers[number] = buffers(number, 600)
 
 
 threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
@@ -67,7 +67,7 @@ for number in range(10):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writer, buffers(number, 300).encode())
+        os.write(writer, buffers(number, 150).encode())
         os._exit(0)
     os.close(writer)
     children.append((child, reader))

@@ -24,7 +24,8 @@
 CAIRN_BEGIN_DECLS
 
 enum cairn_os_map_flags {
-    CAIRN_OS_MAP_NORESERVE = 1u << 0 /* address space now, memory when touched: not charged in advance */
+    CAIRN_OS_MAP_NORESERVE =
+        1u << 0 /* address space now, memory when touched: not charged in advance */
 };
 
 struct cairn_os_ops {

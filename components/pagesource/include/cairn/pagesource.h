@@ -63,29 +63,32 @@ enum cairn_pagesource_policy {
 /* Zero fields mean the default that is named. */
 struct cairn_pagesource_config {
     enum cairn_pagesource_policy policy;
-    struct cairn_os os;               /* cairn_os_linux() */
-    size_t map_threshold_bytes;       /* 4 MiB: where mapping begins under AUTO */
-    size_t map_threshold_max_bytes;   /* 32 MiB: how far history may raise it */
-    size_t growth_min_bytes;          /* 1 MiB: the least step by which address space grows ... */
-    size_t growth_max_bytes;          /* 64 MiB: ... and the largest; between them 1/8 of what is held */
-    size_t retain_min_bytes;          /* 4 MiB: dirty free memory kept, or 1/8 of outstanding if more */
-    size_t limit_bytes;               /* 0: none. outstanding + retained never exceeds this, not even while
+    struct cairn_os os;             /* cairn_os_linux() */
+    size_t map_threshold_bytes;     /* 4 MiB: where mapping begins under AUTO */
+    size_t map_threshold_max_bytes; /* 32 MiB: how far history may raise it */
+    size_t growth_min_bytes;        /* 1 MiB: the least step by which address space grows ... */
+    size_t growth_max_bytes; /* 64 MiB: ... and the largest; between them 1/8 of what is held */
+    size_t retain_min_bytes; /* 4 MiB: dirty free memory kept, or 1/8 of outstanding if more */
+    size_t limit_bytes;      /* 0: none. outstanding + retained never exceeds this, not even while
                                          an alignment is cut out of a larger piece */
 };
 
 struct cairn_pagesource_stats {
     size_t page_bytes;
-    size_t outstanding_bytes;  /* given out */
-    size_t free_bytes;         /* held, not given out */
-    size_t free_dirty_bytes;   /* the part of free_bytes that may be resident */
-    size_t brk_bytes;          /* held by extending the data segment */
-    size_t mapped_bytes;       /* held by mapping */
-    size_t reserved_bytes;     /* cairn_pagesource_reserve(): address space for metadata, not in the sums above */
-    size_t held_peak_bytes;    /* peak of brk_bytes + mapped_bytes */
+    size_t outstanding_bytes; /* given out */
+    size_t free_bytes;        /* held, not given out */
+    size_t free_dirty_bytes;  /* the part of free_bytes that may be resident */
+    size_t brk_bytes;         /* held by extending the data segment */
+    size_t mapped_bytes;      /* held by mapping */
+    size_t
+        reserved_bytes; /* cairn_pagesource_reserve(): address space for metadata, not in the sums above */
+    size_t held_peak_bytes; /* peak of brk_bytes + mapped_bytes */
     size_t map_threshold_bytes;
-    size_t table_bytes; /* the table of extents once it has left the struct; not in the sums above */
+    size_t
+        table_bytes; /* the table of extents once it has left the struct; not in the sums above */
     size_t free_extent_count;
-    size_t unmap_pending_bytes; /* munmap failed, tried again later: free extents and ended reservations */
+    size_t
+        unmap_pending_bytes; /* munmap failed, tried again later: free extents and ended reservations */
     uint64_t map_calls, unmap_calls, brk_calls, purge_calls, remap_calls;
     uint64_t refused_calls; /* of any kind, refused by the kernel */
 };
@@ -113,11 +116,13 @@ struct cairn_pagesource {
     struct cairn_pagesource_extent *extents; /* free ones, by address */
     size_t extent_count;
     size_t extent_capacity;
-    size_t kept_count;        /* extents that are ended reservations: not free, only awaiting munmap */
+    size_t kept_count; /* extents that are ended reservations: not free, only awaiting munmap */
     size_t reservation_count; /* each may become one kept extent */
-    uintptr_t lost_base;      /* our data segment from here on was taken away by others; UINTPTR_MAX: nothing */
+    uintptr_t
+        lost_base; /* our data segment from here on was taken away by others; UINTPTR_MAX: nothing */
     size_t segment_count;
-    struct cairn_pagesource_segment segments[CAIRN_PAGESOURCE_SEGMENTS]; /* of the break, by address */
+    struct cairn_pagesource_segment
+        segments[CAIRN_PAGESOURCE_SEGMENTS]; /* of the break, by address */
     struct cairn_pagesource_extent inline_extents[CAIRN_PAGESOURCE_INLINE_EXTENTS];
 };
 

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * arena_shadow.h - for tests: an arena beside a table of what it must hold.
+ * shadow.h - for tests: an arena beside a table of what it must hold.
  *
  * Every block is filled with bytes that follow from its own seed, and read back before it is resized or freed. That finds
  * overlaps, writes by the arena and lost content. What the arena says (NULL, usable size, statistics) is compared
@@ -212,7 +212,8 @@ class Shadow {
 
     const char *verify(const Block &block) const
     {
-        return holds_pattern(block.start, block.size, block.seed) ? NULL : "a block's content changed";
+        return holds_pattern(block.start, block.size, block.seed) ? NULL
+                                                                  : "a block's content changed";
     }
 
     const char *refused(size_t size, bool unaligned, const struct cairn_arena_stats &before)

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * arena_locked_test.cc - the same calls from many threads.
+ * locked_test.cc - the same calls from many threads.
  */
 
 #include <cairn/arena_locked.h>
@@ -16,7 +16,7 @@
 
 #include <gtest/gtest.h>
 
-#include "arena_shadow.h"
+#include "shadow.h"
 
 namespace {
 

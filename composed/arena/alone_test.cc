@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * arena_alone_test.cc - the arena makes no system call: it runs where the kernel kills for one.
+ * alone_test.cc - the arena makes no system call: it runs where the kernel kills for one.
  */
 
 #include <cairn/arena.h>
@@ -20,7 +20,7 @@
 
 #include <gtest/gtest.h>
 
-#include "arena_shadow.h"
+#include "shadow.h"
 
 namespace {
 

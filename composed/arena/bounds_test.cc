@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * arena_bounds_test.cc - not a byte outside the buffer is touched.
+ * bounds_test.cc - not a byte outside the buffer is touched.
  *
  *     | no access |.slack.|=== the buffer ===|.slack.| no access |
  *
@@ -20,7 +20,7 @@
 
 #include <gtest/gtest.h>
 
-#include "arena_shadow.h"
+#include "shadow.h"
 
 namespace {
 

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+// Which system calls pagesource makes, proved by a filter that kills at any other; and what happens when a
+// filter denies one. In child processes, because a filter cannot be taken back.
+
+#include <cairn/pagesource.h>
+
+#include <gtest/gtest.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <vector>
+
+namespace {
+
+constexpr size_t kMiB = 1 << 20;
+
+class Filter : public testing::TestWithParam<enum cairn_pagesource_policy> {
+  protected:
+    void SetUp() override
+    {
+        struct cairn_pagesource_config config = {};
+        config.policy = GetParam();
+        ASSERT_EQ(0, cairn_pagesource_init(&source, &config));
+    }
+
+    struct cairn_pagesource source;
+};
+
+// Ends a child: 0 when everything held, else the number of the line.
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            _exit(__LINE__ % 251 + 1);                                                             \
+    } while (0)
+
+// Answers `others` to every system call but the listed ones, and `denied` to those in `deny`.
+void filter(std::vector<long> allow, std::vector<long> deny, unsigned denied, unsigned others)
+{
+    std::vector<struct sock_filter> code = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+    for (long number : deny) {
+        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1));
+        code.push_back(BPF_STMT(BPF_RET | BPF_K, denied));
+    }
+    for (long number : allow) {
+        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1));
+        code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    }
+    code.push_back(BPF_STMT(BPF_RET | BPF_K, others));
+    struct sock_fprog program = {static_cast<unsigned short>(code.size()), code.data()};
+    REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    REQUIRE(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+void exercise(struct cairn_pagesource *source)
+{
+    for (size_t length : {size_t{4096}, size_t{65536}, 3 * kMiB, 9 * kMiB, 40 * kMiB}) {
+        void *block = cairn_pagesource_alloc(source, length, 65536, nullptr);
+        REQUIRE(block != nullptr);
+        void *resized = cairn_pagesource_resize(source, block, length, 2 * length, 1, true);
+        if (resized != nullptr)
+            cairn_pagesource_free(source, resized, 2 * length);
+        else
+            cairn_pagesource_free(source, block, length);
+        cairn_pagesource_check(source);
+        cairn_pagesource_purge(source);
+    }
+    void *reserved = cairn_pagesource_reserve(source, kMiB);
+    REQUIRE(reserved != nullptr);
+    cairn_pagesource_unreserve(source, reserved, kMiB);
+    cairn_pagesource_check(source);
+}
+
+TEST_P(Filter, MakesNoSystemCallBeyondItsList)
+{
+    auto child = [this] {
+        filter(
+            {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mremap, SYS_brk, SYS_exit_group},
+            {}, 0, SECCOMP_RET_KILL_PROCESS);
+        exercise(&source);
+        cairn_pagesource_fini(&source);
+        _exit(0);
+    };
+    EXPECT_EXIT(child(), testing::ExitedWithCode(0), "");
+}
+
+TEST_P(Filter, WorksWhenAFilterDeniesEverythingButMmap)
+{
+    auto child = [this](std::vector<long> deny) {
+        filter({}, deny, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
+        exercise(&source);
+        cairn_pagesource_fini(&source);
+        _exit(0);
+    };
+    for (std::vector<long> deny : {std::vector<long>{SYS_madvise},
+                                   {SYS_mremap},
+                                   {SYS_munmap},
+                                   {SYS_madvise, SYS_mremap, SYS_munmap}})
+        EXPECT_EXIT(child(deny), testing::ExitedWithCode(0), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, Filter,
+                         testing::Values(CAIRN_PAGESOURCE_AUTO, CAIRN_PAGESOURCE_BRK,
+                                         CAIRN_PAGESOURCE_MMAP));
+
+} // namespace
