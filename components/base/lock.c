@@ -5,12 +5,14 @@
  * lock.c - what a lock does when it is not free, and the order check of debug builds.
  *
  *     state    0 free       1 held       2 held, and somebody may sleep
+ *              3 held for a fork         4 the same, and entered by the forking thread
  *
- *     take     0 -> 1, or spin for that, or exchange for 2 and sleep while it was not 0
- *     release  exchange for 0; wake one sleeper if it was 2
+ *     take     0 -> 1, or spin for that; else 1 -> 2 and sleep, and at last 0 -> 2
+ *     release  1 -> 0; 2 -> 0 and wake one sleeper
+ *     fork     take, 1 or 2 -> 3; the forking thread enters 3 -> 4 and leaves 4 -> 3; 3 -> 0 and wake one
  *
- * Nobody sleeps unseen: a sleeper wrote 2 before it slept, and whoever it is that wakes writes 2 again, on behalf
- * of those who still sleep. A spinner may take the lock as 1 in between; then the woken one writes 2 over it.
+ * Nobody sleeps unseen: a sleeper sleeps on 2 or more, each of which wakes somebody when it ends, and the woken one
+ * takes the lock as 2, on behalf of those who still sleep.
  *
  * Cost. Free: one atomic operation each way. Otherwise one futex call to sleep and one to wake. Where the
  * kernel has no futex, the loop spins.
@@ -31,6 +33,8 @@
    pointers. Longer only burns the time slice that a pre-empted holder is waiting for. */
 enum { SPIN_LIMIT = 100 };
 
+enum { HELD = 1, CONTENDED, FOR_FORK, ENTERED };
+
 static bool spin(struct cairn_lock *lock)
 {
     for (unsigned round = 0; round < SPIN_LIMIT; round++) {
@@ -43,18 +47,77 @@ static bool spin(struct cairn_lock *lock)
     return false;
 }
 
-CAIRN_COLD void cairn_lock_slow(struct cairn_lock *lock)
+/* Who holds everything for a fork; NULL: nobody. Only compared with the reader's own thread. */
+static const void *forker;
+
+static bool is_forker(void)
 {
-    if (spin(lock))
-        return;
-    /* acquire: pairs with the release in cairn_lock_release(). Taking it as 2 may wake nobody later: harmless. */
-    while (cairn_exchange_acquire(&lock->state, 2u) != 0)
-        cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, 2u, NULL);
+    return cairn_load_relaxed(&forker) == CAIRN_THREAD_POINTER();
 }
 
-CAIRN_COLD void cairn_lock_wake(struct cairn_lock *lock)
+static void sleep_while(struct cairn_lock *lock, uint32_t state)
 {
-    cairn_syscall3(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
+    cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, state, NULL);
+}
+
+/* One step towards the lock for a thread that may sleep; true when it has it. */
+static bool take_or_sleep(struct cairn_lock *lock)
+{
+    uint32_t state = 0;
+
+    if (cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED))
+        return true;
+    if (state == HELD && cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED))
+        state = CONTENDED;
+    if (state >= CONTENDED)
+        sleep_while(lock, state);
+    return false;
+}
+
+CAIRN_COLD void cairn_lock_take_slow(struct cairn_lock *lock)
+{
+    uint32_t state = FOR_FORK;
+
+    if (is_forker() && cairn_cas_acquire(&lock->state, &state, (uint32_t)ENTERED))
+        return;
+    if (spin(lock))
+        return;
+    while (!take_or_sleep(lock))
+        continue;
+}
+
+CAIRN_COLD void cairn_lock_release_slow(struct cairn_lock *lock)
+{
+    uint32_t state = ENTERED;
+
+    if (cairn_cas_release(&lock->state, &state, (uint32_t)FOR_FORK))
+        return;
+    if (cairn_exchange_release(&lock->state, 0u) >= CONTENDED)
+        cairn_syscall3(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
+}
+
+void cairn_lock_fork_take(struct cairn_lock *lock)
+{
+    cairn_lock_take(lock);
+    cairn_exchange_acquire(&lock->state, (uint32_t)FOR_FORK);
+}
+
+void cairn_lock_fork_release(struct cairn_lock *lock)
+{
+    CAIRN_ASSERT(cairn_load_relaxed(&lock->state) == FOR_FORK);
+    cairn_lock_release(lock);
+}
+
+void cairn_lock_fork_begin(void)
+{
+    CAIRN_ASSERT(forker == NULL);
+    cairn_store_relaxed(&forker, (const void *)CAIRN_THREAD_POINTER());
+}
+
+void cairn_lock_fork_end(void)
+{
+    CAIRN_ASSERT(is_forker());
+    cairn_store_relaxed(&forker, (const void *)NULL);
 }
 
 /* How many locks of each rank this thread holds: with one shard per CPU and all of them taken around fork(),
@@ -63,7 +126,7 @@ static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initia
 
 void cairn_lock_rank_enter(const struct cairn_lock *lock)
 {
-    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE)
+    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE || is_forker())
         return;
     CAIRN_CHECK(lock->rank < CAIRN_RANK_COUNT, "lock without a rank: not initialised", lock,
                 __func__);
@@ -74,7 +137,7 @@ void cairn_lock_rank_enter(const struct cairn_lock *lock)
 
 void cairn_lock_rank_leave(const struct cairn_lock *lock)
 {
-    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE)
+    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE || is_forker())
         return;
     CAIRN_CHECK(lock->rank < CAIRN_RANK_COUNT && held[lock->rank] > 0,
                 "unlock of a lock that this thread does not hold", lock, __func__);

@@ -170,6 +170,82 @@ TEST(Lock, TakenBeforeForkIsReleasedInTheChild)
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
+// Sleepers must survive the states of a fork: they wait on values that only a fork writes.
+TEST(LockForFork, KeepsOthersOutAndWakesThemAfterwards)
+{
+    cairn_lock lock = CAIRN_LOCK_INIT(CAIRN_RANK_NONE);
+    int inside = 0;
+    cairn_lock_fork_take(&lock);
+    cairn_lock_fork_begin();
+    std::vector<std::thread> threads;
+    for (int count = 0; count < 4; count++)
+        threads.emplace_back([&] {
+            cairn_lock_take(&lock);
+            inside++;
+            cairn_lock_release(&lock);
+        });
+    for (int round = 0; round < 1000; round++) {
+        cairn_lock_take(&lock); // the forking thread passes
+        EXPECT_EQ(inside, 0);
+        EXPECT_FALSE(cairn_trylock(&lock));
+        cairn_lock_release(&lock);
+        EXPECT_TRUE(cairn_lock_is_held(&lock));
+    }
+    cairn_lock_fork_end();
+    cairn_lock_fork_release(&lock);
+    for (auto &thread : threads)
+        thread.join();
+    EXPECT_EQ(inside, 4);
+    EXPECT_FALSE(cairn_lock_is_held(&lock));
+}
+
+TEST(LockForFork, DoesNotLetTheForkingThreadIntoLocksOfOthers)
+{
+    cairn_lock held = CAIRN_LOCK_INIT(CAIRN_RANK_NONE);
+    cairn_lock other = CAIRN_LOCK_INIT(CAIRN_RANK_NONE);
+    std::atomic<bool> is_taken{false};
+    std::atomic<bool> is_released{false};
+    std::thread thread([&] {
+        cairn_lock_take(&other);
+        is_taken = true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        is_released = true;
+        cairn_lock_release(&other);
+    });
+    while (!is_taken)
+        std::this_thread::yield();
+    cairn_lock_fork_take(&held);
+    cairn_lock_fork_begin();
+    cairn_lock_take(&other); // waits as anybody does
+    EXPECT_TRUE(is_released);
+    cairn_lock_release(&other);
+    cairn_lock_fork_end();
+    cairn_lock_fork_release(&held);
+    thread.join();
+}
+
+TEST(LockForFork, LetsTheChildPassUntilItsHandlersHaveRun)
+{
+    cairn_lock lock = CAIRN_LOCK_INIT(CAIRN_RANK_BUDDY);
+    cairn_lock above = CAIRN_LOCK_INIT(CAIRN_RANK_SHARD);
+    cairn_lock_fork_take(&above);
+    cairn_lock_fork_take(&lock);
+    cairn_lock_fork_begin();
+    pid_t child = fork();
+    cairn_lock_take(&above); // out of order, and held: as in a handler that allocates
+    cairn_lock_release(&above);
+    cairn_lock_fork_end();
+    cairn_lock_fork_release(&lock);
+    cairn_lock_fork_release(&above);
+    cairn_lock_take(&above);
+    cairn_lock_release(&above);
+    if (child == 0)
+        _exit(cairn_lock_is_held(&lock) || cairn_lock_is_held(&above));
+    int status = -1;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+}
+
 TEST(LockOrder, RisesThroughEveryRank)
 {
     cairn_lock locks[CAIRN_RANK_COUNT];

@@ -4,8 +4,9 @@
 /*
  * bitmaps.c - bits under 64-ary summaries; the picture is in bitmaps.h.
  *
- * A word that was not 0 before a set, or is not 0 after a clear, leaves its summary as it is, so most updates end
- * at level 0. The levels lie one after the other, the top first: a small set and its summaries share a cache line.
+ * A word that was not 0 before a set, or is not 0 after a clear, leaves its summary as it is, so
+ * most updates end at level 0. The levels lie one after the other, the top first: a small set and
+ * its summaries share a cache line.
  *
  * Sizes. 64^6 > 2^32, so six levels hold whatever a 32-bit count can name.
  */

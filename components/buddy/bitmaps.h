@@ -4,16 +4,18 @@
 /*
  * bitmaps.h - a set of small integers that finds its least member by one word per level.
  *
- *     level 2                     1                          one word: which words of level 1 are not 0
- *     level 1          1 0 0 1 ............                  one bit per word of level 0
- *     level 0   0110 0000 0000 0001 ............             one bit per member
+ *     level 2   1                                   one word: which words of level 1 are not 0
+ *     level 1   1 0 0 1 ............                one bit per word of level 0
+ *     level 0   0110 0000 0000 0001 ............    one bit per member
  *
  * Invariant. A bit above is set exactly when the word below it is not 0.
  *
- * Relies on nothing but offsets: the descriptor says where in the caller's words each level lies, so the whole may be
- * mapped elsewhere. All bits zero is the empty set, so a large set over zero pages costs what it uses.
+ * Relies on nothing but offsets: the descriptor says where in the caller's words each level lies,
+ * so the whole may be mapped elsewhere. All bits zero is the empty set, so a large set over zero
+ * pages costs what it uses.
  *
- * Cost. test: one word. set, clear, lowest: at most one word per level; set and clear mostly stop at level 0.
+ * Cost. test: one word. set, clear, lowest: at most one word per level; set and clear mostly stop
+ * at level 0.
  */
 
 #ifndef CAIRN_BUDDY_BITMAPS_H

@@ -4,30 +4,35 @@
 /*
  * blocks.c - free blocks: split, merge, and the ranges that they make up.
  *
- * Idea. A range [first, end) is a sequence of natural blocks, whose orders rise and then fall. Nobody lists them: one
- * pass over the orders peels at most one block off each end, and halves what remains.
+ * Idea. A range [first, end) is a sequence of natural blocks, whose orders rise and then fall.
+ * Nobody lists them: one pass over the orders peels at most one block off each end, and halves
+ * what remains.
  *
- *     grains     0 1 2 3 4 5 6 7 8 9 a b          release [3, 10):
- *     order 0          [3]                          3 is odd: put 3, or merge it with 2 if 2 is free
- *     order 1                    [8 9]              10/2 is odd: put 4 (grains 8, 9), or merge it with 5
- *     order 2            [4 5 6 7]                  1 is odd: put 1, or merge it with 0
+ *     grains     0 1 2 3 4 5 6 7 8 9 a b    release [3, 10):
+ *     order 0          [3]                    3 is odd: put 3, or merge it with 2 if 2 is free
+ *     order 1                    [8 9]        10/2 is odd: put 4 (grains 8, 9), or merge it with 5
+ *     order 2            [4 5 6 7]            1 is odd: put 1, or merge it with 0
  *
- * Where the neighbour across the end is the buddy and is free, the range grows over it instead: that is the merge.
- * What remains at the top order is a whole top block. The same pass, clearing instead of setting, takes a range out
- * again, because blocks without free buddies can cover a range in one way only: were a natural block M of the range
- * covered by smaller ones, the buddy of the smallest would also lie in M, be covered by nothing smaller, and so be
- * free itself.
+ * Where the neighbour across the end is the buddy and is free, the range grows over it instead:
+ * that is the merge. What remains at the top order is a whole top block. The same pass, clearing
+ * instead of setting, takes a range out again, because blocks without free buddies can cover a
+ * range in one way only: were a natural block M of the range covered by smaller ones, the buddy
+ * of the smallest would also lie in M, be covered by nothing smaller, and so be free itself.
  *
- * Steps. A step is one find, test, set or clear in one bitmap (at most CAIRN_BUDDY_LEVELS_MAX words). With T <= 31
- * the top order:
- *     take_block   1 find, 1 clear                                                                            2
- *     spill        at most 1 set for each order below the block's                                             T
- *     release      at most 2 tests and 2 updates for each order below the top, 1 set at the top               4T + 1
- *     absorb       at most T + 1 tests; 2 clears for each order below the top, 1 at the top                   3T + 2
- *     alloc        add a chunk (1 set), take_block, spill                                                     T + 3
- *     free         release, drop the chunk (1 clear)                                                          4T + 2
- *     resize       release; or absorb and spill                                                               4T + 2
- * so no call takes more than 4T + 2 <= 126 < CAIRN_BUDDY_STEPS_MAX (asserted in cairn_buddy__end_call).
+ * Steps. A step is one find, test, set or clear in one bitmap (at most CAIRN_BUDDY_LEVELS_MAX
+ * words). With T <= 31 the top order, at most:
+ *
+ *     take_block   1 find, 1 clear                                               2
+ *     spill        1 set for each order below the block's                        T
+ *     release      2 tests and 2 updates for each order below the top, 1 set     4T + 1
+ *     absorb       T tests (a run lies before: no top block); 2 clears for       3T
+ *                  each order below the top
+ *     alloc        add a chunk (1 set), take_block, spill                        T + 3
+ *     free         release, drop the chunk (1 clear)                             4T + 2
+ *     resize       release; or absorb and spill                                  4T + 1
+ *
+ * so no call takes more than 4T + 2 <= 126 < CAIRN_BUDDY_STEPS_MAX (asserted in
+ * cairn_buddy__end_call).
  */
 
 #include "buddy_internal.h"
@@ -88,7 +93,8 @@ void cairn_buddy__spill(struct cairn_buddy *buddy, size_t first, size_t end)
     }
 }
 
-/* The odd block at the left end: merges with the one before it, or is put. Returns where the rest begins. */
+/* The odd block at the left end: merges with the one before it, or is put. Returns where the rest
+   begins. */
 static size_t peel_left(struct cairn_buddy *buddy, unsigned order, size_t first)
 {
     CAIRN_ASSERT(first % 2 != 0);
@@ -100,7 +106,8 @@ static size_t peel_left(struct cairn_buddy *buddy, unsigned order, size_t first)
     return first + 1;
 }
 
-/* The even block before the odd right end: merges with the one after it, or is put. Returns where the rest ends. */
+/* The even block before the odd right end: merges with the one after it, or is put. Returns where
+   the rest ends. */
 static size_t peel_right(struct cairn_buddy *buddy, unsigned order, size_t end)
 {
     CAIRN_ASSERT(end % 2 != 0);
@@ -158,7 +165,8 @@ size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
     CAIRN_ASSERT(first < end);
     end = block_end(buddy, end - 1);
     absorbed_end = end;
-    for (order = 0; order < buddy->shape.top_order && first < end; order++) {
+    for (order = 0; first < end; order++) {
+        CAIRN_ASSERT(order < buddy->shape.top_order);
         if (first % 2 != 0)
             take(buddy, order, first++);
         if (end % 2 != 0)
@@ -167,7 +175,5 @@ size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
         first /= 2;
         end /= 2;
     }
-    if (first < end)
-        take(buddy, order, first);
     return absorbed_end;
 }

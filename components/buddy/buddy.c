@@ -4,18 +4,19 @@
 /*
  * buddy.c - runs of grains out of blocks: alloc, free, resize, and the source that they make.
  *
- *     alloc(5 grains)   take a block of 8       |=========A==========|         blocks.c
- *                       spill the tail          |= the run = |5| 6 7 |         blocks.c
- *                       mark the run            |S u u u u   |                 runs.c: S start, u in use
- *     free(run, 5)      is it a run, and of 5?  |S u u u u   |                 runs.c
- *                       release [0, 5)          |=========A==========|         blocks.c
+ *     alloc(5 grains)   take a block of 8    |========= A =========|   blocks.c
+ *                       spill the tail       | the run |  5  |6   7|   blocks.c
+ *                       mark the run         |S u u u u|     |     |   runs.c: S start, u in use
+ *     free(run, 5)      a run, and of 5?     |S u u u u|     |     |   runs.c
+ *                       release [0, 5)       |========= A =========|   blocks.c
  *
- * A run of n grains needs a block of the least order that holds n grains and is aligned as asked; the lowest of the
- * smallest free blocks is taken. Nothing is changed before it is certain that the call succeeds.
+ * A run of n grains needs a block of the least order that holds n grains and is aligned as asked;
+ * the lowest of the smallest free blocks is taken. Nothing is changed before it is certain that
+ * the call succeeds.
  *
- * Who asks for misuse: the start bit tells a run from the inside of one and from free memory; the end of the run (the
- * next start, or the next grain that is not in use) tells whether the length is right. Both are bits that lie away
- * from the memory, so no overflow of a block can forge them.
+ * Who asks for misuse: the start bit tells a run from the inside of one and from free memory; the
+ * end of the run (the next start, or the next grain that is not in use) tells whether the length
+ * is right. Both are bits that lie away from the memory, so no overflow of a block can forge them.
  *
  * Cost. See blocks.c for the steps of each call.
  */
@@ -107,7 +108,8 @@ static void count_used(struct cairn_buddy *buddy, size_t first, size_t count, si
     CAIRN_ASSERT(slot->used_grains <= (size_t)1 << buddy->shape.top_order);
 }
 
-/* Books grains as free, all of them dirty; gives the chunk back when it is one too many that is empty. */
+/* Books grains as free, all of them dirty; gives the chunk back when it is one too many that is
+   empty. */
 static void count_free(struct cairn_buddy *buddy, size_t first, size_t count)
 {
     struct cairn_buddy_slot *slot;

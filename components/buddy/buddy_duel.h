@@ -3,7 +3,8 @@
 
 // Each operation is done by a buddy and by the oracle, and everything that can be seen is compared.
 //
-// A difference throws. Linking this replaces cairn_panic(), so that misuse can be tried thousands of times.
+// A difference throws. Linking this replaces cairn_panic(), so that misuse can be tried thousands
+// of times.
 
 #ifndef CAIRN_BUDDY_DUEL_H
 #define CAIRN_BUDDY_DUEL_H

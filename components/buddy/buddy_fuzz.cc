@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Bytes as a configuration and a history, played against the oracle. With libFuzzer, or fed by fuzz_test.cc.
+// Bytes as a configuration and a history, played against the oracle. With libFuzzer, or fed by
+// fuzz_test.cc.
 
 #include <cstddef>
 #include <cstdint>

@@ -4,16 +4,20 @@
 /*
  * buddy_internal.h - the state of a buddy, and what its files share.
  *
- *     byte 0                                                                             state_bytes
- *     | struct cairn_buddy | descriptors | free blocks by order, freed slots | runs | slots | hash |
- *                            one an order  bitmaps.h: bits under summaries     runs.h  chunks.c: only
- *                                                                                      over a source
+ *     byte 0   struct cairn_buddy
+ *              descriptors          one for each order
+ *              free blocks          by order, then the freed slots: bitmaps.h
+ *              runs                 three bits per grain: runs.h
+ *              slots, hash table    over a source only: chunks.c
+ *     state_bytes
  *
- * Grains have indices in one space. Over a range, grain 0 is the base rounded down to the largest alignment, so that
- * a block of 2^k grains at a multiple of 2^k is as aligned in memory as in index; the grains before the base (lead)
- * are neither free nor in use, ever. Over a source, the chunk in slot s holds the grains from s << top_order on.
+ * Grains have indices in one space. Over a range, grain 0 is the base rounded down to the largest
+ * alignment, so that a block of 2^k grains at a multiple of 2^k is as aligned in memory as in
+ * index; the grains before the base (lead) are neither free nor in use, ever. Over a source, the
+ * chunk in slot s holds the grains from s << top_order on.
  *
- * Everything is an offset from the struct itself, except what a source needs: function pointers and chunk addresses.
+ * Everything is an offset from the struct itself, except what a source needs: function pointers
+ * and chunk addresses.
  */
 
 #ifndef CAIRN_BUDDY_INTERNAL_H
@@ -138,16 +142,19 @@ void *cairn_buddy__address_of(const struct cairn_buddy *buddy, size_t grain);
 
 /* blocks.c: ranges are [first, end) in grains. */
 
-/* Takes the lowest block of the least order >= `order`. Requires: there is one. Returns its order. */
+/* Takes the lowest block of the least order >= `order`. Requires: there is one. Returns its
+   order. */
 unsigned cairn_buddy__take_block(struct cairn_buddy *buddy, unsigned order, size_t *first);
 
-/* Makes the tail of a block just taken free, where nothing can merge. Requires: `end` ends that block. */
+/* Makes the tail of a block just taken free, where nothing can merge. Requires: `end` ends that
+   block. */
 void cairn_buddy__spill(struct cairn_buddy *buddy, size_t first, size_t end);
 
 /* Makes any range free, merging. Returns true when that frees a block of the top order. */
 bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end);
 
-/* Takes a free range that is not preceded by a free grain of its chunk, whole blocks; returns where they end. */
+/* Takes the blocks of a free range that follows a run in its chunk, the last one whole. Returns
+   where they end. */
 size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end);
 
 /* Takes the free block that is the whole chunk in a slot. */
@@ -155,7 +162,8 @@ void cairn_buddy__take_chunk(struct cairn_buddy *buddy, size_t slot);
 
 /* chunks.c */
 
-/* Takes a chunk from the source; it becomes a free block of the top order. False when there is none to have. */
+/* Takes a chunk from the source; it becomes a free block of the top order. False when there is
+   none to have. */
 bool cairn_buddy__add_chunk(struct cairn_buddy *buddy);
 
 /* Gives an empty chunk back to the source. */

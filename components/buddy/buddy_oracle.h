@@ -3,8 +3,9 @@
 
 // A naive buddy, and the chunks that one over a source may live on.
 //
-// The oracle keeps one character per grain and finds free blocks by looking at every block of every order, so it
-// predicts not only whether a run can be had but exactly where. It knows nothing of bitmaps.
+// The oracle keeps one character per grain and finds free blocks by looking at every block of
+// every order, so it predicts not only whether a run can be had but exactly where. It knows
+// nothing of bitmaps.
 
 #ifndef CAIRN_BUDDY_ORACLE_H
 #define CAIRN_BUDDY_ORACLE_H
@@ -17,7 +18,8 @@
 
 namespace buddy_rig {
 
-// A source of chunks at places of an untouchable region, in an order of its own; fails and is zeroed when told to.
+// A source of chunks at places of an untouchable region, in an order of its own; fails and is
+// zeroed when told to.
 class ChunkYard {
   public:
     ChunkYard(std::size_t chunk_bytes, std::size_t place_count, std::uint64_t seed);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// What the tests of a buddy stand on: state between guard pages, memory that nobody may touch, a seed.
+// What the tests of a buddy stand on: state between guard pages, memory that nobody may touch, a
+// seed.
 
 #ifndef CAIRN_BUDDY_RIG_H
 #define CAIRN_BUDDY_RIG_H
@@ -71,7 +72,8 @@ class Region {
 
 enum class Hard { kFront, kBack };
 
-// Zeroed bytes hard against a guard page at the front or at the back, with a canary in the slack at the other side.
+// Zeroed bytes hard against a guard page at the front or at the back, with a canary in the slack
+// at the other side.
 class Guarded {
   public:
     Guarded(std::size_t bytes, Hard hard) : bytes_(bytes)

@@ -178,6 +178,19 @@ TEST_F(Buddy, ARangeThatIsZeroedIsKnownToBe)
     EXPECT_EQ(buddy.stats().free_dirty_bytes, 0u) << "in use is not free";
 }
 
+bool SaysDirty(void *, const void *)
+{
+    return false;
+}
+
+TEST_F(Buddy, ARangeThatIsSaidNotToBeZeroedIsDirty)
+{
+    cairn_buddy_config config = OverRange(region_.At(0), 16 * kGrain, kGrain);
+
+    config.chunk_is_zeroed = SaysDirty;
+    EXPECT_EQ(Placed(config).stats().free_dirty_bytes, 16 * kGrain);
+}
+
 TEST_F(Buddy, RunBytesAnswersForAnyPointer)
 {
     void *run = Alloc(5);
@@ -334,7 +347,8 @@ TEST(BuddySource, LeavesErrnoAlone)
     EXPECT_EQ(errno, 4711);
 }
 
-// The longest walks that there are: a run from the second grain to the last but one, in a range of 2^top grains.
+// The longest walks that there are: a run from the second grain to the last but one, in a range
+// of 2^top grains.
 TEST(BuddySteps, TheBoundHoldsWhereItIsTight)
 {
     for (unsigned top = 2; top <= 20; top++) {

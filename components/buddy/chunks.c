@@ -4,23 +4,24 @@
 /*
  * chunks.c - the chunks of a buddy over a source: slots, and the way from an address to its slot.
  *
- *     address >> chunk_shift          hash table               slots
- *          0x7f31a ----- home -----> | 3 + 1 |            0 | base, used |
- *          0x7f31b ----------------> | 0 + 1 |            1 | (freed)    |   <- re-used first: the lowest
- *                                    |   0   |            2 | base, used |
- *                                                  slot_end | never used |
+ *     address >> chunk_shift          hash table       slots
+ *          0x7f31a ----- home -----> | 3 + 1 |    0 | base, used |
+ *          0x7f31b ----------------> | 0 + 1 |    1 | (freed)    |  <- re-used first: the lowest
+ *                                    |   0   |    2 | base, used |
+ *                                          slot_end | never used |
  *
- * A slot is a place in the index space of grains: slot s holds the grains s << top_order and on. A new chunk goes to
- * the lowest slot that is free, so that the bits in use stay dense.
+ * A slot is a place in the index space of grains: slot s holds the grains s << top_order and on.
+ * A new chunk goes to the lowest slot that is free, so that the bits in use stay dense.
  *
- * The table is open-addressed and at most half full; an entry is slot + 1, 0 is empty. 64 neighbouring chunks keep
- * their order (their entries are 256 bytes side by side, few lines and pages touched); the groups of 64 are scattered,
- * because two dense regions of addresses that fell on each other would otherwise push all entries of one of them
- * out of place by its whole length. Deletion shifts back, so there are no tombstones.
+ * The table is open-addressed and at most half full; an entry is slot + 1, 0 is empty. 64
+ * neighbouring chunks keep their order (their entries are 256 bytes side by side, few lines and
+ * pages touched); the groups of 64 are scattered, because two dense regions of addresses that
+ * fell on each other would otherwise push all entries of one of them out of place by its whole
+ * length. Deletion shifts back, so there are no tombstones.
  *
- * Invariants (cairn_buddy__check_chunks): every held chunk is found at its slot; there are as many entries as chunks;
- * a slot below slot_end is held or in freed_slots; slots from slot_end on are untouched; an empty chunk is a free
- * block of the top order, and they are counted.
+ * Invariants (cairn_buddy__check_chunks): every held chunk is found at its slot; there are as
+ * many entries as chunks; a slot below slot_end is held or in freed_slots; slots from slot_end on
+ * are untouched; an empty chunk is a free block of the top order, and they are counted.
  *
  * Cost. O(1) expected. Source. Knuth, TAOCP vol. 3, 6.4, algorithm R.
  */
@@ -98,7 +99,8 @@ static size_t entry_of(const struct cairn_buddy *buddy, size_t slot)
     return at;
 }
 
-/* Fills the hole with the next entry that may stand there, which makes a new hole, until none is needed. */
+/* Fills the hole with the next entry that may stand there, which makes a new hole, until none is
+   needed. */
 static void remove_entry(struct cairn_buddy *buddy, size_t slot)
 {
     const struct cairn_buddy_slot *slots = cairn_buddy__slots(buddy);

@@ -201,7 +201,8 @@ TEST_F(Chunks, KeepsTheLaws)
     EXPECT_LE(Outstanding(), 1u);
 }
 
-// A scenario that asks for chunks in several ways; true when every alloc that did not get its chunk was said to fail.
+// A scenario that asks for chunks in several ways; true when every alloc that did not get its
+// chunk was said to fail.
 std::size_t PlayScenario(cairn_buddy *buddy, const Placed &placed)
 {
     std::vector<std::pair<void *, std::size_t>> runs;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Every small case: all states that few grains can reach, by all operations; all lengths and places of a range.
+// Every small case: all states that few grains can reach, by all operations; all lengths and
+// places of a range.
 
 #include <cstdlib>
 #include <map>
@@ -26,8 +27,9 @@ using buddy_rig::Require;
 
 constexpr std::size_t kGrain = 64;
 
-// Walks the states that operations reach, breadth first. Over a range that was dirty from the start a state depends on
-// the runs alone, not on how they came about: this is required of every bit of it, and it is what keeps the walk finite.
+// Walks the states that operations reach, breadth first. Over a range that was dirty from the
+// start a state depends on the runs alone, not on how they came about: this is required of every
+// bit of it, and it is what keeps the walk finite.
 class Walk {
   public:
     struct Options {
@@ -209,7 +211,8 @@ TEST(BuddyExhaustive, EverySequenceOfAllOperationsOverSixteenGrainsToDepthThree)
     EXPECT_EQ(walk.Run(), 861u);
 }
 
-// Takes grain by grain until nothing is left, and gives back in another order: all grains were there, once.
+// Takes grain by grain until nothing is left, and gives back in another order: all grains were
+// there, once.
 void DrainAndRefill(const cairn_buddy_config &config, std::size_t grain_count, Hard hard)
 {
     Placed buddy(config, hard);
@@ -318,7 +321,8 @@ TEST(BuddyExhaustive, EveryAlignmentAndLengthInARangeIsServedExactlyWhenABlockCa
     }
 }
 
-// Two chunks of four grains, and every sequence of a few operations, with a source that may be dry at each.
+// Two chunks of four grains, and every sequence of a few operations, with a source that may be
+// dry at each.
 class ChunkWalk {
   public:
     void Run(std::size_t keep_count, unsigned depth)

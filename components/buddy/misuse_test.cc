@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Each sin ends in one line that names it. model_test and exhaustive_test try all the places and lengths.
+// Each sin ends in one line that names it. model_test and exhaustive_test try all the places and
+// lengths.
 
 #include <gtest/gtest.h>
 

@@ -6,10 +6,11 @@
  *
  *     in use    1 1 . . . . . . . . 1 1
  *     dirty     1 1 . . 1 1 . 1 . . 1 1
- *                       [=====)            one call: from the first dirty grain of the stretch to the last
+ *                       [=====)     one call: from the first dirty grain of the stretch to the last
  *
- * A stretch of free grains is emptied in one call, over the clean grains between its dirty ones too: a call costs more
- * than a clean grain. What is not dirty at either end is left alone. A stretch ends where its chunk does.
+ * A stretch of free grains is emptied in one call, over the clean grains between its dirty ones
+ * too: a call costs more than a clean grain. What is not dirty at either end is left alone. A
+ * stretch ends where its chunk does.
  *
  * Empty chunks go back to the source as they are: emptying what leaves would be in vain.
  */

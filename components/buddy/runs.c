@@ -4,7 +4,8 @@
 /*
  * runs.c - three bits per grain, 64 grains at a time; the picture is in runs.h.
  *
- * Every function walks the words that [first, end) touches and cuts the first and the last with a mask:
+ * Every function walks the words that [first, end) touches and cuts the first and the last with a
+ * mask:
  *
  *     word        |      k       |     k + 1    |     k + 2    |
  *     range       |      [=======|==============|=====)        |
@@ -17,7 +18,8 @@
 
 #include <cairn/base/check.h>
 
-/* The bits of word `idx` that stand for grains of [first, end). Requires: neither end lies beyond the word. */
+/* The bits of word `idx` that stand for grains of [first, end). Requires: neither end lies beyond
+   the word. */
 static inline uint64_t mask_of(size_t idx, size_t first, size_t end)
 {
     size_t word_first = idx * 64;

@@ -2,17 +2,19 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * runs.h - three bits per grain: in use, first of a run, dirty; read and written 64 grains at a time.
+ * runs.h - three bits per grain: in use, first of a run, dirty; read and written 64 grains at a
+ * time.
  *
  *     grain    0 1 2 3 4 5 6 7
- *     in use   1 1 1 1 1 . . .       two runs: grains 0 ... 2 and 3 ... 4
- *     start    1 . . 1 . . . .       a run ends before the next start, or before a grain that is not in use
- *     dirty    1 1 1 1 1 1 . .       grain 5 was in use and is free again; 6 and 7 read as zero
+ *     in use   1 1 1 1 1 . . .    two runs: grains 0 ... 2 and 3 ... 4
+ *     start    1 . . 1 . . . .    a run ends before the next start or a grain not in use
+ *     dirty    1 1 1 1 1 1 . .    grain 5 was in use and is free again; 6 and 7 read as zero
  *
- * The three words of 64 grains lie side by side: an operation on a short run touches one cache line, mostly.
+ * The three words of 64 grains lie side by side: an operation on a short run touches one cache
+ * line, mostly.
  *
- * Invariants. start implies in use; in use implies dirty; the first grain in use after one that is not has start.
- * All ranges are [first, end) in grains. Cost: one operation per 64 grains.
+ * Invariants. start implies in use; in use implies dirty; the first grain in use after one that
+ * is not has start. All ranges are [first, end) in grains. Cost: one operation per 64 grains.
  */
 
 #ifndef CAIRN_BUDDY_RUNS_H
@@ -35,7 +37,8 @@ struct cairn_buddy_run_word {
 /* What cairn_buddy__runs_find looks for. */
 enum cairn_buddy_sought { CAIRN_BUDDY_FREE, CAIRN_BUDDY_IN_USE, CAIRN_BUDDY_DIRTY };
 
-/* Marks free grains as in use and dirty, without a start. Returns how many of them were dirty before. */
+/* Marks free grains as in use and dirty, without a start. Returns how many of them were dirty
+   before. */
 size_t cairn_buddy__runs_extend(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
 /* The same as one run. */

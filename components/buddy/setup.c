@@ -9,11 +9,13 @@
  *                 |<- lead ->|<-------------- the grains -------------->|
  *     index       0          3         8                  16            21
  *     address   origin     first                                        end
- *                          ^ base rounded up to a grain                 ^ base + length rounded down
+ *                          ^ base, rounded up to a grain                ^ base + length, down
  *
- * The seed of a range is one release of [lead, grain_count): it puts the largest natural blocks by itself.
+ * The seed of a range is one release of [lead, grain_count): it puts the largest natural blocks
+ * by itself.
  *
- * The layout is computed by one function for cairn_buddy_state_bytes() and cairn_buddy_init(), so they cannot differ.
+ * The layout is computed by one function for cairn_buddy_state_bytes() and cairn_buddy_init(), so
+ * they cannot differ.
  */
 
 #include "buddy_internal.h"
@@ -131,7 +133,8 @@ static void start_source(struct cairn_buddy *buddy, const struct cairn_buddy_con
     buddy->chunk_is_zeroed_self = config->chunk_is_zeroed_self;
 }
 
-/* Frees all grains of the range. Its address becomes a distance, so that both may be mapped elsewhere. */
+/* Frees all grains of the range. Its address becomes a distance, so that both may be mapped
+   elsewhere. */
 static void start_range(struct cairn_buddy *buddy, const struct cairn_buddy_config *config)
 {
     size_t first = buddy->shape.lead_grains;

@@ -4,14 +4,15 @@
 /*
  * verify.c - walks all state of a buddy and panics on a broken invariant.
  *
- *   I1  a grain is in use or covered by exactly one free block: no free block has a grain in use or lies inside
- *       another, and together they are as many grains as are not in use;
+ *   I1  a grain is in use or covered by exactly one free block: no free block has a grain in use
+ *       or lies inside another, and together they are as many grains as are not in use;
  *   I2  no free block below the top order has a free buddy;
  *   I3  the counters agree with the bits;
  *   I4  summaries agree with what is below them, and so does the mask of orders;
  *   I5  runs are well formed (runs.c).
  *
- * Only indices that were ever used are walked: a large state over zero pages is not touched beyond them.
+ * Only indices that were ever used are walked: a large state over zero pages is not touched
+ * beyond them.
  */
 
 #include "buddy_internal.h"

@@ -112,12 +112,12 @@ uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointe
 
 void cairn_pagemap_prefork(struct cairn_pagemap *map)
 {
-    cairn_lock_take(&map->lock);
+    cairn_lock_fork_take(&map->lock);
 }
 
 void cairn_pagemap_postfork(struct cairn_pagemap *map)
 {
-    cairn_lock_release(&map->lock);
+    cairn_lock_fork_release(&map->lock);
 }
 
 /* What lies at a granule, by number from address 0; nothing outside the map. */

@@ -219,7 +219,9 @@ static uintptr_t fit_run(const struct cairn_pagesource *source, struct search se
     for (size_t idx = 0; idx < source->extent_count; idx++) {
         size_t last = cairn_pagesource__run_last(source, idx);
 
-        if (last > idx && source->extents[idx].origin != CAIRN_EXTENT_KEPT)
+        /* Kept extents are all in one state: where they touch, they are one, not a run. */
+        CAIRN_ASSERT(last == idx || source->extents[idx].origin != CAIRN_EXTENT_KEPT);
+        if (last > idx)
             consider(&search, source->extents[idx].base, cairn_extent_end(&source->extents[last]));
         idx = last;
     }

@@ -87,11 +87,11 @@ struct cairn_pagesource_stats cairn_pagesource_stats(struct cairn_pagesource *so
 
 void cairn_pagesource_prefork(struct cairn_pagesource *source)
 {
-    cairn_lock_take(&source->lock);
+    cairn_lock_fork_take(&source->lock);
 }
 
 void cairn_pagesource_postfork(struct cairn_pagesource *source)
 {
     CAIRN_ASSERT(cairn_lock_is_held(&source->lock));
-    cairn_lock_release(&source->lock);
+    cairn_lock_fork_release(&source->lock);
 }

@@ -262,7 +262,7 @@ const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode)
 void cairn_percpu_prefork(struct cairn_percpu *percpu)
 {
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        cairn_lock_take(&percpu->fronts[shard_idx].lock);
+        cairn_lock_fork_take(&percpu->fronts[shard_idx].lock);
     if (CAIRN_DEBUG)
         cairn_lock_rank_enter(&cairn_shard_rank);
     cairn_depot_prefork(&percpu->depot);
@@ -274,7 +274,7 @@ void cairn_percpu_postfork(struct cairn_percpu *percpu)
     if (CAIRN_DEBUG)
         cairn_lock_rank_leave(&cairn_shard_rank);
     for (unsigned shard_idx = percpu->shard_count; shard_idx-- > 0;)
-        cairn_lock_release(&percpu->fronts[shard_idx].lock);
+        cairn_lock_fork_release(&percpu->fronts[shard_idx].lock);
 }
 
 void cairn_percpu_check(struct cairn_percpu *percpu)

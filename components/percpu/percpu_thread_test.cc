@@ -249,6 +249,32 @@ TEST(PercpuThreads, WithoutIdsSpreadOverTheShards)
     crowd.expect_conserved();
 }
 
+/* Returns when a thread sleeps on the lock, which the caller holds, or has finished without it. */
+void wait_for_a_sleeper(const cairn_lock &lock, const std::atomic<bool> &done)
+{
+    while (__atomic_load_n(&lock.state, __ATOMIC_RELAXED) != 2 && !done)
+        std::this_thread::yield();
+}
+
+TEST(PercpuThreads, ADrainWaitsForAShardThatIsHeld)
+{
+    Crowd crowd(100);
+    Caches::id() = 0;
+    crowd.free(0, crowd.alloc(0));
+    ASSERT_TRUE(cairn_trylock(&crowd.caches->fronts[0].lock));
+    std::atomic<bool> done{false};
+    std::thread drainer([&] {
+        EXPECT_EQ(cairn_percpu_drain_shard(crowd.caches, 0), 64u);
+        done = true;
+    });
+    wait_for_a_sleeper(crowd.caches->fronts[0].lock, done);
+    EXPECT_FALSE(done);
+    EXPECT_EQ(crowd.caches.array(0, 0).count, 64u);
+    cairn_lock_release(&crowd.caches->fronts[0].lock);
+    drainer.join();
+    crowd.expect_conserved();
+}
+
 TEST(PercpuThreads, AThreadWaitsForItsShardRatherThanWakeAnIdleOne)
 {
     Crowd crowd(100);
@@ -261,13 +287,11 @@ TEST(PercpuThreads, AThreadWaitsForItsShardRatherThanWakeAnIdleOne)
         crowd.free(0, crowd.alloc(0));
         done = true;
     });
-    while (__atomic_load_n(&crowd.caches->fronts[0].contended, __ATOMIC_RELAXED) == 0)
-        std::this_thread::yield();
-    for (int round = 0; round < 100; round++)
-        std::this_thread::yield();
+    wait_for_a_sleeper(crowd.caches->fronts[0].lock, done);
     EXPECT_FALSE(done);
     cairn_lock_release(&crowd.caches->fronts[0].lock);
     waiter.join();
+    EXPECT_EQ(cairn_percpu_stats(crowd.caches).contended, 1u);
     EXPECT_EQ(cairn_percpu_stats(crowd.caches).shards_used, 1u);
     crowd.expect_conserved();
 }

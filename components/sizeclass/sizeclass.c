@@ -244,7 +244,7 @@ struct cairn_source cairn_sizeclass_as_source(struct cairn_sizeclass *set)
 void cairn_sizeclass_prefork(struct cairn_sizeclass *set)
 {
     for (unsigned i = 0; i < set->class_count; i++)
-        cairn_lock_take(&set->lines[i].lock);
+        cairn_lock_fork_take(&set->lines[i].lock);
     cairn_slabs_prefork(&set->slabs);
 }
 
@@ -252,7 +252,7 @@ void cairn_sizeclass_postfork(struct cairn_sizeclass *set)
 {
     cairn_slabs_postfork(&set->slabs);
     for (unsigned i = set->class_count; i-- > 0;)
-        cairn_lock_release(&set->lines[i].lock);
+        cairn_lock_fork_release(&set->lines[i].lock);
 }
 
 static void check_locked(struct cairn_sizeclass *set)

@@ -254,12 +254,12 @@ struct cairn_slab *cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t s
 
 void cairn_slabs_prefork(struct cairn_slabs *slabs)
 {
-    cairn_lock_take(&slabs->lock);
+    cairn_lock_fork_take(&slabs->lock);
 }
 
 void cairn_slabs_postfork(struct cairn_slabs *slabs)
 {
-    cairn_lock_release(&slabs->lock);
+    cairn_lock_fork_release(&slabs->lock);
 }
 
 static void check_bitmap(struct cairn_slab *slab)

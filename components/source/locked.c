@@ -64,10 +64,10 @@ struct cairn_source cairn_locked_as_source(struct cairn_locked *locked)
 
 void cairn_locked_prefork(struct cairn_locked *locked)
 {
-    cairn_lock_take(&locked->lock);
+    cairn_lock_fork_take(&locked->lock);
 }
 
 void cairn_locked_postfork(struct cairn_locked *locked)
 {
-    cairn_lock_release(&locked->lock);
+    cairn_lock_fork_release(&locked->lock);
 }

@@ -211,7 +211,7 @@ size_t cairn_front_trim(void)
 void cairn_front_lock_all(void)
 {
     for (unsigned shard_idx = 0; shard_idx < classic.shard_count; shard_idx++)
-        cairn_lock_take(&classic.shards[shard_idx].lock);
+        cairn_lock_fork_take(&classic.shards[shard_idx].lock);
     cairn_slabs_prefork(&classic.slabs);
     cairn_ground_prefork(&classic.ground);
 }
@@ -221,7 +221,7 @@ void cairn_front_unlock_all(void)
     cairn_ground_postfork(&classic.ground);
     cairn_slabs_postfork(&classic.slabs);
     for (unsigned shard_idx = classic.shard_count; shard_idx-- > 0;)
-        cairn_lock_release(&classic.shards[shard_idx].lock);
+        cairn_lock_fork_release(&classic.shards[shard_idx].lock);
 }
 
 void cairn_front_check(void)

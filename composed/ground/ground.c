@@ -314,8 +314,8 @@ void cairn_ground_report(struct cairn_ground *ground, size_t slab_bytes,
 
 void cairn_ground_prefork(struct cairn_ground *ground)
 {
-    cairn_lock_take(&ground->buddy_lock);
-    cairn_lock_take(&ground->huge.lock);
+    cairn_lock_fork_take(&ground->buddy_lock);
+    cairn_lock_fork_take(&ground->huge.lock);
     cairn_pagemap_prefork(&ground->map);
     cairn_pagesource_prefork(&ground->pages);
 }
@@ -324,8 +324,8 @@ void cairn_ground_postfork(struct cairn_ground *ground)
 {
     cairn_pagesource_postfork(&ground->pages);
     cairn_pagemap_postfork(&ground->map);
-    cairn_lock_release(&ground->huge.lock);
-    cairn_lock_release(&ground->buddy_lock);
+    cairn_lock_fork_release(&ground->huge.lock);
+    cairn_lock_fork_release(&ground->buddy_lock);
 }
 
 void cairn_ground_check(struct cairn_ground *ground)

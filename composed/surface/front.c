@@ -26,14 +26,16 @@ static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 
 static void prefork(void)
 {
-    cairn_lock_take(&start_lock);
+    cairn_lock_fork_take(&start_lock);
     cairn_front_lock_all();
+    cairn_lock_fork_begin(); /* handlers that were registered before ours run now, and may allocate */
 }
 
 static void postfork(void)
 {
+    cairn_lock_fork_end();
     cairn_front_unlock_all();
-    cairn_lock_release(&start_lock);
+    cairn_lock_fork_release(&start_lock);
 }
 
 CAIRN_COLD bool cairn_front_start(bool *is_ready,
@@ -51,11 +53,16 @@ CAIRN_COLD bool cairn_front_start(bool *is_ready,
                             is_first); /* pairs with the acquire at the head of every call */
     }
     cairn_lock_release(&start_lock);
-    /* After the release, for pthread_atfork() may allocate. Registered this early, the handlers run last before a fork
-       and first after it, so those of the program may allocate, too. */
+    /* After the release, for pthread_atfork() may allocate. */
     if (is_first)
         pthread_atfork(prefork, postfork, postfork);
     return cairn_load_acquire(is_ready);
+}
+
+/* A program that never allocates still has its options read, and its statistics printed. */
+static __attribute__((constructor)) void start_at_load(void)
+{
+    (void)cairn_front_ground();
 }
 
 void *cairn_front_alloc_zeroed(size_t size_bytes)

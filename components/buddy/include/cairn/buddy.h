@@ -2,8 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * buddy.h - blocks of 2^k grains, split and merged in halves; runs of any length by returning the
- * tail.
+ * buddy.h - blocks of 2^k grains, split and merged; runs of any length by returning the tail.
  *
  * Idea. Memory is cut into grains. A block of order k is 2^k grains at a multiple of 2^k; its buddy
  * differs in one bit of the index, so finding it is an xor. A run of n grains is cut from the
@@ -33,11 +32,12 @@
  *   I4  a summary bit is set exactly when the word below it is not 0;
  *   I5  the first grain of every run in use is marked, and no free grain is.
  *
- * Cost.    O(orders + levels) steps for alloc and free, at most CAIRN_BUDDY_STEPS_MAX, asserted; plus one bit operation
+ * Cost.    O(orders + levels) steps for alloc and free, at most CAIRN_BUDDY_STEPS_MAX, asserted;
+ * plus one bit operation
  *          per 64 grains of the run.
  * Threads. None: the caller serialises (see <cairn/locked.h>).
  * Source.  Knowlton, "A fast storage allocator", CACM 8:10 (1965); fragmentation bound: Robson,
- * JACM 21:3 (1974).
+ *          JACM 21:3 (1974).
  */
 
 #ifndef CAIRN_BUDDY_H
@@ -78,8 +78,8 @@ struct cairn_buddy_config {
     size_t chunk_count_max;  /* how many chunks it can ever hold at once */
     size_t chunk_keep_count; /* empty chunks kept instead of given back at once */
 
-    /* Asked about a chunk when it arrives; NULL: only what the source's ZEROED trait promises. Over a range: asked
-       about it once, with its base; NULL: it is dirty. */
+    /* Asked about a chunk when it arrives; NULL: only what the source's ZEROED trait promises.
+       Over a range: asked about it once, with its base; NULL: it is dirty. */
     cairn_buddy_zeroed_fn chunk_is_zeroed;
     void *chunk_is_zeroed_self;
 };
@@ -96,7 +96,8 @@ struct cairn_buddy_stats {
     uint64_t steps_max; /* the most steps that one call has taken */
 };
 
-/* At the head of the caller's state block; the bitmaps follow it. Fields are private (buddy_internal.h). */
+/* At the head of the caller's state block; the bitmaps follow it. Fields are private
+   (buddy_internal.h). */
 struct cairn_buddy;
 
 /*
@@ -113,9 +114,10 @@ size_t cairn_buddy_state_bytes(const struct cairn_buddy_config *config);
  * Requires: the block is aligned to 64, reads as zero and stays in place (relative to the range)
  *           until fini; it does not overlap the range. Pages of it that are never needed are never
  *           touched. Panics when it is not aligned, or overlaps.
- * Fails:    -EINVAL for a configuration out of the bounds named, a range without a whole grain, more than 2^31
- *           grains, or too small a state block.
- * Cost:     O(orders) over a source, O(orders + length / grain / 64) over a range. Threads: not safe.
+ * Fails:    -EINVAL for a configuration out of the bounds named, a range without a whole grain,
+ *           more than 2^31 grains, or too small a state block.
+ * Cost:     O(orders) over a source, O(orders + length / grain / 64) over a range. Threads: not
+ *           safe.
  */
 CAIRN_NODISCARD int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_bytes,
                                      const struct cairn_buddy_config *config);
@@ -136,7 +138,8 @@ void cairn_buddy_fini(struct cairn_buddy *buddy);
  *           large enough and the source gives none, or the size or alignment exceeds a chunk
  *           (range: the config's align_bytes): then nothing changed.
  * Owns:     the caller, until cairn_buddy_free().
- * Cost:     as in the head; at most one call of the source. Panics when it gives a chunk that is misaligned or held.
+ * Cost:     as in the head; at most one call of the source. Panics when it gives a chunk that is
+ *           misaligned or held.
  */
 void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t align_bytes,
                         bool *is_zeroed);

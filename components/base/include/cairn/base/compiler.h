@@ -44,6 +44,18 @@
 #define CAIRN_CPU_RELAX() __asm__ volatile("" ::: "memory")
 #endif
 
+/* What tells the calling thread from every other one; the child of fork() has that of its parent's thread. */
+#if defined(__x86_64__)
+#define CAIRN_THREAD_POINTER()                                                                     \
+    __extension__({                                                                                \
+        void *cairn_thread_pointer_;                                                               \
+        __asm__("movq %%fs:0, %0" : "=r"(cairn_thread_pointer_));                                  \
+        cairn_thread_pointer_;                                                                     \
+    })
+#else
+#define CAIRN_THREAD_POINTER() __builtin_thread_pointer()
+#endif
+
 enum { CAIRN_CACHE_LINE_BYTES = 64 };
 
 #endif

@@ -27,8 +27,8 @@
 
 CAIRN_BEGIN_DECLS
 
-/* Rising is the order in which one thread may take them. Several locks of one rank may be held in order of
-   address only by the fork handlers, which take everything. */
+/* Rising is the order in which one thread may take them. Several locks of one rank may be held in order
+   of address only by the fork handlers, which take everything. */
 enum cairn_lock_rank {
     CAIRN_RANK_NONE = 0, /* not checked */
     CAIRN_RANK_STACK,    /* start-up and reconfiguration of a whole stack */
@@ -53,8 +53,8 @@ struct cairn_lock {
         0, (lock_rank)                                                                             \
     }
 
-void cairn_lock_slow(struct cairn_lock *lock);
-void cairn_lock_wake(struct cairn_lock *lock);
+void cairn_lock_take_slow(struct cairn_lock *lock);
+void cairn_lock_release_slow(struct cairn_lock *lock);
 void cairn_lock_rank_enter(const struct cairn_lock *lock);
 void cairn_lock_rank_leave(const struct cairn_lock *lock);
 
@@ -84,16 +84,18 @@ static inline void cairn_lock_take(struct cairn_lock *lock)
     if (CAIRN_DEBUG)
         cairn_lock_rank_enter(lock); /* before waiting, which in the wrong order may be for ever */
     if (CAIRN_UNLIKELY(!cairn_cas_acquire(&lock->state, &expected, 1u)))
-        cairn_lock_slow(lock);
+        cairn_lock_take_slow(lock);
 }
 
 /* Releases the lock; wakes one sleeper if there are any. */
 static inline void cairn_lock_release(struct cairn_lock *lock)
 {
+    uint32_t expected = 1;
+
     if (CAIRN_DEBUG)
         cairn_lock_rank_leave(lock);
-    if (CAIRN_UNLIKELY(cairn_exchange_release(&lock->state, 0u) == 2u))
-        cairn_lock_wake(lock);
+    if (CAIRN_UNLIKELY(!cairn_cas_release(&lock->state, &expected, 0u)))
+        cairn_lock_release_slow(lock);
 }
 
 /* True while somebody holds it: for assertions, since another thread may change it at once. */
@@ -101,6 +103,19 @@ static inline bool cairn_lock_is_held(const struct cairn_lock *lock)
 {
     return cairn_load_relaxed(&lock->state) != 0;
 }
+
+/*
+ * Fork. Whoever is about to fork takes every lock with cairn_lock_fork_take(), from the top down, then calls
+ * cairn_lock_fork_begin(): from then on the forking thread, and it alone, passes through the locks that it holds this
+ * way, because fork handlers that others registered earlier run now, and may allocate. After the fork, in parent and
+ * child: cairn_lock_fork_end(), then cairn_lock_fork_release() of each.
+ *
+ * Threads: one thread at a time may be between the first take and the last release; the topmost lock sees to that.
+ */
+void cairn_lock_fork_take(struct cairn_lock *lock);
+void cairn_lock_fork_release(struct cairn_lock *lock);
+void cairn_lock_fork_begin(void);
+void cairn_lock_fork_end(void);
 
 CAIRN_END_DECLS
 
