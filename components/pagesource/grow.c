@@ -168,6 +168,7 @@ static bool map_exactly(struct cairn_pagesource *source, size_t length_bytes, si
     if (base == 0)
         return false;
     start = cairn_align_up(base, align_bytes);
+    CAIRN_ASSERT(start + length_bytes <= base + over_bytes);
     adopt_mapped(source, start, length_bytes, CAIRN_EXTENT_FRESH);
     drop(source, base, start);
     drop(source, start + length_bytes, base + over_bytes);
@@ -204,6 +205,8 @@ bool cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes
     enum cairn_pagesource_policy policy = source->config.policy;
     bool is_small = length_bytes < source->stats.map_threshold_bytes;
 
+    CAIRN_ASSERT(cairn_lock_is_held(&source->lock) && length_bytes > 0);
+    CAIRN_ASSERT(cairn_is_aligned(length_bytes | align_bytes, cairn_pagesource__page(source)));
     if (policy == CAIRN_PAGESOURCE_MMAP)
         return grow_mapped(source, length_bytes, align_bytes);
     if (policy == CAIRN_PAGESOURCE_BRK || is_small)

@@ -75,6 +75,7 @@ static void mark_pending(struct cairn_pagesource *source, const struct run *run)
 {
     uintptr_t end = run->base + run->length_bytes;
 
+    CAIRN_ASSERT(run->origin != CAIRN_EXTENT_BREAK);
     for (uintptr_t at = run->base; at < end;) {
         const struct cairn_pagesource_extent extent =
             source->extents[cairn_pagesource__index(source, at)];
@@ -92,6 +93,8 @@ static bool unmap_run(struct cairn_pagesource *source, const struct run *run)
         return false;
     }
     cairn_pagesource__remove(source, run->base, run->length_bytes);
+    CAIRN_ASSERT(run->origin == CAIRN_EXTENT_KEPT ||
+                 source->stats.mapped_bytes >= run->length_bytes);
     if (run->origin == CAIRN_EXTENT_MAPPED)
         source->stats.mapped_bytes -= run->length_bytes;
     return true;
@@ -159,6 +162,7 @@ void cairn_pagesource__trim(struct cairn_pagesource *source)
 
 void cairn_pagesource__purge_all(struct cairn_pagesource *source)
 {
+    CAIRN_ASSERT(cairn_lock_is_held(&source->lock));
     cairn_pagesource__shrink_break(source, SIZE_MAX);
     unmap_runs(source, PURGE, 0);
     purge_down_to(source, 0);

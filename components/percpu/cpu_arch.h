@@ -7,7 +7,7 @@
  *     thread pointer + rseq_offset -> struct rseq
  *        0  cpu_id_start    4  cpu_id    8  rseq_cs    16  flags    20  node_id    24  mm_cid    32
  *
- * An architecture that is not listed has no thread pointer here, so it never chooses rseq.
+ * An architecture that is not listed never chooses rseq.
  */
 
 #ifndef CAIRN_PERCPU_CPU_ARCH_H
@@ -18,6 +18,12 @@
 
 #include <cairn/base/compiler.h>
 
+/* Where libc's and our own area lie at a fixed distance from. */
+CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
+{
+    return (uintptr_t)CAIRN_THREAD_POINTER();
+}
+
 /* The signature is what stands before each abort handler: registration must name the one that libc and librseq use,
    or no other code in the process could share the area. Values: rseq(2), glibc's bits/rseq.h. */
 
@@ -25,14 +31,6 @@
 
 enum { CPU_HAS_RSEQ = 1, CPU_RSEQ_SYSCALL = 334 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0x53053053u;
-
-CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
-{
-    uintptr_t pointer;
-
-    __asm__("movq %%fs:0, %0" : "=r"(pointer));
-    return pointer;
-}
 
 /* cpu_id of the calling thread. Volatile: the kernel changes it behind the compiler's back. */
 CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
@@ -48,11 +46,6 @@ CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
 enum { CPU_HAS_RSEQ = 1, CPU_RSEQ_SYSCALL = 293 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0xd428bc00u;
 
-CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
-{
-    return (uintptr_t)__builtin_thread_pointer();
-}
-
 CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
 {
     uintptr_t area = cpu_thread_pointer() + (uintptr_t)rseq_offset;
@@ -64,12 +57,6 @@ CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
 
 enum { CPU_HAS_RSEQ = 0, CPU_RSEQ_SYSCALL = -1 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0;
-
-/* Not the thread pointer, but as good for telling threads apart: their stacks are further apart than this rounding. */
-CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
-{
-    return (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)0xffff;
-}
 
 CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
 {

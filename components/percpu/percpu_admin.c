@@ -257,8 +257,8 @@ const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode)
     return "unknown";
 }
 
-/* The fronts' locks without the order check of shard_lock(), whose counter does not reach to the number of shards:
-   the first one stands for all. */
+/* The fronts' locks say no rank to the order check, being zeroed memory: one stands for all of them. All are taken, of
+   idle CPUs too, for any thread may be the first on any CPU. */
 void cairn_percpu_prefork(struct cairn_percpu *percpu)
 {
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)

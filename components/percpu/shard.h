@@ -76,9 +76,9 @@ CAIRN_HOT_INLINE bool shard_trylock(struct cairn_percpu *percpu, unsigned shard_
 CAIRN_HOT_INLINE void shard_lock(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     CAIRN_ASSERT(shard_idx < percpu->shard_count);
-    cairn_lock_take(&percpu->fronts[shard_idx].lock);
     if (CAIRN_DEBUG)
-        cairn_lock_rank_enter(&cairn_shard_rank);
+        cairn_lock_rank_enter(&cairn_shard_rank); /* before waiting, as cairn_lock_take() does */
+    cairn_lock_take(&percpu->fronts[shard_idx].lock);
 }
 
 CAIRN_HOT_INLINE void shard_unlock(struct cairn_percpu *percpu, unsigned shard_idx)

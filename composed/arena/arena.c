@@ -350,6 +350,17 @@ static bool resize_in_place(struct cairn_arena *arena, void *block, struct piece
     return resize_run(arena, block, piece.usable_bytes, size_bytes);
 }
 
+/* No room for a smaller block: this one will do. A run at least gives its end back. */
+static void *keep_smaller(struct cairn_arena *arena, void *block, struct piece piece,
+                          size_t size_bytes)
+{
+    bool done = piece.pool != NULL || resize_run(arena, block, piece.usable_bytes, size_bytes);
+
+    CAIRN_ASSERT(done);
+    (void)done;
+    return block;
+}
+
 void *cairn_arena_realloc(struct cairn_arena *arena, void *block, size_t size_bytes)
 {
     struct piece piece;
@@ -363,7 +374,7 @@ void *cairn_arena_realloc(struct cairn_arena *arena, void *block, size_t size_by
         return block;
     moved = take(arena, size_bytes, align_bytes_for(size_bytes));
     if (moved == NULL && size_bytes <= piece.usable_bytes)
-        return block; /* no room for a smaller one: this one will do */
+        return keep_smaller(arena, block, piece, size_bytes);
     arena->stats.failed_count += moved == NULL;
     if (moved == NULL)
         return NULL;

@@ -97,10 +97,11 @@ class Exchange {
 
     void accept(Letter *letter)
     {
-        const unsigned char *text = reinterpret_cast<const unsigned char *>(letter + 1);
+        const unsigned char *text;
 
         if (letter == NULL)
             return;
+        text = reinterpret_cast<const unsigned char *>(letter + 1);
         for (size_t i = 0; i < letter->size - sizeof(Letter); i++)
             if (text[i] != letter->fill)
                 ADD_FAILURE() << "a letter was overwritten";

@@ -146,31 +146,43 @@ void *cairn_front_alloc(size_t size_bytes)
     return cairn_ground_alloc(&classic.ground, size_bytes, 1, NULL);
 }
 
+/* True when a block of the class begins at an address that has a slab's tag. */
+static bool is_block_start(const void *block, uint16_t tag)
+{
+    const struct cairn_pool *pool = &classic.shards[0].pools[cairn_tag_kind(tag) - 1u];
+    size_t granule_bytes = classic.ground.granule_bytes;
+    size_t offset_bytes =
+        cairn_tag_granule_idx(tag) * granule_bytes + ((uintptr_t)block & (granule_bytes - 1));
+
+    return cairn_slab_is_block_start(&pool->geometry, offset_bytes);
+}
+
+/* Asked of the bitmap first, so that the complaint names the program's call. */
+static void free_small(uint32_t pool_id, void *block, const char *where)
+{
+    struct shard *shard = &classic.shards[pool_id / CAIRN_CLASS_COUNT];
+    struct cairn_pool *pool = &shard->pools[pool_id % CAIRN_CLASS_COUNT];
+    bool is_out;
+
+    cairn_lock_take(&shard->lock);
+    is_out = cairn_pool_is_out(pool, block);
+    if (is_out)
+        cairn_pool_free(pool, block);
+    cairn_lock_release(&shard->lock);
+    CAIRN_CHECK(is_out, "double free", block, where);
+}
+
 /* Called with any pointer: before the stack is built the map says "not ours" to everything. */
 void cairn_front_free(void *block, const char *where)
 {
     uint16_t tag = cairn_pagemap_tag(&classic.ground.map, block);
-    struct cairn_slab *slab = NULL;
-    struct shard *shard;
+    bool is_small = cairn_tag_kind(tag) - 1u < CAIRN_CLASS_COUNT;
 
-    if (cairn_tag_kind(tag) - 1u < CAIRN_CLASS_COUNT)
-        slab = cairn_slabs_find(&classic.slabs, block, CAIRN_CLASS_COUNT);
-    if (CAIRN_UNLIKELY(slab == NULL)) {
+    if (CAIRN_LIKELY(is_small && is_block_start(block, tag)))
+        free_small(cairn_slabs_find(&classic.slabs, block, CAIRN_CLASS_COUNT)->pool_id, block,
+                   where);
+    else
         cairn_ground_free(&classic.ground, block, tag, where);
-        return;
-    }
-    shard = &classic.shards[slab->pool_id / CAIRN_CLASS_COUNT];
-    cairn_lock_take(&shard->lock);
-    cairn_pool_free(&shard->pools[slab->pool_id % CAIRN_CLASS_COUNT], block);
-    cairn_lock_release(&shard->lock);
-}
-
-/* The bytes from the start of its slab to an address that has a slab's tag. */
-static size_t slab_offset(const void *block, uint16_t tag)
-{
-    size_t granule_bytes = classic.ground.granule_bytes;
-
-    return cairn_tag_granule_idx(tag) * granule_bytes + ((uintptr_t)block & (granule_bytes - 1));
 }
 
 size_t cairn_front_usable_bytes(const void *block, const char *where)
@@ -180,8 +192,7 @@ size_t cairn_front_usable_bytes(const void *block, const char *where)
 
     if (class_idx >= CAIRN_CLASS_COUNT)
         return cairn_ground_usable_bytes(&classic.ground, block, tag, where);
-    if (!cairn_slab_is_block_start(&classic.shards[0].pools[class_idx].geometry,
-                                   slab_offset(block, tag)))
+    if (!is_block_start(block, tag))
         cairn_ground_reject(&classic.ground, block, where);
     return cairn_class_block_bytes[class_idx];
 }

@@ -20,7 +20,7 @@
 namespace conformance {
 namespace {
 
-constexpr size_t kLimit = size_t{512} << 20;
+constexpr size_t kLimit = size_t{256} << 20;
 constexpr size_t kBlock = size_t{3} << 20;
 constexpr size_t kBlocksInTheLimit = kLimit / kBlock;
 
@@ -48,7 +48,7 @@ void InChild(Body body)
     pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-        alarm(60);
+        alarm(120);
         body();
         fflush(nullptr);
         _exit(testing::Test::HasFailure() ? 1 : 0);
@@ -224,6 +224,7 @@ TEST_F(UnderALimit, OperatorNewThrowsOrReturnsNull)
 TEST(AddressSpaceLimit, HoldsFromTheStart)
 {
     InChild([] {
+        alarm(250);  // for all of them: it outlives exec, and each has its own
         SetAddressSpaceLimit(kLimit);
         setenv("CAIRN_TEST_UNDER_A_LIMIT", "1", 1);
         for (const char *name : {"XML_OUTPUT_FILE", "GTEST_OUTPUT", "TEST_SHARD_INDEX", "TEST_TOTAL_SHARDS"}) {

@@ -15,7 +15,7 @@ void ExpectGoodChildren(const std::string &mode, int threads, int children)
 {
     Command command;
     command.argv = {DataFile("tests/process/forker"), mode, std::to_string(threads), std::to_string(children)};
-    command.seconds = 200;
+    command.seconds = 120;
     Outcome outcome = RunOnStack(command);
     EXPECT_TRUE(outcome.ok()) << outcome;
     EXPECT_EQ(outcome.out, std::to_string(children) + " good children\n") << outcome;

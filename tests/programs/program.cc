@@ -33,7 +33,7 @@ public:
     std::string File(const std::string &name) const { return path_ + "/" + name; }
 
 private:
-    ScratchDirectory scratch_;
+    ScratchDirectory scratch_{ScratchDirectory::kShortPath};
     std::string path_ = scratch_.File("run");
 };
 

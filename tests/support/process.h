@@ -40,10 +40,12 @@ Outcome RunCommand(const Command &command);
 // The path of a program on PATH, or "" when it is not installed.
 std::string FindProgram(const std::string &name);
 
-// A fresh directory below TEST_TMPDIR (or /tmp), removed with everything in it.
+// A fresh directory below TEST_TMPDIR (or /tmp), removed in the end with everything in it. A short path is
+// for programs that bind sockets in it: their names are limited to 108 bytes.
 class ScratchDirectory {
 public:
-    ScratchDirectory();
+    enum Kind { kInTestDirectory, kShortPath };
+    explicit ScratchDirectory(Kind kind = kInTestDirectory);
     ~ScratchDirectory();
     ScratchDirectory(const ScratchDirectory &) = delete;
     ScratchDirectory &operator=(const ScratchDirectory &) = delete;

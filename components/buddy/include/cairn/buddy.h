@@ -33,8 +33,7 @@
  *   I5  the first grain of every run in use is marked, and no free grain is.
  *
  * Cost.    O(orders + levels) steps for alloc and free, at most CAIRN_BUDDY_STEPS_MAX, asserted;
- * plus one bit operation
- *          per 64 grains of the run.
+ *          plus one bit operation per 64 grains of the run.
  * Threads. None: the caller serialises (see <cairn/locked.h>).
  * Source.  Knowlton, "A fast storage allocator", CACM 8:10 (1965); fragmentation bound: Robson,
  *          JACM 21:3 (1974).

@@ -182,7 +182,8 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
 void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_t old_bytes,
                               size_t new_bytes, size_t align_bytes, bool may_move);
 
-/* Gives all dirty free memory back to the kernel, retrying what failed before. Returns the bytes released. */
+/* Gives all dirty free memory and the free top of the data segment back to the kernel, retrying what failed before.
+   Returns how many dirty bytes were released. O(free extents) and as many system calls. Threads: safe. */
 size_t cairn_pagesource_purge(struct cairn_pagesource *source);
 
 /*

@@ -46,15 +46,16 @@ enum {
 struct cairn_arena;
 
 struct cairn_arena_stats {
-    size_t buffer_bytes;  /* as given to init */
-    size_t state_bytes;   /* the part used for bookkeeping */
-    size_t usable_bytes;  /* the part for blocks */
-    size_t used_bytes;    /* in blocks, by their usable size */
+    size_t buffer_bytes; /* as given to init */
+    size_t state_bytes;  /* the part used for bookkeeping */
+    size_t usable_bytes; /* the part for blocks */
+    size_t used_bytes;   /* in blocks, by their usable size */
     size_t used_peak_bytes;
     size_t largest_free_bytes; /* every request up to this size, unaligned, would succeed now */
     uint64_t alloc_count;
     uint64_t free_count;
-    uint64_t failed_count; /* requests answered by NULL for want of memory, or for a size that wraps */
+    uint64_t
+        failed_count; /* requests answered by NULL for want of memory, or for a size that wraps */
 };
 
 /*
