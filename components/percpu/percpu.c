@@ -145,39 +145,41 @@ static CAIRN_COLD void free_overflow(struct cairn_percpu *percpu, unsigned class
 }
 
 static CAIRN_COLD void free_contended(struct cairn_percpu *percpu, unsigned class_idx, void *block,
-                                      unsigned shard_idx)
+                                      unsigned shard_idx, const char *where)
 {
     shard_idx = lock_another(percpu, shard_idx);
-    if (shard_push(percpu, shard_idx, class_idx, block))
+    if (shard_push(percpu, shard_idx, class_idx, block, where))
         shard_unlock(percpu, shard_idx);
     else
         free_overflow(percpu, class_idx, block, shard_idx);
 }
 
 CAIRN_HOT_INLINE void free_to(struct cairn_percpu *percpu, unsigned class_idx, void *block,
-                              unsigned shard_idx)
+                              unsigned shard_idx, const char *where)
 {
     if (CAIRN_UNLIKELY(!shard_trylock(percpu, shard_idx)))
-        free_contended(percpu, class_idx, block, shard_idx);
-    else if (CAIRN_UNLIKELY(!shard_push(percpu, shard_idx, class_idx, block)))
+        free_contended(percpu, class_idx, block, shard_idx, where);
+    else if (CAIRN_UNLIKELY(!shard_push(percpu, shard_idx, class_idx, block, where)))
         free_overflow(percpu, class_idx, block, shard_idx);
     else
         shard_unlock(percpu, shard_idx);
 }
 
-static CAIRN_COLD void free_folded(struct cairn_percpu *percpu, unsigned class_idx, void *block)
+static CAIRN_COLD void free_folded(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                                   const char *where)
 {
-    free_to(percpu, class_idx, block, fold(percpu));
+    free_to(percpu, class_idx, block, fold(percpu), where);
 }
 
-void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block)
+void cairn_percpu_free_from(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                            const char *where)
 {
     unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
 
     CAIRN_ASSERT(class_idx < percpu->class_count);
     CAIRN_ASSERT(block != NULL);
     if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
-        free_folded(percpu, class_idx, block);
+        free_folded(percpu, class_idx, block, where);
     else
-        free_to(percpu, class_idx, block, shard_idx);
+        free_to(percpu, class_idx, block, shard_idx, where);
 }

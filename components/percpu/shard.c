@@ -101,7 +101,8 @@ size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, uns
         CAIRN_ASSERT(moved > 0 && moved <= SHARD_FLUSH_MAX);
         remove_oldest(array, shard_slots(percpu, shard, class_idx), oldest, moved);
     }
-    pushed = shard_push(percpu, shard_idx, class_idx, block);
+    pushed = shard_push(percpu, shard_idx, class_idx, block,
+                        "cairn_percpu_free"); /* refused before, if at all */
     CAIRN_ASSERT(pushed);
     (void)pushed;
     return moved;

@@ -105,17 +105,17 @@ CAIRN_HOT_INLINE void *shard_pop(struct cairn_percpu *percpu, unsigned shard_idx
 }
 
 /* Panics when the block is among those just below `top`. One branch: the four compares are or-ed. */
-CAIRN_HOT_INLINE void shard_refuse_repeat(void *const *top, const void *block)
+CAIRN_HOT_INLINE void shard_refuse_repeat(void *const *top, const void *block, const char *where)
 {
     bool repeated =
         (top[-1] == block) | (top[-2] == block) | (top[-3] == block) | (top[-4] == block);
 
-    CAIRN_CHECK(!repeated, "double free", block, "cairn_percpu_free");
+    CAIRN_CHECK(!repeated, "double free", block, where);
 }
 
-/* Puts a block on the newest end; false when the array is at its limit. */
+/* Puts a block on the newest end; false when the array is at its limit. `where` is for the complaint. */
 CAIRN_HOT_INLINE bool shard_push(struct cairn_percpu *percpu, unsigned shard_idx,
-                                 unsigned class_idx, void *block)
+                                 unsigned class_idx, void *block, const char *where)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
     struct cairn_percpu_array *array = &shard->arrays[class_idx];
@@ -123,7 +123,7 @@ CAIRN_HOT_INLINE bool shard_push(struct cairn_percpu *percpu, unsigned shard_idx
     void **top = shard_slots(percpu, shard, class_idx) + count;
 
     CAIRN_ASSERT(count <= array->limit);
-    shard_refuse_repeat(top, block);
+    shard_refuse_repeat(top, block, where);
     if (CAIRN_UNLIKELY(count >= array->limit))
         return false;
     *top = block;

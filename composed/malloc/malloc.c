@@ -57,7 +57,7 @@ void cairn_front_free(void *block, const char *where)
     unsigned class_idx = cairn_sizeclass_of(&stack.slabs, block, tag);
 
     if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
-        cairn_percpu_free(&stack.caches, class_idx, block);
+        cairn_percpu_free_from(&stack.caches, class_idx, block, where);
     else
         cairn_ground_free(&stack.ground, block, tag, where);
 }

@@ -158,13 +158,20 @@ void cairn_percpu_fini(struct cairn_percpu *percpu);
  */
 void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 
+/* As cairn_percpu_free() below; the complaint names `where`: for a malloc, whose users know only the call they made. */
+void cairn_percpu_free_from(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                            const char *where);
+
 /*
  * Gives one block of a class back, from any thread.
  *
  * Panics with "double free" when the block is among the newest few of the array it would go to.
  * Later repeats are found by the source, when the batch gets there. Keeps errno.
  */
-void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block);
+static inline void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block)
+{
+    cairn_percpu_free_from(percpu, class_idx, block, "cairn_percpu_free");
+}
 
 /* Gives the blocks that one shard caches to the depot's source. Any thread may. Returns the number of blocks. */
 size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx);
