@@ -37,6 +37,19 @@ CAIRN_HOT_INLINE int cpu_current_fast(const struct cairn_cpu *cpu)
     return -1;
 }
 
+/* A number below `count` that differs between threads, for those without an id. Thread pointers stand in equal strides, of
+   a stack each, and a single multiplication maps some strides onto two values: glibc's default, 8 MiB and a guard page,
+   times 2^64 / phi is 0.505 of the range. Hence the two rounds (the finalizer of splitmix64: Steele, Lea, Flood 2014). */
+static inline unsigned cpu_spread(uintptr_t thread_pointer, unsigned count)
+{
+    uint64_t hash = thread_pointer;
+
+    hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
+    hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
+    hash ^= hash >> 31;
+    return (unsigned)(((hash >> 32) * count) >> 32);
+}
+
 /* The highest number in a list such as "0-3,8-11\n", seen so far. All zero is a fresh one. */
 struct cpu_list {
     unsigned long number;  /* being read */

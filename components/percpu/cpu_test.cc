@@ -12,7 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -407,6 +407,25 @@ TEST(Cpu, AnswersMinusOneWhereNobodyCanTell)
     EXPECT_EQ(id, -1);
     EXPECT_EQ(error, EXDEV);
     EXPECT_GE(cairn_cpu_current(&cpu), 0);
+}
+
+TEST(Cpu, SpreadsThreadsWithoutAnIdWhateverTheStrideOfTheirStacks)
+{
+    const uintptr_t kib = 1024, page = 4096;
+    for (uintptr_t stride : {8192 * kib + page, 8192 * kib, 1024 * kib, 1024 * kib + page,
+                             256 * kib + page, 64 * kib + page, 16 * kib, page}) {
+        size_t used_in_all = 0;
+        for (uintptr_t base = 0; base < 1000; base++) {
+            std::set<unsigned> used;
+            for (uintptr_t thread = 0; thread < 16; thread++)
+                used.insert(cpu_spread(0x7f0012345000 + base * 37 * page - thread * stride, 8));
+            EXPECT_LT(*used.rbegin(), 8u);
+            EXPECT_GE(used.size(), 3u) << stride;
+            used_in_all += used.size();
+        }
+        EXPECT_GE(used_in_all, 6500u) << stride; // 16 balls in 8 boxes leave 0.94 empty: 7055
+    }
+    EXPECT_EQ(cpu_spread(0x7f0012345000, 1), 0u);
 }
 
 // Counting

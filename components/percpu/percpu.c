@@ -30,21 +30,13 @@
 /* How far a thread looks before it waits for its own shard: beyond, the misses cost more than the wait. */
 enum { NEIGHBOURS = 8 };
 
-/* Spreads threads without an id by their thread pointers (Fibonacci hashing: Knuth, TAOCP 6.4). */
-static unsigned spread(unsigned shard_count)
-{
-    uint64_t hash = ((uint64_t)cpu_thread_pointer() >> 6) * 0x9e3779b97f4a7c15u;
-
-    return (unsigned)(((hash >> 32) * shard_count) >> 32);
-}
-
 /* The shard for a thread whose id is unknown so far, or beyond the shards. */
 static unsigned fold(const struct cairn_percpu *percpu)
 {
     int id = cairn_cpu_current(&percpu->cpu);
 
     if (id < 0)
-        return spread(percpu->shard_count);
+        return cpu_spread(cpu_thread_pointer(), percpu->shard_count);
     return (unsigned)id % percpu->shard_count;
 }
 

@@ -30,8 +30,11 @@ struct Program {
     int strangers = 0;        // processes that cannot be preloaded into, such as static ones
 };
 
-// Runs it on the stack alone, and expects success and the proof; returns the outcome.
+// Runs it on the stack alone, and expects the proof that it did; whether it went well is for the caller.
 Outcome RunOnTheStack(const Program &program);
+
+// The same without our library, for comparison.
+Outcome RunOnTheSystem(const Program &program);
 
 // Runs it on both, and expects the same standard output, exit code 0 and the same result file.
 void ExpectSameOnBoth(const Program &program);
