@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 
 #include <cairn/percpu.h>
+#include <gtest/gtest.h>
 
 namespace percpu_testing {
 
@@ -313,6 +314,28 @@ class Caches {
     State state_;
     cairn_percpu *percpu_;
 };
+
+inline std::vector<void *> alloc_many(cairn_percpu *percpu, unsigned class_idx, size_t count)
+{
+    std::vector<void *> blocks;
+    while (blocks.size() < count)
+        blocks.push_back(cairn_percpu_alloc(percpu, class_idx));
+    return blocks;
+}
+
+inline void free_all(cairn_percpu *percpu, unsigned class_idx, const std::vector<void *> &blocks)
+{
+    for (void *block : blocks)
+        cairn_percpu_free(percpu, class_idx, block);
+}
+
+inline void expect_ends_clean(Caches &caches, TokenSource &tokens)
+{
+    cairn_percpu_check(caches);
+    cairn_percpu_fini(caches);
+    EXPECT_EQ(tokens.outstanding_bytes(), 0u);
+    EXPECT_EQ(tokens.broken, 0u);
+}
 
 } // namespace percpu_testing
 

@@ -12,6 +12,12 @@
 #include <new>
 #include <set>
 
+// Clang declares the sized forms only when told to call them in delete-expressions.
+void operator delete(void *block, std::size_t size) noexcept;
+void operator delete[](void *block, std::size_t size) noexcept;
+void operator delete(void *block, std::size_t size, std::align_val_t alignment) noexcept;
+void operator delete[](void *block, std::size_t size, std::align_val_t alignment) noexcept;
+
 namespace conformance {
 namespace {
 

@@ -15,7 +15,8 @@ namespace {
 std::string RealInterpreter(const std::string &name)
 {
     if (FindProgram(name).empty()) return "";
-    Outcome outcome = RunCommand({{name, "-c", "import os, sys; print(os.path.realpath(sys.executable))"}, {}, "", "", 30, {}});
+    const char *code = "import os, sys; print(os.path.realpath(sys.executable))";
+    Outcome outcome = RunCommand({{name, "-c", code}, {}, "", "", 30, {}});
     return outcome.ok() ? outcome.out.substr(0, outcome.out.find('\n')) : "";
 }
 
