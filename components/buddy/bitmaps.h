@@ -35,8 +35,7 @@ enum { CAIRN_BUDDY_BITMAP_LEVELS = 6 }; /* 64^6 > 2^32 */
 struct cairn_buddy_bitmap {
     uint32_t bit_count;
     uint32_t level_count;
-    uint32_t
-        level_at[CAIRN_BUDDY_BITMAP_LEVELS]; /* word index of each level; level 0 holds the bits */
+    uint32_t level_at[CAIRN_BUDDY_BITMAP_LEVELS]; /* word index of a level; 0 holds the bits */
 };
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_buddy_bitmap) == 32, "two descriptors to a cache line");
 

@@ -26,9 +26,13 @@ using AlignedFunction = void *(*)(size_t alignment, size_t size);
 const std::pair<const char *, AlignedFunction> kAlignedFunctions[] = {
     {"aligned_alloc", aligned_alloc}, {"posix_memalign", PosixMemalign}, {"memalign", memalign}};
 
-class EveryAlignedFunction : public testing::TestWithParam<std::pair<const char *, AlignedFunction>> {
-protected:
-    void *Get(size_t alignment, size_t size) { return GetParam().second(Opaque(alignment), Opaque(size)); }
+class EveryAlignedFunction
+    : public testing::TestWithParam<std::pair<const char *, AlignedFunction>> {
+  protected:
+    void *Get(size_t alignment, size_t size)
+    {
+        return GetParam().second(Opaque(alignment), Opaque(size));
+    }
 };
 
 INSTANTIATE_TEST_SUITE_P(Of, EveryAlignedFunction, testing::ValuesIn(kAlignedFunctions),
@@ -37,12 +41,14 @@ INSTANTIATE_TEST_SUITE_P(Of, EveryAlignedFunction, testing::ValuesIn(kAlignedFun
 TEST_P(EveryAlignedFunction, HonoursEveryAlignmentUpToTwoMegabytes)
 {
     for (size_t alignment = 8; alignment <= kLargestAlignment; alignment *= 2) {
-        for (size_t size : {size_t{1}, size_t{24}, alignment - 1, alignment, alignment + 1, 3 * alignment}) {
+        for (size_t size :
+             {size_t{1}, size_t{24}, alignment - 1, alignment, alignment + 1, 3 * alignment}) {
             std::vector<void *> blocks;
             for (int i = 0; i < 5; i++) {
                 void *block = Get(alignment, size);
                 ASSERT_NE(block, nullptr) << alignment << ", " << size;
-                ASSERT_TRUE(IsAligned(block, alignment)) << block << " for " << alignment << ", " << size;
+                ASSERT_TRUE(IsAligned(block, alignment))
+                    << block << " for " << alignment << ", " << size;
                 ASSERT_GE(malloc_usable_size(block), size);
                 Fill(block, malloc_usable_size(block), alignment + size);
                 blocks.push_back(block);
@@ -61,7 +67,8 @@ TEST_P(EveryAlignedFunction, HonoursEverySmallSizeAtSmallAlignments)
         for (size_t size = 0; size <= 5000; size += 1 + size / 32) {
             void *block = Get(alignment, size);
             ASSERT_NE(block, nullptr);
-            ASSERT_TRUE(IsAligned(block, alignment)) << block << " for " << alignment << ", " << size;
+            ASSERT_TRUE(IsAligned(block, alignment))
+                << block << " for " << alignment << ", " << size;
             ASSERT_GE(malloc_usable_size(block), size);
             Fill(block, size, alignment);
             free(block);
@@ -72,7 +79,7 @@ TEST_P(EveryAlignedFunction, HonoursEverySmallSizeAtSmallAlignments)
 TEST_P(EveryAlignedFunction, HonoursAHugeAlignmentOrSaysEnomem)
 {
     for (size_t alignment = kLargestAlignment; alignment <= size_t{1} << 30; alignment *= 2) {
-        errno = ENOMEM;  // posix_memalign returns its error
+        errno = ENOMEM; // posix_memalign returns its error
         void *block = Get(alignment, 1000);
         if (block == nullptr) {
             EXPECT_EQ(errno, ENOMEM) << alignment;
@@ -109,7 +116,8 @@ TEST_P(EveryAlignedFunction, MixesWithEverythingElse)
         ASSERT_NE(block, nullptr);
         Fill(block, size, i);
     }
-    for (auto &[block, size] : blocks) free(block);
+    for (auto &[block, size] : blocks)
+        free(block);
 }
 
 TEST_P(EveryAlignedFunction, DoesNotLeakWhatItTrimsAway)
@@ -127,8 +135,9 @@ TEST_P(EveryAlignedFunction, DoesNotLeakWhatItTrimsAway)
 TEST(PosixMemalign, RefusesBadAlignmentsAndLeavesThePointerAlone)
 {
     int here = 0;
-    for (size_t alignment : {size_t{0}, size_t{1}, size_t{2}, size_t{3}, size_t{4}, size_t{7}, size_t{12}, size_t{24},
-                             size_t{65}, size_t{4095}, SIZE_MAX, SIZE_MAX - 7}) {
+    for (size_t alignment :
+         {size_t{0}, size_t{1}, size_t{2}, size_t{3}, size_t{4}, size_t{7}, size_t{12}, size_t{24},
+          size_t{65}, size_t{4095}, SIZE_MAX, SIZE_MAX - 7}) {
         void *block = &here;
         EXPECT_EQ(posix_memalign(&block, Opaque(alignment), 100), EINVAL) << alignment;
         EXPECT_EQ(block, &here) << alignment;
@@ -148,19 +157,22 @@ void ExpectRefusedOrRoundedUp(AlignedFunction function, size_t alignment)
         return;
     }
     size_t rounded = 1;
-    while (rounded < alignment) rounded *= 2;
+    while (rounded < alignment)
+        rounded *= 2;
     EXPECT_TRUE(IsAligned(block, rounded)) << block << " for " << alignment;
     free(block);
 }
 
 TEST(AlignedAlloc, RefusesAnInvalidAlignmentOrRoundsItUp)
 {
-    for (size_t alignment : kInvalidAlignments) ExpectRefusedOrRoundedUp(aligned_alloc, alignment);
+    for (size_t alignment : kInvalidAlignments)
+        ExpectRefusedOrRoundedUp(aligned_alloc, alignment);
 }
 
 TEST(Memalign, RefusesAnInvalidAlignmentOrRoundsItUp)
 {
-    for (size_t alignment : kInvalidAlignments) ExpectRefusedOrRoundedUp(memalign, alignment);
+    for (size_t alignment : kInvalidAlignments)
+        ExpectRefusedOrRoundedUp(memalign, alignment);
 }
 
 TEST(AlignedAlloc, RefusesAnAlignmentThatHasNoPowerOfTwoAbove)
@@ -198,5 +210,5 @@ TEST(Pvalloc, AlignsToThePageAndRoundsUpToWholePages)
     }
 }
 
-}  // namespace
-}  // namespace conformance
+} // namespace
+} // namespace conformance

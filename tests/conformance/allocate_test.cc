@@ -32,10 +32,11 @@ struct Slot {
 
 // Keeps the last few blocks alive, each filled to its last usable byte, so that neighbours would notice.
 class Window {
-public:
+  public:
     ~Window()
     {
-        for (Slot &slot : slots_) Drop(slot);
+        for (Slot &slot : slots_)
+            Drop(slot);
     }
     void Put(void *block, uint64_t seed)
     {
@@ -45,11 +46,13 @@ public:
         Fill(slot.block, slot.usable, seed);
     }
 
-private:
+  private:
     static void Drop(Slot &slot)
     {
-        if (slot.block == nullptr) return;
-        EXPECT_TRUE(Holds(slot.block, slot.usable, slot.seed)) << "block " << slot.seed << " was overwritten";
+        if (slot.block == nullptr)
+            return;
+        EXPECT_TRUE(Holds(slot.block, slot.usable, slot.seed))
+            << "block " << slot.seed << " was overwritten";
         free(slot.block);
     }
     std::array<Slot, 7> slots_;
@@ -91,7 +94,8 @@ TEST(Malloc, GivesDistinctBlocksForSizeZero)
         ASSERT_NE(block, nullptr);
         EXPECT_TRUE(blocks.insert(block).second) << block << " was given twice";
     }
-    for (void *block : blocks) free(block);
+    for (void *block : blocks)
+        free(block);
 }
 
 TEST(Malloc, GivesBackNothingButDistinctBlocksFromEveryEntryPointForSizeZero)
@@ -100,9 +104,11 @@ TEST(Malloc, GivesBackNothingButDistinctBlocksFromEveryEntryPointForSizeZero)
     for (const EntryPoint &entry : EntryPoints()) {
         void *block = entry.get(Opaque(size_t{0}));
         EXPECT_NE(block, nullptr) << entry.name;
-        EXPECT_TRUE(blocks.insert(block).second) << entry.name << " gave " << block << " a second time";
+        EXPECT_TRUE(blocks.insert(block).second)
+            << entry.name << " gave " << block << " a second time";
     }
-    for (void *block : blocks) free(block);
+    for (void *block : blocks)
+        free(block);
 }
 
 TEST(Malloc, KeepsManyBlocksOfOneSizeApart)
@@ -119,7 +125,8 @@ TEST(Malloc, KeepsManyBlocksOfOneSizeApart)
         for (size_t i = 0; i < kCount; i++) {
             const unsigned char *bytes = static_cast<unsigned char *>(blocks[i]);
             EXPECT_EQ(bytes[0], i & 0xff) << "size " << size << ", block " << i;
-            EXPECT_EQ(std::memcmp(bytes, bytes + 1, size - 1), 0) << "size " << size << ", block " << i;
+            EXPECT_EQ(std::memcmp(bytes, bytes + 1, size - 1), 0)
+                << "size " << size << ", block " << i;
             free(blocks[i]);
         }
     }
@@ -148,7 +155,8 @@ void Soil(size_t size)
         ASSERT_NE(block, nullptr);
         std::memset(Opaque(block), 0xa5, malloc_usable_size(block));
     }
-    for (void *block : blocks) free(block);
+    for (void *block : blocks)
+        free(block);
 }
 
 void ExpectCleared(size_t count, size_t size)
@@ -160,7 +168,8 @@ void ExpectCleared(size_t count, size_t size)
         EXPECT_TRUE(IsZero(block, count * size)) << "calloc(" << count << ", " << size << ")";
         std::memset(Opaque(block), 0x5a, count * size);
     }
-    for (void *block : blocks) free(block);
+    for (void *block : blocks)
+        free(block);
 }
 
 TEST(Calloc, ClearsMemoryThatWasUsedBefore)
@@ -173,7 +182,8 @@ TEST(Calloc, ClearsMemoryThatWasUsedBefore)
 
 TEST(Calloc, ClearsLargeMemoryThatWasUsedBefore)
 {
-    for (size_t size : {size_t{100000}, size_t{1} << 17, size_t{300001}, size_t{1} << 20, size_t{9} << 20}) {
+    for (size_t size :
+         {size_t{100000}, size_t{1} << 17, size_t{300001}, size_t{1} << 20, size_t{9} << 20}) {
         for (int round = 0; round < 3; round++) {
             Soil(size);
             ExpectCleared(1, size);
@@ -193,7 +203,8 @@ TEST(Calloc, ClearsMemoryThatASmallerOrLargerBlockHadSoiled)
 
 TEST(Calloc, GivesABlockForAnEmptyArray)
 {
-    for (auto [count, size] : {std::pair<size_t, size_t>{0, 0}, {0, 8}, {8, 0}, {0, SIZE_MAX}, {SIZE_MAX, 0}}) {
+    for (auto [count, size] :
+         {std::pair<size_t, size_t>{0, 0}, {0, 8}, {8, 0}, {0, SIZE_MAX}, {SIZE_MAX, 0}}) {
         void *block = calloc(Opaque(count), Opaque(size));
         EXPECT_NE(block, nullptr) << count << " x " << size;
         free(block);
@@ -202,15 +213,18 @@ TEST(Calloc, GivesABlockForAnEmptyArray)
 
 TEST(Free, TakesNull)
 {
-    for (int i = 0; i < 10; i++) free(Opaque(static_cast<void *>(nullptr)));
+    for (int i = 0; i < 10; i++)
+        free(Opaque(static_cast<void *>(nullptr)));
     SUCCEED() << "a crash is the failure";
 }
 
 TEST(Free, KeepsErrno)
 {
-    for (size_t size : {size_t{0}, size_t{16}, size_t{2000}, size_t{40000}, size_t{1} << 20, size_t{64} << 20}) {
+    for (size_t size :
+         {size_t{0}, size_t{16}, size_t{2000}, size_t{40000}, size_t{1} << 20, size_t{64} << 20}) {
         std::vector<void *> blocks;
-        for (int i = 0; i < 100; i++) blocks.push_back(malloc(size));
+        for (int i = 0; i < 100; i++)
+            blocks.push_back(malloc(size));
         for (void *block : blocks) {
             errno = 4711;
             free(block);
@@ -236,5 +250,5 @@ TEST(MallocUsableSize, IsZeroForNullAndAtLeastWhatWasAskedFor)
     }
 }
 
-}  // namespace
-}  // namespace conformance
+} // namespace
+} // namespace conformance

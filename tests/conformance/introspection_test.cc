@@ -85,7 +85,8 @@ TEST(Mallinfo, SeesWhatTheProgramHolds)
 
 TEST(Mallopt, MayBeCalledWithAnyOptionAndBreaksNothing)
 {
-    for (int option : {M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX}) {
+    for (int option :
+         {M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX}) {
         int accepted = mallopt(option, 64);
         EXPECT_TRUE(accepted == 0 || accepted == 1) << option;
     }
@@ -96,13 +97,16 @@ TEST(Mallopt, MayBeCalledWithAnyOptionAndBreaksNothing)
 
 // A reader for the little XML that malloc_info writes: tags must nest, attributes must be quoted.
 class XmlChecker {
-public:
-    explicit XmlChecker(const std::string &text) : text_(text) {}
+  public:
+    explicit XmlChecker(const std::string &text) : text_(text)
+    {
+    }
     bool WellFormed()
     {
         while (position_ < text_.size()) {
             if (text_[position_] != '<') {
-                if (open_.empty() && std::strchr(" \n\t\r", text_[position_]) == nullptr) return false;
+                if (open_.empty() && std::strchr(" \n\t\r", text_[position_]) == nullptr)
+                    return false;
                 position_++;
             } else if (!ReadTag()) {
                 return false;
@@ -110,37 +114,51 @@ public:
         }
         return open_.empty() && elements_ > 0;
     }
-    std::string root() const { return root_; }
+    std::string root() const
+    {
+        return root_;
+    }
 
-private:
+  private:
     bool ReadTag()
     {
         size_t end = text_.find('>', position_);
-        if (end == std::string::npos) return false;
+        if (end == std::string::npos)
+            return false;
         std::string tag = text_.substr(position_ + 1, end - position_ - 1);
         position_ = end + 1;
-        if (tag.empty()) return false;
-        if (tag[0] == '?' || tag[0] == '!') return true;
-        if (tag[0] == '/') return Close(tag.substr(1));
+        if (tag.empty())
+            return false;
+        if (tag[0] == '?' || tag[0] == '!')
+            return true;
+        if (tag[0] == '/')
+            return Close(tag.substr(1));
         return Open(tag);
     }
     bool Open(const std::string &tag)
     {
         std::string name = tag.substr(0, tag.find_first_of(" \t\n/"));
         size_t quotes = 0;
-        for (char c : tag) quotes += c == '"' ? 1u : 0u;
+        for (char c : tag)
+            quotes += c == '"' ? 1u : 0u;
         size_t assignments = 0;
-        for (char c : tag) assignments += c == '=' ? 1u : 0u;
-        if (name.empty() || quotes != 2 * assignments) return false;
-        if (open_.empty() && elements_ > 0) return false;
-        if (open_.empty()) root_ = name;
+        for (char c : tag)
+            assignments += c == '=' ? 1u : 0u;
+        if (name.empty() || quotes != 2 * assignments)
+            return false;
+        if (open_.empty() && elements_ > 0)
+            return false;
+        if (open_.empty())
+            root_ = name;
         elements_++;
-        if (tag.back() != '/') open_.push_back(name);
+        if (tag.back() != '/')
+            open_.push_back(name);
         return true;
     }
     bool Close(const std::string &name)
     {
-        if (open_.empty() || open_.back() != name) return false;
+        if (open_.empty() || open_.back() != name)
+            return false;
         open_.pop_back();
         return true;
     }
@@ -179,8 +197,7 @@ TEST(MallocInfo, RefusesOptionsItDoesNotKnow)
 }
 
 // Runs `write` with standard error in a file, and returns what came.
-template <typename Write>
-std::string CapturedStandardError(Write write)
+template <typename Write> std::string CapturedStandardError(Write write)
 {
     FILE *file = tmpfile();
     int saved = dup(2);
@@ -201,5 +218,5 @@ TEST(MallocStats, WritesToStandardError)
     EXPECT_NE(CapturedStandardError([] { malloc_stats(); }), "");
 }
 
-}  // namespace
-}  // namespace conformance
+} // namespace
+} // namespace conformance

@@ -41,8 +41,7 @@ void RemoveAddressSpaceLimit()
 }
 
 // Runs the body in a child process and passes its failures on.
-template <typename Body>
-void InChild(Body body)
+template <typename Body> void InChild(Body body)
 {
     fflush(nullptr);
     pid_t child = fork();
@@ -62,9 +61,9 @@ void InChild(Body body)
 struct Exhaustion {
     std::array<void *, 2 * kBlocksInTheLimit> blocks{};
     size_t count = 0;
-    int error = 0;       // errno of the first refusal
-    bool intact = true;  // blocks kept their content
-    bool again = false;  // a block could be had after one was freed
+    int error = 0;      // errno of the first refusal
+    bool intact = true; // blocks kept their content
+    bool again = false; // a block could be had after one was freed
 };
 
 void TakeAll(const EntryPoint &entry, Exhaustion &seen)
@@ -72,7 +71,8 @@ void TakeAll(const EntryPoint &entry, Exhaustion &seen)
     while (seen.count < seen.blocks.size()) {
         errno = 0;
         void *block = entry.get(kBlock);
-        if (block == nullptr) break;
+        if (block == nullptr)
+            break;
         Fill(block, kBlock, seen.count);
         seen.blocks[seen.count++] = block;
     }
@@ -81,7 +81,8 @@ void TakeAll(const EntryPoint &entry, Exhaustion &seen)
 
 void SwapOne(const EntryPoint &entry, Exhaustion &seen)
 {
-    if (seen.count == 0) return;
+    if (seen.count == 0)
+        return;
     free(seen.blocks[--seen.count]);
     void *block = entry.get(kBlock);
     seen.again = block != nullptr;
@@ -115,10 +116,11 @@ void ExpectRecovery(const EntryPoint &entry)
 
 // Tests of this suite are run by AddressSpaceLimit.HoldsFromTheStart, in a process of their own.
 class UnderALimit : public testing::Test {
-protected:
+  protected:
     void SetUp() override
     {
-        if (std::getenv("CAIRN_TEST_UNDER_A_LIMIT") == nullptr) GTEST_SKIP() << "run by AddressSpaceLimit";
+        if (std::getenv("CAIRN_TEST_UNDER_A_LIMIT") == nullptr)
+            GTEST_SKIP() << "run by AddressSpaceLimit";
     }
 };
 
@@ -128,7 +130,8 @@ TEST_F(UnderALimit, EveryEntryPointReturnsNullInTheEndAndRecovers)
         InChild([&] {
             Exhaustion seen = Exhaust(entry);
             ExpectRecovery(entry);
-            EXPECT_GE(seen.count, kBlocksInTheLimit / 2) << entry.name << " gave up long before the limit";
+            EXPECT_GE(seen.count, kBlocksInTheLimit / 2)
+                << entry.name << " gave up long before the limit";
             EXPECT_LT(seen.count, kBlocksInTheLimit) << entry.name << " went beyond the limit";
             EXPECT_EQ(seen.error, ENOMEM) << entry.name;
             EXPECT_TRUE(seen.intact) << entry.name;
@@ -224,13 +227,15 @@ TEST_F(UnderALimit, OperatorNewThrowsOrReturnsNull)
 TEST(AddressSpaceLimit, HoldsFromTheStart)
 {
     InChild([] {
-        alarm(250);  // for all of them: it outlives exec, and each has its own
+        alarm(250); // for all of them: it outlives exec, and each has its own
         SetAddressSpaceLimit(kLimit);
         setenv("CAIRN_TEST_UNDER_A_LIMIT", "1", 1);
-        for (const char *name : {"XML_OUTPUT_FILE", "GTEST_OUTPUT", "TEST_SHARD_INDEX", "TEST_TOTAL_SHARDS"}) {
+        for (const char *name :
+             {"XML_OUTPUT_FILE", "GTEST_OUTPUT", "TEST_SHARD_INDEX", "TEST_TOTAL_SHARDS"}) {
             unsetenv(name);
         }
-        execl("/proc/self/exe", "conformance", "--gtest_filter=UnderALimit.*", "--gtest_brief=1", nullptr);
+        execl("/proc/self/exe", "conformance", "--gtest_filter=UnderALimit.*", "--gtest_brief=1",
+              nullptr);
         ADD_FAILURE() << "exec failed";
     });
 }
@@ -276,5 +281,5 @@ TEST(AddressSpaceLimit, MayLeaveNoRoomAtAll)
     }
 }
 
-}  // namespace
-}  // namespace conformance
+} // namespace
+} // namespace conformance

@@ -25,7 +25,8 @@ void *Actor::Call(size_t size, size_t &alignment)
     switch (random_.Below(8)) {
     case 0: {
         void *block = calloc(1, size);
-        if (block != nullptr && !IsZero(block, size)) Complain("calloc gave dirty memory", {block, size, 0, 0});
+        if (block != nullptr && !IsZero(block, size))
+            Complain("calloc gave dirty memory", {block, size, 0, 0});
         return block;
     }
     case 1:
@@ -53,8 +54,10 @@ Block Actor::Allocate()
         block.size = 0;
         return block;
     }
-    if (!IsAligned(block.address, alignment)) Complain("misaligned", block);
-    if (malloc_usable_size(block.address) < block.size) Complain("usable size below the size", block);
+    if (!IsAligned(block.address, alignment))
+        Complain("misaligned", block);
+    if (malloc_usable_size(block.address) < block.size)
+        Complain("usable size below the size", block);
     Fill(block.address, block.size, block.seed);
     return block;
 }
@@ -69,15 +72,19 @@ void Actor::Resize(Block &block)
     block.born = Now();
     block.size = size;
     Die(old, before);
-    if (block.address == nullptr) return Complain("no memory", old);
-    if (!HoldsPrefix(block.address, size, old.size, old.seed)) Complain("realloc lost content", old);
+    if (block.address == nullptr)
+        return Complain("no memory", old);
+    if (!HoldsPrefix(block.address, size, old.size, old.seed))
+        Complain("realloc lost content", old);
     Fill(block.address, block.size, block.seed);
 }
 
 void Actor::Verify(const Block &block)
 {
-    if (block.address == nullptr) return;
-    if (!Holds(block.address, block.size, block.seed)) Complain("overwritten", block);
+    if (block.address == nullptr)
+        return;
+    if (!Holds(block.address, block.size, block.seed))
+        Complain("overwritten", block);
 }
 
 void Actor::Free(Block &block)
@@ -90,14 +97,16 @@ void Actor::Free(Block &block)
 
 void Actor::Die(const Block &block, uint64_t when)
 {
-    if (block.address == nullptr) return;
+    if (block.address == nullptr)
+        return;
     uintptr_t first = reinterpret_cast<uintptr_t>(block.address);
     lives_.push_back({first, first + std::max(block.size, size_t{1}), block.born, when});
 }
 
 void Actor::Complain(const std::string &what, const Block &block)
 {
-    if (!complaint_.empty()) return;
+    if (!complaint_.empty())
+        return;
     std::ostringstream text;
     text << what << ": block at " << block.address << " of " << block.size << " bytes";
     complaint_ = text.str();
@@ -128,16 +137,16 @@ std::vector<Event> Chronicle(const std::vector<Life> &lives)
 std::string Describe(const Life &a, const Life &b)
 {
     std::ostringstream text;
-    text << std::hex << "[0x" << a.first << ", 0x" << a.last << ") and [0x" << b.first << ", 0x" << b.last
-         << ") were owned at the same time";
+    text << std::hex << "[0x" << a.first << ", 0x" << a.last << ") and [0x" << b.first << ", 0x"
+         << b.last << ") were owned at the same time";
     return text.str();
 }
 
-}  // namespace
+} // namespace
 
 std::string FindOverlap(std::vector<Life> lives)
 {
-    std::map<uintptr_t, size_t> living;  // first byte -> life
+    std::map<uintptr_t, size_t> living; // first byte -> life
     for (const Event &event : Chronicle(lives)) {
         const Life &life = lives[event.life];
         if (!event.birth) {
@@ -156,4 +165,4 @@ std::string FindOverlap(std::vector<Life> lives)
     return "";
 }
 
-}  // namespace conformance
+} // namespace conformance

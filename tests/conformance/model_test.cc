@@ -23,11 +23,15 @@ void Live(Actor &actor, size_t count)
     std::vector<Block> table(kTableSize);
     for (size_t i = 0; i < count; i++) {
         Block &block = table[actor.random().Below(table.size())];
-        if (block.address == nullptr) block = actor.Allocate();
-        else if (actor.random().Below(4) == 0) actor.Resize(block);
-        else actor.Free(block);
+        if (block.address == nullptr)
+            block = actor.Allocate();
+        else if (actor.random().Below(4) == 0)
+            actor.Resize(block);
+        else
+            actor.Free(block);
     }
-    for (Block &block : table) actor.Free(block);
+    for (Block &block : table)
+        actor.Free(block);
 }
 
 TEST(TheModel, FindsBlocksThatOverlapInSpaceAndTime)
@@ -55,18 +59,22 @@ TEST(OneThread, KeepsHugeBlocksIntactAndApart)
     std::vector<Block> table(20);
     for (size_t i = 0; i < 2000; i++) {
         Block &block = table[actor.random().Below(table.size())];
-        if (block.address == nullptr) block = actor.Allocate();
-        else if (actor.random().Below(4) == 0) actor.Resize(block);
-        else actor.Free(block);
+        if (block.address == nullptr)
+            block = actor.Allocate();
+        else if (actor.random().Below(4) == 0)
+            actor.Resize(block);
+        else
+            actor.Free(block);
     }
-    for (Block &block : table) actor.Free(block);
+    for (Block &block : table)
+        actor.Free(block);
     EXPECT_EQ(actor.complaint(), "");
     EXPECT_EQ(FindOverlap(actor.lives()), "");
 }
 
 // A place where threads leave blocks for whoever comes by.
 class Market {
-public:
+  public:
     Block Exchange(size_t stall, const Block &block)
     {
         std::lock_guard<std::mutex> lock(mutexes_[stall % mutexes_.size()]);
@@ -75,9 +83,12 @@ public:
         return taken;
     }
     static constexpr size_t kStalls = 512;
-    std::array<Block, kStalls> &stalls() { return stalls_; }
+    std::array<Block, kStalls> &stalls()
+    {
+        return stalls_;
+    }
 
-private:
+  private:
     std::array<Block, kStalls> stalls_;
     std::array<std::mutex, 16> mutexes_;
 };
@@ -86,9 +97,11 @@ void Trade(Actor &actor, Market &market, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         Block block = actor.Allocate();
-        if (actor.random().Below(8) == 0) actor.Resize(block);
+        if (actor.random().Below(8) == 0)
+            actor.Resize(block);
         Block other = market.Exchange(actor.random().Below(Market::kStalls), block);
-        if (actor.random().Below(16) == 0) actor.Resize(other);
+        if (actor.random().Below(16) == 0)
+            actor.Resize(other);
         actor.Free(other);
     }
 }
@@ -97,7 +110,8 @@ using Actors = std::vector<std::unique_ptr<Actor>>;
 
 void ExpectAllWell(Actors &actors, Market &market)
 {
-    for (Block &block : market.stalls()) actors[0]->Free(block);
+    for (Block &block : market.stalls())
+        actors[0]->Free(block);
     std::vector<Life> lives;
     for (const auto &actor : actors) {
         EXPECT_EQ(actor->complaint(), "");
@@ -112,11 +126,13 @@ void TradeInThreads(size_t thread_count, size_t count, unsigned size_bits)
     Market market;
     Actors actors;
     std::vector<std::thread> threads;
-    for (size_t i = 0; i < thread_count; i++) actors.push_back(std::make_unique<Actor>(seed + i, size_bits));
+    for (size_t i = 0; i < thread_count; i++)
+        actors.push_back(std::make_unique<Actor>(seed + i, size_bits));
     for (size_t i = 0; i < thread_count; i++) {
         threads.emplace_back([&, i] { Trade(*actors[i], market, count); });
     }
-    for (std::thread &thread : threads) thread.join();
+    for (std::thread &thread : threads)
+        thread.join();
     ExpectAllWell(actors, market);
 }
 
@@ -147,10 +163,11 @@ TEST(ManyThreads, MayLeaveBlocksBehindWhenTheyEnd)
             Actor *actor = actors.back().get();
             threads.emplace_back([actor, &market] { Trade(*actor, market, 300); });
         }
-        for (std::thread &thread : threads) thread.join();
+        for (std::thread &thread : threads)
+            thread.join();
     }
     ExpectAllWell(actors, market);
 }
 
-}  // namespace
-}  // namespace conformance
+} // namespace
+} // namespace conformance

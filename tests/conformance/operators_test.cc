@@ -31,11 +31,13 @@ void *Null()
 TEST(OperatorNew, GivesAlignedWritableBlocks)
 {
     for (size_t size : kSizes) {
-        for (void *block : {::operator new(size), ::operator new[](size), ::operator new(size, std::nothrow),
-                            ::operator new[](size, std::nothrow)}) {
+        for (void *block :
+             {::operator new(size), ::operator new[](size), ::operator new(size, std::nothrow),
+              ::operator new[](size, std::nothrow)}) {
             ASSERT_NE(block, nullptr);
             EXPECT_TRUE(IsAligned(block, size >= 16 ? 16 : 8)) << size;
-            EXPECT_GE(malloc_usable_size(block), size) << "operator new is of another allocator than malloc?";
+            EXPECT_GE(malloc_usable_size(block), size)
+                << "operator new is of another allocator than malloc?";
             Fill(block, size, size);
             EXPECT_TRUE(Holds(block, size, size));
             ::operator delete(block);
@@ -46,9 +48,11 @@ TEST(OperatorNew, GivesAlignedWritableBlocks)
 TEST(OperatorNew, GivesDistinctBlocksForSizeZero)
 {
     std::set<void *> blocks;
-    for (int i = 0; i < 100; i++) EXPECT_TRUE(blocks.insert(::operator new(Opaque(size_t{0}))).second);
+    for (int i = 0; i < 100; i++)
+        EXPECT_TRUE(blocks.insert(::operator new(Opaque(size_t{0}))).second);
     EXPECT_EQ(blocks.count(nullptr), 0u);
-    for (void *block : blocks) ::operator delete(block);
+    for (void *block : blocks)
+        ::operator delete(block);
 }
 
 TEST(OperatorNew, HonoursAlignments)
@@ -92,18 +96,19 @@ TEST(OperatorDelete, TakesNull)
     std::align_val_t wanted{64};
     ::operator delete(Null());
     ::operator delete[](Null());
-    ::operator delete(Null(), size_t{10});
+    ::operator delete (Null(), size_t{10});
     ::operator delete[](Null(), size_t{10});
     ::operator delete(Null(), wanted);
     ::operator delete[](Null(), wanted);
-    ::operator delete(Null(), size_t{10}, wanted);
+    ::operator delete (Null(), size_t{10}, wanted);
     ::operator delete[](Null(), size_t{10}, wanted);
     SUCCEED() << "a crash is the failure";
 }
 
 // Not SIZE_MAX itself: libstdc++'s aligned forms round a size up to the alignment, past zero, before they
 // ask the allocator, which is no fault of the allocator.
-const size_t kImpossible[] = {SIZE_MAX - 8192, SIZE_MAX / 4 * 3, size_t{PTRDIFF_MAX} + 1, size_t{PTRDIFF_MAX}};
+const size_t kImpossible[] = {SIZE_MAX - 8192, SIZE_MAX / 4 * 3, size_t{PTRDIFF_MAX} + 1,
+                              size_t{PTRDIFF_MAX}};
 
 TEST(OperatorNew, ThrowsBadAllocForImpossibleSizes)
 {
@@ -134,7 +139,8 @@ struct HandlerGaveUp {};
 
 void ThrowAtTheThirdCall()
 {
-    if (++handler_calls == 3) throw HandlerGaveUp();
+    if (++handler_calls == 3)
+        throw HandlerGaveUp();
 }
 
 void ThrowBadAllocAtOnce()
@@ -145,13 +151,20 @@ void ThrowBadAllocAtOnce()
 
 void RemoveItselfAtTheSecondCall()
 {
-    if (++handler_calls == 2) std::set_new_handler(nullptr);
+    if (++handler_calls == 2)
+        std::set_new_handler(nullptr);
 }
 
 class NewHandler : public testing::Test {
-protected:
-    void SetUp() override { handler_calls = 0; }
-    void TearDown() override { std::set_new_handler(nullptr); }
+  protected:
+    void SetUp() override
+    {
+        handler_calls = 0;
+    }
+    void TearDown() override
+    {
+        std::set_new_handler(nullptr);
+    }
 };
 
 TEST_F(NewHandler, IsCalledAgainUntilItThrows)
@@ -184,7 +197,7 @@ TEST_F(NewHandler, MayRemoveItself)
 TEST_F(NewHandler, IsNotCalledWhenThereIsMemory)
 {
     std::set_new_handler(ThrowBadAllocAtOnce);
-    ::operator delete(::operator new(size_t{10} << 20));
+    ::operator delete(::operator new (size_t{10} << 20));
     EXPECT_EQ(handler_calls, 0);
 }
 
@@ -195,5 +208,5 @@ TEST_F(NewHandler, IsNotCalledByMalloc)
     EXPECT_EQ(handler_calls, 0);
 }
 
-}  // namespace
-}  // namespace conformance
+} // namespace
+} // namespace conformance

@@ -14,12 +14,14 @@ TEST(Conformance, HoldsWhenTheLibraryIsPreloaded)
 {
     Command command;
     command.argv = {DataFile("tests/conformance/conformance"), "--gtest_brief=1"};
-    if (!LibraryUnderTest().empty()) command.environment = {"CAIRN_EXPECTED_OBJECT=" + LibraryUnderTest()};
+    if (!LibraryUnderTest().empty())
+        command.environment = {"CAIRN_EXPECTED_OBJECT=" + LibraryUnderTest()};
     command.seconds = 280;
     Outcome outcome = RunOnStack(command);
     EXPECT_TRUE(outcome.ok()) << StackName() << ": " << outcome;
-    EXPECT_NE(outcome.out.find("[  PASSED  ]"), std::string::npos) << "the suite did not reach its end";
+    EXPECT_NE(outcome.out.find("[  PASSED  ]"), std::string::npos)
+        << "the suite did not reach its end";
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

@@ -16,17 +16,20 @@ namespace conformance {
 namespace {
 
 // Both sides of whatever boundaries an allocator may have.
-const size_t kLadder[] = {1,     8,     15,    16,     17,     100,    256,     257,     1024,
-                          4095,  4096,  4097,  16384,  32768,  32769,  65536,   65537,   100000,
-                          131072, 200000, 262145, 1 << 20, 1100000, 3 << 20, (4 << 20) + 1, 20 << 20};
+const size_t kLadder[] = {
+    1,      8,      15,     16,      17,      100,     256,           257,     1024,
+    4095,   4096,   4097,   16384,   32768,   32769,   65536,         65537,   100000,
+    131072, 200000, 262145, 1 << 20, 1100000, 3 << 20, (4 << 20) + 1, 20 << 20};
 
 // A pattern that every prefix shares, whatever its length.
 void Mark(void *block, size_t size)
 {
     unsigned char *bytes = static_cast<unsigned char *>(block);
     size_t stride = size > (1 << 20) ? 509 : 1;
-    for (size_t i = 0; i < size; i += stride) bytes[i] = static_cast<unsigned char>(i % 251);
-    if (size > 0) bytes[size - 1] = static_cast<unsigned char>((size - 1) % 251);
+    for (size_t i = 0; i < size; i += stride)
+        bytes[i] = static_cast<unsigned char>(i % 251);
+    if (size > 0)
+        bytes[size - 1] = static_cast<unsigned char>((size - 1) % 251);
 }
 
 bool IsMarked(const void *block, size_t written, size_t kept)
@@ -34,7 +37,8 @@ bool IsMarked(const void *block, size_t written, size_t kept)
     const unsigned char *bytes = static_cast<const unsigned char *>(block);
     size_t stride = written > (1 << 20) ? 509 : 1;
     for (size_t i = 0; i < kept; i += stride) {
-        if (bytes[i] != i % 251) return false;
+        if (bytes[i] != i % 251)
+            return false;
     }
     return kept < written || kept == 0 || bytes[kept - 1] == (kept - 1) % 251;
 }
@@ -72,7 +76,8 @@ TEST(Realloc, GrowsAByteAtATime)
     for (size_t size = 1; size <= 40000; size++) {
         block = realloc(block, size);
         ASSERT_NE(block, nullptr);
-        static_cast<unsigned char *>(block)[size - 1] = static_cast<unsigned char>((size - 1) % 251);
+        static_cast<unsigned char *>(block)[size - 1] =
+            static_cast<unsigned char>((size - 1) % 251);
     }
     EXPECT_TRUE(IsMarked(block, 40000, 40000));
     free(block);
@@ -116,7 +121,8 @@ TEST(Realloc, LeavesTheNeighboursAlone)
         ASSERT_NE(block, nullptr);
         Fill(block, size, i);
     }
-    for (auto &[block, size] : blocks) free(block);
+    for (auto &[block, size] : blocks)
+        free(block);
 }
 
 // What the installed libc does, and programs written for it expect; C23 leaves it undefined.
@@ -150,7 +156,8 @@ TEST(Realloc, KeepsTheOldBlockWhenItFails)
         void *block = malloc(size);
         ASSERT_NE(block, nullptr);
         Mark(block, size);
-        for (size_t impossible : {SIZE_MAX, SIZE_MAX - 4096, size_t{PTRDIFF_MAX} + 1, size_t{PTRDIFF_MAX}}) {
+        for (size_t impossible :
+             {SIZE_MAX, SIZE_MAX - 4096, size_t{PTRDIFF_MAX} + 1, size_t{PTRDIFF_MAX}}) {
             errno = 0;
             EXPECT_EQ(realloc(Opaque(block), Opaque(impossible)), nullptr);
             EXPECT_EQ(errno, ENOMEM);
@@ -182,8 +189,10 @@ TEST(Reallocarray, MultipliesAndKeepsTheContent)
     for (size_t count = 1; count < 100000; count = count * 2 + 1) {
         numbers = static_cast<int *>(reallocarray(numbers, count, sizeof *numbers));
         ASSERT_NE(numbers, nullptr);
-        for (size_t i = 0; i < count / 2; i++) ASSERT_EQ(numbers[i], static_cast<int>(i));
-        for (size_t i = 0; i < count; i++) numbers[i] = static_cast<int>(i);
+        for (size_t i = 0; i < count / 2; i++)
+            ASSERT_EQ(numbers[i], static_cast<int>(i));
+        for (size_t i = 0; i < count; i++)
+            numbers[i] = static_cast<int>(i);
     }
     free(numbers);
 }
@@ -191,18 +200,19 @@ TEST(Reallocarray, MultipliesAndKeepsTheContent)
 TEST(Reallocarray, KeepsTheOldBlockWhenTheProductOverflows)
 {
     const std::pair<size_t, size_t> products[] = {
-        {SIZE_MAX, 2}, {2, SIZE_MAX}, {size_t{1} << 32, size_t{1} << 32}, {SIZE_MAX / 3, 4},
-        {SIZE_MAX, SIZE_MAX}, {size_t{1} << 63, 2}};
+        {SIZE_MAX, 2},     {2, SIZE_MAX},        {size_t{1} << 32, size_t{1} << 32},
+        {SIZE_MAX / 3, 4}, {SIZE_MAX, SIZE_MAX}, {size_t{1} << 63, 2}};
     void *block = malloc(1000);
     Mark(block, 1000);
     for (auto [count, size] : products) {
         errno = 0;
-        EXPECT_EQ(reallocarray(Opaque(block), Opaque(count), Opaque(size)), nullptr) << count << " x " << size;
+        EXPECT_EQ(reallocarray(Opaque(block), Opaque(count), Opaque(size)), nullptr)
+            << count << " x " << size;
         EXPECT_EQ(errno, ENOMEM) << count << " x " << size;
     }
     EXPECT_TRUE(IsMarked(block, 1000, 1000));
     free(block);
 }
 
-}  // namespace
-}  // namespace conformance
+} // namespace
+} // namespace conformance

@@ -22,10 +22,10 @@ __attribute__((weak)) void free_aligned_sized(void *block, size_t alignment, siz
 namespace conformance {
 namespace {
 
-template <typename Function>
-Function Find(const char *name, Function linked)
+template <typename Function> Function Find(const char *name, Function linked)
 {
-    if (linked != nullptr) return linked;
+    if (linked != nullptr)
+        return linked;
     return reinterpret_cast<Function>(reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, name)));
 }
 
@@ -33,12 +33,12 @@ void *PosixMemalign(size_t alignment, size_t size)
 {
     void *block = nullptr;
     int error = posix_memalign(&block, alignment, size);
-    if (error != 0) errno = error;
+    if (error != 0)
+        errno = error;
     return error == 0 ? block : nullptr;
 }
 
-template <typename Function>
-void *AddressOf(Function function)
+template <typename Function> void *AddressOf(Function function)
 {
     return reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(function));
 }
@@ -59,31 +59,34 @@ uint64_t Word(uint64_t seed, size_t index)
 // larger one, one in each page of the largest.
 size_t Stride(size_t size)
 {
-    if (size <= size_t{8} << 10) return sizeof(uint64_t);
+    if (size <= size_t{8} << 10)
+        return sizeof(uint64_t);
     return size <= size_t{1} << 20 ? 64 : 4096;
 }
 
-template <typename Visit>
-void VisitWords(size_t size, Visit visit)
+template <typename Visit> void VisitWords(size_t size, Visit visit)
 {
     size_t stride = Stride(size);
     for (size_t offset = 0; offset + sizeof(uint64_t) <= size; offset += stride) {
         visit(offset, sizeof(uint64_t));
     }
     size_t tail = size % sizeof(uint64_t);
-    if (size >= sizeof(uint64_t)) visit(size - sizeof(uint64_t) - tail, sizeof(uint64_t));
-    if (tail != 0) visit(size - tail, tail);
+    if (size >= sizeof(uint64_t))
+        visit(size - sizeof(uint64_t) - tail, sizeof(uint64_t));
+    if (tail != 0)
+        visit(size - tail, tail);
 }
 
 size_t StatmKib(int field)
 {
     std::ifstream statm("/proc/self/statm");
     size_t pages = 0;
-    for (int i = 0; i <= field; i++) statm >> pages;
+    for (int i = 0; i <= field; i++)
+        statm >> pages;
     return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 1024;
 }
 
-}  // namespace
+} // namespace
 
 const std::vector<EntryPoint> &EntryPoints()
 {
@@ -144,7 +147,8 @@ std::vector<Binding> Bindings()
     };
     std::vector<Binding> result;
     for (const auto &[name, address] : functions) {
-        if (address != nullptr) result.push_back({name, ObjectOf(address)});
+        if (address != nullptr)
+            result.push_back({name, ObjectOf(address)});
     }
     return result;
 }
@@ -168,7 +172,8 @@ bool HoldsPrefix(const void *block, size_t prefix, size_t size, uint64_t seed)
     const char *bytes = static_cast<const char *>(block);
     bool holds = true;
     VisitWords(size, [&](size_t offset, size_t length) {
-        if (offset + length > prefix) return;
+        if (offset + length > prefix)
+            return;
         uint64_t word = Word(seed, offset);
         holds = holds && std::memcmp(bytes + offset, &word, length) == 0;
     });
@@ -200,9 +205,10 @@ uint64_t Seed()
 {
     const char *given = std::getenv("CAIRN_TEST_SEED");
     auto clock = std::chrono::system_clock::now().time_since_epoch().count();
-    uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 0) : static_cast<uint64_t>(clock);
+    uint64_t seed =
+        given != nullptr ? std::strtoull(given, nullptr, 0) : static_cast<uint64_t>(clock);
     std::cout << "CAIRN_TEST_SEED=" << seed << std::endl;
     return seed;
 }
 
-}  // namespace conformance
+} // namespace conformance

@@ -15,8 +15,7 @@
 namespace conformance {
 
 // Values the compiler must not see through: it would warn about, or remove, what is tested here.
-template <typename T>
-T Opaque(T value)
+template <typename T> T Opaque(T value)
 {
     asm volatile("" : "+r"(value) : : "memory");
     return value;
@@ -66,8 +65,10 @@ uint64_t Seed();
 
 // A small deterministic generator (xorshift64*): the same numbers everywhere.
 class Random {
-public:
-    explicit Random(uint64_t seed) : state_(seed * 2654435769u + 88172645463325252u) {}
+  public:
+    explicit Random(uint64_t seed) : state_(seed * 2654435769u + 88172645463325252u)
+    {
+    }
     uint64_t Next()
     {
         state_ ^= state_ >> 12;
@@ -75,14 +76,20 @@ public:
         state_ ^= state_ >> 27;
         return state_ * 2685821657736338717u;
     }
-    size_t Below(size_t limit) { return static_cast<size_t>(Next() >> 11) % limit; }
+    size_t Below(size_t limit)
+    {
+        return static_cast<size_t>(Next() >> 11) % limit;
+    }
     // Small sizes often, large ones seldom: the logarithm is uniform up to `bits`.
-    size_t Size(unsigned bits) { return Below((size_t{1} << Below(bits + 1)) + 1); }
+    size_t Size(unsigned bits)
+    {
+        return Below((size_t{1} << Below(bits + 1)) + 1);
+    }
 
-private:
+  private:
     uint64_t state_;
 };
 
-}  // namespace conformance
+} // namespace conformance
 
 #endif

@@ -25,7 +25,8 @@ TEST(Surface, EveryFunctionComesFromOneObject)
 TEST(Surface, IsTheOneThatTheRunnerPreloaded)
 {
     const char *expected = std::getenv("CAIRN_EXPECTED_OBJECT");
-    if (expected == nullptr) GTEST_SKIP() << "nobody preloaded a library for this run";
+    if (expected == nullptr)
+        GTEST_SKIP() << "nobody preloaded a library for this run";
     EXPECT_TRUE(std::filesystem::equivalent(Bindings().front().object, expected))
         << "malloc is of " << Bindings().front().object << ", not of " << expected;
 }
@@ -33,7 +34,8 @@ TEST(Surface, IsTheOneThatTheRunnerPreloaded)
 TEST(Surface, FreesWhatAnyEntryPointGave)
 {
     for (const EntryPoint &entry : EntryPoints()) {
-        for (size_t size : {size_t{1}, size_t{100}, size_t{5000}, size_t{100000}, size_t{3} << 20}) {
+        for (size_t size :
+             {size_t{1}, size_t{100}, size_t{5000}, size_t{100000}, size_t{3} << 20}) {
             void *block = entry.get(size);
             ASSERT_NE(block, nullptr) << entry.name << ", size " << size;
             Fill(block, size, size);
@@ -46,7 +48,8 @@ TEST(Surface, FreesWhatAnyEntryPointGave)
 TEST(Surface, ReallocatesWhatAnyEntryPointGave)
 {
     for (const EntryPoint &entry : EntryPoints()) {
-        for (size_t size : {size_t{1}, size_t{100}, size_t{5000}, size_t{100000}, size_t{3} << 20}) {
+        for (size_t size :
+             {size_t{1}, size_t{100}, size_t{5000}, size_t{100000}, size_t{3} << 20}) {
             void *block = entry.get(size);
             ASSERT_NE(block, nullptr) << entry.name << ", size " << size;
             Fill(block, size, size);
@@ -61,7 +64,8 @@ TEST(Surface, ReallocatesWhatAnyEntryPointGave)
 TEST(Cfree, FreesABlockWhereOldProgramsStillCallIt)
 {
     FreeFunction cfree = FindCfree();
-    if (cfree == nullptr) GTEST_SKIP() << "this libc has no cfree";
+    if (cfree == nullptr)
+        GTEST_SKIP() << "this libc has no cfree";
     for (size_t size : {size_t{16}, size_t{5000}, size_t{3} << 20}) {
         void *block = malloc(size);
         ASSERT_NE(block, nullptr);
@@ -73,7 +77,8 @@ TEST(Cfree, FreesABlockWhereOldProgramsStillCallIt)
 TEST(FreeSized, FreesABlockOfTheSizeAskedFor)
 {
     FreeSizedFunction free_by_size = FindFreeSized();
-    if (free_by_size == nullptr) GTEST_SKIP() << "no free_sized (C23) in this process";
+    if (free_by_size == nullptr)
+        GTEST_SKIP() << "no free_sized (C23) in this process";
     for (size_t size = 0; size < 70000; size += 1 + size / 16) {
         void *block = malloc(size);
         ASSERT_NE(block, nullptr);
@@ -88,7 +93,8 @@ TEST(FreeSized, FreesABlockOfTheSizeAskedFor)
 TEST(FreeAlignedSized, FreesABlockOfTheSizeAndAlignmentAskedFor)
 {
     FreeAlignedSizedFunction free_by_size = FindFreeAlignedSized();
-    if (free_by_size == nullptr) GTEST_SKIP() << "no free_aligned_sized (C23) in this process";
+    if (free_by_size == nullptr)
+        GTEST_SKIP() << "no free_aligned_sized (C23) in this process";
     for (size_t alignment = 16; alignment <= size_t{2} << 20; alignment *= 2) {
         for (size_t size : {alignment, 3 * alignment}) {
             void *block = aligned_alloc(alignment, size);
@@ -99,5 +105,5 @@ TEST(FreeAlignedSized, FreesABlockOfTheSizeAndAlignmentAskedFor)
     free_by_size(nullptr, 64, 64);
 }
 
-}  // namespace
-}  // namespace conformance
+} // namespace
+} // namespace conformance

@@ -37,7 +37,8 @@ std::vector<Sin> WithEverySize(const std::vector<Sin> &sins)
 {
     std::vector<Sin> all;
     for (const Sin &sin : sins) {
-        for (size_t size : kSizes) all.push_back({sin.name, sin.call, size});
+        for (size_t size : kSizes)
+            all.push_back({sin.name, sin.call, size});
     }
     return all;
 }
@@ -89,10 +90,11 @@ void ExpectCallNamed(const Outcome &outcome, const std::string &call)
 }
 
 class Misuse : public testing::TestWithParam<Sin> {
-protected:
+  protected:
     void SetUp() override
     {
-        if (!StackIsOurs()) GTEST_SKIP() << "no such promise of " << StackName();
+        if (!StackIsOurs())
+            GTEST_SKIP() << "no such promise of " << StackName();
     }
 };
 
@@ -102,9 +104,10 @@ class SinInTime : public Misuse {};
 INSTANTIATE_TEST_SUITE_P(OfEverySize, SinInTheCall,
                          testing::ValuesIn(WithEverySize({SINS_OF_EVERY_SIZE(ROW)})), Name);
 INSTANTIATE_TEST_SUITE_P(WithForeignPointers, SinInTheCall,
-                         testing::ValuesIn(std::vector<Sin>{SINS_WITH_FOREIGN_POINTERS(ROW)}), Name);
-INSTANTIATE_TEST_SUITE_P(OfEverySize, SinInTime, testing::ValuesIn(WithEverySize({SINS_FOUND_IN_TIME(ROW)})),
+                         testing::ValuesIn(std::vector<Sin>{SINS_WITH_FOREIGN_POINTERS(ROW)}),
                          Name);
+INSTANTIATE_TEST_SUITE_P(OfEverySize, SinInTime,
+                         testing::ValuesIn(WithEverySize({SINS_FOUND_IN_TIME(ROW)})), Name);
 
 TEST_P(SinInTheCall, EndsInOneLineAndAbort)
 {
@@ -124,7 +127,8 @@ TEST_P(SinInTime, EndsInOneLineAndAbortAtTheLatestWhenCachesAreDrained)
     EXPECT_FALSE(confession.unpunished) << outcome;
     ExpectOneLineAndAbort(outcome, confession.pointer);
     std::cout << "found " << (confession.went_on ? "later" : "at once") << ": " << outcome.err;
-    if (!confession.went_on) ExpectCallNamed(outcome, GetParam().call);
+    if (!confession.went_on)
+        ExpectCallNamed(outcome, GetParam().call);
 }
 
 class Message : public Misuse {};
@@ -143,8 +147,9 @@ TEST_P(Message, MayHaveNowhereToGo)
 TEST_P(Message, MayFindAFullDevice)
 {
     Command command = Commit(GetParam());
-    command.argv = {"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>/dev/full", command.argv[0], command.argv[1],
-                    command.argv[2]};
+    command.argv = {
+        "/bin/sh",       "-c",           "exec \"$0\" \"$@\" 2>/dev/full", command.argv[0],
+        command.argv[1], command.argv[2]};
     Outcome outcome = RunOnStack(command);
     EXPECT_EQ(outcome.signal, SIGABRT) << outcome;
 }
@@ -170,5 +175,5 @@ TEST_P(WrongSize, InASizedFreeSpoilsNothing)
     EXPECT_EQ(outcome.err, "");
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

@@ -15,7 +15,8 @@ namespace cairn_test {
 namespace {
 
 // Options are read at the first allocation, and statistics printed by exit(): bash has both.
-Outcome RunWithConf(const std::string &conf, const std::vector<std::string> &argv = {"/bin/bash", "-c", "exit 0"})
+Outcome RunWithConf(const std::string &conf,
+                    const std::vector<std::string> &argv = {"/bin/bash", "-c", "exit 0"})
 {
     Command command;
     command.argv = argv;
@@ -24,7 +25,8 @@ Outcome RunWithConf(const std::string &conf, const std::vector<std::string> &arg
 }
 
 // The line that an unknown key or value earns.
-void ExpectOneLineNaming(const Outcome &outcome, const std::string &wrong, const std::string &suggested)
+void ExpectOneLineNaming(const Outcome &outcome, const std::string &wrong,
+                         const std::string &suggested)
 {
     EXPECT_EQ(outcome.exit_code, 0) << outcome;
     std::vector<std::string> lines = Lines(outcome.err);
@@ -36,8 +38,9 @@ void ExpectOneLineNaming(const Outcome &outcome, const std::string &wrong, const
 
 TEST(Conf, SaysNothingWhenAllIsUnderstood)
 {
-    for (const char *conf : {"", "percpu:lock", "percpu:auto", "stats:0", "percpu:lock,stats:0", "pages:mmap",
-                             "pages:brk", "map:two_level", "cpu:getcpu", "shards:3", "retain_mib:0"}) {
+    for (const char *conf :
+         {"", "percpu:lock", "percpu:auto", "stats:0", "percpu:lock,stats:0", "pages:mmap",
+          "pages:brk", "map:two_level", "cpu:getcpu", "shards:3", "retain_mib:0"}) {
         Outcome outcome = RunWithConf(conf);
         EXPECT_TRUE(outcome.ok()) << conf << ": " << outcome;
         EXPECT_EQ(outcome.err, "") << conf;
@@ -68,10 +71,22 @@ TEST(Conf, UsesTheRestOfALineWithAMistake)
 
 TEST(Conf, SurvivesAnyText)
 {
-    const std::string texts[] = {":", ",", ":::,,,", "percpu", "percpu:", ":lock", "percpu:lock,", ",percpu:lock",
-                                 std::string(100000, 'x'), std::string(5000, ','), "\x01\xff:\x80",
-                                 "shards:99999999999999999999999999", "limit_mib:18446744073709551616", "a:b:c",
-                                 "percpu:lock:lock", " percpu : lock "};
+    const std::string texts[] = {":",
+                                 ",",
+                                 ":::,,,",
+                                 "percpu",
+                                 "percpu:",
+                                 ":lock",
+                                 "percpu:lock,",
+                                 ",percpu:lock",
+                                 std::string(100000, 'x'),
+                                 std::string(5000, ','),
+                                 "\x01\xff:\x80",
+                                 "shards:99999999999999999999999999",
+                                 "limit_mib:18446744073709551616",
+                                 "a:b:c",
+                                 "percpu:lock:lock",
+                                 " percpu : lock "};
     for (const std::string &text : texts) {
         Outcome outcome = RunWithConf(text);
         EXPECT_EQ(outcome.exit_code, 0) << text.substr(0, 80) << ": " << outcome;
@@ -103,7 +118,8 @@ TEST(Conf, CapsMemory)
                          "    for i in range(400): data.append(bytearray(1 << 20))\n"
                          "except MemoryError:\n"
                          "    n = len(data); del data; print('refused after', n)\n";
-    if (FindProgram("/usr/bin/python3").empty()) GTEST_SKIP() << "no python3";
+    if (FindProgram("/usr/bin/python3").empty())
+        GTEST_SKIP() << "no python3";
     Outcome outcome = RunWithConf("limit_mib:100", {"/usr/bin/python3", "-S", "-c", script});
     ASSERT_TRUE(outcome.ok()) << outcome;
     EXPECT_EQ(outcome.out.rfind("refused after ", 0), 0u) << outcome;
@@ -113,28 +129,33 @@ TEST(Conf, CapsMemory)
 
 // A copy of the probe with the set-user-id bit; it must not see a line of ours.
 class SecureProgram : public testing::Test {
-protected:
+  protected:
     void SetUp() override
     {
-        if (geteuid() != 0) GTEST_SKIP() << "only root can make a program set-user-id";
+        if (geteuid() != 0)
+            GTEST_SKIP() << "only root can make a program set-user-id";
         probe_ = scratch_.File("probe");
         WriteFile(probe_, ReadFile(DataFile("tests/preload/secure_probe_on_" + Stack())));
         ASSERT_EQ(chmod(scratch_.path().c_str(), 0755), 0);
         ASSERT_EQ(chmod(probe_.c_str(), 04755), 0);
     }
-    static std::string Stack() { return StackName() == "libcairn_classic.so" ? "classic" : "cairn"; }
+    static std::string Stack()
+    {
+        return StackName() == "libcairn_classic.so" ? "classic" : "cairn";
+    }
     Outcome RunAs(uid_t user)
     {
         Command command;
         command.argv = {probe_};
         command.environment = {"CAIRN_CONF=stats:1,nonsense:1"};
         command.before_exec = [=] {
-            if (user != 0 && setuid(user) != 0) _exit(126);
+            if (user != 0 && setuid(user) != 0)
+                _exit(126);
         };
         return RunCommand(command);
     }
 
-private:
+  private:
     ScratchDirectory scratch_;
     std::string probe_;
 };
@@ -143,8 +164,10 @@ TEST_F(SecureProgram, IgnoresTheEnvironment)
 {
     constexpr uid_t kNobody = 65534;
     Outcome outcome = RunAs(kNobody);
-    if (outcome.exit_code != 0) GTEST_SKIP() << "the program cannot be run as another user here: " << outcome;
-    if (outcome.out != "secure 1\n") GTEST_SKIP() << "set-user-id has no effect here: " << outcome;
+    if (outcome.exit_code != 0)
+        GTEST_SKIP() << "the program cannot be run as another user here: " << outcome;
+    if (outcome.out != "secure 1\n")
+        GTEST_SKIP() << "set-user-id has no effect here: " << outcome;
     EXPECT_EQ(outcome.err, "");
 }
 
@@ -156,5 +179,5 @@ TEST_F(SecureProgram, ReadsTheEnvironmentWhenItsPrivilegesAreItsCallers)
     EXPECT_NE(outcome.err.find("nonsense"), std::string::npos) << outcome;
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

@@ -16,20 +16,30 @@ namespace {
 
 // A 64-bit ELF file, read through its section headers.
 class ElfFile {
-public:
+  public:
     explicit ElfFile(const std::string &path) : bytes_(ReadFile(path))
     {
         header_ = At<Elf64_Ehdr>(0);
         sections_ = header_ != nullptr ? At<Elf64_Shdr>(header_->e_shoff) : nullptr;
     }
-    bool good() const { return sections_ != nullptr && std::memcmp(bytes_.data(), ELFMAG, SELFMAG) == 0; }
+    bool good() const
+    {
+        return sections_ != nullptr && std::memcmp(bytes_.data(), ELFMAG, SELFMAG) == 0;
+    }
 
-    std::vector<std::string> Needed() const { return DynamicStrings(DT_NEEDED); }
-    std::vector<std::string> Soname() const { return DynamicStrings(DT_SONAME); }
+    std::vector<std::string> Needed() const
+    {
+        return DynamicStrings(DT_NEEDED);
+    }
+    std::vector<std::string> Soname() const
+    {
+        return DynamicStrings(DT_SONAME);
+    }
     bool HasDynamicTag(Elf64_Sxword tag) const
     {
         for (const Elf64_Dyn &entry : Entries<Elf64_Dyn>(SHT_DYNAMIC)) {
-            if (entry.d_tag == tag) return true;
+            if (entry.d_tag == tag)
+                return true;
         }
         return false;
     }
@@ -40,7 +50,8 @@ public:
             bool global = ELF64_ST_BIND(symbol.st_info) != STB_LOCAL;
             bool visible = ELF64_ST_VISIBILITY(symbol.st_other) == STV_DEFAULT;
             bool defined = symbol.st_shndx != SHN_UNDEF && symbol.st_shndx != SHN_ABS;
-            if (global && visible && defined) names.insert(String(SHT_DYNSYM, symbol.st_name));
+            if (global && visible && defined)
+                names.insert(String(SHT_DYNSYM, symbol.st_name));
         }
         return names;
     }
@@ -48,7 +59,8 @@ public:
     {
         const Elf64_Phdr *program = At<Elf64_Phdr>(header_->e_phoff);
         for (int i = 0; i < header_->e_phnum; i++) {
-            if (program[i].p_type == PT_TLS) return program[i].p_memsz;
+            if (program[i].p_type == PT_TLS)
+                return program[i].p_memsz;
         }
         return 0;
     }
@@ -56,30 +68,32 @@ public:
     {
         const Elf64_Phdr *program = At<Elf64_Phdr>(header_->e_phoff);
         for (int i = 0; i < header_->e_phnum; i++) {
-            if ((program[i].p_flags & PF_W) != 0 && (program[i].p_flags & PF_X) != 0) return true;
+            if ((program[i].p_flags & PF_W) != 0 && (program[i].p_flags & PF_X) != 0)
+                return true;
         }
         return false;
     }
 
-private:
-    template <typename T>
-    const T *At(size_t offset) const
+  private:
+    template <typename T> const T *At(size_t offset) const
     {
-        if (offset + sizeof(T) > bytes_.size()) return nullptr;
+        if (offset + sizeof(T) > bytes_.size())
+            return nullptr;
         return reinterpret_cast<const T *>(bytes_.data() + offset);
     }
     const Elf64_Shdr *Section(Elf64_Word type) const
     {
         for (int i = 0; i < header_->e_shnum; i++) {
-            if (sections_[i].sh_type == type) return &sections_[i];
+            if (sections_[i].sh_type == type)
+                return &sections_[i];
         }
         return nullptr;
     }
-    template <typename T>
-    std::vector<T> Entries(Elf64_Word type) const
+    template <typename T> std::vector<T> Entries(Elf64_Word type) const
     {
         const Elf64_Shdr *section = Section(type);
-        if (section == nullptr) return {};
+        if (section == nullptr)
+            return {};
         const T *first = At<T>(section->sh_offset);
         return std::vector<T>(first, first + section->sh_size / sizeof(T));
     }
@@ -91,7 +105,8 @@ private:
     {
         std::vector<std::string> strings;
         for (const Elf64_Dyn &entry : Entries<Elf64_Dyn>(SHT_DYNAMIC)) {
-            if (entry.d_tag == tag) strings.push_back(String(SHT_DYNAMIC, entry.d_un.d_val));
+            if (entry.d_tag == tag)
+                strings.push_back(String(SHT_DYNAMIC, entry.d_un.d_val));
         }
         return strings;
     }
@@ -102,30 +117,47 @@ private:
 };
 
 class SharedLibrary : public testing::Test {
-protected:
+  protected:
     void SetUp() override
     {
-        if (!StackIsOurs()) GTEST_SKIP() << "the shape of the file is promised for our libraries only";
+        if (!StackIsOurs())
+            GTEST_SKIP() << "the shape of the file is promised for our libraries only";
         ASSERT_TRUE(file_.good()) << LibraryUnderTest();
     }
     ElfFile file_{LibraryUnderTest().empty() ? "/proc/self/exe" : LibraryUnderTest()};
 };
 
-const std::set<std::string> kMallocFamily = {
-    "malloc", "free", "calloc", "realloc", "reallocarray", "aligned_alloc", "posix_memalign", "memalign",
-    "valloc", "pvalloc", "malloc_usable_size", "malloc_trim", "malloc_stats", "malloc_info", "mallinfo",
-    "mallinfo2", "mallopt", "free_sized", "free_aligned_sized"};
+const std::set<std::string> kMallocFamily = {"malloc",
+                                             "free",
+                                             "calloc",
+                                             "realloc",
+                                             "reallocarray",
+                                             "aligned_alloc",
+                                             "posix_memalign",
+                                             "memalign",
+                                             "valloc",
+                                             "pvalloc",
+                                             "malloc_usable_size",
+                                             "malloc_trim",
+                                             "malloc_stats",
+                                             "malloc_info",
+                                             "mallinfo",
+                                             "mallinfo2",
+                                             "mallopt",
+                                             "free_sized",
+                                             "free_aligned_sized"};
 
 // Names that other libcs and old programs know the family by.
-const std::set<std::string> kMayBeExported = {"cfree",         "__libc_malloc",   "__libc_free",
-                                              "__libc_calloc", "__libc_realloc",  "__libc_memalign",
-                                              "__libc_valloc", "__libc_pvalloc",  "__posix_memalign",
+const std::set<std::string> kMayBeExported = {"cfree",         "__libc_malloc",  "__libc_free",
+                                              "__libc_calloc", "__libc_realloc", "__libc_memalign",
+                                              "__libc_valloc", "__libc_pvalloc", "__posix_memalign",
                                               "_init",         "_fini"};
 
 bool IsOperatorNewOrDelete(const std::string &name)
 {
     for (const char *prefix : {"_Znw", "_Zna", "_Zdl", "_Zda"}) {
-        if (name.rfind(prefix, 0) == 0) return true;
+        if (name.rfind(prefix, 0) == 0)
+            return true;
     }
     return false;
 }
@@ -141,7 +173,8 @@ TEST_F(SharedLibrary, NeedsNothingButTheCLibrary)
 TEST_F(SharedLibrary, OffersTheWholeFamily)
 {
     std::set<std::string> exports = file_.Exports();
-    for (const std::string &name : kMallocFamily) EXPECT_EQ(exports.count(name), 1u) << name;
+    for (const std::string &name : kMallocFamily)
+        EXPECT_EQ(exports.count(name), 1u) << name;
 }
 
 TEST_F(SharedLibrary, OffersNothingElse)
@@ -154,21 +187,36 @@ TEST_F(SharedLibrary, OffersNothingElse)
 
 TEST_F(SharedLibrary, OffersAllOperatorsOrNone)
 {
-    const char *operators[] = {
-        "_Znwm", "_ZnwmRKSt9nothrow_t", "_ZnwmSt11align_val_t", "_ZnwmSt11align_val_tRKSt9nothrow_t",
-        "_Znam", "_ZnamRKSt9nothrow_t", "_ZnamSt11align_val_t", "_ZnamSt11align_val_tRKSt9nothrow_t",
-        "_ZdlPv", "_ZdlPvm", "_ZdlPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t", "_ZdlPvmSt11align_val_t",
-        "_ZdlPvSt11align_val_tRKSt9nothrow_t",
-        "_ZdaPv", "_ZdaPvm", "_ZdaPvRKSt9nothrow_t", "_ZdaPvSt11align_val_t", "_ZdaPvmSt11align_val_t",
-        "_ZdaPvSt11align_val_tRKSt9nothrow_t"};
+    const char *operators[] = {"_Znwm",
+                               "_ZnwmRKSt9nothrow_t",
+                               "_ZnwmSt11align_val_t",
+                               "_ZnwmSt11align_val_tRKSt9nothrow_t",
+                               "_Znam",
+                               "_ZnamRKSt9nothrow_t",
+                               "_ZnamSt11align_val_t",
+                               "_ZnamSt11align_val_tRKSt9nothrow_t",
+                               "_ZdlPv",
+                               "_ZdlPvm",
+                               "_ZdlPvRKSt9nothrow_t",
+                               "_ZdlPvSt11align_val_t",
+                               "_ZdlPvmSt11align_val_t",
+                               "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+                               "_ZdaPv",
+                               "_ZdaPvm",
+                               "_ZdaPvRKSt9nothrow_t",
+                               "_ZdaPvSt11align_val_t",
+                               "_ZdaPvmSt11align_val_t",
+                               "_ZdaPvSt11align_val_tRKSt9nothrow_t"};
     std::set<std::string> exports = file_.Exports();
     size_t expected = exports.count("_Znwm");
-    for (const char *name : operators) EXPECT_EQ(exports.count(name), expected) << name;
+    for (const char *name : operators)
+        EXPECT_EQ(exports.count(name), expected) << name;
 }
 
 TEST_F(SharedLibrary, TakesNoNoticeableShareOfStaticThreadStorage)
 {
-    EXPECT_LE(file_.ThreadLocalBytes(), 256u) << "a program may dlopen many libraries like this one";
+    EXPECT_LE(file_.ThreadLocalBytes(), 256u)
+        << "a program may dlopen many libraries like this one";
 }
 
 TEST_F(SharedLibrary, HasNoTextRelocationsAndNothingWritableToExecute)
@@ -184,5 +232,5 @@ TEST_F(SharedLibrary, BindsItselfAtOnce)
     EXPECT_EQ(file_.Soname().size(), 1u);
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

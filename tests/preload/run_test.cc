@@ -12,7 +12,8 @@ namespace cairn_test {
 namespace {
 
 // The runner finds its libraries beside itself, so it is run from where it was built.
-Outcome RunRunner(const std::vector<std::string> &arguments, const std::vector<std::string> &environment = {})
+Outcome RunRunner(const std::vector<std::string> &arguments,
+                  const std::vector<std::string> &environment = {})
 {
     Command command;
     command.argv = {DataFile("composed/run")};
@@ -54,7 +55,8 @@ TEST(Runner, ReturnsWhatTheProgramReturns)
 TEST(Runner, ProvesThatTheLibraryWasInEffect)
 {
     Outcome outcome = RunRunner({"--prove", "--", "/bin/echo", "hello"});
-    if (outcome.err.find("ptrace") != std::string::npos) GTEST_SKIP() << "ptrace is not permitted here";
+    if (outcome.err.find("ptrace") != std::string::npos)
+        GTEST_SKIP() << "ptrace is not permitted here";
     EXPECT_TRUE(outcome.ok()) << outcome;
     EXPECT_EQ(outcome.out, "hello\n");
     EXPECT_NE(outcome.err.find("libcairn.so"), std::string::npos) << outcome;
@@ -63,17 +65,20 @@ TEST(Runner, ProvesThatTheLibraryWasInEffect)
 TEST(Runner, RefusesToProveWhatIsNotSo)
 {
     Outcome outcome = RunRunner({"--prove", "--", DataFile("tests/preload/static_program")});
-    if (outcome.err.find("ptrace") != std::string::npos) GTEST_SKIP() << "ptrace is not permitted here";
+    if (outcome.err.find("ptrace") != std::string::npos)
+        GTEST_SKIP() << "ptrace is not permitted here";
     EXPECT_EQ(outcome.exit_code, 125) << outcome;
     EXPECT_NE(outcome.err.find("NOT"), std::string::npos) << outcome;
 }
 
 TEST(Runner, ProvesWhileSignalsAndChildrenComeAndGo)
 {
-    const char *script = "trap 'echo caught' USR1; kill -USR1 $$; (exit 3); echo $?; /bin/echo child; exit 4";
+    const char *script =
+        "trap 'echo caught' USR1; kill -USR1 $$; (exit 3); echo $?; /bin/echo child; exit 4";
     Outcome expected = RunRunner({"--stack=system", "/bin/bash", "-c", script});
     Outcome outcome = RunRunner({"--prove", "/bin/bash", "-c", script});
-    if (outcome.err.find("ptrace") != std::string::npos) GTEST_SKIP() << "ptrace is not permitted here";
+    if (outcome.err.find("ptrace") != std::string::npos)
+        GTEST_SKIP() << "ptrace is not permitted here";
     EXPECT_EQ(expected.exit_code, 4) << expected;
     EXPECT_EQ(outcome.exit_code, 4) << outcome;
     EXPECT_EQ(outcome.out, expected.out) << outcome;
@@ -108,5 +113,5 @@ TEST(Runner, KeepsWhatIsPreloadedAlready)
     EXPECT_NE(outcome.out.find("libcairn.so"), std::string::npos) << outcome;
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

@@ -33,8 +33,10 @@ const std::string &RightAnswer()
 
 bool RightOrOutOfMemory(const Outcome &outcome)
 {
-    if (outcome.timed_out || outcome.signal != 0) return false;
-    if (outcome.exit_code == kOutOfMemory) return true;
+    if (outcome.timed_out || outcome.signal != 0)
+        return false;
+    if (outcome.exit_code == kOutOfMemory)
+        return true;
     return outcome.exit_code == 0 && outcome.out == RightAnswer();
 }
 
@@ -53,7 +55,8 @@ Outcome RunUnderLimit(int resource, size_t bytes, const char *mode)
 size_t LeastForIdle(int resource, const std::vector<size_t> &steps)
 {
     for (size_t bytes : steps) {
-        if (RunUnderLimit(resource, bytes, "idle").ok()) return bytes;
+        if (RunUnderLimit(resource, bytes, "idle").ok())
+            return bytes;
     }
     return SIZE_MAX;
 }
@@ -61,7 +64,8 @@ size_t LeastForIdle(int resource, const std::vector<size_t> &steps)
 std::vector<size_t> Steps()
 {
     std::vector<size_t> steps;
-    for (size_t kib = 128; kib <= 512 * 1024; kib += std::max(kib / 8, size_t{128})) steps.push_back(kib * 1024);
+    for (size_t kib = 128; kib <= 512 * 1024; kib += std::max(kib / 8, size_t{128}))
+        steps.push_back(kib * 1024);
     return steps;
 }
 
@@ -72,7 +76,8 @@ void SweepLimit(int resource)
     ASSERT_LE(least, size_t{64} << 20) << "a program that allocates nothing needs this much";
     int refused = 0;
     for (size_t bytes : steps) {
-        if (bytes < least) continue;
+        if (bytes < least)
+            continue;
         Outcome outcome = RunUnderLimit(resource, bytes, "work");
         EXPECT_TRUE(RightOrOutOfMemory(outcome)) << "limit " << bytes / 1024 << " KiB: " << outcome;
         refused += outcome.exit_code == kOutOfMemory ? 1 : 0;
@@ -113,9 +118,11 @@ int CountCalls(const std::string &call, const char *mode)
     ScratchDirectory scratch;
     std::string log = scratch.File("log");
     Outcome outcome = RunUnderStrace({"-o", log, "-e", "trace=" + call}, mode);
-    if (!outcome.ok()) return -1;
+    if (!outcome.ok())
+        return -1;
     int count = 0;
-    for (const std::string &line : Lines(ReadFile(log))) count += line.find(call + "(") != std::string::npos;
+    for (const std::string &line : Lines(ReadFile(log)))
+        count += line.find(call + "(") != std::string::npos;
     return count;
 }
 
@@ -125,11 +132,13 @@ struct Fault {
 };
 
 class FailingCall : public testing::TestWithParam<Fault> {
-protected:
+  protected:
     void SetUp() override
     {
-        if (FindProgram("strace").empty()) GTEST_SKIP() << "strace is not installed";
-        if (CountCalls("mmap", "idle") < 0) GTEST_SKIP() << "ptrace is not permitted here";
+        if (FindProgram("strace").empty())
+            GTEST_SKIP() << "strace is not installed";
+        if (CountCalls("mmap", "idle") < 0)
+            GTEST_SKIP() << "ptrace is not permitted here";
     }
     Outcome RunWithFaultAt(int index, const char *reach)
     {
@@ -160,10 +169,11 @@ TEST_P(FailingCall, IsSurvivedAtEveryIndex)
     for (int index = first; index <= last + 1; index += step) {
         for (const char *reach : {"", "+"}) {
             Outcome outcome = RunWithFaultAt(index, reach);
-            EXPECT_TRUE(RightOrOutOfMemory(outcome)) << GetParam().call << " " << index << reach << ": " << outcome;
+            EXPECT_TRUE(RightOrOutOfMemory(outcome))
+                << GetParam().call << " " << index << reach << ": " << outcome;
         }
     }
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

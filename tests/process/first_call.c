@@ -14,22 +14,53 @@
 
 static bool works(void *block, size_t size)
 {
-    if (block == NULL) return false;
+    if (block == NULL)
+        return false;
     memset(block, 0x5a, size);
     free(block);
     return true;
 }
 
-static bool first_malloc(void) { return works(malloc(100), 100); }
-static bool first_calloc(void) { return works(calloc(10, 10), 100); }
-static bool first_realloc(void) { return works(realloc(NULL, 100), 100); }
-static bool first_reallocarray(void) { return works(reallocarray(NULL, 10, 10), 100); }
-static bool first_aligned_alloc(void) { return works(aligned_alloc(64, 128), 128); }
-static bool first_memalign(void) { return works(memalign(256, 100), 100); }
-static bool first_valloc(void) { return works(valloc(100), 100); }
-static bool first_pvalloc(void) { return works(pvalloc(100), 100); }
-static bool first_large(void) { return works(malloc(3 << 20), 3 << 20); }
-static bool first_huge(void) { return works(malloc(200 << 20), 200 << 20); }
+static bool first_malloc(void)
+{
+    return works(malloc(100), 100);
+}
+static bool first_calloc(void)
+{
+    return works(calloc(10, 10), 100);
+}
+static bool first_realloc(void)
+{
+    return works(realloc(NULL, 100), 100);
+}
+static bool first_reallocarray(void)
+{
+    return works(reallocarray(NULL, 10, 10), 100);
+}
+static bool first_aligned_alloc(void)
+{
+    return works(aligned_alloc(64, 128), 128);
+}
+static bool first_memalign(void)
+{
+    return works(memalign(256, 100), 100);
+}
+static bool first_valloc(void)
+{
+    return works(valloc(100), 100);
+}
+static bool first_pvalloc(void)
+{
+    return works(pvalloc(100), 100);
+}
+static bool first_large(void)
+{
+    return works(malloc(3 << 20), 3 << 20);
+}
+static bool first_huge(void)
+{
+    return works(malloc(200 << 20), 200 << 20);
+}
 
 static bool first_posix_memalign(void)
 {
@@ -114,7 +145,8 @@ static const struct {
 int main(int argc, char **argv)
 {
     for (size_t i = 0; argc == 2 && i < sizeof calls / sizeof *calls; i++) {
-        if (strcmp(argv[1], calls[i].name) != 0) continue;
+        if (strcmp(argv[1], calls[i].name) != 0)
+            continue;
         bool fine = calls[i].call() && first_malloc() && first_large();
         return fine ? 0 : 1;
     }

@@ -14,7 +14,8 @@ namespace {
 void ExpectGoodChildren(const std::string &mode, int threads, int children)
 {
     Command command;
-    command.argv = {DataFile("tests/process/forker"), mode, std::to_string(threads), std::to_string(children)};
+    command.argv = {DataFile("tests/process/forker"), mode, std::to_string(threads),
+                    std::to_string(children)};
     command.seconds = 120;
     Outcome outcome = RunOnStack(command);
     EXPECT_TRUE(outcome.ok()) << outcome;
@@ -61,5 +62,5 @@ TEST(Spawn, WorksWhileThreadsAllocate)
     ExpectGoodChildren("spawn", 8, 100);
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

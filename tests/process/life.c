@@ -26,7 +26,8 @@ static void fail(const char *what)
 static char *make(size_t size, char with)
 {
     char *block = malloc(size);
-    if (block == NULL) fail("malloc failed\n");
+    if (block == NULL)
+        fail("malloc failed\n");
     memset(block, with, size);
     return block;
 }
@@ -34,7 +35,8 @@ static char *make(size_t size, char with)
 static void drop(char *block, size_t size, char with)
 {
     for (size_t i = 0; i < size; i++) {
-        if (block[i] != with) fail("a block was overwritten\n");
+        if (block[i] != with)
+            fail("a block was overwritten\n");
     }
     free(block);
 }
@@ -44,8 +46,10 @@ static void exercise(void)
 {
     static const size_t sizes[] = {1, 24, 100, 500, 3000, 20000, 100000, 600000};
     char *blocks[sizeof sizes / sizeof *sizes];
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) blocks[i] = make(sizes[i], (char)i);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) drop(blocks[i], sizes[i], (char)i);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        blocks[i] = make(sizes[i], (char)i);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        drop(blocks[i], sizes[i], (char)i);
 }
 
 /* Before main, and after it. */
@@ -90,7 +94,8 @@ static int atexit_mode(void)
 {
     from_main = make(3000, 'm');
     for (int i = 0; i < 40; i++) {
-        if (atexit(at_exit) != 0) fail("atexit failed\n");
+        if (atexit(at_exit) != 0)
+            fail("atexit failed\n");
     }
     printf("40 handlers\n");
     return 0;
@@ -110,7 +115,8 @@ static int destructor_calls;
 static void set_token(pthread_key_t key, int round)
 {
     struct token *token = malloc(sizeof *token);
-    if (token == NULL) fail("malloc failed\n");
+    if (token == NULL)
+        fail("malloc failed\n");
     *token = (struct token){key, round, make(2000, (char)round)};
     pthread_setspecific(key, token);
 }
@@ -121,14 +127,16 @@ static void destroy_token(void *value)
     __atomic_add_fetch(&destructor_calls, 1, __ATOMIC_RELAXED);
     drop(token->payload, 2000, (char)token->round);
     exercise();
-    if (token->round + 1 < ROUNDS) set_token(token->key, token->round + 1);
+    if (token->round + 1 < ROUNDS)
+        set_token(token->key, token->round + 1);
     free(token);
 }
 
 static void *fill_keys(void *unused)
 {
     exercise();
-    for (int i = 0; i < KEYS; i++) set_token(keys[i], 0);
+    for (int i = 0; i < KEYS; i++)
+        set_token(keys[i], 0);
     return unused;
 }
 
@@ -136,14 +144,16 @@ static void run_threads(void *(*body)(void *), void *argument, int count)
 {
     for (int i = 0; i < count; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, body, argument) != 0) fail("no thread\n");
+        if (pthread_create(&thread, NULL, body, argument) != 0)
+            fail("no thread\n");
         pthread_join(thread, NULL);
     }
 }
 
 static int tsd_mode(void)
 {
-    for (int i = 0; i < KEYS; i++) pthread_key_create(&keys[i], destroy_token);
+    for (int i = 0; i < KEYS; i++)
+        pthread_key_create(&keys[i], destroy_token);
     run_threads(fill_keys, NULL, THREADS);
     printf("%d destructor calls\n", destructor_calls);
     return destructor_calls == KEYS * ROUNDS * THREADS ? 0 : 1;
@@ -158,7 +168,8 @@ static void *inherit(void *number)
     size_t seed = (size_t)(uintptr_t)number;
     exercise();
     for (size_t i = 0; i < BLOCKS; i++) {
-        if (inheritance[i] != NULL) drop(inheritance[i], 50 + 40 * i, (char)i);
+        if (inheritance[i] != NULL)
+            drop(inheritance[i], 50 + 40 * i, (char)i);
         inheritance[i] = make(50 + 40 * i, (char)i);
         free(make(1 + (seed * 7919 + i * 104729) % 30000, 'x'));
     }
@@ -169,7 +180,8 @@ static long resident_kib(void)
 {
     long total = 0, resident = 0;
     FILE *statm = fopen("/proc/self/statm", "r");
-    if (statm == NULL || fscanf(statm, "%ld %ld", &total, &resident) != 2) fail("no statm\n");
+    if (statm == NULL || fscanf(statm, "%ld %ld", &total, &resident) != 2)
+        fail("no statm\n");
     fclose(statm);
     return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
@@ -179,7 +191,8 @@ static int churn_mode(void)
 {
     long after[2];
     for (int half = 0; half < 2; half++) {
-        for (uintptr_t i = 0; i < 3000; i++) run_threads(inherit, (void *)i, 1);
+        for (uintptr_t i = 0; i < 3000; i++)
+            run_threads(inherit, (void *)i, 1);
         after[half] = resident_kib();
     }
     printf("%ld %ld\n", after[0], after[1]);
@@ -190,7 +203,8 @@ static int churn_mode(void)
 
 static void *allocate_for_ever(void *unused)
 {
-    for (;;) exercise();
+    for (;;)
+        exercise();
     return unused;
 }
 
@@ -198,7 +212,8 @@ static int exit_mode(void)
 {
     for (int i = 0; i < 8; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, allocate_for_ever, NULL) != 0) fail("no thread\n");
+        if (pthread_create(&thread, NULL, allocate_for_ever, NULL) != 0)
+            fail("no thread\n");
     }
     usleep(100000);
     from_main = make(3000, 'm');
@@ -220,7 +235,8 @@ static const struct {
 int main(int argc, char **argv)
 {
     for (size_t i = 0; argc == 2 && i < sizeof modes / sizeof *modes; i++) {
-        if (strcmp(argv[1], modes[i].name) == 0) return modes[i].run();
+        if (strcmp(argv[1], modes[i].name) == 0)
+            return modes[i].run();
     }
     return 2;
 }

@@ -12,7 +12,8 @@
 namespace cairn_test {
 namespace {
 
-Outcome RunHelper(const std::string &helper, const std::vector<std::string> &arguments, int seconds = 60)
+Outcome RunHelper(const std::string &helper, const std::vector<std::string> &arguments,
+                  int seconds = 60)
 {
     Command command;
     command.argv = {DataFile("tests/process/" + helper)};
@@ -24,10 +25,11 @@ Outcome RunHelper(const std::string &helper, const std::vector<std::string> &arg
 class FirstCall : public testing::TestWithParam<const char *> {};
 
 INSTANTIATE_TEST_SUITE_P(To, FirstCall,
-                         testing::Values("malloc", "calloc", "realloc", "reallocarray", "aligned_alloc",
-                                         "posix_memalign", "memalign", "valloc", "pvalloc", "large", "huge",
-                                         "free", "malloc_usable_size", "refusal", "malloc_trim", "mallinfo2",
-                                         "mallopt", "malloc_stats", "malloc_info"),
+                         testing::Values("malloc", "calloc", "realloc", "reallocarray",
+                                         "aligned_alloc", "posix_memalign", "memalign", "valloc",
+                                         "pvalloc", "large", "huge", "free", "malloc_usable_size",
+                                         "refusal", "malloc_trim", "mallinfo2", "mallopt",
+                                         "malloc_stats", "malloc_info"),
                          [](const auto &chosen) { return std::string(chosen.param); });
 
 TEST_P(FirstCall, MayBeAnyFunction)
@@ -89,7 +91,8 @@ TEST(Library, ThatAllocatesMayBeLoadedAndUnloaded)
 // Not preloaded here: the program runs on the system's malloc and loads ours like any library.
 TEST(Library, WithTheAllocatorMayBeLoadedAtRunTime)
 {
-    if (LibraryUnderTest().empty()) GTEST_SKIP() << "the system's malloc is no library of its own";
+    if (LibraryUnderTest().empty())
+        GTEST_SKIP() << "the system's malloc is no library of its own";
     Command command;
     command.argv = {DataFile("tests/process/loader"), "allocator", LibraryUnderTest()};
     Outcome outcome = RunCommand(command);
@@ -99,7 +102,8 @@ TEST(Library, WithTheAllocatorMayBeLoadedAtRunTime)
 
 TEST(Break, MayBeMovedBySomebodyElse)
 {
-    Outcome expected = RunCommand({{DataFile("tests/process/worker"), "foreign_sbrk"}, {}, "", "", 60, {}});
+    Outcome expected =
+        RunCommand({{DataFile("tests/process/worker"), "foreign_sbrk"}, {}, "", "", 60, {}});
     Outcome outcome = RunHelper("worker", {"foreign_sbrk"});
     EXPECT_TRUE(outcome.ok()) << outcome;
     EXPECT_EQ(outcome.out, expected.out);
@@ -119,7 +123,8 @@ TEST(Rseq, MayBeMissing)
     for (const char *helper : {"life churn", "life tsd", "forker fork 8 50"}) {
         Command command;
         std::istringstream words(helper);
-        for (std::string word; words >> word;) command.argv.push_back(word);
+        for (std::string word; words >> word;)
+            command.argv.push_back(word);
         command.argv[0] = DataFile("tests/process/" + command.argv[0]);
         command.environment = {"GLIBC_TUNABLES=glibc.pthread.rseq=0"};
         command.seconds = 120;
@@ -128,5 +133,5 @@ TEST(Rseq, MayBeMissing)
     }
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

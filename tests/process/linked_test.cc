@@ -24,7 +24,8 @@ Outcome RunProgram(const std::string &line)
 {
     Command command;
     std::istringstream words(line);
-    for (std::string word; words >> word;) command.argv.push_back(word);
+    for (std::string word; words >> word;)
+        command.argv.push_back(word);
     command.argv[0] = DataFile("tests/process/" + command.argv[0] + "_" + Stack());
     command.seconds = 100;
     return RunCommand(command);
@@ -33,10 +34,11 @@ Outcome RunProgram(const std::string &line)
 class LinkedFirstCall : public testing::TestWithParam<const char *> {};
 
 INSTANTIATE_TEST_SUITE_P(To, LinkedFirstCall,
-                         testing::Values("malloc", "calloc", "realloc", "reallocarray", "aligned_alloc",
-                                         "posix_memalign", "memalign", "valloc", "pvalloc", "large", "huge",
-                                         "free", "malloc_usable_size", "refusal", "malloc_trim", "mallinfo2",
-                                         "mallopt", "malloc_stats", "malloc_info"),
+                         testing::Values("malloc", "calloc", "realloc", "reallocarray",
+                                         "aligned_alloc", "posix_memalign", "memalign", "valloc",
+                                         "pvalloc", "large", "huge", "free", "malloc_usable_size",
+                                         "refusal", "malloc_trim", "mallinfo2", "mallopt",
+                                         "malloc_stats", "malloc_info"),
                          [](const auto &chosen) { return std::string(chosen.param); });
 
 TEST_P(LinkedFirstCall, MayBeAnyFunction)
@@ -62,7 +64,8 @@ TEST(StaticProgram, ComputesWhatItComputesOnTheSystemsMalloc)
 
 TEST(StaticProgram, LivesFromConstructorsToThreadDestructors)
 {
-    for (const char *line : {"life_static_with atexit", "life_static_with tsd", "life_static_with exit"}) {
+    for (const char *line :
+         {"life_static_with atexit", "life_static_with tsd", "life_static_with exit"}) {
         Outcome outcome = RunProgram(line);
         EXPECT_TRUE(outcome.ok()) << line << ": " << outcome;
     }
@@ -86,5 +89,5 @@ TEST(StaticProgram, HasTheAllocatorInIt)
     EXPECT_EQ(stranger.find("cairn: "), std::string::npos);
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

@@ -40,11 +40,13 @@ static int use_plugin(const char *path)
         void *library = load(path);
         char *(*make)(size_t) = (char *(*)(size_t))find(library, "plugin_make");
         void (*drop)(char *) = (void (*)(char *))find(library, "plugin_drop");
-        if (outlived != NULL && outlived[outlived_size - 1] != 'p') return 1;
+        if (outlived != NULL && outlived[outlived_size - 1] != 'p')
+            return 1;
         drop(outlived);
         outlived_size = 10 + 500 * i;
         outlived = make(outlived_size);
-        if (outlived == NULL) return 1;
+        if (outlived == NULL)
+            return 1;
         free(make(100));
         drop(strdup("a string of the program's"));
         dlclose(library);
@@ -63,10 +65,12 @@ static int use_allocator(const char *path)
         size_t size = 1 + i * 37 % 50000;
         char *theirs = their_malloc(size);
         char *ours = malloc(size);
-        if (theirs == NULL || ours == NULL || theirs == ours) return 1;
+        if (theirs == NULL || ours == NULL || theirs == ours)
+            return 1;
         memset(theirs, 't', size);
         memset(ours, 'o', size);
-        if (theirs[size - 1] != 't') return 1;
+        if (theirs[size - 1] != 't')
+            return 1;
         their_free(theirs);
         free(ours);
     }
@@ -76,8 +80,11 @@ static int use_allocator(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) return 2;
-    if (strcmp(argv[1], "plugin") == 0) return use_plugin(argv[2]);
-    if (strcmp(argv[1], "allocator") == 0) return use_allocator(argv[2]);
+    if (argc != 3)
+        return 2;
+    if (strcmp(argv[1], "plugin") == 0)
+        return use_plugin(argv[2]);
+    if (strcmp(argv[1], "allocator") == 0)
+        return use_allocator(argv[2]);
     return 2;
 }

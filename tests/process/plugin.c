@@ -13,7 +13,8 @@ static _Thread_local char *per_thread;
 __attribute__((constructor)) static void load(void)
 {
     held = malloc(3000);
-    if (held != NULL) memset(held, 'h', 3000);
+    if (held != NULL)
+        memset(held, 'h', 3000);
 }
 
 __attribute__((destructor)) static void unload(void)
@@ -27,7 +28,8 @@ __attribute__((visibility("default"))) char *plugin_make(size_t size)
     free(per_thread);
     per_thread = malloc(size);
     char *block = malloc(size);
-    if (block != NULL) memset(block, 'p', size);
+    if (block != NULL)
+        memset(block, 'p', size);
     return block;
 }
 

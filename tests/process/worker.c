@@ -51,23 +51,28 @@ static size_t below(size_t limit)
 static size_t some_size(void)
 {
     size_t kind = below(1000);
-    if (kind < 900) return 1 + below(1000);
-    if (kind < 990) return 1 + below(40000);
-    if (kind < 998) return 1 + below(400000);
+    if (kind < 900)
+        return 1 + below(1000);
+    if (kind < 990)
+        return 1 + below(40000);
+    if (kind < 998)
+        return 1 + below(400000);
     return 1 + below(6000000);
 }
 
 static void check(const struct slot *slot, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        if (slot->block[i] != slot->with) leave("memory was spoilt\n", 4);
+        if (slot->block[i] != slot->with)
+            leave("memory was spoilt\n", 4);
     }
 }
 
 static void check_zero(const unsigned char *block, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        if (block[i] != 0) leave("calloc gave dirty memory\n", 4);
+        if (block[i] != 0)
+            leave("calloc gave dirty memory\n", 4);
     }
 }
 
@@ -77,7 +82,8 @@ static void *get(size_t size)
     switch (below(6)) {
     case 0:
         block = calloc(1, size);
-        if (block != NULL) check_zero(block, size);
+        if (block != NULL)
+            check_zero(block, size);
         return block;
     case 1:
         return posix_memalign(&block, (size_t)16 << below(9), size) == 0 ? block : NULL;
@@ -88,7 +94,8 @@ static void *get(size_t size)
 
 static void fill(struct slot *slot)
 {
-    if (slot->block == NULL) leave("out of memory\n", 3);
+    if (slot->block == NULL)
+        leave("out of memory\n", 3);
     slot->with = (unsigned char)below(256);
     memset(slot->block, slot->with, slot->size);
 }
@@ -116,7 +123,8 @@ static void resize(struct slot *slot)
 
 static void release(struct slot *slot)
 {
-    if (slot->block == NULL) return;
+    if (slot->block == NULL)
+        return;
     check(slot, slot->size);
     free(slot->block);
     *slot = (struct slot){0};
@@ -124,17 +132,22 @@ static void release(struct slot *slot)
 
 static uint64_t step(struct slot *slot)
 {
-    if (slot->block == NULL) allocate(slot);
-    else if (below(4) == 0) resize(slot);
-    else release(slot);
+    if (slot->block == NULL)
+        allocate(slot);
+    else if (below(4) == 0)
+        resize(slot);
+    else
+        release(slot);
     return slot->size * 31 + slot->with;
 }
 
 static void move_the_break(void)
 {
-    if (foreign_count == FOREIGN_MOST) return;
+    if (foreign_count == FOREIGN_MOST)
+        return;
     unsigned char *bytes = sbrk(FOREIGN_BYTES);
-    if (bytes == (void *)-1) return;
+    if (bytes == (void *)-1)
+        return;
     memset(bytes, (int)(foreign_count & 0xff), FOREIGN_BYTES);
     foreign[foreign_count++] = bytes;
 }
@@ -149,8 +162,10 @@ static void check_the_foreign(void)
 static void block_the_break(void)
 {
     uintptr_t end = ((uintptr_t)sbrk(0) + 4095) & ~(uintptr_t)4095;
-    void *wall = mmap((void *)end, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if ((uintptr_t)wall != end) leave("could not block the break\n", 5);
+    void *wall = mmap((void *)end, 4096, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if ((uintptr_t)wall != end)
+        leave("could not block the break\n", 5);
 }
 
 int main(int argc, char **argv)
@@ -158,14 +173,19 @@ int main(int argc, char **argv)
     const char *mode = argc == 2 ? argv[1] : "";
     bool with_sbrk = strcmp(mode, "foreign_sbrk") == 0;
     uint64_t checksum = 0;
-    if (strcmp(mode, "idle") == 0) return 0;
-    if (strcmp(mode, "blocked_brk") == 0) block_the_break();
-    else if (strcmp(mode, "work") != 0 && !with_sbrk) return 2;
+    if (strcmp(mode, "idle") == 0)
+        return 0;
+    if (strcmp(mode, "blocked_brk") == 0)
+        block_the_break();
+    else if (strcmp(mode, "work") != 0 && !with_sbrk)
+        return 2;
     for (int call = 0; call < CALLS; call++) {
-        if (with_sbrk && call % 100 == 0) move_the_break();
+        if (with_sbrk && call % 100 == 0)
+            move_the_break();
         checksum = checksum * 1099511628211u + step(&slots[below(SLOTS)]);
     }
-    for (size_t i = 0; i < SLOTS; i++) release(&slots[i]);
+    for (size_t i = 0; i < SLOTS; i++)
+        release(&slots[i]);
     check_the_foreign();
     char line[64];
     int length = snprintf(line, sizeof line, "checksum %016llx\n", (unsigned long long)checksum);

@@ -16,13 +16,16 @@ std::string LargeC(int functions)
     text << "struct pair { long a, b; char name[16]; };\n";
     for (int i = 0; i < functions; i++) {
         text << "static struct pair table" << i << "[] = {";
-        for (int j = 0; j < 12; j++) text << "{" << i * j << ", " << i + j << ", \"n" << i << "_" << j << "\"}, ";
+        for (int j = 0; j < 12; j++)
+            text << "{" << i * j << ", " << i + j << ", \"n" << i << "_" << j << "\"}, ";
         text << "};\nlong f" << i << "(long x, struct pair *p)\n{\n    long sum = 0;\n"
              << "    for (int k = 0; k < 12; k++) sum += table" << i << "[k].a * x + p[k % 3].b;\n"
              << "    switch (x % 7) {\n";
-        for (int j = 0; j < 7; j++) text << "    case " << j << ": sum ^= " << i * 31 + j << "; break;\n";
+        for (int j = 0; j < 7; j++)
+            text << "    case " << j << ": sum ^= " << i * 31 + j << "; break;\n";
         text << "    }\n";
-        if (i > 0) text << "    if (sum & 1) sum += f" << (i * 7) % i << "(sum / 3, table" << i << ");\n";
+        if (i > 0)
+            text << "    if (sum & 1) sum += f" << (i * 7) % i << "(sum / 3, table" << i << ");\n";
         text << "    return sum;\n}\n";
     }
     return text.str();
@@ -32,14 +35,19 @@ std::string LargeC(int functions)
 std::string LargeCxx(int types)
 {
     std::ostringstream text;
-    text << "#include <algorithm>\n#include <functional>\n#include <map>\n#include <memory>\n#include <string>\n"
-            "#include <vector>\ntemplate <int N> struct Tag { int value = N; bool operator<(const Tag &t) const { "
+    text << "#include <algorithm>\n#include <functional>\n#include <map>\n#include "
+            "<memory>\n#include <string>\n"
+            "#include <vector>\ntemplate <int N> struct Tag { int value = N; bool operator<(const "
+            "Tag &t) const { "
             "return value < t.value; } };\n";
     for (int i = 0; i < types; i++) {
-        text << "long g" << i << "(int n)\n{\n    std::map<Tag<" << i << ">, std::vector<std::string>> m;\n"
-             << "    for (int k = 0; k < n; k++) { Tag<" << i << "> t; t.value = k; m[t].push_back(\"x\"); }\n"
+        text << "long g" << i << "(int n)\n{\n    std::map<Tag<" << i
+             << ">, std::vector<std::string>> m;\n"
+             << "    for (int k = 0; k < n; k++) { Tag<" << i
+             << "> t; t.value = k; m[t].push_back(\"x\"); }\n"
              << "    std::function<long(int)> f = [&m](int k) { return long(m.size()) + k; };\n"
-             << "    auto p = std::make_unique<Tag<" << i << ">>();\n    return f(n) + p->value;\n}\n";
+             << "    auto p = std::make_unique<Tag<" << i
+             << ">>();\n    return f(n) + p->value;\n}\n";
     }
     return text.str();
 }
@@ -50,8 +58,8 @@ void ExpectSameObject(const std::string &compiler, const std::string &file, cons
 {
     ScratchDirectory scratch;
     WriteFile(scratch.File(file), text);
-    std::string script = "cp " + scratch.File(file) + " . && " + compiler + " " + options + " -c " + file +
-                         " -o result.o && cksum < result.o";
+    std::string script = "cp " + scratch.File(file) + " . && " + compiler + " " + options + " -c " +
+                         file + " -o result.o && cksum < result.o";
     ExpectSameOnBoth({{"sh", "-c", script}, {"SOURCE_DATE_EPOCH=0"}, 150, "result.o", 0});
 }
 
@@ -79,5 +87,5 @@ TEST(Clang, CompilesTemplatesToTheSameObject)
     ExpectSameObject("clang++", "large.cc", LargeCxx(8), "-std=c++17 -O1");
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

@@ -23,16 +23,19 @@ Command CommandIn(const std::string &directory, const Program &program)
 
 // Both runs see the same path, for programs write the directory they ran in into what they make.
 class Place {
-public:
+  public:
     const std::string &Fresh()
     {
         std::filesystem::remove_all(path_);
         std::filesystem::create_directory(path_);
         return path_;
     }
-    std::string File(const std::string &name) const { return path_ + "/" + name; }
+    std::string File(const std::string &name) const
+    {
+        return path_ + "/" + name;
+    }
 
-private:
+  private:
     ScratchDirectory scratch_{ScratchDirectory::kShortPath};
     std::string path_ = scratch_.File("run");
 };
@@ -41,14 +44,17 @@ void ExpectProof(const WitnessedOutcome &run, int strangers)
 {
     EXPECT_GE(run.processes_on_stack, 1) << "no process ran on " << StackName();
     EXPECT_LE(run.processes_elsewhere, strangers) << "some process ran on another malloc";
-    if (run.processes_elsewhere <= strangers) return;
-    for (const std::string &line : run.witnesses) std::cout << line << "\n";
+    if (run.processes_elsewhere <= strangers)
+        return;
+    for (const std::string &line : run.witnesses)
+        std::cout << line << "\n";
 }
 
 std::string FirstDifference(const std::string &a, const std::string &b)
 {
     size_t at = 0;
-    while (at < a.size() && at < b.size() && a[at] == b[at]) at++;
+    while (at < a.size() && at < b.size() && a[at] == b[at])
+        at++;
     size_t from = at > 80 ? at - 80 : 0;
     return "at byte " + std::to_string(at) + ":\n  system: " + a.substr(from, 200) +
            "\n  stack:  " + b.substr(from, 200);
@@ -59,7 +65,7 @@ void ExpectSameText(const char *what, const std::string &system, const std::stri
     EXPECT_TRUE(system == stack) << what << " differs " << FirstDifference(system, stack);
 }
 
-}  // namespace
+} // namespace
 
 Outcome RunOnTheStack(const Program &program)
 {
@@ -80,13 +86,16 @@ void ExpectSameOnBoth(const Program &program)
     Place place;
     Outcome system = RunCommand(CommandIn(place.Fresh(), program));
     ASSERT_TRUE(system.ok()) << program.argv[0] << " on the system's malloc: " << system;
-    std::string system_result = program.result_file.empty() ? "" : ReadFile(place.File(program.result_file));
+    std::string system_result =
+        program.result_file.empty() ? "" : ReadFile(place.File(program.result_file));
     WitnessedOutcome run = RunWitnessed(CommandIn(place.Fresh(), program));
-    ASSERT_TRUE(run.outcome.ok()) << program.argv[0] << " on " << StackName() << ": " << run.outcome;
+    ASSERT_TRUE(run.outcome.ok()) << program.argv[0] << " on " << StackName() << ": "
+                                  << run.outcome;
     ExpectProof(run, program.strangers);
     ExpectSameText("standard output", system.out, run.outcome.out);
     ASSERT_FALSE(system.out.empty() && system_result.empty()) << "there was nothing to compare";
-    if (program.result_file.empty()) return;
+    if (program.result_file.empty())
+        return;
     ExpectSameText("the result", system_result, ReadFile(place.File(program.result_file)));
 }
 
@@ -95,4 +104,4 @@ std::string Workload(const std::string &name)
     return DataFile("tests/programs/" + name);
 }
 
-}  // namespace cairn_test
+} // namespace cairn_test

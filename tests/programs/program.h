@@ -16,9 +16,9 @@
 namespace cairn_test {
 
 // Ends the test, as skipped, when the program is not installed.
-#define SKIP_WITHOUT(program)                                    \
-    if (cairn_test::FindProgram(program).empty()) {              \
-        GTEST_SKIP() << "not installed on this machine: " program; \
+#define SKIP_WITHOUT(program)                                                                      \
+    if (cairn_test::FindProgram(program).empty()) {                                                \
+        GTEST_SKIP() << "not installed on this machine: " program;                                 \
     }
 
 // A command that runs in a directory of its own; `directory` is filled in for each run.
@@ -26,8 +26,8 @@ struct Program {
     std::vector<std::string> argv;
     std::vector<std::string> environment;
     int seconds = 120;
-    std::string result_file;  // compared too, when named: a path in the directory of the run
-    int strangers = 0;        // processes that cannot be preloaded into, such as static ones
+    std::string result_file; // compared too, when named: a path in the directory of the run
+    int strangers = 0;       // processes that cannot be preloaded into, such as static ones
 };
 
 // Runs it on the stack alone, and expects the proof that it did; whether it went well is for the caller.
@@ -42,6 +42,6 @@ void ExpectSameOnBoth(const Program &program);
 // A script or input that lies beside the tests.
 std::string Workload(const std::string &name);
 
-}  // namespace cairn_test
+} // namespace cairn_test
 
 #endif

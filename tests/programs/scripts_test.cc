@@ -10,7 +10,11 @@ namespace {
 TEST(Perl, GivesTheSameAnswers)
 {
     SKIP_WITHOUT("perl");
-    ExpectSameOnBoth({{"perl", Workload("workload.pl")}, {"PERL_HASH_SEED=0", "PERL_PERTURB_KEYS=0"}, 120, "", 0});
+    ExpectSameOnBoth({{"perl", Workload("workload.pl")},
+                      {"PERL_HASH_SEED=0", "PERL_PERTURB_KEYS=0"},
+                      120,
+                      "",
+                      0});
 }
 
 TEST(Bash, GivesTheSameAnswers)
@@ -34,15 +38,17 @@ TEST(Git, MakesTheSameHistory)
 TEST(Sqlite, GivesTheSameAnswers)
 {
     SKIP_WITHOUT("sqlite3");
-    ExpectSameOnBoth({{"sh", "-c", "sqlite3 -bail file.db < \"$0\"", Workload("workload.sql")}, {}, 200, "", 0});
+    ExpectSameOnBoth(
+        {{"sh", "-c", "sqlite3 -bail file.db < \"$0\"", Workload("workload.sql")}, {}, 200, "", 0});
 }
 
 TEST(Sqlite, WritesTheSameFile)
 {
     SKIP_WITHOUT("sqlite3");
-    const char *sql = "CREATE TABLE t (a, b); "
-                      "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
-                      "INSERT INTO t SELECT i, hex(i * 12345) FROM n; CREATE INDEX x ON t (b); VACUUM;";
+    const char *sql =
+        "CREATE TABLE t (a, b); "
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
+        "INSERT INTO t SELECT i, hex(i * 12345) FROM n; CREATE INDEX x ON t (b); VACUUM;";
     ExpectSameOnBoth({{"sqlite3", "file.db", sql}, {}, 60, "file.db", 0});
 }
 
@@ -56,10 +62,11 @@ TEST(Redis, ServesABenchmarkAndGivesTheSameAnswers)
 
 TEST(Sort, SortsInThreads)
 {
-    const char *script = "awk 'BEGIN { for (i = 0; i < 400000; i++) print (i * 7919) % 1000003, \"row\" i }' "
-                         "| sort --parallel=4 -S 8M -k1,1n | cksum";
+    const char *script =
+        "awk 'BEGIN { for (i = 0; i < 400000; i++) print (i * 7919) % 1000003, \"row\" i }' "
+        "| sort --parallel=4 -S 8M -k1,1n | cksum";
     ExpectSameOnBoth({{"sh", "-c", script}, {}, 60, "", 0});
 }
 
-}  // namespace
-}  // namespace cairn_test
+} // namespace
+} // namespace cairn_test

@@ -16,9 +16,11 @@ namespace fs = std::filesystem;
 std::string FindLibrary()
 {
     const char *given = std::getenv("CAIRN_TEST_LIBRARY");
-    if (given == nullptr || *given == '\0') return "";
+    if (given == nullptr || *given == '\0')
+        return "";
     fs::path path = fs::absolute(given);
-    if (fs::exists(path)) return path.string();
+    if (fs::exists(path))
+        return path.string();
     std::cerr << "tests/support: no library at " << path << std::endl;
     std::abort();
 }
@@ -26,21 +28,25 @@ std::string FindLibrary()
 std::string WithPreload(const std::string &more)
 {
     std::string value = "LD_PRELOAD=" + LibraryUnderTest();
-    if (!LibraryUnderTest().empty() && !more.empty()) value += ":";
+    if (!LibraryUnderTest().empty() && !more.empty())
+        value += ":";
     return value + more;
 }
 
 bool EndsWith(const std::string &text, const std::string &end)
 {
-    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+    return text.size() >= end.size() &&
+           text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 // The two paths may reach one file through different links.
 bool IsTheLibrary(const std::string &object)
 {
-    if (LibraryUnderTest().empty()) return true;
+    if (LibraryUnderTest().empty())
+        return true;
     std::error_code failed;
-    return EndsWith(LibraryUnderTest(), object) || fs::equivalent(object, LibraryUnderTest(), failed);
+    return EndsWith(LibraryUnderTest(), object) ||
+           fs::equivalent(object, LibraryUnderTest(), failed);
 }
 
 void Count(WitnessedOutcome &result)
@@ -51,7 +57,7 @@ void Count(WitnessedOutcome &result)
     }
 }
 
-}  // namespace
+} // namespace
 
 const std::string &LibraryUnderTest()
 {
@@ -75,23 +81,27 @@ std::string DataFile(const std::string &path)
     const char *workspace = std::getenv("TEST_WORKSPACE");
     if (runfiles != nullptr && workspace != nullptr) {
         fs::path found = fs::path(runfiles) / workspace / path;
-        if (fs::exists(found)) return found.string();
+        if (fs::exists(found))
+            return found.string();
     }
     fs::path beside = fs::read_symlink("/proc/self/exe").parent_path() / fs::path(path).filename();
-    if (fs::exists(beside)) return beside.string();
+    if (fs::exists(beside))
+        return beside.string();
     std::cerr << "tests/support: no data file " << path << std::endl;
     std::abort();
 }
 
 std::vector<std::string> StackEnvironment()
 {
-    if (LibraryUnderTest().empty()) return {};
+    if (LibraryUnderTest().empty())
+        return {};
     return {WithPreload("")};
 }
 
 Outcome RunOnStack(Command command)
 {
-    for (const std::string &assignment : StackEnvironment()) command.environment.push_back(assignment);
+    for (const std::string &assignment : StackEnvironment())
+        command.environment.push_back(assignment);
     return RunCommand(command);
 }
 
@@ -107,4 +117,4 @@ WitnessedOutcome RunWitnessed(Command command)
     return result;
 }
 
-}  // namespace cairn_test
+} // namespace cairn_test

@@ -40,12 +40,12 @@ std::vector<std::string> StackEnvironment();
 // run writes down the object that its malloc came from.
 struct WitnessedOutcome {
     Outcome outcome;
-    std::vector<std::string> witnesses;  // one line per process: "pid program object"
+    std::vector<std::string> witnesses; // one line per process: "pid program object"
     int processes_on_stack = 0;
     int processes_elsewhere = 0;
 };
 WitnessedOutcome RunWitnessed(Command command);
 
-}  // namespace cairn_test
+} // namespace cairn_test
 
 #endif

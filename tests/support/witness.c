@@ -28,7 +28,8 @@ static void program_name(char *name, size_t capacity)
 static uintptr_t tag_value(const struct link_map *self, ElfW(Sxword) tag)
 {
     for (const ElfW(Dyn) *entry = self->l_ld; entry->d_tag != DT_NULL; entry++) {
-        if (entry->d_tag != tag) continue;
+        if (entry->d_tag != tag)
+            continue;
         uintptr_t value = (uintptr_t)entry->d_un.d_ptr;
         return tag != DT_PLTRELSZ && value < self->l_addr ? value + self->l_addr : value;
     }
@@ -43,7 +44,8 @@ static void *called_malloc(const struct link_map *self)
     const char *names = (const char *)tag_value(self, DT_STRTAB);
     size_t count = tag_value(self, DT_PLTRELSZ) / sizeof *slots;
     for (size_t i = 0; slots != NULL && i < count; i++) {
-        if (strcmp(names + symbols[ELF64_R_SYM(slots[i].r_info)].st_name, "malloc") != 0) continue;
+        if (strcmp(names + symbols[ELF64_R_SYM(slots[i].r_info)].st_name, "malloc") != 0)
+            continue;
         return *(void **)(self->l_addr + slots[i].r_offset);
     }
     return NULL;
@@ -55,7 +57,9 @@ static const char *object_of_malloc(void)
     free(slot_is_needed);
     Dl_info object;
     struct link_map *self = NULL;
-    if (dladdr1((void *)(uintptr_t)&object_of_malloc, &object, (void **)&self, RTLD_DL_LINKMAP) == 0) return "unknown";
+    if (dladdr1((void *)(uintptr_t)&object_of_malloc, &object, (void **)&self, RTLD_DL_LINKMAP) ==
+        0)
+        return "unknown";
     void *function = called_malloc(self);
     return function != NULL && dladdr(function, &object) != 0 ? object.dli_fname : "unknown";
 }
@@ -63,13 +67,16 @@ static const char *object_of_malloc(void)
 __attribute__((constructor)) static void bear_witness(void)
 {
     const char *path = getenv("CAIRN_TEST_WITNESS");
-    if (path == NULL) return;
+    if (path == NULL)
+        return;
     char program[1024];
     char line[4096];
     program_name(program, sizeof program);
-    int length = snprintf(line, sizeof line, "%d %s %s\n", (int)getpid(), program, object_of_malloc());
+    int length =
+        snprintf(line, sizeof line, "%d %s %s\n", (int)getpid(), program, object_of_malloc());
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (fd < 0 || length <= 0) return;
+    if (fd < 0 || length <= 0)
+        return;
     ssize_t written = write(fd, line, (size_t)length);
     (void)written;
     close(fd);

@@ -40,11 +40,7 @@ CAIRN_BEGIN_DECLS
 
 enum { CAIRN_PAGEMAP_LEAF_SHIFT = 14 }; /* granules per leaf of the two-level table, log2 */
 
-enum cairn_pagemap_shape {
-    CAIRN_PAGEMAP_FLAT = 1,
-    CAIRN_PAGEMAP_TWO_LEVEL,
-    CAIRN_PAGEMAP_WINDOW
-};
+enum cairn_pagemap_shape { CAIRN_PAGEMAP_FLAT = 1, CAIRN_PAGEMAP_TWO_LEVEL, CAIRN_PAGEMAP_WINDOW };
 
 struct cairn_pagemap_leaf {
     uint16_t tags[1u << CAIRN_PAGEMAP_LEAF_SHIFT];
@@ -61,8 +57,8 @@ struct cairn_pagemap {
     uint32_t *owners;
     struct cairn_pagemap_leaf **root; /* two-level */
     size_t leaf_count;                /* leaves that exist */
-    struct cairn_source tables; /* where the tables came from */
-    struct cairn_lock lock;     /* creation of leaves; rank CAIRN_RANK_PAGEMAP */
+    struct cairn_source tables;       /* where the tables came from */
+    struct cairn_lock lock;           /* creation of leaves; rank CAIRN_RANK_PAGEMAP */
 };
 
 /* The highest address a user program can have on this machine, log2: 47 on x86-64, 48 on aarch64. */

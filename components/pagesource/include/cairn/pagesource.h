@@ -80,15 +80,12 @@ struct cairn_pagesource_stats {
     size_t free_dirty_bytes;  /* the part of free_bytes that may be resident */
     size_t brk_bytes;         /* held by extending the data segment */
     size_t mapped_bytes;      /* held by mapping */
-    size_t
-        reserved_bytes; /* cairn_pagesource_reserve(): address space for metadata, not in the sums above */
-    size_t held_peak_bytes; /* peak of brk_bytes + mapped_bytes */
+    size_t reserved_bytes;    /* address space for metadata; not in the sums above */
+    size_t held_peak_bytes;   /* peak of brk_bytes + mapped_bytes */
     size_t map_threshold_bytes;
-    size_t
-        table_bytes; /* the table of extents once it has left the struct; not in the sums above */
+    size_t table_bytes; /* the table of extents once it has left the struct; not in the sums */
     size_t free_extent_count;
-    size_t
-        unmap_pending_bytes; /* munmap failed, tried again later: free extents and ended reservations */
+    size_t unmap_pending_bytes; /* munmap failed, is tried again: extents, ended reservations */
     uint64_t map_calls, unmap_calls, brk_calls, purge_calls, remap_calls;
     uint64_t refused_calls; /* of any kind, refused by the kernel */
 };
@@ -121,8 +118,7 @@ struct cairn_pagesource {
     uintptr_t
         lost_base; /* our data segment from here on was taken away by others; UINTPTR_MAX: nothing */
     size_t segment_count;
-    struct cairn_pagesource_segment
-        segments[CAIRN_PAGESOURCE_SEGMENTS]; /* of the break, by address */
+    struct cairn_pagesource_segment segments[CAIRN_PAGESOURCE_SEGMENTS]; /* by address */
     struct cairn_pagesource_extent inline_extents[CAIRN_PAGESOURCE_INLINE_EXTENTS];
 };
 

@@ -62,8 +62,7 @@ struct cairn_percpu_config {
     const uint32_t *block_bytes; /* per class; copied */
     unsigned class_count;        /* <= CAIRN_PERCPU_CLASSES_MAX */
     unsigned shard_count;        /* 0: cairn_cpu_possible_count() */
-    size_t
-        class_cache_bytes; /* memory that one array may hold; 0: 64 KiB; clamped to 8 ... 512 blocks */
+    size_t class_cache_bytes; /* that one array may hold; 0: 64 KiB; clamped to 8 ... 512 blocks */
     size_t depot_class_bytes; /* as class_cache_bytes of the depot; 0: its default */
     enum cairn_percpu_mode mode;
     enum cairn_cpu_way cpu_way;
@@ -86,10 +85,9 @@ struct cairn_percpu_array {
  * shards of idle CPUs. Two cache lines each, because processors fetch lines in pairs.
  */
 struct cairn_percpu_front {
-    struct cairn_lock
-        lock;      /* rank CAIRN_RANK_SHARD, kept by shard.h: zeroed memory cannot say so itself */
-    uint32_t used; /* the shard holds or held something */
-    uint32_t contended; /* times that somebody found it locked: approximate */
+    struct cairn_lock lock; /* rank CAIRN_RANK_SHARD, which shard.h knows: this is zeroed memory */
+    uint32_t used;          /* the shard holds or held something */
+    uint32_t contended;     /* times that somebody found it locked: approximate */
     char apart[112];
 } CAIRN_CACHE_ALIGNED;
 
@@ -101,8 +99,7 @@ struct cairn_percpu_shard {
 
 struct cairn_percpu_class {
     uint32_t block_bytes;
-    uint32_t
-        slots_offset; /* of the first usable slot, in pointers, from the end of the shard's header */
+    uint32_t slots_offset; /* first usable slot, in pointers from the end of the shard's header */
     uint16_t capacity;
     uint16_t batch;
 };

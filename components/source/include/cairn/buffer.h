@@ -37,7 +37,7 @@ struct cairn_buffer {
     size_t top_bytes;
     size_t outstanding_bytes;
     size_t hole_count;
-    struct cairn_buffer_hole holes[CAIRN_BUFFER_HOLES]; /* sorted by offset, disjoint, not touching */
+    struct cairn_buffer_hole holes[CAIRN_BUFFER_HOLES]; /* by offset, disjoint, not touching */
 };
 
 /*

@@ -54,8 +54,7 @@ struct cairn_arena_stats {
     size_t largest_free_bytes; /* every request up to this size, unaligned, would succeed now */
     uint64_t alloc_count;
     uint64_t free_count;
-    uint64_t
-        failed_count; /* requests answered by NULL for want of memory, or for a size that wraps */
+    uint64_t failed_count; /* answered by NULL for want of memory, or for a size that wraps */
 };
 
 /*
