@@ -223,7 +223,7 @@ CAIRN_COLD void cairn_ground_reject(struct cairn_ground *ground, const void *poi
     bool is_ours;
 
     cairn_lock_take(&ground->buddy_lock);
-    is_ours = cairn_buddy_owns(ground->buddy, pointer);
+    is_ours = ground->buddy != NULL && cairn_buddy_owns(ground->buddy, pointer);
     cairn_lock_release(&ground->buddy_lock);
     if (tag != 0 || is_ours)
         what = "pointer is not the start of a block in use: interior, misaligned or a double free";
