@@ -4,6 +4,8 @@
 // Interpreters and tools that run a script of ours from beginning to end.
 #include "tests/programs/program.h"
 
+#include <filesystem>
+
 namespace cairn_test {
 namespace {
 
@@ -33,6 +35,17 @@ TEST(Git, MakesTheSameHistory)
 {
     SKIP_WITHOUT("git");
     ExpectSameOnBoth({{"sh", Workload("workload_git.sh")}, {}, 200, "", 0});
+}
+
+// The checkout that this test was built from, where a symlink of the sandbox leads to it.
+TEST(Git, WorksOnTheProjectsOwnHistory)
+{
+    SKIP_WITHOUT("git");
+    std::string script = Workload("workload_git_own.sh");
+    std::filesystem::path tree = std::filesystem::canonical(script).parent_path() / "../..";
+    if (!std::filesystem::is_directory(tree / ".git"))
+        GTEST_SKIP() << "not in a git checkout: " << tree;
+    ExpectSameOnBoth({{"sh", script, (tree / ".git").lexically_normal()}, {}, 200, "", 0});
 }
 
 TEST(Sqlite, GivesTheSameAnswers)
