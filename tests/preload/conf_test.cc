@@ -156,7 +156,7 @@ class SecureProgram : public testing::Test {
     }
 
   private:
-    ScratchDirectory scratch_;
+    ScratchDirectory scratch_{ScratchDirectory::kShortPath}; // where any user may look
     std::string probe_;
 };
 
