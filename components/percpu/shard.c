@@ -90,8 +90,8 @@ size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, uns
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
     struct cairn_percpu_array *array = &shard->arrays[class_idx];
+    void **slots = shard_slots(percpu, shard, class_idx);
     size_t moved = 0;
-    bool pushed;
 
     CAIRN_ASSERT(array->count == array->limit);
     note(&array->flushes);
@@ -99,12 +99,9 @@ size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, uns
     if (array->count == array->limit) {
         moved = array->count / 2u;
         CAIRN_ASSERT(moved > 0 && moved <= SHARD_FLUSH_MAX);
-        remove_oldest(array, shard_slots(percpu, shard, class_idx), oldest, moved);
+        remove_oldest(array, slots, oldest, moved);
     }
-    pushed = shard_push(percpu, shard_idx, class_idx, block,
-                        "cairn_percpu_free"); /* refused before, if at all */
-    CAIRN_ASSERT(pushed);
-    (void)pushed;
+    shard_put(array, slots, block);
     return moved;
 }
 

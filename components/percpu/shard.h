@@ -113,21 +113,29 @@ CAIRN_HOT_INLINE void shard_refuse_repeat(void *const *top, const void *block, c
     CAIRN_CHECK(!repeated, "double free", block, where);
 }
 
-/* Puts a block on the newest end; false when the array is at its limit. `where` is for the complaint. */
+/* Puts a block on the newest end of an array that is below its limit. */
+CAIRN_HOT_INLINE void shard_put(struct cairn_percpu_array *array, void **slots, void *block)
+{
+    unsigned count = array->count;
+
+    CAIRN_ASSERT(count < array->limit);
+    slots[count] = block;
+    cairn_store_relaxed(&array->count, (uint16_t)(count + 1));
+}
+
+/* The same for any array; false when it is at its limit. Panics, naming `where`, for a double free. */
 CAIRN_HOT_INLINE bool shard_push(struct cairn_percpu *percpu, unsigned shard_idx,
                                  unsigned class_idx, void *block, const char *where)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
     struct cairn_percpu_array *array = &shard->arrays[class_idx];
-    unsigned count = array->count;
-    void **top = shard_slots(percpu, shard, class_idx) + count;
+    void **slots = shard_slots(percpu, shard, class_idx);
 
-    CAIRN_ASSERT(count <= array->limit);
-    shard_refuse_repeat(top, block, where);
-    if (CAIRN_UNLIKELY(count >= array->limit))
+    CAIRN_ASSERT(array->count <= array->limit);
+    shard_refuse_repeat(slots + array->count, block, where);
+    if (CAIRN_UNLIKELY(array->count >= array->limit))
         return false;
-    *top = block;
-    cairn_store_relaxed(&array->count, (uint16_t)(count + 1));
+    shard_put(array, slots, block);
     return true;
 }
 
