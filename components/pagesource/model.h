@@ -195,6 +195,16 @@ class Model {
     uint64_t stamps = 0;
 };
 
+/* A test over several page sizes, with a configuration small enough that every bound is met. */
+class PageSizes : public testing::TestWithParam<size_t> {
+  protected:
+    struct cairn_pagesource_config tiny(enum cairn_pagesource_policy policy) const
+    {
+        return Model::tiny(policy, page);
+    }
+    size_t page = GetParam();
+};
+
 /* CAIRN_TEST_SEED if it is set, otherwise a new one; printed, so that a failure can be repeated. */
 inline uint64_t test_seed()
 {

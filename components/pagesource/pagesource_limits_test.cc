@@ -9,14 +9,7 @@
 
 namespace {
 
-class Limits : public testing::TestWithParam<size_t> {
-  protected:
-    struct cairn_pagesource_config tiny(enum cairn_pagesource_policy policy) const
-    {
-        return Model::tiny(policy, page);
-    }
-    size_t page = GetParam();
-};
+class Limits : public PageSizes {};
 
 // --- when the kernel refuses to take back --------------------------------------------------------------------------
 

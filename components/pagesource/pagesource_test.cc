@@ -10,14 +10,7 @@
 
 namespace {
 
-class Policy : public testing::TestWithParam<size_t> {
-  protected:
-    struct cairn_pagesource_config tiny(enum cairn_pagesource_policy policy) const
-    {
-        return Model::tiny(policy, page);
-    }
-    size_t page = GetParam();
-};
+class Policy : public PageSizes {};
 
 // --- examples ----------------------------------------------------------------------------------------------------
 
