@@ -176,11 +176,13 @@ static void free_small(uint32_t pool_id, void *block, const char *where)
 void cairn_front_free(void *block, const char *where)
 {
     uint16_t tag = cairn_pagemap_tag(&classic.ground.map, block);
-    bool is_small = cairn_tag_kind(tag) - 1u < CAIRN_CLASS_COUNT;
+    bool is_small = cairn_tag_kind(tag) - 1u < CAIRN_CLASS_COUNT && is_block_start(block, tag);
+    /* NULL all the same when another thread frees the block, too, and its slab has gone since the tag was read. */
+    const struct cairn_slab *slab =
+        is_small ? cairn_slabs_find(&classic.slabs, block, CAIRN_CLASS_COUNT) : NULL;
 
-    if (CAIRN_LIKELY(is_small && is_block_start(block, tag)))
-        free_small(cairn_slabs_find(&classic.slabs, block, CAIRN_CLASS_COUNT)->pool_id, block,
-                   where);
+    if (CAIRN_LIKELY(slab != NULL))
+        free_small(slab->pool_id, block, where);
     else
         cairn_ground_free(&classic.ground, block, tag, where);
 }
