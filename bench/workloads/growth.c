@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * growth.c - buffers that grow by realloc, several at a time.
+ *
+ *     even buffers   64 B, 96 B, 144 B ...       by half, up to `max`: vectors and strings
+ *     odd buffers    4 KiB, 8 KiB, 12 KiB ...    by 4 KiB, up to `stepped`: files read piece by piece
+ *
+ * They grow in turns, so that each stands in the way of the other: how far realloc grows in place,
+ * and what a move costs. Each growth stamps the end of the buffer and checks the stamp of the one
+ * before; a full buffer is checked at every page.
+ */
+
+#include "bench/workloads/workload.h"
+
+enum { BUFFERS_MOST = 1024, PAGE_BYTES = 4096, FIRST_BYTES = 64 };
+
+static uint64_t ops = 4000;
+static uint64_t buffers = 8;
+static uint64_t max = 8 << 20;
+static uint64_t stepped = 1 << 20;
+
+static const struct workload_parameter parameters[] = {
+    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
+    WORKLOAD_NUMBER("buffers", &buffers, 1, BUFFERS_MOST),
+    WORKLOAD_NUMBER("max", &max, FIRST_BYTES, UINT64_C(1) << 40),
+    WORKLOAD_NUMBER("stepped", &stepped, FIRST_BYTES, UINT64_C(1) << 40),
+    WORKLOAD_END,
+};
+
+struct buffer {
+    unsigned char *content;
+    size_t bytes;
+};
+
+static unsigned char stamp_of(size_t at, size_t idx)
+{
+    return (unsigned char)(at / PAGE_BYTES * 7 + idx + 1);
+}
+
+/* The first byte of each page that is new, and the last byte. */
+static void stamp(struct buffer *buffer, size_t from_bytes, size_t idx)
+{
+    size_t at = (from_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+
+    for (; at < buffer->bytes; at += PAGE_BYTES)
+        buffer->content[at] = stamp_of(at, idx);
+    buffer->content[buffer->bytes - 1] = stamp_of(buffer->bytes - 1, idx);
+}
+
+static void check(const struct buffer *buffer, size_t at, size_t idx)
+{
+    if (buffer->content[at] != stamp_of(at, idx))
+        workload_fail("realloc lost byte %zu of %zu", at, buffer->bytes);
+}
+
+static void check_all(const struct buffer *buffer, size_t idx)
+{
+    for (size_t at = 0; at < buffer->bytes; at += PAGE_BYTES)
+        check(buffer, at, idx);
+}
+
+static size_t next_bytes(const struct buffer *buffer, size_t idx)
+{
+    if (idx % 2 == 1)
+        return buffer->bytes + PAGE_BYTES;
+    return buffer->bytes == 0 ? FIRST_BYTES : buffer->bytes + buffer->bytes / 2;
+}
+
+static void drop(struct buffer *buffer, size_t idx)
+{
+    check_all(buffer, idx);
+    free(buffer->content);
+    *buffer = (struct buffer){NULL, 0};
+}
+
+/* One step of a buffer; a full one is dropped first, and begins anew. */
+static void grow(struct buffer *buffer, size_t idx)
+{
+    size_t old_bytes = buffer->bytes;
+
+    if (old_bytes > 0 && next_bytes(buffer, idx) > (idx % 2 == 1 ? stepped : max)) {
+        drop(buffer, idx);
+        old_bytes = 0;
+    }
+    buffer->bytes = next_bytes(buffer, idx);
+    buffer->content = workload_got(realloc(buffer->content, buffer->bytes));
+    if (old_bytes > 0)
+        check(buffer, old_bytes - 1, idx);
+    stamp(buffer, old_bytes, idx);
+}
+
+static void work(size_t thread)
+{
+    static struct buffer all[BUFFERS_MOST];
+
+    (void)thread;
+    for (uint64_t op = 0; op < ops; op++)
+        grow(&all[op % buffers], op % buffers);
+    for (size_t idx = 0; idx < buffers; idx++)
+        drop(&all[idx], idx);
+}
+
+int main(int argument_count, char **arguments)
+{
+    workload_begin(
+        "growth",
+        "buffers that grow side by side, by half and by 4 KiB, up to some MiB: realloc in "
+        "place and with a move (ops: reallocs)",
+        parameters, argument_count, arguments);
+    workload_threads(1, work);
+    return workload_report(ops);
+}

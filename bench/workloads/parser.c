@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * parser.c - what the front end of a compiler does, file by file.
+ *
+ *     tokens --> nodes, each in the children of another     arrays that grow by realloc
+ *           `--> names, looked up in a table of symbols     strings, and a table that doubles
+ *
+ * At the end of a file everything goes, in the order in which it was made. Of the new symbols, one in
+ * 32 is exported: it outlives its file and stays until the end, among the holes that the others
+ * leave.
+ */
+
+#include <string.h>
+
+#include "bench/workloads/workload.h"
+
+enum { NAME_MOST = 24, EXPORT_EVERY = 32, FIRST_SLOTS = 64, RECENT = 64 };
+
+static uint64_t ops = 2000000;
+static uint64_t tokens = 20000; /* of a file */
+static uint64_t vocabulary = 4000;
+
+static const struct workload_parameter parameters[] = {
+    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
+    WORKLOAD_NUMBER("tokens", &tokens, 1, 1 << 28),
+    WORKLOAD_NUMBER("vocabulary", &vocabulary, 1, 1 << 28),
+    WORKLOAD_END,
+};
+
+struct symbol {
+    struct symbol *next; /* of those made in this file, or of those exported */
+    char *name;
+    uint64_t hash;
+    uint64_t use_count;
+};
+
+struct node {
+    struct node *next; /* of those made in this file */
+    struct symbol *symbol;
+    char *literal;
+    struct node **children;
+    uint32_t child_count;
+    uint32_t child_most;
+};
+
+struct file {
+    struct symbol *
+        *slots; /* open addressing, a power of two of them, half of them in use at most */
+    size_t slot_count;
+    size_t symbol_count;
+    struct symbol *symbols;
+    struct symbol **symbols_end;
+    struct node *nodes;
+    struct node **nodes_end;
+    struct node *recent[RECENT];
+};
+
+static char (*words)[NAME_MOST]; /* the vocabulary: what may stand in a file */
+static struct symbol *exported;
+
+/* Names. */
+
+/* Random letters, 3 to NAME_MOST - 2 of them. */
+static void spell(char name[NAME_MOST], struct workload_random *letters)
+{
+    size_t bytes = 3 + (size_t)workload_random_below(letters, NAME_MOST - 4);
+
+    for (size_t at = 0; at < bytes; at++)
+        name[at] = (char)('a' + workload_random_below(letters, 26));
+}
+
+static uint64_t hash_of(const char *name)
+{
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001B3);
+    return hash;
+}
+
+static char *copy(const char *text, size_t bytes)
+{
+    char *own = workload_got(malloc(bytes + 1));
+
+    memcpy(own, text, bytes + 1);
+    return own;
+}
+
+/* The table of symbols. */
+
+/* The slot of a name: the one that holds it, or the empty one where it belongs. */
+static struct symbol **find_slot(const struct file *file, const char *name, uint64_t hash)
+{
+    size_t mask = file->slot_count - 1;
+    size_t slot = (size_t)hash & mask;
+
+    while (file->slots[slot] != NULL &&
+           (file->slots[slot]->hash != hash || strcmp(file->slots[slot]->name, name) != 0))
+        slot = (slot + 1) & mask;
+    return &file->slots[slot];
+}
+
+/* Grown by realloc; the symbols are then put in again, from the list of all. */
+static void double_table(struct file *file)
+{
+    file->slot_count *= 2;
+    file->slots = workload_got(realloc(file->slots, file->slot_count * sizeof(*file->slots)));
+    memset(file->slots, 0, file->slot_count * sizeof(*file->slots));
+    for (struct symbol *symbol = file->symbols; symbol != NULL; symbol = symbol->next)
+        *find_slot(file, symbol->name, symbol->hash) = symbol;
+}
+
+static struct symbol *look_up(struct file *file, uint64_t word)
+{
+    const char *name = words[word];
+    uint64_t hash = hash_of(name);
+    struct symbol **slot = find_slot(file, name, hash);
+    struct symbol *symbol = *slot;
+
+    if (symbol == NULL) {
+        symbol = workload_got(malloc(sizeof(*symbol)));
+        *symbol = (struct symbol){NULL, copy(name, strlen(name)), hash, 0};
+        *slot = symbol;
+        *file->symbols_end = symbol;
+        file->symbols_end = &symbol->next;
+        if (++file->symbol_count * 2 > file->slot_count)
+            double_table(file);
+    }
+    symbol->use_count++;
+    return symbol;
+}
+
+/* Nodes. */
+
+static void adopt(struct node *parent, struct node *child)
+{
+    if (parent->child_count == parent->child_most) {
+        parent->child_most = parent->child_most == 0 ? 2 : parent->child_most * 2;
+        parent->children =
+            workload_got(realloc(parent->children, parent->child_most * sizeof(struct node *)));
+    }
+    parent->children[parent->child_count++] = child;
+}
+
+static struct node *new_node(struct file *file)
+{
+    struct node *node = workload_got(calloc(1, sizeof(*node)));
+
+    *file->nodes_end = node;
+    file->nodes_end = &node->next;
+    return node;
+}
+
+/* A literal of 1 to 64 bytes. */
+static char *new_literal(struct workload_random *random)
+{
+    static const char digits[] = "012345678901234567890123456789012345678901234567890123456789012";
+    size_t bytes = (size_t)workload_random_below(random, sizeof(digits));
+
+    return copy(&digits[sizeof(digits) - 1 - bytes], bytes);
+}
+
+/* Half of the tokens are names, of which the first of the vocabulary are the most frequent; a fifth
+   are literals; the rest is punctuation. */
+static void parse_token(struct file *file, uint64_t number, struct workload_random *random)
+{
+    struct node *node = new_node(file);
+    uint64_t kind = workload_random_below(random, 10);
+
+    if (kind < 5)
+        node->symbol = look_up(
+            file, workload_random_below(random, 1 + workload_random_below(random, vocabulary)));
+    else if (kind < 7)
+        node->literal = new_literal(random);
+    if (number > 0)
+        adopt(file->recent[workload_random_below(random, number < RECENT ? number : RECENT)], node);
+    file->recent[number % RECENT] = node;
+}
+
+/* Files. */
+
+static void begin_file(struct file *file)
+{
+    *file = (struct file){.slot_count = FIRST_SLOTS};
+    file->slots = workload_got(calloc(FIRST_SLOTS, sizeof(*file->slots)));
+    file->symbols_end = &file->symbols;
+    file->nodes_end = &file->nodes;
+}
+
+static void drop_symbol(struct symbol *symbol)
+{
+    free(symbol->name);
+    free(symbol);
+}
+
+static void drop_nodes(struct node *node)
+{
+    while (node != NULL) {
+        struct node *next = node->next;
+        free(node->children);
+        free(node->literal);
+        free(node);
+        node = next;
+    }
+}
+
+/* Exported symbols change to the list of those. */
+static void drop_symbols(struct symbol *symbol)
+{
+    for (uint64_t number = 1; symbol != NULL; number++) {
+        struct symbol *next = symbol->next;
+        if (number % EXPORT_EVERY == 0) {
+            symbol->next = exported;
+            exported = symbol;
+        } else {
+            drop_symbol(symbol);
+        }
+        symbol = next;
+    }
+}
+
+static void parse_file(uint64_t token_count, struct workload_random *random)
+{
+    struct file file;
+
+    begin_file(&file);
+    for (uint64_t number = 0; number < token_count; number++)
+        parse_token(&file, number, random);
+    drop_nodes(file.nodes);
+    drop_symbols(file.symbols);
+    free(file.slots);
+}
+
+static void compile(size_t thread)
+{
+    struct workload_random random = workload_random_of(thread);
+
+    for (uint64_t left = ops; left > 0;) {
+        uint64_t token_count = left < tokens ? left : tokens;
+        parse_file(token_count, &random);
+        left -= token_count;
+    }
+    while (exported != NULL) {
+        struct symbol *next = exported->next;
+        drop_symbol(exported);
+        exported = next;
+    }
+}
+
+static void make_words(void)
+{
+    struct workload_random letters = workload_random_of(0);
+
+    words = workload_table(vocabulary, sizeof(*words));
+    for (size_t word = 0; word < vocabulary; word++)
+        spell(words[word], &letters);
+}
+
+int main(int argument_count, char **arguments)
+{
+    workload_begin("parser",
+                   "a compiler's front end: nodes, strings, a table that grows, all dropped at the "
+                   "end of each file but for some symbols (ops: tokens)",
+                   parameters, argument_count, arguments);
+    make_words();
+    workload_threads(1, compile);
+    workload_table_drop(words, vocabulary, sizeof(*words));
+    return workload_report(ops);
+}

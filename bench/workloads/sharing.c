@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * sharing.c - threads that write often to small blocks of their own.
+ *
+ *     | a | b | a | b | a | b | a | b |      one cache line, and two threads that fight for it
+ *
+ * Each thread writes to its blocks alone, but blocks of several threads may lie in one cache line.
+ * mode=active: the threads allocate side by side, and the allocator may deal a line out to several.
+ * mode=passive: the main thread allocates and deals the blocks out in turns, so that lines ARE shared
+ * at first; a thread that frees such a block may get it back, and the line stays shared.
+ * After each round of writes, a thread replaces one of its blocks.
+ */
+
+#include "bench/workloads/workload.h"
+
+enum { MODE_ACTIVE, MODE_PASSIVE, BLOCKS_MOST = 256 };
+
+static const char *const mode_words[] = {"active", "passive", NULL};
+
+static uint64_t ops = 500000000;
+static uint64_t threads = 2;
+static uint64_t blocks = 8;
+static uint64_t bytes = 8;
+static uint64_t writes = 100;
+static uint64_t mode = MODE_ACTIVE;
+
+static const struct workload_parameter parameters[] = {
+    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
+    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
+    WORKLOAD_NUMBER("blocks", &blocks, 1, BLOCKS_MOST),
+    WORKLOAD_NUMBER("bytes", &bytes, 1, WORKLOAD_BYTES_MOST),
+    WORKLOAD_NUMBER("writes", &writes, 1, WORKLOAD_OPS_MOST),
+    WORKLOAD_WORD("mode", &mode, mode_words),
+    WORKLOAD_END,
+};
+
+/* A row of each thread, in memory that no other thread writes. */
+struct hand {
+    volatile char *held[BLOCKS_MOST];
+} __attribute__((aligned(128)));
+
+static struct hand *hands;
+
+static void deal(void)
+{
+    for (uint64_t block = 0; block < blocks; block++)
+        for (uint64_t idx = 0; idx < threads; idx++)
+            hands[idx].held[block] = workload_malloc(bytes);
+}
+
+static void replace(struct hand *hand, uint64_t block)
+{
+    free((void *)(uintptr_t)hand->held[block]);
+    hand->held[block] = workload_malloc(bytes);
+}
+
+/* `count` writes, to one block after another. */
+static void write_round(const struct hand *hand, uint64_t count)
+{
+    uint64_t block = 0;
+
+    for (; count > 0; count--) {
+        ++*hand->held[block];
+        if (++block == blocks)
+            block = 0;
+    }
+}
+
+static void work(size_t idx)
+{
+    struct hand *hand = &hands[idx];
+    uint64_t left = workload_share(ops, idx, threads);
+    uint64_t round_writes = writes * blocks;
+
+    for (uint64_t block = 0; mode == MODE_ACTIVE && block < blocks; block++)
+        hand->held[block] = workload_malloc(bytes);
+    for (uint64_t round = 0; left > 0; round++) {
+        uint64_t count = left < round_writes ? left : round_writes;
+        write_round(hand, count);
+        replace(hand, round % blocks);
+        left -= count;
+    }
+    for (uint64_t block = 0; block < blocks; block++)
+        free((void *)(uintptr_t)hand->held[block]);
+}
+
+int main(int argument_count, char **arguments)
+{
+    workload_begin("sharing",
+                   "threads that write to small blocks of their own, allocated by each (active) or "
+                   "dealt out by one (passive): cache lines shared by chance (ops: writes)",
+                   parameters, argument_count, arguments);
+    hands = workload_table(threads, sizeof(*hands));
+    if (mode == MODE_PASSIVE)
+        deal();
+    workload_threads(threads, work);
+    workload_table_drop(hands, threads, sizeof(*hands));
+    return workload_report(ops);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * tree.c - binary trees that are built, walked and dropped.
+ *
+ * Full of pointers and of one size: where an allocator lays the nodes decides how fast the walk is.
+ * One tree lives on while the others come and go.
+ */
+
+#include "bench/workloads/workload.h"
+
+enum { DEPTH_MOST = 28 };
+
+static uint64_t ops = 12000000;
+static uint64_t threads = 1;
+static uint64_t depth = 15;
+static uint64_t walks = 2;
+
+static const struct workload_parameter parameters[] = {
+    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
+    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
+    WORKLOAD_NUMBER("depth", &depth, 1, DEPTH_MOST),
+    WORKLOAD_NUMBER("walks", &walks, 1, 1 << 20),
+    WORKLOAD_END,
+};
+
+struct node {
+    struct node *left;
+    struct node *right;
+    uint64_t number;
+};
+
+/* Takes from `left` what it makes; smaller than `levels` allow when that runs out. */
+static struct node *build(uint64_t levels, uint64_t *left)
+{
+    struct node *node;
+
+    if (levels == 0 || *left == 0)
+        return NULL;
+    --*left;
+    node = workload_got(malloc(sizeof(*node)));
+    node->number = 1;
+    node->left = build(levels - 1, left);
+    node->right = build(levels - 1, left);
+    return node;
+}
+
+static uint64_t count(const struct node *node)
+{
+    return node == NULL ? 0 : node->number + count(node->left) + count(node->right);
+}
+
+static void drop(struct node *node)
+{
+    if (node == NULL)
+        return;
+    drop(node->left);
+    drop(node->right);
+    free(node);
+}
+
+static void walk(const struct node *root, uint64_t node_count)
+{
+    for (uint64_t walk = 0; walk < walks; walk++)
+        if (count(root) != node_count)
+            workload_fail("a tree of %zu nodes lost some", (size_t)node_count);
+}
+
+/* Builds one of the trees and takes its nodes from `left`; how many those were comes back. */
+static struct node *grow(uint64_t *left, uint64_t *node_count)
+{
+    uint64_t before = *left;
+    struct node *root = build(depth, left);
+
+    *node_count = before - *left;
+    return root;
+}
+
+static void work(size_t idx)
+{
+    uint64_t left = workload_share(ops, idx, threads);
+    uint64_t lasting_count;
+    struct node *lasting = grow(&left, &lasting_count);
+
+    while (left > 0) {
+        uint64_t node_count;
+        struct node *root = grow(&left, &node_count);
+        walk(root, node_count);
+        drop(root);
+    }
+    walk(lasting, lasting_count);
+    drop(lasting);
+}
+
+int main(int argument_count, char **arguments)
+{
+    workload_begin("tree",
+                   "binary trees built, walked and dropped: one size, many pointers "
+                   "(ops: nodes made and freed)",
+                   parameters, argument_count, arguments);
+    workload_threads(threads, work);
+    return workload_report(ops);
+}
