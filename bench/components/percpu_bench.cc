@@ -1,50 +1,53 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// percpu: the CPU id by each way, a pair on a warm cache, by threads, and blocks that pass from one
-// thread to another through the depot. The source is a counter that invents addresses: blocks are
-// never touched by any layer.
+// percpu: the caches in each mode. Blocks are invented addresses: no layer touches them.
+//
+//   pair     a block taken and given on a warm cache, beside 0 to 63 others
+//   burst    many taken, then all given: batches go through the depot
+//   refill   only taken: each batch-th one is a miss that goes down to the source
+//   flush    only given: arrays overflow into the depot, and that into the source
+//   cross    one thread takes, another gives: all blocks go through the depot; the row `ring` is
+//            the queue between the two alone
+//   by_way   a pair, by where the CPU id comes from; cpu_id is the id alone
+//
+// A mode that is not to be had here is reported as an error with the reason, not as lock mode's
+// figures under another name. Ways to an id that are not to be had (own_rseq, where libc has its
+// own) are left out.
 
 #include <benchmark/benchmark.h>
 #include <cairn/percpu.h>
 
+#include <sched.h>
+
 #include <atomic>
 #include <memory>
+#include <string>
 
-#include "bench/memory.h"
+#include "bench/components/memory.h"
 
 namespace {
 
-constexpr uint32_t kBlockBytes[] = {64, 1024};
-
-std::atomic<uintptr_t> g_next{uintptr_t{1} << 40};
-
-size_t Take(void *, size_t block_bytes, size_t, void **blocks, size_t count)
-{
-    uintptr_t base = g_next.fetch_add(block_bytes * count);
-    for (size_t idx = 0; idx < count; idx++)
-        blocks[idx] = reinterpret_cast<void *>(base + idx * block_bytes);
-    return count;
-}
-
-void Give(void *, size_t, void *const *, size_t)
-{
-}
-
-const cairn_source_ops kOps = {"invented", CAIRN_SOURCE_THREAD_SAFE, Take, Give};
+using benchmark::State;
 
 class Caches {
   public:
-    Caches()
+    Caches(cairn_percpu_mode mode, uint32_t block_bytes, cairn_cpu_way way = CAIRN_CPU_AUTO)
     {
         cairn_percpu_config config = {};
-        config.block_bytes = kBlockBytes;
-        config.class_count = 2;
-        config.source = {&kOps, nullptr};
+        config.block_bytes = &block_bytes;
+        config.class_count = 1;
+        config.mode = mode;
+        config.cpu_way = way;
+        config.source = Invented::Source();
         config.state_bytes = cairn_percpu_state_bytes(&config);
         state_ = std::make_unique<Memory>(config.state_bytes);
         config.state = state_->base();
         Require(cairn_percpu_init(&percpu_, &config) == 0, "cairn_percpu_init");
+    }
+    ~Caches()
+    {
+        cairn_percpu_fini(&percpu_);
     }
     cairn_percpu *get()
     {
@@ -56,55 +59,195 @@ class Caches {
     cairn_percpu percpu_ = {};
 };
 
+// True, and the benchmark is over, when the caches are not in the mode that was asked for.
+bool Refused(State &state, Caches *caches, cairn_percpu_mode mode)
+{
+    struct cairn_percpu_stats stats = cairn_percpu_stats(caches->get());
+    state.SetLabel(cairn_percpu_mode_name(stats.mode));
+    if (stats.mode == mode)
+        return false;
+    std::string message =
+        std::string(cairn_percpu_mode_name(mode)) + " mode is not to be had: " + stats.reason;
+    state.SkipWithError(message.c_str());
+    return true;
+}
+
 Caches *g_caches;
 
-void BM_CpuId(benchmark::State &state)
+template <cairn_percpu_mode kMode> void Open(const State &state)
 {
-    cairn_cpu cpu;
-    cairn_cpu_init(&cpu, static_cast<cairn_cpu_way>(state.range(0)));
-    state.SetLabel(cairn_cpu_way_name(cpu.way));
-    for (auto _ : state)
-        benchmark::DoNotOptimize(cairn_cpu_current(&cpu));
+    g_caches = new Caches(kMode, static_cast<uint32_t>(state.range(0)));
 }
-BENCHMARK(BM_CpuId)->Arg(CAIRN_CPU_LIBC_RSEQ)->Arg(CAIRN_CPU_GETCPU);
-
-void BM_PercpuPair(benchmark::State &state)
+void Close(const State &)
 {
-    for (auto _ : state) {
-        void *block = cairn_percpu_alloc(g_caches->get(), 0);
-        benchmark::DoNotOptimize(block);
-        cairn_percpu_free(g_caches->get(), 0, block);
-    }
-}
-void SetUp(const benchmark::State &)
-{
-    g_caches = new Caches;
-}
-void TearDown(const benchmark::State &)
-{
-    cairn_percpu_fini(g_caches->get());
     delete g_caches;
 }
-BENCHMARK(BM_PercpuPair)
-    ->Setup(SetUp)
-    ->Teardown(TearDown)
-    ->Threads(1)
-    ->Threads(2)
-    ->Threads(8)
-    ->UseRealTime();
 
-// Many are taken, then all are given: each batch misses the cache and meets the depot.
-void BM_PercpuBurst(benchmark::State &state)
+void Pair(State &state, cairn_percpu_mode mode)
 {
-    void *blocks[4096];
+    if (Refused(state, g_caches, mode))
+        return;
+    for (auto _ : state) {
+        void *block = cairn_percpu_alloc(g_caches->get(), 0);
+        Keep(block);
+        cairn_percpu_free(g_caches->get(), 0, block);
+    }
+    if (state.thread_index() == 0)
+        state.counters["contended"] =
+            static_cast<double>(cairn_percpu_stats(g_caches->get()).contended);
+}
+
+void Burst(State &state, cairn_percpu_mode mode)
+{
+    constexpr int kBurst = 4096;
+    void *blocks[kBurst];
+    if (Refused(state, g_caches, mode))
+        return;
     for (auto _ : state) {
         for (void *&block : blocks)
-            block = cairn_percpu_alloc(g_caches->get(), 1);
+            block = cairn_percpu_alloc(g_caches->get(), 0);
         for (void *block : blocks)
-            cairn_percpu_free(g_caches->get(), 1, block);
+            cairn_percpu_free(g_caches->get(), 0, block);
     }
-    state.SetItemsProcessed(state.iterations() * 4096);
+    state.SetItemsProcessed(state.iterations() * kBurst);
 }
-BENCHMARK(BM_PercpuBurst)->Setup(SetUp)->Teardown(TearDown)->Threads(1)->Threads(2)->UseRealTime();
+
+void Refill(State &state, cairn_percpu_mode mode)
+{
+    if (Refused(state, g_caches, mode))
+        return;
+    for (auto _ : state)
+        Keep(cairn_percpu_alloc(g_caches->get(), 0));
+    state.counters["batch"] = g_caches->get()->classes[0].batch;
+}
+
+// Addresses come round again after a million, long after they have left for the source.
+void Flush(State &state, cairn_percpu_mode mode)
+{
+    constexpr uintptr_t kBase = uintptr_t{1} << 41;
+    uintptr_t number = 0;
+    if (Refused(state, g_caches, mode))
+        return;
+    for (auto _ : state)
+        cairn_percpu_free(g_caches->get(), 0,
+                          reinterpret_cast<void *>(kBase + (number++ % (1 << 20) << 16)));
+    state.counters["batch"] = g_caches->get()->classes[0].batch;
+}
+
+// One producer, one consumer; whoever has to wait lets others run.
+class Ring {
+  public:
+    void Put(void *block)
+    {
+        size_t at = put_.load(std::memory_order_relaxed);
+        while (at - got_.load(std::memory_order_acquire) == kSlots)
+            sched_yield();
+        slots_[at % kSlots] = block;
+        put_.store(at + 1, std::memory_order_release);
+    }
+    void *Get()
+    {
+        size_t at = got_.load(std::memory_order_relaxed);
+        while (put_.load(std::memory_order_acquire) == at)
+            sched_yield();
+        void *block = slots_[at % kSlots];
+        got_.store(at + 1, std::memory_order_release);
+        return block;
+    }
+
+  private:
+    static constexpr size_t kSlots = 1024;
+    void *slots_[kSlots];
+    alignas(128) std::atomic<size_t> put_{0};
+    alignas(128) std::atomic<size_t> got_{0};
+};
+
+Ring g_rings[4]; // a pair of threads each; left empty by equal numbers of iterations
+
+void Cross(State &state, cairn_percpu_mode mode)
+{
+    Ring &ring = g_rings[state.thread_index() / 2];
+    if (Refused(state, g_caches, mode))
+        return;
+    bool is_producer = state.thread_index() % 2 == 0;
+    for (auto _ : state)
+        if (is_producer)
+            ring.Put(cairn_percpu_alloc(g_caches->get(), 0));
+        else
+            cairn_percpu_free(g_caches->get(), 0, ring.Get());
+}
+
+void RingAlone(State &state)
+{
+    Ring &ring = g_rings[state.thread_index() / 2];
+    bool is_producer = state.thread_index() % 2 == 0;
+    for (auto _ : state)
+        if (is_producer)
+            ring.Put(&ring);
+        else
+            Keep(ring.Get());
+}
+BENCHMARK(RingAlone)->Name("percpu/cross/ring")->Threads(2)->Threads(8)->UseRealTime();
+
+void ByWay(State &state, cairn_cpu_way way)
+{
+    Caches caches(CAIRN_PERCPU_LOCK, 64, way);
+    for (auto _ : state) {
+        void *block = cairn_percpu_alloc(caches.get(), 0);
+        Keep(block);
+        cairn_percpu_free(caches.get(), 0, block);
+    }
+}
+
+void CpuId(State &state, cairn_cpu_way way)
+{
+    cairn_cpu cpu;
+    cairn_cpu_init(&cpu, way);
+    for (auto _ : state)
+        Keep(cairn_cpu_current(&cpu));
+}
+
+template <cairn_percpu_mode kMode>
+benchmark::internal::Benchmark *Register(const char *what, void (*run)(State &, cairn_percpu_mode))
+{
+    std::string name = std::string("percpu/") + what + "/" + cairn_percpu_mode_name(kMode);
+    return benchmark::RegisterBenchmark(name.c_str(), [run](State &state) { run(state, kMode); })
+        ->ArgName("bytes")
+        ->Setup(Open<kMode>)
+        ->Teardown(Close);
+}
+
+template <cairn_percpu_mode kMode> bool RegisterMode()
+{
+    Register<kMode>("pair", Pair)->Arg(64)->ThreadRange(1, 64)->UseRealTime();
+    Register<kMode>("burst", Burst)->Arg(64)->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
+    Register<kMode>("refill", Refill)->Arg(64)->Arg(512)->Arg(4096);
+    Register<kMode>("flush", Flush)->Arg(64)->Arg(512)->Arg(4096);
+    Register<kMode>("cross", Cross)->Arg(64)->Threads(2)->Threads(8)->UseRealTime();
+    return true;
+}
+
+void RegisterWay(const char *name, cairn_cpu_way way)
+{
+    cairn_cpu cpu;
+    cairn_cpu_init(&cpu, way);
+    if (cpu.way != way)
+        return;
+    benchmark::RegisterBenchmark((std::string("percpu/cpu_id/") + name).c_str(),
+                                 [way](State &state) { CpuId(state, way); });
+    benchmark::RegisterBenchmark((std::string("percpu/by_way/") + name).c_str(),
+                                 [way](State &state) { ByWay(state, way); });
+}
+
+bool RegisterWays()
+{
+    RegisterWay("libc_rseq", CAIRN_CPU_LIBC_RSEQ);
+    RegisterWay("own_rseq", CAIRN_CPU_OWN_RSEQ);
+    RegisterWay("getcpu", CAIRN_CPU_GETCPU);
+    return true;
+}
+
+const bool g_registered =
+    RegisterWays() && RegisterMode<CAIRN_PERCPU_LOCK>() && RegisterMode<CAIRN_PERCPU_RSEQ>();
 
 } // namespace
