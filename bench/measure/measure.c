@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * measure.c - runs one program and says what it cost.
+ *
+ *     measure [--preload LIBRARY] [--set NAME=VALUE]... [--cpu N]... [--seconds LIMIT] [--report FILE]
+ *             [--] program [arguments]
+ *
+ * The report is one line of JSON, see "measure" in bench/README.md. The program has a process group of its own, and the
+ * standard streams of its caller. Measure itself stays small: until its exec, the child has a copy of its memory.
+ *
+ * Exit status: 0 when the program was run, whatever became of it; 125 for a wrong call, 126 when the program cannot be
+ * executed, 127 when there is none; 128 + N when signal N ended measure, and with it the program.
+ */
+
+#include "bench/measure/follow.h"
+#include "bench/measure/launch.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EXIT_OWN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_BY_SIGNAL = 128 };
+
+struct options {
+    struct launch_plan plan;
+    struct follow_limits limits;
+    FILE *report;
+};
+
+static __attribute__((format(printf, 1, 2), noreturn)) void fail(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fputs("measure: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(EXIT_OWN);
+}
+
+static void usage(FILE *stream)
+{
+    fputs(
+        "usage: measure [--preload LIBRARY] [--set NAME=VALUE]... [--cpu N]... [--seconds LIMIT]\n"
+        "               [--report FILE] [--] program [arguments]\n"
+        "\n"
+        "  --preload   the program's LD_PRELOAD; without it, the program has none\n"
+        "  --set       a variable of the program's environment\n"
+        "  --cpu       a CPU that the program may run on (all that measure may)\n"
+        "  --seconds   after which the program and its children are killed (never)\n"
+        "  --report    where the line of JSON goes (stderr)\n",
+        stream);
+}
+
+/* --- options --- */
+
+/* ld.so splits LD_PRELOAD at spaces and colons, and resolves a relative path in the directory of the program. */
+static const char *read_library(const char *argument)
+{
+    char *path = realpath(argument, NULL);
+
+    if (path == NULL)
+        fail("--preload: %s: %s", argument, strerror(errno));
+    if (strpbrk(path, " :") != NULL)
+        fail("--preload: %s: a path with a space or a colon cannot be preloaded", path);
+    if (access(path, R_OK) != 0)
+        fail("--preload: %s: %s", path, strerror(errno));
+    return path;
+}
+
+static int read_cpu(const char *argument)
+{
+    char *end;
+    long cpu = strtol(argument, &end, 10);
+
+    if (end == argument || *end != '\0' || cpu < 0 || cpu >= CPU_SETSIZE)
+        fail("--cpu: not the number of a CPU: %s", argument);
+    return (int)cpu;
+}
+
+static double read_seconds(const char *argument)
+{
+    char *end;
+    double seconds = strtod(argument, &end);
+
+    if (end == argument || *end != '\0' || !isfinite(seconds) || seconds <= 0 || seconds > INT_MAX)
+        fail("--seconds: not a positive number: %s", argument);
+    return seconds;
+}
+
+static char *read_setting(char *argument)
+{
+    if (strchr(argument, '=') == NULL || argument[0] == '=')
+        fail("--set: not NAME=VALUE: %s", argument);
+    return argument;
+}
+
+static FILE *open_report(const char *path)
+{
+    FILE *report = fopen(path, "we");
+
+    if (report == NULL)
+        fail("--report: %s: %s", path, strerror(errno));
+    return report;
+}
+
+static void read_option(struct options *options, int option, char *argument)
+{
+    struct launch_plan *plan = &options->plan;
+
+    switch (option) {
+    case 'p':
+        plan->library = read_library(argument);
+        break;
+    case 's':
+        plan->settings[plan->setting_count++] = read_setting(argument);
+        break;
+    case 'c':
+        CPU_SET((size_t)read_cpu(argument), &plan->cpus);
+        plan->is_pinned = true;
+        break;
+    case 't':
+        options->limits.seconds = read_seconds(argument);
+        break;
+    case 'r':
+        options->report = open_report(argument);
+        break;
+    case 'h':
+        usage(stdout);
+        exit(0);
+    default:
+        exit(EXIT_OWN); /* getopt has said why */
+    }
+}
+
+static void read_options(struct options *options, int argument_count, char **arguments)
+{
+    static const struct option known[] = {
+        {"preload", required_argument, NULL, 'p'},
+        {"set", required_argument, NULL, 's'},
+        {"cpu", required_argument, NULL, 'c'},
+        {"seconds", required_argument, NULL, 't'},
+        {"report", required_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    static char own_name[] = "measure";
+    int option;
+
+    options->plan.settings = calloc((size_t)argument_count, sizeof(char *));
+    if (options->plan.settings == NULL)
+        fail("out of memory");
+    arguments[0] = own_name; /* getopt's messages begin with it */
+    while ((option = getopt_long(argument_count, arguments, "+", known, NULL)) != -1)
+        read_option(options, option, optarg);
+    if (arguments[optind] == NULL) {
+        usage(stderr);
+        exit(EXIT_OWN);
+    }
+    options->plan.program = arguments + optind;
+    options->limits.library = options->plan.library;
+    if (options->report == NULL)
+        options->report = stderr;
+}
+
+/* --- signals --- */
+
+/*
+ * Those that end measure wait until follow() takes them; one that the caller ignores stays ignored. An ignored SIGCHLD
+ * would take the exit status of every child away.
+ */
+static void block_signals(struct options *options)
+{
+    static const int ending[] = {SIGHUP, SIGINT, SIGTERM};
+    sigset_t blocked;
+
+    sigemptyset(&options->limits.stops);
+    for (size_t idx = 0; idx < sizeof(ending) / sizeof(ending[0]); idx++) {
+        struct sigaction action;
+
+        if (sigaction(ending[idx], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&options->limits.stops, ending[idx]);
+    }
+    blocked = options->limits.stops;
+    sigaddset(&blocked, SIGCHLD);
+    sigaddset(&blocked, SIGPIPE); /* a child that was killed before it could be let go */
+    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_BLOCK, &blocked, &options->plan.signal_mask);
+}
+
+/* --- the report --- */
+
+static double seconds_of(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
+}
+
+static void write_known(FILE *report, const char *name, long value)
+{
+    if (value < 0)
+        fprintf(report, "\"%s\": null, ", name);
+    else
+        fprintf(report, "\"%s\": %ld, ", name, value);
+}
+
+/* The exit status of a program that a signal ended is the one that a shell would show: never 0. */
+static void write_end(FILE *report, const struct follow_result *result)
+{
+    int signal_number = WIFSIGNALED(result->status) ? WTERMSIG(result->status) : 0;
+    int exit_status =
+        signal_number != 0 ? EXIT_BY_SIGNAL + signal_number : WEXITSTATUS(result->status);
+
+    fprintf(report, "\"exit\": %d, \"signal\": %d, \"timed_out\": %s, ", exit_status, signal_number,
+            result->is_timed_out ? "true" : "false");
+}
+
+static void write_report(FILE *report, const struct follow_result *result)
+{
+    static const char *const answers[] = {
+        [FOLLOW_UNKNOWN] = "null", [FOLLOW_NO] = "false", [FOLLOW_YES] = "true"};
+    const struct rusage *usage = &result->usage;
+
+    fprintf(report, "{\"wall_s\": %.6f, \"user_s\": %.6f, \"system_s\": %.6f, ", result->wall_s,
+            seconds_of(usage->ru_utime), seconds_of(usage->ru_stime));
+    write_known(report, "peak_kib", result->peak_kib);
+    write_known(report, "final_kib", result->final_kib);
+    fprintf(report, "\"minor_faults\": %ld, \"major_faults\": %ld, ", usage->ru_minflt,
+            usage->ru_majflt);
+    fprintf(report, "\"voluntary_switches\": %ld, \"involuntary_switches\": %ld, ", usage->ru_nvcsw,
+            usage->ru_nivcsw);
+    write_known(report, "processes", result->processes);
+    write_end(report, result);
+    fprintf(report, "\"memory_by\": \"%s\", \"preloaded\": %s}\n",
+            result->is_peak_by_status ? "status" : "rusage", answers[result->preloaded]);
+}
+
+/* A program that never began: what stood in its way. */
+static int explain(const struct options *options, const struct launch_failure *failure)
+{
+    if (!failure->is_program && failure->error == EINVAL)
+        fail("--cpu: this machine has none of the CPUs that were named");
+    if (!failure->is_program)
+        fail("the program cannot be prepared: %s", strerror(failure->error));
+    fprintf(stderr, "measure: %s: %s\n", options->plan.program[0], strerror(failure->error));
+    return failure->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+int main(int argument_count, char **arguments)
+{
+    struct options options = {.report = NULL};
+    struct launch launch;
+    struct launch_failure failure;
+    struct follow_result result;
+
+    read_options(&options, argument_count, arguments);
+    block_signals(&options);
+    if (!launch_start(&launch, &options.plan))
+        fail("no process: %s", strerror(errno));
+    result = follow(&launch, &options.limits);
+    if (result.stopped_by != 0)
+        return EXIT_BY_SIGNAL + result.stopped_by;
+    if (launch_failed(&launch, &failure))
+        return explain(&options, &failure);
+    write_report(options.report, &result);
+    if (fflush(options.report) != 0 || ferror(options.report))
+        fail("--report: %s", strerror(errno));
+    return 0;
+}
