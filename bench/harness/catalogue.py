@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: 2026 The cairn authors
+"""The rows: which work is done, in full and in quick runs.
+
+Amounts are chosen so that a full run takes about half a second on a common machine, and a quick one a tenth of
+that. A row of a scaling group does the same work at each x, so that its curve is flat where the allocator scales.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from bench.harness.options import UsageError
+
+WORKLOADS, PROGRAMS, THREADS, HEAP, CPUS = "workloads", "programs", "threads", "heap", "cpus"
+MIB = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A row whose program serves: the load on it is what is timed."""
+
+    ready: Tuple[str, ...]
+    load: Tuple[str, ...]
+    stop: Tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One piece of work, the same for every subject."""
+
+    name: str
+    group: str
+    command: Tuple[str, ...]
+    about: str = ""
+    series: Optional[str] = None
+    x: Optional[int] = None
+    pinned: bool = False
+    cpus: Optional[int] = None  # as many of the machine's; None: all, or one if pinned
+    metric: str = "time"
+    rounds: int = 5
+    expected_s: float = 0.6  # of one run: what the plan goes by until runs have told
+    server: Optional[Server] = None
+
+    def as_json(self) -> Dict[str, Any]:
+        """As in the result."""
+        return {"name": self.name, "group": self.group, "about": self.about, "command": list(self.command),
+                "x": self.x, "series": self.series, "metric": self.metric, "pinned": self.pinned}
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """A row of the workloads: arguments that stay, and the one that a quick run makes smaller."""
+
+    name: str
+    fixed: str
+    full: str
+    quick: str
+    expected_s: float = 0.6
+    quick_expected_s: float = 0.09
+    rounds: int = 5
+    metric: str = "time"
+
+
+# A single thread is pinned; whoever has more gets all CPUs.
+_SINGLE = (
+    Work("pingpong", "pingpong", "ops=25m", "ops=3m"),
+    Work("churn", "churn", "ops=4m", "ops=500k"),
+    Work("bursts-lifo", "bursts order=lifo", "ops=5m", "ops=500k"),
+    Work("bursts-fifo", "bursts order=fifo", "ops=5m", "ops=500k"),
+    Work("bursts-random", "bursts order=random", "ops=5m", "ops=500k"),
+    Work("growth", "growth", "ops=3000", "ops=400"),
+    Work("big", "big", "ops=60", "ops=8"),
+    Work("medium", "medium", "ops=8k", "ops=1000"),
+    Work("sized", "sized", "ops=2m", "ops=250k"),
+    Work("tree", "tree", "ops=8m", "ops=1m"),
+    Work("cleared", "cleared", "ops=60k", "ops=8k"),
+    Work("aligned", "aligned", "ops=1m", "ops=120k"),
+    Work("parser", "parser", "ops=1500k", "ops=200k"),
+    Work("mixed", "mixed", "ops=3m", "ops=300k"),
+    Work("phases", "phases", "live=1g", "live=64m idle_ms=40", 4.0, 0.35, rounds=3, metric="memory"),
+)
+_PARALLEL = (
+    Work("churn-4", "churn threads=4", "ops=5m", "ops=600k"),
+    Work("server-2", "server threads=2", "ops=8m", "ops=800k"),
+    Work("server-16", "server threads=16", "ops=8m generations=20", "ops=800k generations=4"),
+    Work("server-64", "server threads=64", "ops=8m generations=5", "ops=800k generations=2"),
+    Work("handoff", "handoff", "ops=1500k", "ops=200k"),
+    Work("bursts-across", "bursts_across", "ops=3m", "ops=300k"),
+    Work("manythreads", "manythreads", "ops=250k", "ops=40k"),
+    Work("sharing", "sharing", "ops=250m", "ops=40m"),
+    Work("tree-4", "tree threads=4", "ops=8m", "ops=1m"),
+    Work("mixed-4", "mixed threads=4", "ops=4m", "ops=400k"),
+)
+
+_THREADS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_THREADS_QUICK = (1, 4, 64)
+_LIVE_MIB = (1, 4, 16, 64, 256, 1024)
+_LIVE_MIB_QUICK = (1, 16, 128)
+
+
+def _workload(work: Work, quick: bool, pinned: bool) -> Row:
+    command = (*work.fixed.split(), *(work.quick if quick else work.full).split())
+    return Row(work.name, WORKLOADS, command, pinned=pinned, metric=work.metric,
+               rounds=2 if quick else work.rounds,
+               expected_s=work.quick_expected_s if quick else work.expected_s)
+
+
+def _scaled(group: str, series: str, x: int, quick: bool, *arguments: str, **more: Any) -> Row:
+    return Row("%s-%s-%d" % (series, group, x), group, (series, *arguments), series=series, x=x,
+               rounds=1 if quick else 2, expected_s=0.09 if quick else 0.6, **more)
+
+
+def _threads(quick: bool) -> Iterator[Row]:
+    """The same blocks in all, made by ever more threads."""
+    for series, ops in (("churn", "500k" if quick else "4m"), ("server", "600k" if quick else "6m")):
+        for count in _THREADS_QUICK if quick else _THREADS:
+            extra = ["generations=2"] if series == "server" else []
+            yield _scaled(THREADS, series, count, quick, "ops=" + ops, "threads=%d" % count, *extra)
+
+
+def _heap(quick: bool) -> Iterator[Row]:
+    """The same number of blocks, of which ever more live at a time."""
+    for live in _LIVE_MIB_QUICK if quick else _LIVE_MIB:
+        yield _scaled(HEAP, "churn", live, quick, "ops=" + ("500k" if quick else "4m"), "live=%dm" % live,
+                      pinned=True)
+
+
+def counts_up_to(cpus: int) -> List[int]:
+    """1, 2, 4 ... and the last."""
+    powers = [1 << exponent for exponent in range(cpus.bit_length()) if 1 << exponent < cpus]
+    return powers + [cpus]
+
+
+def _cpus(quick: bool, cpus: int) -> Iterator[Row]:
+    """As many threads as CPUs, each with the same work: one more costs no time where the allocator scales."""
+    for count in counts_up_to(cpus):
+        ops = count * (500 if quick else 3000)
+        yield _scaled(CPUS, "churn", count, quick, "ops=%dk" % ops, "threads=%d" % count,
+                      "live=%dm" % (16 * count), cpus=count)
+
+
+def workload_rows(quick: bool, cpus: int) -> List[Row]:
+    """Every row that a workload of our own makes."""
+    rows = [_workload(work, quick, True) for work in _SINGLE]
+    rows += [_workload(work, quick, False) for work in _PARALLEL]
+    return rows + [*_threads(quick), *_heap(quick), *_cpus(quick, cpus)]
+
+
+def matching(names: Sequence[str], pattern: Optional[str]) -> List[str]:
+    """The names in which the pattern is found."""
+    return [name for name in names if pattern is None or re.search(pattern, name)]
+
+
+def choose(rows: Sequence[Row], groups: Sequence[str], pattern: Optional[str]) -> List[Row]:
+    """Rows of the groups whose name the filter lets through."""
+    kept = set(matching([row.name for row in rows], pattern))
+    return [row for row in rows if row.group in groups and row.name in kept]
+
+
+def nothing_matches(pattern: Optional[str], groups: Sequence[str], names: Sequence[str]) -> UsageError:
+    """The complaint that names what there is."""
+    what = "--filter '%s'" % pattern if pattern else "--groups " + ",".join(groups)
+    there = ", ".join(names) or "no such rows on this machine"
+    return UsageError("%s: nothing to run; there are: %s" % (what, there))

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: 2026 The cairn authors
+"""How figures are written, the same in every report: three significant digits, and a unit that keeps them
+short."""
+
+from typing import List, Optional, Sequence
+
+NOTHING = "-"
+
+
+def digits(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if value >= 100 or value == 0:
+        return "%.0f" % value
+    return "%.2f" % value if value < 9.995 else "%.1f" % value
+
+
+def scaled(value: float, step: float, units: Sequence[str]) -> str:
+    """The value in the first of the units in which it stays below the step to the next."""
+    for unit in units[:-1]:
+        if abs(value) < 0.9995 * step:
+            return "%s %s" % (digits(value), unit)
+        value /= step
+    return "%s %s" % (digits(value), units[-1])
+
+
+def seconds(value: Optional[float]) -> str:
+    """0.41 s is 410 ms."""
+    if value is None:
+        return NOTHING
+    if value >= 0.9995:
+        return "%s s" % digits(value)
+    return scaled(value * 1e9, 1000, ("ns", "us", "ms"))
+
+
+def kib(value: Optional[float]) -> str:
+    """12345 KiB is 12.1 MiB."""
+    return NOTHING if value is None else scaled(value, 1024, ("KiB", "MiB", "GiB"))
+
+
+def count(value: Optional[float]) -> str:
+    """Whole, with a thin mark at each thousand."""
+    return NOTHING if value is None else format(round(value), ",d")
+
+
+def ratio(value: Optional[float]) -> str:
+    """A multiple of the best: 1.07."""
+    return NOTHING if value is None else digits(value)
+
+
+def percent(value: float) -> str:
+    """A part of one as a percentage: 4.1 %."""
+    return "%s %%" % ("%.1f" % (100 * value) if abs(value) < 0.0995 else "%.0f" % (100 * value))
+
+
+def change(value: float) -> str:
+    """A ratio as a change with its sign: 1.041 is +4.1 %."""
+    return ("+" if value >= 1 else "") + percent(value - 1)
+
+
+def plural(number: int, noun: str) -> str:
+    """3 rows, 1 row."""
+    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """a, b and c; of many names the first and how many more."""
+    names = list(names)
+    if len(names) > most:
+        names = names[: most - 1] + ["%d more" % (len(names) - most + 1)]
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1] if names else "none"
+
+
+WRITE = {"time": seconds, "cpu": seconds, "peak": kib, "final": kib, "faults": count}
+
+
+def measured(measure: str, value: Optional[float]) -> str:
+    """A value with the unit of its measure."""
+    return WRITE[measure](value)
+
+
+def wrapped(text: str, width: int, indent: str = "") -> List[str]:
+    """The text in lines of at most this width, each but the first indented."""
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = indent + word
+        else:
+            line = line + " " + word if line.strip() else line + word
+    return lines + [line] if line else lines

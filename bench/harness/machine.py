@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: 2026 The cairn authors
+"""What machine, kernel, libc and commit a result was measured on. What cannot be told is null."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import platform
+import re
+import subprocess
+from typing import Any, Dict, List, NamedTuple, Optional
+
+UNKNOWN = "unknown"
+
+
+def _text(path: str) -> Optional[str]:
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def cpu_of(cpuinfo: str) -> str:
+    """The model in the words of /proc/cpuinfo; arm64 has numbers only."""
+    fields = dict(re.findall(r"^([^\t:]+?)\s*:\s*(.*)$", cpuinfo, re.MULTILINE)[::-1])
+    if fields.get("model name"):
+        return re.sub(r"\s+", " ", fields["model name"]).strip()
+    if "CPU part" in fields:
+        return "implementer %s part %s" % (fields.get("CPU implementer", "?"), fields["CPU part"])
+    return platform.machine() or UNKNOWN
+
+
+def chosen(text: Optional[str]) -> Optional[str]:
+    """The word in brackets of "always [madvise] never"."""
+    found = re.search(r"\[(\w+)\]", text or "")
+    return found.group(1) if found else None
+
+
+def memory_kib_of(meminfo: str) -> int:
+    """MemTotal of /proc/meminfo."""
+    found = re.search(r"^MemTotal:\s*(\d+) kB", meminfo, re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
+def allowed_cpus() -> List[int]:
+    """The CPUs that this process may use, in order."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def libc() -> str:
+    """Such as "glibc 2.36"."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or UNKNOWN
+    except (OSError, ValueError):
+        return UNKNOWN
+
+
+def describe() -> Dict[str, Any]:
+    """The result's "machine"."""
+    governor = _text("/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor" % allowed_cpus()[-1])
+    return {
+        "cpu": cpu_of(_text("/proc/cpuinfo") or ""),
+        "cpus": len(allowed_cpus()),
+        "memory_kib": memory_kib_of(_text("/proc/meminfo") or ""),
+        "kernel": platform.release(),
+        "libc": libc(),
+        "thp": chosen(_text("/sys/kernel/mm/transparent_hugepage/enabled")),
+        "page_bytes": os.sysconf("SC_PAGE_SIZE"),
+        "governor": governor.strip() if governor else None,
+        "load": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def _git(workspace: pathlib.Path, *arguments: str) -> Optional[str]:
+    try:
+        done = subprocess.run(["git", "-C", str(workspace), *arguments], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+class Commit(NamedTuple):
+    """What was measured, as far as git knows."""
+
+    name: Optional[str]
+    is_dirty: Optional[bool]  # files differ from it
+
+
+def commit_of(workspace: Optional[pathlib.Path]) -> Commit:
+    """The commit of the workspace."""
+    head = _git(workspace, "rev-parse", "--short", "HEAD") if workspace else None
+    if workspace is None or head is None:
+        return Commit(None, None)
+    changed = _git(workspace, "status", "--porcelain")
+    return Commit(head.strip(), None if changed is None else bool(changed.strip()))
+
+
+def notes_on(machine: Dict[str, Any]) -> List[str]:
+    """What about the machine makes its times doubtful; its load the report tells."""
+    if machine["governor"] in (None, "performance"):
+        return []
+    return ["CPU frequency governor '%s': times vary with it" % machine["governor"]]

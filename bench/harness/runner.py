@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: 2026 The cairn authors
+"""Runs one subject doing one row once, under bench/measure, and says what came of it.
+
+    harness --- measure --- program          a session of its own, so that Ctrl-C reaches the harness alone
+       |           \\------ report (JSON)
+       \\---------- stdout, stderr in files
+
+Nothing here raises because of what a program does: a crash, a time-out or nonsense on stdout is an error in the
+record of the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from bench.harness.catalogue import Row, Server
+from bench.harness.places import Places
+from bench.harness.plan import Step
+from bench.harness.subjects import Subject
+
+ERROR_CHARACTERS_MOST = 160
+TAIL_BYTES = 1 << 16
+READY_WITHIN_S = 15.0
+POLL_S = 0.02
+
+# What the record of a run takes over from measure's report.
+MEASURED = ("wall_s", "user_s", "system_s", "peak_kib", "final_kib", "minor_faults", "major_faults",
+            "involuntary_switches")
+
+
+class Interrupted(Exception):
+    """The user wants it to end."""
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of one program."""
+
+    command: List[str]
+    error: Optional[str] = None
+    timed_out: bool = False
+    cost: Dict[str, Any] = dataclasses.field(default_factory=dict)
+    told: Dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def failed(self, error: str) -> "Outcome":
+        """The same with an error, cut to a line."""
+        self.error = " ".join(error.split())[:ERROR_CHARACTERS_MOST]
+        return self
+
+
+def _first_to_be_killed() -> None:
+    """In the child: a machine out of memory ends what is measured, not the harness."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            score.write("1000")
+    except OSError:
+        pass  # an allowance that some containers do not give
+
+
+def _tail(path: pathlib.Path) -> List[str]:
+    """The last lines of a file, without empty ones."""
+    with open(path, "rb") as source:
+        source.seek(0, os.SEEK_END)
+        source.seek(max(0, source.tell() - TAIL_BYTES))
+        text = source.read().decode("utf-8", "replace")
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def result_line(lines: Sequence[str]) -> Dict[str, Any]:
+    """The JSON that a workload ends with; {} if it is none, or without a time."""
+    try:
+        told = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        return {}
+    if not isinstance(told, dict) or not _is_number(told.get("seconds")) or told["seconds"] <= 0:
+        return {}
+    extra = told.get("extra")
+    numbers = extra.items() if isinstance(extra, dict) else ()
+    return {"seconds": told["seconds"], "ops": told["ops"] if isinstance(told.get("ops"), int) else None,
+            "extra": {name: value for name, value in numbers if _is_number(value)}}
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signal %d" % number
+
+
+def complaint(cost: Mapping[str, Any], said: Sequence[str], limit_s: float) -> Optional[str]:
+    """Why a program that measure reports on did not do its work; `said` is its stderr."""
+    if cost.get("timed_out"):
+        return "timed out after %g s" % limit_s
+    last = said[-1] if said else ""
+    if "out of memory" in last.lower():
+        return "out of memory"
+    if cost.get("signal"):
+        return "crashed: %s" % _signal_name(cost["signal"])
+    if cost.get("exit"):
+        return "exit status %d%s" % (cost["exit"], ": " + last if last else "")
+    if cost.get("preloaded") is False:
+        return "the library was not loaded"
+    return None
+
+
+class Runner:
+    """Runs programs one at a time."""
+
+    def __init__(self, places: Places, scratch: pathlib.Path, environment: Mapping[str, str], limit_s: float,
+                 cpus: Sequence[int]) -> None:
+        self.places = places
+        self.scratch = scratch
+        self.work = scratch / "work"  # the directory of the program: empty before each run
+        self.limit_s = limit_s
+        self.cpus = list(cpus)
+        self.is_stopped = False
+        self._environment = dict(environment)
+        self._running: Optional[subprocess.Popen[bytes]] = None
+        self._clear()
+
+    # --- one program ---
+
+    def stop(self) -> None:
+        """Ends what runs, and lets nothing begin. Called from a signal handler."""
+        self.is_stopped = True
+        if self._running is not None:
+            self._running.terminate()
+
+    def kill(self) -> None:
+        """Ends what runs at once: measure takes its program with it."""
+        if self._running is not None:
+            self._running.kill()
+
+    def start(self, command: Sequence[str], name: str) -> "subprocess.Popen[bytes]":
+        """A program with its output in files of this name."""
+        if self.is_stopped:
+            raise Interrupted
+        path = str(self.scratch / name)
+        with open(path + ".out", "wb") as out, open(path + ".err", "wb") as err:
+            process = subprocess.Popen(  # pylint: disable=consider-using-with
+                list(command), stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self._environment,
+                cwd=self.work, start_new_session=True, preexec_fn=_first_to_be_killed)
+        self._running = process
+        if self.is_stopped:  # the signal came while the process was made
+            process.terminate()
+        return process
+
+    def wait(self, process: "subprocess.Popen[bytes]") -> int:
+        """Its exit status; raises Interrupted if the user was first."""
+        status = process.wait()
+        self._running = None
+        if self.is_stopped:
+            raise Interrupted
+        return status
+
+    def prefix(self, subject: Subject, cpus: Sequence[int] = ()) -> List[str]:
+        """The command line up to the program."""
+        command = [str(self.places.measure), "--seconds", "%g" % self.limit_s]
+        if subject.library is not None:
+            command += ["--preload", str(subject.library)]
+        for name, value in subject.environment.items():
+            command += ["--set", "%s=%s" % (name, value)]
+        for cpu in cpus:
+            command += ["--cpu", str(cpu)]
+        return command
+
+    def _clear(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(exist_ok=True)
+
+    def measure(self, subject: Subject, program: Sequence[str], cpus: Sequence[int] = (),
+                server: Optional[Server] = None) -> Outcome:
+        """Runs a program on a subject."""
+        self._clear()
+        prefix = self.prefix(subject, cpus)
+        outcome = Outcome([*prefix, "--", *program])
+        report = self.scratch / "report"
+        report.unlink(missing_ok=True)
+        process = self.start([*prefix, "--report", str(report), "--", *program], "program")
+        told = self._serve(process, server, outcome) if server else {}
+        self.wait(process)
+        said = _tail(self.scratch / "program.err")
+        try:
+            outcome.cost = json.loads(report.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return outcome.failed(said[-1] if said else "measure: no report")
+        outcome.timed_out = bool(outcome.cost.get("timed_out"))
+        why = complaint(outcome.cost, said, self.limit_s) or outcome.error
+        if why:
+            return outcome.failed(why)
+        outcome.told = told or result_line(_tail(self.scratch / "program.out"))
+        return outcome
+
+    # --- a server and its load ---
+
+    def _client(self, command: Sequence[str], name: str) -> int:
+        """Runs a client of the server to its end."""
+        server, process = self._running, self.start(command, name)
+        try:
+            return process.wait()
+        finally:
+            self._running = server
+
+    def _serve(self, process: "subprocess.Popen[bytes]", server: Server, outcome: Outcome) -> Dict[str, Any]:
+        """Waits for the server, times the load, and ends the server."""
+        deadline = time.monotonic() + min(READY_WITHIN_S, self.limit_s)
+        while self._client(server.ready, "ready") != 0:
+            if process.poll() is not None:
+                return {}
+            if time.monotonic() > deadline:
+                process.terminate()
+                outcome.error = "the server was not ready within %g s" % min(READY_WITHIN_S, self.limit_s)
+                return {}
+            time.sleep(POLL_S)
+        began = time.monotonic()
+        status = self._client(server.load, "load")
+        told = {"seconds": time.monotonic() - began, **result_line(_tail(self.scratch / "load.out"))}
+        if status != 0:
+            said = _tail(self.scratch / "load.err")
+            outcome.error = "the load ended with exit status %d%s" % (status, ": " + said[-1] if said else "")
+        self._client(server.stop, "stop")
+        return told
+
+    # --- one run of a row ---
+
+    def cpus_of(self, row: Row) -> List[int]:
+        """The CPUs that a row is held to; none: all of them. The first ones take the machine's interrupts."""
+        if row.pinned:
+            return self.cpus[-1:]
+        if row.cpus is not None and row.cpus < len(self.cpus):
+            return self.cpus[-row.cpus:]
+        return []
+
+    def program_of(self, row: Row) -> List[str]:
+        """The row's command, with the paths of this machine."""
+        if row.group == "programs":
+            return list(row.command)
+        return [str(self.places.workload(row.command[0])), *row.command[1:]]
+
+    def run(self, step: Step) -> Outcome:
+        """Makes one run."""
+        row = step.row
+        outcome = self.measure(step.subject, self.program_of(row), self.cpus_of(row), row.server)
+        if outcome.error is None and not outcome.told and row.group != "programs":
+            outcome.failed("no result line on stdout")
+        return outcome
+
+
+def record(step: Step, outcome: Outcome) -> Dict[str, Any]:
+    """The run as the result has it."""
+    is_ok = outcome.error is None
+    cost, told = (outcome.cost, outcome.told) if is_ok else ({}, {})
+    made: Dict[str, Any] = {
+        "row": step.row.name, "subject": step.subject.name, "round": step.round, "order": step.order, "ok": is_ok,
+        "error": outcome.error, "seconds": told.get("seconds", cost.get("wall_s")), "ops": told.get("ops")}
+    made.update({name: cost.get(name) for name in MEASURED})
+    made.update({"command": outcome.command, "extra": told.get("extra", {})})
+    return made

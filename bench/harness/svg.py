@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: 2026 The cairn authors
+"""How every plot looks, and the way from a matplotlib figure to an SVG that fits a light page and a dark one.
+
+The text of a plot stays text. Its ink is drawn in a colour that nothing else has, and becomes currentColor:
+inside the report it follows the page, and a file of its own follows what its reader prefers. The same
+result gives the same bytes: no date, and names made by a salted hash.
+"""
+
+import html
+import io
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, List, Sequence
+
+# What stands for the page's own colour of text until the SVG is written.
+INK = "#010203"
+
+# Each at least 3:1 against white and against the dark page (WCAG 1.4.11), and apart from each other also
+# for eyes that do not tell red from green; the shape of the marker says it once more.
+STACKS = (("#1c78c8", "o"), ("#d55e00", "D"), ("#00917c", "s"), ("#c4408e", "^"))
+PEERS = (
+    ("#8a63d2", "^"),
+    ("#8c8a1a", "s"),
+    ("#c9596c", "v"),
+    ("#2b95ae", "P"),
+    ("#a0673a", "X"),
+    ("#4e9a3b", "<"),
+    ("#b07a10", ">"),
+    ("#b565a7", "p"),
+    ("#5f7f4f", "h"),
+    ("#cf5a3c", "*"),
+)
+LIBC = (("#75808c", "d"),)
+
+STYLE = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "figure.dpi": 72,
+    "figure.subplot.left": 0,
+    "figure.subplot.right": 1,
+    "figure.subplot.bottom": 0,
+    "figure.subplot.top": 1,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "grid.color": INK,
+    "grid.alpha": 0.14,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+}
+
+# A colour has no contrast of its own; outside of the report the reader's preference decides.
+ALONE = (
+    "<style>svg{color:#1d2228;background:#fff}"
+    "@media (prefers-color-scheme:dark){svg{color:#dde2e8;background:#14171c}}</style>"
+)
+FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a subject is drawn, everywhere the same."""
+
+    colour: str
+    marker: str
+    size: float
+    width: float
+    dashes: str
+    stack: bool
+    layer: int
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One finished picture: `inline` belongs into a page, `alone` into a file."""
+
+    name: str
+    title: str
+    inline: str
+
+    @property
+    def alone(self) -> str:
+        at = self.inline.index(">") + 1
+        return '<?xml version="1.0" encoding="UTF-8"?>\n%s%s%s\n' % (
+            self.inline[:at],
+            ALONE,
+            self.inline[at:],
+        )
+
+
+def looks(kinds: Dict[str, str]) -> Dict[str, Look]:
+    """A look for each subject, by its place among those of its kind: two reports of the same subjects
+    agree."""
+    pools = {"stack": STACKS, "peer": PEERS, "libc": LIBC}
+    seen: Dict[str, int] = {}
+    made = {}
+    for name, kind in kinds.items():
+        if kind == "floor":
+            made[name] = Look(INK, "|", 6, 1.0, "dashed", False, 2)
+            continue
+        pool = pools.get(kind, PEERS)
+        colour, marker = pool[seen.get(kind, 0) % len(pool)]
+        seen[kind] = seen.get(kind, 0) + 1
+        stack = kind == "stack"
+        made[name] = Look(
+            colour, marker, 7.5 if stack else 5, 2.4 if stack else 1.1, "solid", stack, 4 if stack else 3
+        )
+    return made
+
+
+class Tips:
+    """Texts that appear over a mark; matplotlib carries their numbers as group names."""
+
+    def __init__(self) -> None:
+        self.texts: List[str] = []
+
+    def on(self, artist: Any, text: str) -> None:
+        artist.set_gid("tip%d" % len(self.texts))
+        self.texts.append(text)
+
+
+def finish(figure: Any, name: str, title: str, about: str, tips: Sequence[str] = ()) -> Plot:
+    """The figure as an SVG that may stand beside others in one page: its names begin with its own."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    target = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        figure.savefig(target, format="svg", bbox_inches="tight", pad_inches=0.06, metadata={"Date": None})
+    pyplot.close(figure)
+    return Plot(name, title, _clean(target.getvalue(), name, title, about, tips))
+
+
+def _clean(drawn: str, prefix: str, title: str, about: str, tips: Sequence[str]) -> str:
+    drawn = drawn[drawn.index("<svg") :].rstrip()
+    drawn = re.sub(r"<metadata>.*?</metadata>\s*", "", drawn, flags=re.S)
+    drawn = re.sub(r"<!--.*?-->\s*", "", drawn, flags=re.S)
+    drawn = re.sub(r'\bid="([^"]+)"', r'id="%s-\1"' % prefix, drawn)
+    drawn = re.sub(r'xlink:href="#', 'xlink:href="#%s-' % prefix, drawn)
+    drawn = drawn.replace("url(#", "url(#%s-" % prefix)
+    drawn = (
+        drawn.replace(INK, "currentColor")
+        .replace("'DejaVu Sans'", FONT)
+        .replace(", sans-serif, sans-serif", ", sans-serif")
+    )
+    for number, text in enumerate(tips):
+        mark = '<g id="%s-tip%d">' % (prefix, number)
+        drawn = drawn.replace(mark, "%s<title>%s</title>" % (mark, html.escape(text)))
+    head = '<svg role="img" aria-labelledby="%s-title %s-about"' % (prefix, prefix)
+    at = drawn.index(">") + 1
+    return '%s%s<title id="%s-title">%s</title><desc id="%s-about">%s</desc>%s' % (
+        head,
+        drawn[len("<svg") : at],
+        prefix,
+        html.escape(title),
+        prefix,
+        html.escape(about),
+        drawn[at:],
+    )
