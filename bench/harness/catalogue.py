@@ -2,8 +2,9 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """The rows: which work is done, in full and in quick runs.
 
-Amounts are chosen so that a full run takes about half a second on a common machine, and a quick one a tenth of
-that. A row of a scaling group does the same work at each x, so that its curve is flat where the allocator scales.
+Amounts are chosen so that a full run takes about half a second on a common machine, and a quick one a tenth
+of that. A row of a scaling group does the same work at each x, so that its curve is flat where the allocator
+scales.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ _PARALLEL = (
 _THREADS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _THREADS_QUICK = (1, 4, 64)
 _LIVE_MIB = (1, 4, 16, 64, 256, 1024)
-_LIVE_MIB_QUICK = (1, 16, 128)
+_LIVE_MIB_QUICK = (1, 16, 256)
 
 
 def _workload(work: Work, quick: bool, pinned: bool) -> Row:

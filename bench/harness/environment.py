@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Mapping, Tuple
 
-_STEERS = re.compile("LD_PRELOAD|CAIRN_CONF|GLIBC_TUNABLES|SCUDO_OPTIONS|MALLOC_|MIMALLOC_|TCMALLOC_|TBB_MALLOC_")
+_STEERS = re.compile("LD_PRELOAD|CAIRN_CONF|GLIBC_TUNABLES|SCUDO_OPTIONS|(MI|TC|TBB_|)MALLOC_")
 # What our own launcher sets: a program that is python3 itself would read it.
 _OURS = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "CAIRN_RUNFILES", "RUNFILES_DIR", "RUNFILES_MANIFEST_FILE")
 

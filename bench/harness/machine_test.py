@@ -21,8 +21,8 @@ class MachineTest(unittest.TestCase):
         self.assertIn("glibc", about["libc"])
 
     def test_the_model_of_the_cpu_is_read_where_the_kernel_tells_one(self) -> None:
-        self.assertEqual(machine.cpu_of("processor\t: 0\nmodel name\t: Some  CPU @ 2 GHz\n\nmodel name\t: Another\n"),
-                         "Some CPU @ 2 GHz")
+        text = "processor\t: 0\nmodel name\t: Some  CPU @ 2 GHz\n\nmodel name\t: Another\n"
+        self.assertEqual(machine.cpu_of(text), "Some CPU @ 2 GHz")
         self.assertEqual(machine.cpu_of("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"),
                          "implementer 0x41 part 0xd0c")
         self.assertTrue(machine.cpu_of(""))
@@ -48,8 +48,8 @@ class CommitTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def git(self, *arguments: str) -> None:
-        subprocess.run(["git", "-C", str(self.folder), "-c", "user.name=x", "-c", "user.email=x@x", *arguments],
-                       check=True, capture_output=True)
+        author = ("-c", "user.name=x", "-c", "user.email=x@x")
+        subprocess.run(["git", "-C", str(self.folder), *author, *arguments], check=True, capture_output=True)
 
     def test_without_a_workspace_or_a_repository_there_is_no_commit(self) -> None:
         self.assertEqual(machine.commit_of(None), (None, None))

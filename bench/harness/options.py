@@ -114,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Runs cairn's stacks and every other malloc of this machine side by side.",
         epilog="Exit status: 0 when the report is written, 1 when nothing could be measured, 2 for a wrong\n"
-               "call, 130 after Ctrl-C (the report is written all the same). Without --rounds, no further round\n"
-               "begins when the time is used up: 30 minutes, or 2 with --quick.")
+               "call, 130 after Ctrl-C (the report is written all the same). Without --rounds, no row runs\n"
+               "again when the time is used up: 30 minutes, or 2 with --quick.")
     add = parser.add_argument
     add("--quick", action="store_true", help="less work and fewer rounds: under two minutes")
     add("--filter", metavar="REGEX", type=_regex, help="only rows (and components) whose name it is found in")

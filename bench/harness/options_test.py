@@ -85,8 +85,9 @@ class OptionsTest(unittest.TestCase):
 
     def test_an_added_peer_is_a_name_and_a_file(self) -> None:
         with tempfile.NamedTemporaryFile() as library:
-            self.assertEqual(parse("--peer", "mine=" + library.name).added, (("mine", pathlib.Path(library.name)),))
-            self.assertIn("twice", self.complaint("--peer", "m=" + library.name, "--peer", "m=" + library.name))
+            mine = ("--peer", "mine=" + library.name)
+            self.assertEqual(parse(*mine).added, (("mine", pathlib.Path(library.name)),))
+            self.assertIn("twice", self.complaint(*mine, *mine))
             self.assertIn("'a b'", self.complaint("--peer", "a b=" + library.name))
 
     def test_an_added_peer_without_its_file_is_an_error(self) -> None:

@@ -9,7 +9,8 @@ subject, and the order of subjects turns:
     round 1   row 0: d c b a   row 1: a d c b   ...      the mirror image of the round before
     round 2   row 0: b c d a   ...                       turned by one more
 
-Over two rounds each subject has the same mean place in each row; over 2n rounds of n subjects, each place twice.
+Over two rounds each subject has the same mean place in each row; over 2n rounds of n subjects, each place
+twice.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Costs:
         self._actual_s += cost_s
 
     def of(self, row: Row) -> float:
-        """A run of this row: the mean of those seen, else the catalogue's figure, as wrong as for the others."""
+        """A run of this row: the mean of those seen, else the catalogue's, as wrong as for the others."""
         seen = self._spent.get(row.name)
         if seen:
             return sum(seen) / len(seen)

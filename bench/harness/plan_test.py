@@ -53,7 +53,8 @@ class PlanTest(unittest.TestCase):
         self.plan = Plan((row("a", 3), row("b", 1)), (subject("x"), subject("y")), None)
 
     def test_rows_are_outermost_in_a_round_and_subjects_follow_each_other(self) -> None:
-        met = [(batch[0].round, batch[0].row.name, {step.subject.name for step in batch}) for batch in self.plan.batches()]
+        met = [(batch[0].round, batch[0].row.name, {step.subject.name for step in batch})
+               for batch in self.plan.batches()]
         both = {"x", "y"}
         self.assertEqual(met, [(0, "a", both), (0, "b", both), (1, "a", both), (2, "a", both)])
 
@@ -91,7 +92,8 @@ class CostsTest(unittest.TestCase):
         self.assertEqual(costs.of(row("b", expected_s=3.0)), 6.0)
 
     def test_what_is_left_is_the_sum_over_the_steps(self) -> None:
-        steps = [Step(row("a", expected_s=1.0), subject("x"), 0, 0), Step(row("b", expected_s=2.0), subject("x"), 0, 0)]
+        steps = [Step(row("a", expected_s=1.0), subject("x"), 0, 0),
+                 Step(row("b", expected_s=2.0), subject("x"), 0, 0)]
         self.assertEqual(Costs().left_s(steps), 3.0)
 
 

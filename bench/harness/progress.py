@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The line on stderr that says how far it is: redrawn in place on a terminal, elsewhere one every ten seconds."""
+"""The line on stderr that says how far it is: redrawn in place on a terminal, elsewhere every ten seconds."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ class ProgressTest(unittest.TestCase):
         bar = Progress(stream, self.clock)
         bar.show(1, 3, "churn, cairn", 5.0)
         bar.say("scudo: dropped")
-        self.assertEqual(stream.getvalue(), "\r\033[K1/3  churn, cairn, 5 s left\r\033[Kbench: scudo: dropped\n")
+        self.assertEqual(stream.getvalue(),
+                         "\r\033[K1/3  churn, cairn, 5 s left\r\033[Kbench: scudo: dropped\n")
 
     def test_a_drawn_line_is_no_wider_than_the_terminal(self) -> None:
         stream = Terminal()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Rows of real programs, from bench/programs/catalogue.json. A program that is missing is a line, and no row."""
+"""Rows of real programs, from bench/programs/catalogue.json. A missing program is a line, and no row."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The result of a session: "cairn-bench 1", as bench/README.md describes it. Checked, and written so that no reader
-ever sees half a file."""
+"""The result of a session: "cairn-bench 1", as bench/README.md describes it. Checked, and written so that no
+reader ever sees half a file."""
 
 from __future__ import annotations
 
@@ -83,12 +83,14 @@ def _is_text(value: Any) -> bool:
 _TOP: Dict[str, Check] = {
     "schema": _one_of((SCHEMA,)), "started": _is_text, "finished": _is_text, "complete": _is(bool),
     "interrupted": _is(bool), "command": _each(_is(str)), "commit": _or_null(_is_text),
-    "dirty": _or_null(_is(bool)), "machine": _is(dict), "settings": _is(dict), "subjects": _is(list), "rows": _is(list), "runs": _is(list),
+    "dirty": _or_null(_is(bool)), "machine": _is(dict), "settings": _is(dict), "subjects": _is(list),
+    "rows": _is(list), "runs": _is(list),
     "components": _is(dict), "handovers": _is(dict), "notes": _each(_is_text),
 }
 _MACHINE: Dict[str, Check] = {
     "cpu": _is_text, "cpus": lambda value: _is_count(value) and value > 0, "memory_kib": _is_count,
-    "kernel": _is_text, "libc": _is_text, "thp": _or_null(_is_text), "page_bytes": _is_count, "governor": _or_null(_is_text),
+    "kernel": _is_text, "libc": _is_text, "thp": _or_null(_is_text), "page_bytes": _is_count,
+    "governor": _or_null(_is_text),
     "load": _each(_not_negative),
 }
 _SETTINGS: Dict[str, Check] = {

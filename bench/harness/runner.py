@@ -6,8 +6,8 @@
        |           \\------ report (JSON)
        \\---------- stdout, stderr in files
 
-Nothing here raises because of what a program does: a crash, a time-out or nonsense on stdout is an error in the
-record of the run.
+Nothing here raises because of what a program does: a crash, a time-out or nonsense on stdout is an error in
+the record of the run.
 """
 
 from __future__ import annotations
@@ -265,8 +265,9 @@ def record(step: Step, outcome: Outcome) -> Dict[str, Any]:
     is_ok = outcome.error is None
     cost, told = (outcome.cost, outcome.told) if is_ok else ({}, {})
     made: Dict[str, Any] = {
-        "row": step.row.name, "subject": step.subject.name, "round": step.round, "order": step.order, "ok": is_ok,
-        "error": outcome.error, "seconds": told.get("seconds", cost.get("wall_s")), "ops": told.get("ops")}
+        "row": step.row.name, "subject": step.subject.name, "round": step.round, "order": step.order,
+        "ok": is_ok, "error": outcome.error, "seconds": told.get("seconds", cost.get("wall_s")),
+        "ops": told.get("ops")}
     made.update({name: cost.get(name) for name in MEASURED})
     made.update({"command": outcome.command, "extra": told.get("extra", {})})
     return made

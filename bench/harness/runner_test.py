@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""One run: its cost, and what becomes of programs and mallocs that misbehave. The mallocs have a known fault or cost."""
+"""One run: its cost, and what becomes of programs that misbehave, on mallocs with a known cost or fault."""
 
 import json
 import os
@@ -55,7 +55,8 @@ class KnownCostTest(RunnerCase):
         self.assertGreaterEqual(slow["wall_s"], slow["seconds"])
 
     def test_more_cost_is_more_time(self) -> None:
-        seconds = [self.record(CHURN, fake("slow", FAKE_COST_NS=cost))["seconds"] for cost in (2000, 20000, 100000)]
+        seconds = [self.record(CHURN, fake("slow", FAKE_COST_NS=cost))["seconds"]
+                   for cost in (2000, 20000, 100000)]
         self.assertEqual(seconds, sorted(seconds))
 
     def test_memory_that_a_malloc_wastes_is_in_the_peak(self) -> None:
@@ -67,19 +68,20 @@ class KnownCostTest(RunnerCase):
         self.assertGreater(fat["minor_faults"], lean["minor_faults"])
 
     def test_the_work_is_what_the_row_says_and_the_same_for_all(self) -> None:
-        self.assertEqual([self.record(CHURN, subject)["ops"] for subject in (LIBC, fake("slow", FAKE_COST_NS=0))],
-                         [OPS, OPS])
+        for subject in (LIBC, fake("slow", FAKE_COST_NS=0)):
+            self.assertEqual(self.record(CHURN, subject)["ops"], OPS)
 
 
 class RecordTest(RunnerCase):
 
     def valid(self, row: Row, run: Dict[str, Any]) -> None:
-        made = {"schema": result.SCHEMA, "started": "now", "finished": "now", "complete": True, "interrupted": False,
-                "command": [], "commit": None, "dirty": None, "settings": {"rounds": 1, "quick": True, "filter": None},
+        made = {"schema": result.SCHEMA, "started": "now", "finished": "now", "complete": True,
+                "interrupted": False, "command": [], "commit": None, "dirty": None,
+                "settings": {"rounds": 1, "quick": True, "filter": None},
                 "machine": {"cpu": "x", "cpus": 1, "memory_kib": 1, "kernel": "x", "libc": "x", "thp": None,
                             "page_bytes": 4096, "governor": None, "load": []},
-                "subjects": [{**LIBC.as_json(), "name": run["subject"]}], "rows": [row.as_json()], "runs": [run],
-                "components": {}, "handovers": {}, "notes": []}
+                "subjects": [{**LIBC.as_json(), "name": run["subject"]}],
+                "rows": [row.as_json()], "runs": [run], "components": {}, "handovers": {}, "notes": []}
         self.assertEqual(result.validate(made), [])
 
     def test_a_good_run_and_a_failed_one_are_valid_in_a_result(self) -> None:
@@ -127,7 +129,8 @@ class FaultTest(RunnerCase):
         self.assertEqual(self.error(row, LIBC), "measure: /no/such/program: No such file or directory")
 
     def test_a_workload_without_a_result_line_is_an_error(self) -> None:
-        self.assertEqual(self.error(Row("churn", "workloads", ("churn", "--about")), LIBC), "no result line on stdout")
+        row = Row("churn", "workloads", ("churn", "--about"))
+        self.assertEqual(self.error(row, LIBC), "no result line on stdout")
 
     def test_a_library_that_does_not_load_is_an_error_and_not_libc_measured_twice(self) -> None:
         (self.folder / "broken.so").write_bytes(b"not a library")
@@ -174,11 +177,16 @@ class PlaceTest(RunnerCase):
         self.runner.measure(LIBC, ["grep", "Cpus_allowed_list", "/proc/self/status"], [last])
         self.assertRegex((self.folder / "program.out").read_text(), r"\s%d$" % last)
 
+    def test_ctrl_c_on_the_terminal_does_not_reach_the_program(self) -> None:
+        self.runner.measure(LIBC, ["cut", "-d", " ", "-f", "6", "/proc/self/stat"])
+        self.assertNotEqual((self.folder / "program.out").read_text().strip(), str(os.getsid(0)))
+
     def test_what_steers_a_malloc_does_not_reach_the_program(self) -> None:
-        kept, removed = environment.clean({"MALLOC_ARENA_MAX": "1", "LD_PRELOAD": "x", "MIMALLOC_VERBOSE": "1",
-                                           "GLIBC_TUNABLES": "a", "CAIRN_CONF": "b", "PYTHONPATH": "c", "HOME": "/"})
+        steering = ["CAIRN_CONF", "GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_ARENA_MAX", "MIMALLOC_VERBOSE",
+                    "SCUDO_OPTIONS", "TBB_MALLOC_USE_HUGE_PAGES", "TCMALLOC_SAMPLE_PARAMETER"]
+        kept, removed = environment.clean({**dict.fromkeys(steering, "1"), "PYTHONPATH": "c", "HOME": "/"})
         self.assertEqual(kept, {"HOME": "/", "LC_ALL": "C"})
-        self.assertEqual(removed, ["CAIRN_CONF", "GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_ARENA_MAX", "MIMALLOC_VERBOSE"])
+        self.assertEqual(removed, steering)
 
     def test_the_kernel_would_end_the_program_before_the_harness(self) -> None:
         self.runner.measure(LIBC, ["cat", "/proc/self/oom_score_adj"])
@@ -189,7 +197,7 @@ class StopTest(RunnerCase):
 
     def test_a_stop_ends_the_program_and_lets_no_other_begin(self) -> None:
         started = self.folder / "pid"
-        program = ["sh", "-c", "echo $$ >'%s.new'; mv '%s.new' '%s'; sleep 1000" % (started, started, started)]
+        program = ["sh", "-c", "echo $$ >new; mv new '%s'; sleep 1000" % started]
 
         def stop_when_started() -> None:
             while not started.exists():
@@ -238,8 +246,8 @@ class ProofTest(RunnerCase):
 
 class ServerTest(RunnerCase):
 
-    def serve(self, load: str, ready: str = "test -e up", server: str = "touch up; while ! test -e end; do sleep 0.01; done"
-              ) -> Outcome:
+    def serve(self, load: str, ready: str = "test -e up",
+              server: str = "touch up; while ! test -e end; do sleep 0.01; done") -> Outcome:
         shell = ("sh", "-c")
         served = Server((*shell, ready), (*shell, load), (*shell, "touch end"))
         return self.runner.measure(LIBC, [*shell, server], server=served)
@@ -258,7 +266,8 @@ class ServerTest(RunnerCase):
         self.assertEqual(self.serve("echo no >&2; exit 3").error, "the load ended with exit status 3: no")
 
     def test_a_server_that_crashes_under_load_is_a_crash(self) -> None:
-        outcome = self.serve("touch hit; sleep 0.1; exit 1", server="touch up; while ! test -e hit; do :; done; kill -SEGV $$")
+        outcome = self.serve("touch hit; sleep 0.1; exit 1",
+                             server="touch up; while ! test -e hit; do :; done; kill -SEGV $$")
         self.assertEqual(outcome.error, "crashed: SIGSEGV")
 
     def test_a_server_that_ends_before_it_is_ready_is_an_error(self) -> None:

@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """Carries out a plan: the runs one by one into the result, the time budget, Ctrl-C.
 
-The result is whole and valid after every run; it is written after each round too, so that not even a power cut
-costs more.
+The result is whole and valid after every run; it is written after each round too, so that not even a power
+cut costs more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ def interrupts(runner: Runner, progress: Progress) -> Iterator[None]:
         progress.clear()
         os.write(2, b"bench: interrupted: writing the report of what there is; once more to end at once\n")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    # One that our caller ignores stays ignored: nohup.
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in ending
+              if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
     finally:
@@ -115,8 +118,8 @@ def estimate(plan: Plan, others_s: float, budget_s: Optional[float]) -> str:
     expected_s = plan.expected_s + others_s
     if budget_s is not None:
         expected_s = min(expected_s, budget_s)
-    plural = "" if span == "1" else "s"
-    return "%d rows, %d subjects, %s round%s: %d runs, about %s" % (
-        len(plan.rows), len(plan.subjects), span, plural, plan.run_count, duration(expected_s))
+    amounts = ", ".join("%s %s%s" % (count, noun, "" if count == "1" else "s") for count, noun in (
+        (str(len(plan.rows)), "row"), (str(len(plan.subjects)), "subject"), (span, "round")))
+    return "%s: %d runs, about %s" % (amounts, plan.run_count, duration(expected_s))
 
 

@@ -20,6 +20,8 @@ from bench.harness.runner import Interrupted, Outcome
 from bench.harness.session import Session
 from bench.harness.subjects import Subject
 
+Outcomes = Callable[[Step], Optional[str]]  # an error, or none
+
 ROWS = tuple(Row(name, "workloads", (name,), rounds=4, expected_s=0.001) for name in ("a", "b"))
 SUBJECTS = tuple(Subject(name, "peer") for name in ("x", "y", "z"))
 
@@ -27,7 +29,7 @@ SUBJECTS = tuple(Subject(name, "peer") for name in ("x", "y", "z"))
 class Scripted:
     """A runner whose outcomes a test decides."""
 
-    def __init__(self, outcome: Callable[[Step], Optional[str]]) -> None:
+    def __init__(self, outcome: Outcomes) -> None:
         self.outcome = outcome
         self.steps: List[Step] = []
         self.is_stopped = False
@@ -52,13 +54,14 @@ class Scripted:
 
 class SessionTest(unittest.TestCase):
 
-    def carry_out(self, outcome: Callable[[Step], Optional[str]] = lambda step: None, budget_s: Optional[float] = None,
+    def carry_out(self, outcome: Outcomes = lambda step: None, budget_s: Optional[float] = None,
                   warm_up: bool = False) -> Dict[str, Any]:
         self.runner = Scripted(outcome)
         self.said = io.StringIO()
         self.saved: List[int] = []
         self.result: Dict[str, Any] = {"runs": [], "notes": []}
-        made = Session(Plan(ROWS, SUBJECTS, None), self.runner, Progress(self.said), self.result,  # type: ignore
+        plan = Plan(ROWS, SUBJECTS, None)
+        made = Session(plan, self.runner, Progress(self.said), self.result,  # type: ignore
                        lambda: self.saved.append(len(self.result["runs"])))
         made.carry_out(budget_s, warm_up)
         return self.result
@@ -80,7 +83,8 @@ class SessionTest(unittest.TestCase):
         self.assertEqual(sum((run["row"], run["subject"]) == ("b", "y") for run in runs), 4)
 
     def test_a_time_out_is_not_waited_for_twice(self) -> None:
-        runs = self.carry_out(lambda step: "timed out after 60 s" if step.subject.name == "z" else None)["runs"]
+        made = self.carry_out(lambda step: "timed out after 9 s" if step.subject.name == "z" else None)
+        runs = made["runs"]
         self.assertEqual(sum(run["subject"] == "z" for run in runs), 2)
 
     def test_the_same_failure_is_told_once(self) -> None:
@@ -95,7 +99,8 @@ class SessionTest(unittest.TestCase):
         made = self.carry_out(budget_s=0.0)
         self.assertEqual({run["round"] for run in made["runs"]}, {0})
         self.assertEqual(len(made["runs"]), 2 * 3)
-        self.assertEqual(made["notes"], ["the time was used up in round 2: 2 rows got fewer rounds than planned"])
+        self.assertEqual(made["notes"],
+                         ["the time was used up in round 2: 2 rows got fewer rounds than planned"])
 
     def test_the_result_is_saved_after_each_round(self) -> None:
         self.carry_out()
@@ -109,19 +114,28 @@ class SessionTest(unittest.TestCase):
         with self.assertRaises(Interrupted):
             scripted = Scripted(outcome)
             self.result = {"runs": [], "notes": []}
-            made = Session(Plan(ROWS, SUBJECTS, None), scripted, Progress(io.StringIO()), self.result,  # type: ignore
-                           lambda: None)
-            with session.interrupts(scripted, Progress(io.StringIO())):  # type: ignore
+            plan, bar = Plan(ROWS, SUBJECTS, None), Progress(io.StringIO())
+            made = Session(plan, scripted, bar, self.result, lambda: None)  # type: ignore
+            with session.interrupts(scripted, bar):  # type: ignore
                 made.carry_out(None, False)
         self.assertEqual(len(self.result["runs"]), 6 + 3 + 1)
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+
+    def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        scripted = Scripted(lambda step: None)
+        with session.interrupts(scripted, Progress(io.StringIO())):  # type: ignore
+            os.kill(os.getpid(), signal.SIGHUP)
+        self.assertFalse(scripted.is_stopped)
 
     def test_the_estimate_says_how_many_runs_and_how_long(self) -> None:
         said = session.estimate(Plan(ROWS, SUBJECTS, None), 90.0, None)
         self.assertEqual(said, "2 rows, 3 subjects, 4 rounds: 24 runs, about 1 min 30 s")
 
     def test_the_estimate_is_no_longer_than_the_budget(self) -> None:
-        self.assertTrue(session.estimate(Plan(ROWS, SUBJECTS, 1), 90.0, 40.0).endswith("1 round: 6 runs, about 40 s"))
+        said = session.estimate(Plan(ROWS, SUBJECTS, 1), 90.0, 40.0)
+        self.assertTrue(said.endswith("1 round: 6 runs, about 40 s"), said)
 
 
 class SecondInterruptTest(unittest.TestCase):
@@ -144,7 +158,8 @@ with session.interrupts(runner, Progress()):
 
     def test_the_second_one_ends_at_once_and_leaves_no_scratch(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run([sys.executable, "-c", self.PROGRAM, folder], capture_output=True, text=True, check=False)
+            done = subprocess.run([sys.executable, "-c", self.PROGRAM, folder], capture_output=True,
+                                  text=True, check=False)
             self.assertEqual((done.returncode, done.stdout), (130, "after the first\n"))
             self.assertEqual(done.stderr.count("interrupted"), 1)
             self.assertEqual(os.listdir(folder), [])

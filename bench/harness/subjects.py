@@ -140,7 +140,7 @@ def _version_in_name(library: pathlib.Path) -> Optional[str]:
 
 
 def versions_of(libraries: Sequence[pathlib.Path]) -> Dict[pathlib.Path, Optional[str]]:
-    """The package's version; else the one in the name of the file; else null. Asked at once, for it is slow."""
+    """The package's version; else the one in the file's name; else null. Asked at once, for it is slow."""
     packages = _packages_of(libraries)
     shown = _asked("-W", "-f", "${binary:Package} ${Version}\n", *packages.values()) if packages else ""
     versions = dict(line.split(" ", 1) for line in shown.splitlines())

@@ -13,7 +13,7 @@ from bench.harness import places, suites
 from bench.harness.places import Places
 from bench.harness.runner import Runner
 
-NAMES = ("buddy/pair", "buddy/mixed/64", "percpu/pair/lock/threads:2")
+NAMES = ("buddy/pair", "buddy/pair/large", "percpu/pair/lock/threads:2")
 
 # As Google Benchmark does it: lists names, or writes the chosen ones into the file.
 COMPONENTS = """#!/bin/sh
@@ -49,7 +49,8 @@ class SuitesTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        self.runner = Runner(Elsewhere(self.folder, None, self.folder), self.folder, dict(os.environ), 60.0, [0])
+        elsewhere = Elsewhere(self.folder, None, self.folder)
+        self.runner = Runner(elsewhere, self.folder, dict(os.environ), 60.0, [0])
 
     def program(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * format.h - the file that the recorder writes and the reader reads, version 1.
+ *
+ * Idea. Each thread writes into a block of the file that is mapped into the process: no system call,
+ * no lock and no buffer to flush. What a process had recorded is in the file the moment it is killed,
+ * calls _exit or exec, or crashes.
+ *
+ *     0         4096          8192              24576                  (all multiples of 4096)
+ *     +---------+-------------+-----------------+------------- - - ---+
+ *     | header  | block       | block           | block               |
+ *     | 1 page  | thread 1    | thread 2        | thread 1            |
+ *     +---------+-------------+-----------------+------------- - - ---+
+ *               |              \
+ *               +--------------+---------------------------+---------+
+ *               | block header | events, one after another | unused  |
+ *               | 64 bytes     | used_bytes                |         |
+ *               +--------------+---------------------------+---------+
+ *
+ * The blocks of a thread are in order of time; those of several threads are mixed. A block can be
+ * decoded without the ones before it. Integers are little-endian, times are ticks of the machine's
+ * clock (header: ticks_per_second). Every process has a file of its own.
+ *
+ * An event is 3 to 6 bytes in most programs ("v": variable length, 7 bits to the byte):
+ *
+ *     +------+--------+----------------+-----------+-----------+----------+----------+
+ *     | what | v time | [1 byte align] | [v size]  | [old]     | [result] | [v took] |
+ *     +------+--------+----------------+-----------+-----------+----------+----------+
+ *      |        since the event before    allocate   realloc     allocate   realloc
+ *      +- bits 0-3 function, 4 result is recent, 5 failed, 6 old is recent, 7 old is NULL
+ *
+ * An address is one byte, when it is among the recent ones of the block (an index into a table that
+ * both sides keep), else the difference to the address before, in units of 8 bytes.
+ *
+ * Time. An allocation is stamped after it returned, a free before it starts, a realloc twice. So two
+ * lives of one address never overlap, whichever threads they are in.
+ *
+ * A block that is full, or whose thread has ended, is closed: it has a checksum. The others have
+ * none; their `progress` is stored after the bytes of an event, so what it counts is complete.
+ */
+#ifndef CAIRN_BENCH_TRACE_FORMAT_H
+#define CAIRN_BENCH_TRACE_FORMAT_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define TRACE_MAGIC       "cairntrc"
+#define TRACE_BLOCK_MAGIC 0x6b6c6274u /* "tblk" */
+
+enum {
+    TRACE_VERSION = 1,
+    TRACE_PAGE_BYTES = 4096, /* of the file, whatever the machine's pages are */
+    TRACE_COMMAND_BYTES = 3968,
+    TRACE_LATE_THREAD = 0, /* calls that threads make after their last destructor */
+};
+
+enum trace_clock { TRACE_CLOCK_MONOTONIC, TRACE_CLOCK_TSC, TRACE_CLOCK_CNTVCT };
+
+enum trace_function {
+    TRACE_MALLOC = 1,
+    TRACE_CALLOC,
+    TRACE_REALLOC,
+    TRACE_REALLOCARRAY,
+    TRACE_POSIX_MEMALIGN,
+    TRACE_ALIGNED_ALLOC,
+    TRACE_MEMALIGN,
+    TRACE_VALLOC,
+    TRACE_PVALLOC,
+    TRACE_FREE,
+    TRACE_FREE_SIZED,
+    TRACE_FREE_ALIGNED_SIZED,
+    TRACE_CFREE,
+    TRACE_FUNCTION_END,
+};
+
+enum trace_flag {
+    TRACE_FUNCTION_MASK = 0x0f,
+    TRACE_IS_RECENT = 0x10,
+    TRACE_HAS_FAILED = 0x20,
+    TRACE_OLD_IS_RECENT = 0x40,
+    TRACE_OLD_IS_NULL = 0x80,
+};
+
+struct trace_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t page_bytes; /* of the machine */
+    uint64_t ticks_per_second;
+    uint64_t start_ticks;
+    uint64_t start_unix_ns;
+    uint32_t clock; /* enum trace_clock */
+    uint32_t process;
+    uint32_t parent;
+    uint32_t command_bytes; /* the arguments, each ended by a zero byte; cut where the room ends */
+    uint32_t header_checksum; /* of all of the above, and of the command */
+    uint32_t reserved;
+    /* What follows changes while the process runs. */
+    uint64_t
+        lost_events;    /* by signal handlers that interrupted the recorder, or for lack of room */
+    uint64_t lost_room; /* blocks that could not be had: disk full, file gone */
+    uint8_t unused[48];
+    char command[TRACE_COMMAND_BYTES];
+};
+
+struct trace_block {
+    uint32_t magic;
+    uint32_t capacity_bytes; /* with this header: a multiple of TRACE_PAGE_BYTES */
+    uint32_t thread;         /* 1, 2, ... by first event; TRACE_LATE_THREAD */
+    uint32_t system_thread;  /* as the kernel calls it */
+    uint64_t start_ticks;    /* the first event's time is relative to this one */
+    uint64_t progress;       /* events << 32 | used_bytes */
+    uint32_t closed;
+    uint32_t checksum; /* of the header up to `progress` and of the events, once closed */
+    uint64_t unused[3];
+};
+
+static_assert(sizeof(struct trace_header) == TRACE_PAGE_BYTES, "the header is a page");
+static_assert(sizeof(struct trace_block) == 64, "the header of a block is a cache line");
+
+static inline uint32_t trace_used_bytes(uint64_t progress)
+{
+    return (uint32_t)progress;
+}
+
+static inline uint32_t trace_events(uint64_t progress)
+{
+    return (uint32_t)(progress >> 32);
+}
+
+#endif

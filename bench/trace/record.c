@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * record.c - librecord.so: stands before malloc and writes down every call.
+ *
+ *     program  ->  librecord.so  ->  the next malloc: another preloaded one, or the C library's
+ *                       |
+ *                    log.c
+ *
+ * What operator new and delete of libstdc++ do arrives here as malloc and free. A malloc library
+ * with operators of its own calls itself, and is not seen. malloc_usable_size is not touched.
+ * free(NULL) is no event.
+ *
+ * dlsym may itself allocate while it looks for the next functions: from a small buffer, never freed.
+ */
+
+#include "bench/trace/log.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXPORT              __attribute__((visibility("default")))
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+EXPORT void free_sized(void *block, size_t size_bytes);
+EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes);
+EXPORT void cfree(void *block);
+
+static struct {
+    void *(*malloc)(size_t);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+    int (*posix_memalign)(void **, size_t, size_t);
+    void *(*aligned_alloc)(size_t, size_t);
+    void *(*memalign)(size_t, size_t);
+    void *(*valloc)(size_t);
+    void *(*pvalloc)(size_t);
+    void (*free)(void *);
+    void (*free_sized)(void *, size_t);
+    void (*free_aligned_sized)(void *, size_t, size_t);
+} next;
+
+static bool is_resolved;
+
+/* ISO C has no conversion from an object pointer to a function pointer; POSIX asks for this one. */
+#define RESOLVE(name)                                                                              \
+    do {                                                                                           \
+        void *function_ = dlsym(RTLD_NEXT, #name);                                                 \
+        memcpy(&next.name, &function_, sizeof(function_));                                         \
+    } while (0)
+
+static __attribute__((constructor)) void resolve(void)
+{
+    /* Initial-exec: the first touch of another kind of variable may allocate. Volatile: dlsym is declared
+       never to call back, but it does, through malloc. */
+    static __thread __attribute__((tls_model("initial-exec"))) volatile bool is_resolving;
+
+    if (is_resolved || is_resolving)
+        return;
+    is_resolving = true;
+    RESOLVE(malloc);
+    RESOLVE(calloc);
+    RESOLVE(realloc);
+    RESOLVE(posix_memalign);
+    RESOLVE(aligned_alloc);
+    RESOLVE(memalign);
+    RESOLVE(valloc);
+    RESOLVE(pvalloc);
+    RESOLVE(free);
+    RESOLVE(free_sized);
+    RESOLVE(free_aligned_sized);
+    (void)dlerror(); /* the program is not to find our failed look-ups */
+    is_resolving = false;
+    __atomic_store_n(&is_resolved, true, __ATOMIC_RELEASE);
+}
+
+static inline bool is_ready(void)
+{
+    if (UNLIKELY(!__atomic_load_n(&is_resolved, __ATOMIC_ACQUIRE)))
+        resolve();
+    return is_resolved;
+}
+
+static _Alignas(16) char early_memory[8192];
+
+static void *early_alloc(size_t size_bytes)
+{
+    static size_t used_bytes;
+    size_t rounded_bytes = (size_bytes + 15) / 16 * 16;
+    size_t offset = __atomic_fetch_add(&used_bytes, rounded_bytes, __ATOMIC_RELAXED);
+
+    return size_bytes <= sizeof(early_memory) && offset + rounded_bytes <= sizeof(early_memory)
+               ? early_memory + offset
+               : NULL;
+}
+
+static inline bool is_early(const void *block)
+{
+    return (uintptr_t)block - (uintptr_t)early_memory < sizeof(early_memory);
+}
+
+static unsigned align_log2_of(size_t align_bytes)
+{
+    unsigned log2 = 0;
+
+    while (log2 < 62 && (size_t)1 << log2 < align_bytes)
+        log2++;
+    return log2;
+}
+
+EXPORT void *malloc(size_t size_bytes)
+{
+    void *block;
+
+    if (UNLIKELY(!is_ready()))
+        return early_alloc(size_bytes);
+    block = next.malloc(size_bytes);
+    trace_log_alloc(TRACE_MALLOC, size_bytes, 0, block);
+    return block;
+}
+
+EXPORT void *calloc(size_t count, size_t size_bytes)
+{
+    size_t total_bytes;
+    void *block;
+
+    if (__builtin_mul_overflow(count, size_bytes, &total_bytes))
+        total_bytes = SIZE_MAX;
+    if (UNLIKELY(!is_ready()))
+        return early_alloc(total_bytes);
+    block = next.calloc(count, size_bytes);
+    trace_log_alloc(TRACE_CALLOC, total_bytes, 0, block);
+    return block;
+}
+
+EXPORT void free(void *block)
+{
+    if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
+        return;
+    trace_log_free(TRACE_FREE, block);
+    next.free(block);
+}
+
+EXPORT void cfree(void *block)
+{
+    if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
+        return;
+    trace_log_free(TRACE_CFREE, block);
+    next.free(block);
+}
+
+EXPORT void free_sized(void *block, size_t size_bytes)
+{
+    if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
+        return;
+    trace_log_free(TRACE_FREE_SIZED, block);
+    if (next.free_sized != NULL)
+        next.free_sized(block, size_bytes);
+    else
+        next.free(block);
+}
+
+EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes)
+{
+    if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
+        return;
+    trace_log_free(TRACE_FREE_ALIGNED_SIZED, block);
+    if (next.free_aligned_sized != NULL)
+        next.free_aligned_sized(block, align_bytes, size_bytes);
+    else
+        next.free(block);
+}
+
+/* A block of ours becomes one of the next malloc's. How long it was is not known, but not past the buffer's end. */
+static void *move_early(const void *old, size_t size_bytes)
+{
+    size_t rest_bytes = sizeof(early_memory) - ((uintptr_t)old - (uintptr_t)early_memory);
+    void *block = malloc(size_bytes);
+
+    if (block != NULL)
+        memcpy(block, old, size_bytes < rest_bytes ? size_bytes : rest_bytes);
+    return block;
+}
+
+EXPORT void *realloc(void *old, size_t size_bytes)
+{
+    uint64_t begun_ticks;
+    void *block;
+
+    if (UNLIKELY(!is_ready()))
+        return early_alloc(size_bytes);
+    if (UNLIKELY(is_early(old)))
+        return move_early(old, size_bytes);
+    begun_ticks = trace_log_begin_resize();
+    block = next.realloc(old, size_bytes);
+    trace_log_resize(TRACE_REALLOC, old, size_bytes, block, begun_ticks);
+    return block;
+}
+
+/* glibc's would call our realloc, and the call be written down twice. */
+EXPORT void *reallocarray(void *old, size_t count, size_t size_bytes)
+{
+    size_t total_bytes;
+    uint64_t begun_ticks;
+    void *block;
+
+    if (__builtin_mul_overflow(count, size_bytes, &total_bytes))
+        total_bytes = SIZE_MAX;
+    if (UNLIKELY(!is_ready()))
+        return early_alloc(total_bytes);
+    if (UNLIKELY(is_early(old)))
+        return move_early(old, total_bytes);
+    begun_ticks = trace_log_begin_resize();
+    block = next.realloc(old, total_bytes);
+    trace_log_resize(TRACE_REALLOCARRAY, old, total_bytes, block, begun_ticks);
+    return block;
+}
+
+EXPORT int posix_memalign(void **result, size_t align_bytes, size_t size_bytes)
+{
+    int error;
+
+    if (UNLIKELY(!is_ready()))
+        return ENOMEM;
+    error = next.posix_memalign(result, align_bytes, size_bytes);
+    trace_log_alloc(TRACE_POSIX_MEMALIGN, size_bytes, align_log2_of(align_bytes),
+                    error == 0 ? *result : NULL);
+    return error;
+}
+
+EXPORT void *aligned_alloc(size_t align_bytes, size_t size_bytes)
+{
+    void *block;
+
+    if (UNLIKELY(!is_ready()))
+        return NULL;
+    block = next.aligned_alloc(align_bytes, size_bytes);
+    trace_log_alloc(TRACE_ALIGNED_ALLOC, size_bytes, align_log2_of(align_bytes), block);
+    return block;
+}
+
+EXPORT void *memalign(size_t align_bytes, size_t size_bytes)
+{
+    void *block;
+
+    if (UNLIKELY(!is_ready()))
+        return NULL;
+    block = next.memalign(align_bytes, size_bytes);
+    trace_log_alloc(TRACE_MEMALIGN, size_bytes, align_log2_of(align_bytes), block);
+    return block;
+}
+
+EXPORT void *valloc(size_t size_bytes)
+{
+    void *block;
+
+    if (UNLIKELY(!is_ready()))
+        return NULL;
+    block = next.valloc(size_bytes);
+    trace_log_alloc(TRACE_VALLOC, size_bytes, 0, block);
+    return block;
+}
+
+EXPORT void *pvalloc(size_t size_bytes)
+{
+    void *block;
+
+    if (UNLIKELY(!is_ready()))
+        return NULL;
+    block = next.pvalloc(size_bytes);
+    trace_log_alloc(TRACE_PVALLOC, size_bytes, 0, block);
+    return block;
+}
