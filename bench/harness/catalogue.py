@@ -44,6 +44,7 @@ class Row:
     rounds: int = 5
     expected_s: float = 0.6  # of one run: what the plan goes by until runs have told
     server: Optional[Server] = None
+    brings_malloc: bool = False  # the program is linked with one: libc's must be put before it
 
     def as_json(self) -> Dict[str, Any]:
         """As in the result."""

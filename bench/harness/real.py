@@ -45,7 +45,8 @@ def _row(program: Mapping[str, Any], quick: bool, places: Mapping[str, str]) -> 
     command = command or program.get("command") or program["server"]["command"]
     return Row(program["name"], PROGRAMS, _filled(command, places), program.get("about", ""),
                rounds=QUICK_ROUNDS if quick else ROUNDS, expected_s=QUICK_S if quick else FULL_S,
-               server=_server(program.get("server"), quick, places))
+               server=_server(program.get("server"), quick, places),
+               brings_malloc=bool(program.get("brings_malloc")))
 
 
 def rows(folder: pathlib.Path, scratch: pathlib.Path, quick: bool) -> Tuple[List[Row], List[str]]:

@@ -26,7 +26,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from bench.harness.catalogue import Row, Server
 from bench.harness.places import Places
 from bench.harness.plan import Step
-from bench.harness.subjects import Subject
+from bench.harness.subjects import LIBC, Subject, system_libraries
 
 ERROR_CHARACTERS_MOST = 160
 TAIL_BYTES = 1 << 16
@@ -115,6 +115,13 @@ def complaint(cost: Mapping[str, Any], said: Sequence[str], limit_s: float) -> O
     if cost.get("preloaded") is False:
         return "the library was not loaded"
     return None
+
+
+def put_before(subject: Subject) -> Subject:
+    """The subject for a program that is linked with a malloc of its own: libc's has to be preloaded, too."""
+    if subject.kind != LIBC:
+        return subject
+    return dataclasses.replace(subject, library=system_libraries().get("libc.so.6"))
 
 
 class Runner:
@@ -254,7 +261,8 @@ class Runner:
     def run(self, step: Step) -> Outcome:
         """Makes one run."""
         row = step.row
-        outcome = self.measure(step.subject, self.program_of(row), self.cpus_of(row), row.server)
+        subject = put_before(step.subject) if row.brings_malloc else step.subject
+        outcome = self.measure(subject, self.program_of(row), self.cpus_of(row), row.server)
         if outcome.error is None and not outcome.told and row.group != "programs":
             outcome.failed("no result line on stdout")
         return outcome

@@ -244,6 +244,18 @@ class ProofTest(RunnerCase):
         self.assertEqual(notes, ["crash: dropped: %s: crashed: SIGSEGV" % crash.library])
 
 
+class BringsMallocTest(unittest.TestCase):
+
+    def test_libc_is_put_before_a_malloc_that_the_program_is_linked_with(self) -> None:
+        put = runner.put_before(LIBC)
+        self.assertEqual(put.name, "glibc")
+        self.assertRegex(str(put.library), r"/libc\.so\.6$")
+
+    def test_other_subjects_are_before_it_anyway(self) -> None:
+        peer = Subject("peer", "peer", pathlib.Path("/x/libpeer.so"))
+        self.assertIs(runner.put_before(peer), peer)
+
+
 class ServerTest(RunnerCase):
 
     def serve(self, load: str, ready: str = "test -e up",
