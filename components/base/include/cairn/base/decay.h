@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * decay.h - how much of a stock of free memory has lain idle for a while, without a list of times.
+ *
+ *     stock   ____      ____
+ *                 \    /    \______        what was free at every moment of an epoch was needed by nobody in it:
+ *     idle    . . .\__/. . . . . . .       the lowest level of the stock
+ *             |<-  epoch  ->|
+ *
+ * Whoever owns the stock notes its level whenever it changes. At the first note after the end of an epoch the lowest level
+ * in it is told, and a new epoch begins. A stock that swings (a program that frees and asks again) has a low level near 0
+ * and loses nothing; one that nobody uses is told as a whole, one epoch later.
+ *
+ * Cost: O(1), two words. Threads: not safe. Source: the decay-based purging of jemalloc, reduced to its last step.
+ */
+
+#ifndef CAIRN_BASE_DECAY_H
+#define CAIRN_BASE_DECAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
+
+/* All zero: nothing was idle, and the first epoch is over at once. */
+struct cairn_decay {
+    uint64_t epoch_ms; /* when this one began */
+    size_t idle_bytes; /* lowest level since */
+};
+
+/* The stock shrank. */
+static inline void cairn_decay_shrunk(struct cairn_decay *decay, size_t level_bytes)
+{
+    if (level_bytes < decay->idle_bytes)
+        decay->idle_bytes = level_bytes;
+}
+
+/* The stock is at `level_bytes` at the time `now_ms`. Returns the bytes that were idle throughout an epoch of
+   `length_ms`, if one ends here, else 0. */
+static inline size_t cairn_decay_note(struct cairn_decay *decay, uint64_t now_ms,
+                                      uint64_t length_ms, size_t level_bytes)
+{
+    size_t idle_bytes = decay->idle_bytes < level_bytes ? decay->idle_bytes : level_bytes;
+
+    if (now_ms - decay->epoch_ms < length_ms) {
+        decay->idle_bytes = idle_bytes;
+        return 0;
+    }
+    decay->epoch_ms = now_ms;
+    decay->idle_bytes = level_bytes;
+    return idle_bytes;
+}
+
+CAIRN_END_DECLS
+
+#endif
