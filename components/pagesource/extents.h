@@ -145,6 +145,9 @@ bool cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes
 /* How much dirty free memory may stay. */
 size_t cairn_pagesource__retain_bytes(const struct cairn_pagesource *source);
 
+/* What may be kept for a while: the same where there is no delay. */
+size_t cairn_pagesource__retain_max_bytes(const struct cairn_pagesource *source);
+
 /* Gives dirty memory back until the retain bound is kept; does nothing below it. */
 void cairn_pagesource__trim(struct cairn_pagesource *source);
 

@@ -68,6 +68,8 @@ class FakeOs {
         return old_break;
     }
 
+    uint64_t clock_ms = 0;
+
     uintptr_t now() const
     {
         return break_;
@@ -252,6 +254,10 @@ class FakeOs {
         empty(base, old_bytes);
         return reinterpret_cast<void *>(moved);
     }
+    static uint64_t op_now_ms(void *self)
+    {
+        return static_cast<FakeOs *>(self)->clock_ms;
+    }
     static void *op_sbrk(void *self, intptr_t delta)
     {
         FakeOs *fake = self_of(self);
@@ -272,8 +278,9 @@ class FakeOs {
         return reinterpret_cast<void *>(old_break);
     }
 
-    static constexpr struct cairn_os_ops ops_ = {"fake",     op_page_bytes, op_map,   op_unmap,
-                                                 op_protect, op_purge,      op_remap, op_sbrk};
+    static constexpr struct cairn_os_ops ops_ = {"fake",   op_page_bytes, op_map,
+                                                 op_unmap, op_protect,    op_purge,
+                                                 op_remap, op_sbrk,       op_now_ms};
     size_t page_bytes_;
     std::vector<bool> is_mapped_;
     size_t mapped_pages_ = 0;

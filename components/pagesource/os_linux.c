@@ -20,6 +20,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Kernel addresses are below this; -errno, taken as an address, is above. */
@@ -82,6 +83,16 @@ static void *move_break(void *self, intptr_t delta_bytes)
     return (intptr_t)old_break == -1 ? NULL : old_break;
 }
 
+/* Through the vdso, to the tick of the kernel (1 to 10 ms). */
+static uint64_t now_ms(void *self)
+{
+    struct timespec now = {0, 0};
+
+    (void)self;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
 static const struct cairn_os_ops linux_ops = {
     .name = "linux",
     .page_bytes = page_bytes,
@@ -91,6 +102,7 @@ static const struct cairn_os_ops linux_ops = {
     .purge = purge,
     .remap = remap,
     .sbrk = move_break,
+    .now_ms = now_ms,
 };
 
 struct cairn_os cairn_os_linux(void)

@@ -88,6 +88,7 @@ int cairn_pagesource_init(struct cairn_pagesource *source,
     cairn_lock_init(&source->lock, CAIRN_RANK_PAGES);
     source->config = chosen;
     source->stats = no_stats;
+    source->decay = (struct cairn_decay){0, 0};
     source->stats.page_bytes = page_bytes;
     source->stats.map_threshold_bytes = chosen.map_threshold_bytes;
     source->extents = source->inline_extents;
@@ -155,6 +156,7 @@ static uintptr_t take_block(struct cairn_pagesource *source, size_t length_bytes
     CAIRN_ASSERT(cairn_is_aligned(base, align_bytes));
     *is_zeroed = cairn_pagesource__remove(source, base, length_bytes);
     source->stats.outstanding_bytes += length_bytes;
+    cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
     return base;
 }
 
@@ -227,7 +229,7 @@ static void give_mapped(struct cairn_pagesource *source, uintptr_t base, size_t 
     struct cairn_pagesource_extent pending = {base, length_bytes, CAIRN_EXTENT_MAPPED,
                                               CAIRN_EXTENT_PENDING};
     bool is_too_large = length_bytes >= source->stats.map_threshold_bytes &&
-                        length_bytes > cairn_pagesource__retain_bytes(source);
+                        length_bytes > cairn_pagesource__retain_max_bytes(source);
 
     if (!is_too_large) {
         insert_dirty(source, base, length_bytes, CAIRN_EXTENT_MAPPED);

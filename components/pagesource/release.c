@@ -5,7 +5,8 @@
  * release.c - free memory back to the kernel: when, which, and what if it will not have it.
  *
  * Idea. A page that goes back and is wanted again costs a page fault, as much as hundreds of allocations;
- * one that stays costs memory that others could use. So dirty memory stays up to a bound, and above it goes
+ * one that stays costs memory that others could use. So dirty memory stays up to a bound; above it, it goes when nobody
+ * wanted it for a while (decay.h), or at once above a second bound;
  * back in the order of what is cheapest to lose:
  *
  *     1  the top of the data segment, by sbrk         whatever else lies there stays contiguous
@@ -33,6 +34,9 @@ enum eagerness {
     PURGE, /* the same, and all that is pending */
     ALL    /* whatever is free */
 };
+
+/* How many times the least that is kept may wait for its time. */
+enum { RETAIN_MAX_FACTOR = 8 };
 
 struct run {
     uintptr_t base;
@@ -147,13 +151,41 @@ size_t cairn_pagesource__retain_bytes(const struct cairn_pagesource *source)
     return is_raised ? cairn_max(bytes, source->stats.map_threshold_bytes) : bytes;
 }
 
+size_t cairn_pagesource__retain_max_bytes(const struct cairn_pagesource *source)
+{
+    size_t bytes = cairn_pagesource__retain_bytes(source);
+
+    if (source->config.retain_ms == 0)
+        return bytes;
+    return cairn_max(bytes, cairn_max(RETAIN_MAX_FACTOR * source->config.retain_min_bytes,
+                                      source->stats.outstanding_bytes));
+}
+
+/* Down to how much dirty memory is to be given back now. */
+static size_t target(struct cairn_pagesource *source)
+{
+    size_t dirty_bytes = source->stats.free_dirty_bytes;
+    size_t least_bytes = cairn_pagesource__retain_bytes(source);
+    size_t most_bytes = cairn_pagesource__retain_max_bytes(source);
+    size_t idle_bytes;
+
+    if (dirty_bytes <= least_bytes)
+        return dirty_bytes;
+    if (dirty_bytes > most_bytes)
+        return most_bytes - most_bytes / 8;
+    if (source->config.retain_ms == 0)
+        return dirty_bytes;
+    idle_bytes =
+        cairn_decay_note(&source->decay, source->config.os.ops->now_ms(source->config.os.self),
+                         source->config.retain_ms, dirty_bytes);
+    return dirty_bytes - cairn_min(idle_bytes, dirty_bytes - least_bytes);
+}
+
 void cairn_pagesource__trim(struct cairn_pagesource *source)
 {
-    size_t bound_bytes = cairn_pagesource__retain_bytes(source);
-    size_t target_bytes =
-        cairn_align_down(bound_bytes - bound_bytes / 8, cairn_pagesource__page(source));
+    size_t target_bytes = cairn_align_down(target(source), cairn_pagesource__page(source));
 
-    if (source->stats.free_dirty_bytes <= bound_bytes)
+    if (source->stats.free_dirty_bytes <= target_bytes)
         return;
     cairn_pagesource__shrink_break(source, source->stats.free_dirty_bytes - target_bytes);
     unmap_runs(source, TRIM, target_bytes);

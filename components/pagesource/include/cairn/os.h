@@ -52,6 +52,9 @@ struct cairn_os_ops {
     /* Moves the end of the data segment by `delta_bytes` (any sign, any size, also 0) through libc's sbrk(), so
        that other users of it keep a true idea of the break. The old break, or NULL when refused. */
     void *(*sbrk)(void *self, intptr_t delta_bytes);
+
+    /* A clock that never goes back, in milliseconds: cheap and coarse. */
+    uint64_t (*now_ms)(void *self);
 };
 
 /* By value: two pointers. */
@@ -60,7 +63,7 @@ struct cairn_os {
     void *self;
 };
 
-/* The Linux kernel. Each function is one system call; errno is saved around it. */
+/* The Linux kernel. Each function is one system call, the clock none; errno is saved around it. */
 struct cairn_os cairn_os_linux(void);
 
 CAIRN_END_DECLS

@@ -48,6 +48,7 @@
 #include <stdint.h>
 
 #include <cairn/base/compiler.h>
+#include <cairn/base/decay.h>
 #include <cairn/base/lock.h>
 #include <cairn/os.h>
 #include <cairn/source.h>
@@ -69,7 +70,10 @@ struct cairn_pagesource_config {
     size_t growth_min_bytes;        /* 1 MiB: the least step by which address space grows ... */
     size_t growth_max_bytes; /* 64 MiB: ... and the largest; between them 1/8 of what is held */
     size_t retain_min_bytes; /* 4 MiB: dirty free memory kept, or 1/8 of outstanding if more */
-    size_t limit_bytes;      /* 0: none. outstanding + retained never exceeds this, not even while
+    /* 0: dirty memory beyond retain_min_bytes goes back at once. Else when it was idle for so long; at once still what is
+       beyond eight times as much, and beyond what is outstanding. */
+    uint32_t retain_ms;
+    size_t limit_bytes; /* 0: none. outstanding + retained never exceeds this, not even while
                                          an alignment is cut out of a larger piece */
 };
 
@@ -111,6 +115,7 @@ struct cairn_pagesource {
     struct cairn_pagesource_config config;
     struct cairn_pagesource_stats stats;
     struct cairn_pagesource_extent *extents; /* free ones, by address */
+    struct cairn_decay decay;                /* of free_dirty_bytes */
     size_t extent_count;
     size_t extent_capacity;
     size_t kept_count; /* extents that are ended reservations: not free, only awaiting munmap */
