@@ -25,9 +25,12 @@
 
 enum {
     SPACE_MIN_BYTES = 64 * 1024 * 1024,
-    DIRTY_MIN_BYTES = 4 * 1024 * 1024, /* dirty free memory that is always kept */
-    DIRTY_SHARE = 8,                   /* ... or an eighth of what is used */
-    PURGE_RUN_MIN_BYTES = 64 * 1024    /* shorter stretches are not worth a system call */
+    DIRTY_MIN_BYTES = 4 * 1024 * 1024,  /* dirty free memory that is always kept */
+    DIRTY_SHARE = 8,                    /* ... or an eighth of what is used */
+    DIRTY_MAX_BYTES = 32 * 1024 * 1024, /* dirty free memory that may wait for its time */
+    DIRTY_MAX_SHARE = 1,                /* ... or as much as is used */
+    RETAIN_MS = 100, /* what is wanted again within this time is not worth its page faults */
+    PURGE_RUN_MIN_BYTES = 64 * 1024 /* shorter stretches are not worth a system call */
 };
 
 static const size_t space_max_bytes = (size_t)1 << 45;
@@ -184,6 +187,7 @@ int cairn_ground_init(struct cairn_ground *ground, const struct cairn_ground_con
 
     pages.policy = config->policy;
     pages.retain_min_bytes = config->retain_bytes;
+    pages.retain_ms = RETAIN_MS;
     pages.limit_bytes = config->limit_bytes;
     error = cairn_pagesource_init(&ground->pages, &pages);
     if (error != 0)
@@ -212,27 +216,99 @@ static int purge_run(void *self, void *base, size_t length_bytes)
     return cairn_pagesource_purge_range(&ground->pages, base, length_bytes);
 }
 
-void cairn_ground__purge_if_due(struct cairn_ground *ground)
+/* A purge that ends when it has emptied enough. */
+struct quota {
+    struct cairn_ground *ground;
+    size_t left_bytes;
+};
+
+/* Under the buddy's lock. */
+static int purge_some(void *self, void *base, size_t length_bytes)
+{
+    struct quota *quota = self;
+
+    if (quota->left_bytes == 0 || purge_run(quota->ground, base, length_bytes) != 0)
+        return -1;
+    quota->left_bytes -= cairn_min(length_bytes, quota->left_bytes);
+    return 0;
+}
+
+/* Dirty free memory, but for runs that the last purge found too short to be worth a system call. */
+static size_t purgeable_bytes(struct cairn_ground *ground, const struct cairn_buddy_stats *stats)
+{
+    ground->short_bytes = cairn_min(ground->short_bytes, stats->free_dirty_bytes);
+    return stats->free_dirty_bytes - ground->short_bytes;
+}
+
+static uint64_t now_ms(const struct cairn_ground *ground)
+{
+    const struct cairn_os *os = &ground->pages.config.os;
+
+    return os->ops->now_ms(os->self);
+}
+
+/* Short runs may have become long ones since. */
+static void forget_short(struct cairn_ground *ground)
+{
+    if (CAIRN_UNLIKELY(ground->short_bytes > 0) && now_ms(ground) - ground->short_ms >= RETAIN_MS)
+        ground->short_bytes = 0;
+}
+
+/* What is to be emptied now: what is beyond the budget and lay idle, what is beyond the second bound. */
+static size_t surplus_bytes(struct cairn_ground *ground)
+{
+    struct cairn_buddy_stats stats = cairn_buddy_stats(ground->buddy);
+    size_t dirty_bytes = purgeable_bytes(ground, &stats);
+    size_t least_bytes = cairn_max(DIRTY_MIN_BYTES, stats.used_bytes / DIRTY_SHARE);
+    size_t most_bytes = cairn_max(DIRTY_MAX_BYTES, stats.used_bytes / DIRTY_MAX_SHARE);
+
+    if (CAIRN_LIKELY(dirty_bytes <= least_bytes))
+        return 0;
+    if (dirty_bytes > most_bytes)
+        return dirty_bytes - most_bytes / 8 * 7;
+    return cairn_min(cairn_decay_note(&ground->decay, now_ms(ground), RETAIN_MS, dirty_bytes),
+                     dirty_bytes - least_bytes);
+}
+
+void cairn_ground__freed(struct cairn_ground *ground)
+{
+    struct quota quota;
+
+    forget_short(ground);
+    quota = (struct quota){ground, surplus_bytes(ground)};
+    if (CAIRN_LIKELY(quota.left_bytes == 0))
+        return;
+    cairn_buddy_purge(ground->buddy, PURGE_RUN_MIN_BYTES, purge_some, &quota);
+    if (quota.left_bytes == 0)
+        return;
+    /* A pass over everything found no more: another would not, either, for a while. */
+    ground->short_bytes = cairn_buddy_stats(ground->buddy).free_dirty_bytes;
+    ground->short_ms = now_ms(ground);
+}
+
+void cairn_ground__taken(struct cairn_ground *ground)
 {
     struct cairn_buddy_stats stats = cairn_buddy_stats(ground->buddy);
 
-    if (stats.free_dirty_bytes > DIRTY_MIN_BYTES &&
-        stats.free_dirty_bytes > stats.used_bytes / DIRTY_SHARE)
-        cairn_buddy_purge(ground->buddy, PURGE_RUN_MIN_BYTES, purge_run, ground);
+    cairn_decay_shrunk(&ground->decay, purgeable_bytes(ground, &stats));
 }
 
+/* At a multiple of their size rounded up to a power of two, where the buddy puts them anyway: an offset in a slab is a
+   mask away for those who know its class. */
 static size_t take_slabs(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
                          size_t count)
 {
     struct cairn_ground *ground = self;
+    size_t slab_align_bytes = cairn_max(align_bytes, cairn_pow2_ceil(block_bytes));
     size_t taken = 0;
 
     cairn_lock_take(&ground->buddy_lock);
     for (; taken < count; taken++) {
-        blocks[taken] = cairn_buddy_alloc(ground->buddy, block_bytes, align_bytes, NULL);
+        blocks[taken] = cairn_buddy_alloc(ground->buddy, block_bytes, slab_align_bytes, NULL);
         if (blocks[taken] == NULL)
             break;
     }
+    cairn_ground__taken(ground);
     cairn_lock_release(&ground->buddy_lock);
     return taken;
 }
@@ -244,7 +320,7 @@ static void give_slabs(void *self, size_t block_bytes, void *const *blocks, size
     cairn_lock_take(&ground->buddy_lock);
     for (size_t idx = 0; idx < count; idx++)
         cairn_buddy_free(ground->buddy, blocks[idx], block_bytes);
-    cairn_ground__purge_if_due(ground);
+    cairn_ground__freed(ground);
     cairn_lock_release(&ground->buddy_lock);
 }
 

@@ -60,6 +60,9 @@ struct cairn_ground {
     size_t space_bytes;     /* for how much memory metadata has room */
     bool chunk_zeroed;      /* what the pagesource said of the chunk that the buddy took last */
     size_t buddy_state_bytes;
+    struct cairn_decay decay; /* of the buddy's dirty free memory, but for ... */
+    size_t short_bytes;       /* ... what the last purge left for being in short runs, */
+    uint64_t short_ms;        /* ... and when */
 };
 
 /*
@@ -105,8 +108,11 @@ size_t cairn_ground_trim(struct cairn_ground *ground);
 CAIRN_NORETURN void cairn_ground_reject(struct cairn_ground *ground, const void *pointer,
                                         const char *where);
 
-/* Internal. Requires: the buddy's lock. Empties dirty free memory once there is too much of it. */
-void cairn_ground__purge_if_due(struct cairn_ground *ground);
+/* Internal. Requires: the buddy's lock. Something was freed: empties dirty free memory that lay idle, or is too much. */
+void cairn_ground__freed(struct cairn_ground *ground);
+
+/* Internal. Requires: the buddy's lock. Something was taken. */
+void cairn_ground__taken(struct cairn_ground *ground);
 
 struct cairn_ground_stats {
     struct cairn_pagesource_stats pages;

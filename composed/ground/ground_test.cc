@@ -7,6 +7,8 @@ extern "C" {
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cstring>
 #include <map>
 #include <memory>
@@ -181,6 +183,45 @@ TEST_P(Ground, TrimGivesEverythingBack)
     struct cairn_ground_stats stats = cairn_ground_stats(&ground_);
     EXPECT_EQ(stats.buddy.free_dirty_bytes, 0u);
     EXPECT_EQ(stats.pages.free_dirty_bytes, 0u);
+}
+
+// What is free and perhaps resident, in the buddy.
+size_t DirtyBytes(cairn_ground *ground)
+{
+    return cairn_ground_stats(ground).buddy.free_dirty_bytes;
+}
+
+TEST_P(Ground, EmptiesWhatLayIdleForATenthOfASecond)
+{
+    std::vector<char *> blocks;
+    for (int idx = 0; idx < 300; idx++)
+        blocks.push_back(Alloc(100000));
+    // Every other one stays, so that no chunk becomes empty.
+    for (int idx = 0; idx < 300; idx += 2)
+        Free(blocks[idx]);
+    EXPECT_GT(DirtyBytes(&ground_), 10u << 20) << "kept for a while";
+    for (int round = 0; round < 3; round++) {
+        usleep(120 * 1000);
+        Free(Alloc(100000));
+    }
+    EXPECT_LE(DirtyBytes(&ground_), 5u << 20);
+    for (int idx = 1; idx < 300; idx += 2)
+        Free(blocks[idx]);
+    cairn_ground_check(&ground_);
+}
+
+TEST_P(Ground, EmptiesAtOnceWhatIsMoreThanIsUsed)
+{
+    std::vector<char *> blocks;
+    for (int idx = 0; idx < 1500; idx++)
+        blocks.push_back(Alloc(100000));
+    for (int idx = 0; idx < 1500; idx++)
+        if (idx % 15 != 0)
+            Free(blocks[idx]);
+    EXPECT_LE(DirtyBytes(&ground_), 40u << 20);
+    for (int idx = 0; idx < 1500; idx += 15)
+        Free(blocks[idx]);
+    cairn_ground_check(&ground_);
 }
 
 TEST_P(Ground, IsSharedByThreads)

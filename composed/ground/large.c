@@ -28,7 +28,7 @@ static void give_run(struct cairn_ground *ground, void *run, size_t length_bytes
 {
     cairn_lock_take(&ground->buddy_lock);
     cairn_buddy_free(ground->buddy, run, length_bytes);
-    cairn_ground__purge_if_due(ground);
+    cairn_ground__freed(ground);
     cairn_lock_release(&ground->buddy_lock);
 }
 
@@ -40,6 +40,7 @@ static void *alloc_large(struct cairn_ground *ground, size_t size_bytes, size_t 
     cairn_lock_take(&ground->buddy_lock);
     run = cairn_buddy_alloc(ground->buddy, size_bytes,
                             cairn_max(align_bytes, ground->granule_bytes), is_zeroed);
+    cairn_ground__taken(ground);
     cairn_lock_release(&ground->buddy_lock);
     if (run == NULL)
         return NULL;
@@ -149,7 +150,7 @@ static void free_large(struct cairn_ground *ground, void *block, const char *whe
     if (length_bytes != 0 && cairn_pagemap_tag(&ground->map, block) == CAIRN_KIND_LARGE) {
         cairn_pagemap_clear(&ground->map, block, 1);
         cairn_buddy_free(ground->buddy, block, length_bytes);
-        cairn_ground__purge_if_due(ground);
+        cairn_ground__freed(ground);
         cairn_lock_release(&ground->buddy_lock);
         return;
     }
@@ -175,7 +176,7 @@ static bool resize_large(struct cairn_ground *ground, void *block, size_t new_by
     resized = cairn_buddy_resize(ground->buddy, block, cairn_buddy_run_bytes(ground->buddy, block),
                                  new_bytes);
     if (resized)
-        cairn_ground__purge_if_due(ground);
+        cairn_ground__freed(ground);
     cairn_lock_release(&ground->buddy_lock);
     return resized;
 }
