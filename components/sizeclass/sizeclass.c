@@ -241,6 +241,32 @@ struct cairn_source cairn_sizeclass_as_source(struct cairn_sizeclass *set)
     return (struct cairn_source){&ops, set};
 }
 
+static size_t exact_source_take(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
+                                size_t count)
+{
+    struct cairn_sizeclass *set = self;
+    unsigned class_idx = cairn_class_of(block_bytes);
+
+    CAIRN_ASSERT(cairn_class_block_bytes[class_idx] == block_bytes);
+    CAIRN_ASSERT(align_bytes <= set->geometry[class_idx].align_bytes);
+    (void)align_bytes;
+    return cairn_sizeclass_take(set, class_idx, blocks, count);
+}
+
+/* The pool refuses what is not its own. */
+static void exact_source_give(void *self, size_t block_bytes, void *const *blocks, size_t count)
+{
+    cairn_sizeclass_give(self, cairn_class_of(block_bytes), blocks, count);
+}
+
+struct cairn_source cairn_sizeclass_as_exact_source(struct cairn_sizeclass *set)
+{
+    static const struct cairn_source_ops ops = {"sizeclass by class", CAIRN_SOURCE_THREAD_SAFE,
+                                                exact_source_take, exact_source_give};
+
+    return (struct cairn_source){&ops, set};
+}
+
 void cairn_sizeclass_prefork(struct cairn_sizeclass *set)
 {
     for (unsigned i = 0; i < set->class_count; i++)

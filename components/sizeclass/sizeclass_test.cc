@@ -211,6 +211,34 @@ TEST(Sizeclass, ItsSourceTakesMixedAlignmentsBack)
     cairn_sizeclass_check(&world.set);
 }
 
+TEST(Sizeclass, ItsExactSourceServesEveryClassAndTakesItBack)
+{
+    SetWorld world;
+    struct cairn_source source = cairn_sizeclass_as_exact_source(&world.set);
+    void *blocks[10];
+
+    for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++) {
+        size_t bytes = cairn_class_block_bytes[class_idx];
+        ASSERT_EQ(cairn_source_take(source, bytes, 8, blocks, 10), 10u);
+        for (void *block : blocks)
+            ASSERT_EQ(world.class_of(block), class_idx);
+        cairn_source_give(source, bytes, blocks, 10);
+    }
+    EXPECT_EQ(cairn_sizeclass_stats(&world.set).used_bytes, 0u);
+    cairn_sizeclass_check(&world.set);
+}
+
+TEST(Sizeclass, ItsExactSourceRefusesABlockOfAnotherClass)
+{
+    SetWorld world;
+    struct cairn_source source = cairn_sizeclass_as_exact_source(&world.set);
+    void *block;
+
+    ASSERT_EQ(cairn_source_take(source, 64, 8, &block, 1), 1u);
+    EXPECT_DEATH(cairn_source_give(source, 128, &block, 1), "not from this pool");
+    cairn_source_give(source, 64, &block, 1);
+}
+
 TEST(Sizeclass, StatsAddUp)
 {
     SetWorld world;
