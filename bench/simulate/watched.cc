@@ -129,9 +129,8 @@ void WatchedCaches::Give(void *self, size_t block_bytes, void *const *blocks, si
 
 WatchedCaches::Sight WatchedCaches::Look(unsigned shard, unsigned class_idx) const
 {
-    auto *arrays =
-        reinterpret_cast<const cairn_percpu_shard *>(percpu_.shards + shard * percpu_.shard_bytes);
-    return {arrays->arrays[class_idx], cairn_depot_count(&percpu_.depot, class_idx),
+    return {cairn_percpu_level(&percpu_, shard, class_idx),
+            cairn_depot_count(&percpu_.depot, class_idx),
             source_locks_[class_idx].traffic().acquisitions};
 }
 

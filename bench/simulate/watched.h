@@ -117,7 +117,7 @@ class WatchedCaches {
 
   private:
     struct Sight {
-        cairn_percpu_array array;
+        struct cairn_percpu_level array;
         size_t depot_count;
         uint64_t source_calls;
     };

@@ -18,6 +18,9 @@
 
 #include <cairn/base/compiler.h>
 
+/* Fields of struct rseq. */
+enum { RSEQ_CPU_ID = 4, RSEQ_MM_CID = 24 };
+
 /* Where libc's and our own area lie at a fixed distance from. */
 CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
 {
@@ -29,41 +32,45 @@ CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
 
 #if defined(__x86_64__)
 
-enum { CPU_HAS_RSEQ = 1, CPU_RSEQ_SYSCALL = 334 };
+enum { CPU_HAS_RSEQ = 1, CPU_RSEQ_SYSCALL = 334, CPU_MEMBARRIER_SYSCALL = 324 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0x53053053u;
 
-/* cpu_id of the calling thread. Volatile: the kernel changes it behind the compiler's back. */
-CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
+/* 32 bits at a distance from the thread pointer. Volatile: the kernel changes them behind the compiler's back. */
+CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)
 {
-    int id;
+    int value;
 
-    __asm__ volatile("movl %%fs:4(%1), %0" : "=r"(id) : "r"(rseq_offset));
-    return id;
+    __asm__ volatile("movl %%fs:(%1), %0" : "=r"(value) : "r"(distance));
+    return value;
 }
 
 #elif defined(__aarch64__)
 
-enum { CPU_HAS_RSEQ = 1, CPU_RSEQ_SYSCALL = 293 };
+enum { CPU_HAS_RSEQ = 1, CPU_RSEQ_SYSCALL = 293, CPU_MEMBARRIER_SYSCALL = 283 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0xd428bc00u;
 
-CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
+CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)
 {
-    uintptr_t area = cpu_thread_pointer() + (uintptr_t)rseq_offset;
-
-    return *(const volatile int *)(area + 4);
+    return *(const volatile int *)(cpu_thread_pointer() + (uintptr_t)distance);
 }
 
 #else
 
-enum { CPU_HAS_RSEQ = 0, CPU_RSEQ_SYSCALL = -1 };
+enum { CPU_HAS_RSEQ = 0, CPU_RSEQ_SYSCALL = -1, CPU_MEMBARRIER_SYSCALL = -1 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0;
 
-CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
+CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)
 {
-    (void)rseq_offset;
+    (void)distance;
     return -1;
 }
 
 #endif
+
+/* cpu_id of the calling thread. */
+CAIRN_HOT_INLINE int cpu_rseq_load_id(ptrdiff_t rseq_offset)
+{
+    return cpu_rseq_load(rseq_offset + RSEQ_CPU_ID);
+}
 
 #endif

@@ -119,9 +119,18 @@ unsigned cpu_count_affinity(void)
     return 0;
 }
 
+/* The system call answers with the size of the kernel's own masks. */
+unsigned cpu_id_bound(void)
+{
+    uint64_t mask[MASK_WORDS];
+    long got = cairn_syscall3(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+
+    return got > 0 ? (unsigned)got * 8u : 0;
+}
+
 unsigned cairn_cpu_possible_count(void)
 {
-    unsigned count = cpu_count_file("/sys/devices/system/cpu/possible");
+    unsigned count = cpu_count_file(CPU_POSSIBLE_PATH);
 
     if (count == 0)
         count = cpu_count_affinity();

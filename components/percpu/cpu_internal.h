@@ -25,6 +25,9 @@ bool cpu_rseq_libc(ptrdiff_t *rseq_offset);
    refused once does not ask the kernel again. */
 bool cpu_rseq_own(ptrdiff_t *rseq_offset);
 
+/* cpu_rseq.c: an area that no thread registers, where every cpu_id is -1: from the thread pointer. */
+ptrdiff_t cpu_rseq_unregistered(void);
+
 /* cpu.c: for the threads and the ways that the one load below does not answer. */
 int cpu_current_slow(const struct cairn_cpu *cpu);
 
@@ -66,9 +69,15 @@ void cpu_list_feed(struct cpu_list *list, const char *text, size_t length_bytes)
 /* cpu_count.c: highest id + 1 at the end of the text; 0 when it was empty, malformed or absurd. */
 unsigned cpu_list_end(struct cpu_list *list);
 
+/* Where the kernel says which CPU ids there can ever be. */
+#define CPU_POSSIBLE_PATH "/sys/devices/system/cpu/possible"
+
 /* cpu_count.c: the parts of cairn_cpu_possible_count(); 0 when they cannot say. */
 unsigned cpu_count_file(const char *path);
 unsigned cpu_count_affinity(void);
+
+/* cpu_count.c: a number that no CPU id or concurrency id of this kernel reaches, whatever files say; 0: unknown. */
+unsigned cpu_id_bound(void);
 
 CAIRN_END_DECLS
 

@@ -65,7 +65,16 @@ static __thread struct rseq_area own_area __attribute__((tls_model("initial-exec
     .cpu_id = -1,
 };
 
+/* Sequences of a process in lock mode arm this one, find no id, and go the slow way. */
+static __thread struct rseq_area unregistered_area
+    __attribute__((tls_model("initial-exec"))) = {.cpu_id = -1};
+
 static __thread bool own_refused __attribute__((tls_model("initial-exec")));
+
+ptrdiff_t cpu_rseq_unregistered(void)
+{
+    return (ptrdiff_t)((uintptr_t)&unregistered_area - cpu_thread_pointer());
+}
 
 bool cpu_rseq_libc(ptrdiff_t *rseq_offset)
 {

@@ -2,24 +2,30 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu.c - take one, give one: the fast paths, and what stands behind each of their four branches.
+ * percpu.c - take one, give one: what stands behind the fast paths.
  *
- *     alloc   id -> shard --- lock it ------ pop ------- unlock
- *              |               | held         | empty
- *              v fold          v              v
- *            hash or mod     a neighbour    refill: batch from the depot, keep one
- *                            or wait           | dry
- *                                              v
- *     free    ... the same ... push          drain every shard and the depot, ask once more
- *                               | full
- *                               v
- *                             overflow: oldest half to the depot
+ *     rseq mode                                        lock mode
  *
- * The CPU may change between reading the id and taking the lock. Then the shard of another CPU is used, which is
- * right, and slow for as long as it takes to notice nothing.
+ *     alloc   pop ----------- block                    alloc   id -> shard --- lock it ------ pop ------- unlock
+ *              | nothing                                        |               | held         | empty
+ *              +- no id, or the shard is closed:                v fold          v              v
+ *              |    one block from the depot                  hash or mod     a neighbour    refill
+ *              +- empty: refill                                               or wait
  *
- * Cost. Uncontended: one load for the id, one compare-and-exchange, one exchange, and the block's slot. Once in a
- * batch a move of pointers from or to the depot; no lock of a shard is held then.
+ *     refill: a batch from the depot; one to the caller, the others into the shard. Nothing there either: drain every
+ *             shard and the depot, ask once more.
+ *
+ *     free    push ---------- done                     free    ... the same ... push
+ *              | not                                                             | full
+ *              +- no id, or closed: one block to the depot                       v
+ *              +- full: overflow                                              overflow: oldest half to the depot
+ *
+ * The CPU may change between reading the id and entering its shard. In lock mode the shard of another CPU is used then,
+ * which is right, and slow for as long as it takes to notice nothing. In rseq mode entering fails, and the depot serves.
+ *
+ * Cost. Rseq mode: two stores and about twenty instructions. Lock mode, uncontended: one load for the id, one
+ * compare-and-exchange, one exchange, and the block's slot. Once in a batch a move of pointers from or to the depot; no
+ * lock of a shard is held then.
  */
 
 #include <cairn/percpu.h>
@@ -109,29 +115,55 @@ CAIRN_HOT_INLINE void *alloc_from(struct cairn_percpu *percpu, unsigned class_id
     return block;
 }
 
-static CAIRN_COLD void *alloc_folded(struct cairn_percpu *percpu, unsigned class_idx)
+static void *alloc_locked(struct cairn_percpu *percpu, unsigned class_idx)
 {
-    return alloc_from(percpu, class_idx, fold(percpu));
+    unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
+
+    if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
+        shard_idx = fold(percpu);
+    return alloc_from(percpu, class_idx, shard_idx);
+}
+
+/* Past the shards, for a thread that may not use them now. */
+static void *alloc_past(struct cairn_percpu *percpu, unsigned class_idx)
+{
+    void *block;
+
+    if (cairn_depot_take(&percpu->depot, class_idx, &block, 1) == 1)
+        return block;
+    return alloc_dry(percpu, class_idx);
+}
+
+CAIRN_COLD void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx)
+{
+    int id;
+
+    CAIRN_ASSERT(class_idx < percpu->class_count);
+    if (percpu->mode == CAIRN_PERCPU_LOCK)
+        return alloc_locked(percpu, class_idx);
+    id = cairn_rseq_id(percpu);
+    if (id < 0 || !shard_is_open(percpu, (unsigned)id))
+        return alloc_past(percpu, class_idx);
+    return alloc_refill(percpu, class_idx, (unsigned)id);
 }
 
 void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx)
 {
-    unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
+    void *block;
 
     CAIRN_ASSERT(class_idx < percpu->class_count);
-    if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
-        return alloc_folded(percpu, class_idx);
-    return alloc_from(percpu, class_idx, shard_idx);
+    block = cairn_percpu_pop(percpu, class_idx);
+    return CAIRN_LIKELY(block != NULL) ? block : cairn_percpu_alloc_slow(percpu, class_idx);
 }
 
-/* With the shard's lock, which it releases. */
+/* In the shard, which it leaves. */
 static CAIRN_COLD void free_overflow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                                      unsigned shard_idx)
 {
     void *oldest[SHARD_FLUSH_MAX];
     size_t moved = cairn_shard_overflow(percpu, shard_idx, class_idx, block, oldest);
 
-    shard_unlock(percpu, shard_idx);
+    cairn_shard_leave(percpu, shard_idx);
     if (moved > 0)
         cairn_depot_give(&percpu->depot, class_idx, oldest, moved);
 }
@@ -157,21 +189,50 @@ CAIRN_HOT_INLINE void free_to(struct cairn_percpu *percpu, unsigned class_idx, v
         shard_unlock(percpu, shard_idx);
 }
 
-static CAIRN_COLD void free_folded(struct cairn_percpu *percpu, unsigned class_idx, void *block,
-                                   const char *where)
+static void free_locked(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                        const char *where)
 {
-    free_to(percpu, class_idx, block, fold(percpu), where);
+    unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
+
+    if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
+        shard_idx = fold(percpu);
+    free_to(percpu, class_idx, block, shard_idx, where);
+}
+
+/* In the shard of this thread, which was full a moment ago, or had this very block as its newest. */
+static void free_entered(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                         unsigned shard_idx, const char *where)
+{
+    if (shard_push(percpu, shard_idx, class_idx, block, where))
+        cairn_shard_leave(percpu, shard_idx);
+    else
+        free_overflow(percpu, class_idx, block, shard_idx);
+}
+
+CAIRN_COLD void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                                       const char *where)
+{
+    int id;
+
+    CAIRN_ASSERT(class_idx < percpu->class_count);
+    CAIRN_ASSERT(block != NULL);
+    if (percpu->mode == CAIRN_PERCPU_LOCK) {
+        free_locked(percpu, class_idx, block, where);
+        return;
+    }
+    id = cairn_rseq_id(percpu);
+    if (id >= 0 && shard_is_open(percpu, (unsigned)id) &&
+        cairn_shard_enter_own(percpu, (unsigned)id))
+        free_entered(percpu, class_idx, block, (unsigned)id, where);
+    else
+        cairn_depot_give(&percpu->depot, class_idx, &block, 1);
 }
 
 void cairn_percpu_free_from(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                             const char *where)
 {
-    unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
-
     CAIRN_ASSERT(class_idx < percpu->class_count);
     CAIRN_ASSERT(block != NULL);
-    if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
-        free_folded(percpu, class_idx, block, where);
-    else
-        free_to(percpu, class_idx, block, shard_idx, where);
+    if (CAIRN_UNLIKELY(!cairn_percpu_push(percpu, class_idx, block)))
+        cairn_percpu_free_slow(percpu, class_idx, block, where);
 }

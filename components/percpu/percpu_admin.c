@@ -11,11 +11,13 @@
  * depot likewise. So what waits is at most
  *     sum over classes of block_bytes * (shards_used * capacity + capacity in the depot).
  *
- * Threads. drain, stats and check run beside everything; init and fini alone.
+ * Threads. drain, stats and check run beside everything; init and fini alone. A drain holds a shard for as long as it
+ * takes to give its blocks away: threads of that CPU go elsewhere meanwhile.
  */
 
 #include <cairn/percpu.h>
 
+#include "cpu_internal.h"
 #include "shard.h"
 
 #include <cairn/base/align.h>
@@ -32,6 +34,8 @@ enum {
 /* Where the parts of the state lie, in bytes. */
 struct layout {
     unsigned shard_count;
+    unsigned lane_count;
+    size_t lanes_offset;
     size_t shards_offset;
     size_t shard_bytes;
     size_t depot_offset;
@@ -94,10 +98,13 @@ static struct layout layout_of(const struct cairn_percpu_config *config)
         slots += SHARD_NEWEST + capacity_of(config, class_idx);
     layout.shard_count =
         config->shard_count != 0 ? config->shard_count : cairn_cpu_possible_count();
-    layout.shards_offset =
-        cairn_align_up(layout.shard_count * sizeof(struct cairn_percpu_front), SHARD_ALIGN_BYTES);
-    layout.shard_bytes = cairn_align_up(sizeof(struct cairn_percpu_shard) + slots * sizeof(void *),
-                                        SHARD_ALIGN_BYTES);
+    layout.lane_count = (unsigned)cairn_max(layout.shard_count, cpu_id_bound());
+    layout.lanes_offset = layout.shard_count * sizeof(struct cairn_percpu_front);
+    layout.shards_offset = cairn_align_up(
+        layout.lanes_offset + layout.lane_count * sizeof(struct cairn_percpu_shard *),
+        SHARD_ALIGN_BYTES);
+    layout.shard_bytes =
+        cairn_align_up(SHARD_HEAD_BYTES + slots * sizeof(void *), SHARD_ALIGN_BYTES);
     layout.depot_offset = layout.shards_offset + layout.shard_count * layout.shard_bytes;
     layout.total_bytes = layout.depot_offset + cairn_depot_state_bytes(&depot);
     return layout;
@@ -108,14 +115,15 @@ size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config)
     return classes_valid(config) ? layout_of(config).total_bytes : 0;
 }
 
-static void choose_mode(struct cairn_percpu *percpu, enum cairn_percpu_mode wish)
+static void choose_mode(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
 {
     percpu->mode = CAIRN_PERCPU_LOCK;
-    percpu->reason = "lock mode is the only one of this version";
-    if (wish == CAIRN_PERCPU_LOCK)
-        percpu->reason = "lock mode was asked for";
-    if (wish == CAIRN_PERCPU_RSEQ)
-        percpu->reason = "rseq mode was asked for, but is not in this version";
+    if (cairn_rseq_choose(percpu, config->mode, config->by_cpu_id))
+        percpu->mode = CAIRN_PERCPU_RSEQ;
+    for (unsigned id = 0; id < percpu->lane_count; id++)
+        percpu->view.lanes[id] = percpu->mode == CAIRN_PERCPU_RSEQ && id < percpu->shard_count
+                                     ? shard_at(percpu, id)
+                                     : cairn_shard_nothing;
 }
 
 static void init_classes(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
@@ -133,8 +141,7 @@ static void init_classes(struct cairn_percpu *percpu, const struct cairn_percpu_
         CAIRN_ASSERT(class->batch >= CAIRN_PERCPU_BATCH_MIN && class->batch <= class->capacity);
     }
     percpu->class_count = config->class_count;
-    CAIRN_ASSERT(sizeof(struct cairn_percpu_shard) + slots_offset * sizeof(void *) <=
-                 percpu->shard_bytes);
+    CAIRN_ASSERT(SHARD_HEAD_BYTES + slots_offset * sizeof(void *) <= percpu->shard_bytes);
 }
 
 int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
@@ -155,12 +162,16 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
         return -EINVAL;
 
     cairn_cpu_init(&percpu->cpu, config->cpu_way);
-    choose_mode(percpu, config->mode);
+    percpu->is_forking = false;
+    percpu->unfenced_pid = 0;
+    percpu->lane_count = layout.lane_count;
     percpu->shard_count = layout.shard_count;
     percpu->shard_bytes = layout.shard_bytes;
     percpu->fronts = config->state;
+    percpu->view.lanes = (void *)((char *)config->state + layout.lanes_offset);
     percpu->shards = (char *)config->state + layout.shards_offset;
     init_classes(percpu, config);
+    choose_mode(percpu, config);
     return 0;
 }
 
@@ -173,19 +184,16 @@ void cairn_percpu_fini(struct cairn_percpu *percpu)
     percpu->class_count = 0;
 }
 
-/* Ends although others may free all the time: it moves at most what the array can hold. */
+/* Entered. */
 static size_t drain_array(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
 {
-    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
     void *chunk[CHUNK];
     size_t moved = 0;
+    size_t count;
 
-    while (moved < class->capacity) {
-        size_t count = cairn_shard_take_oldest(percpu, shard_idx, class_idx, chunk, CHUNK);
-
-        if (count == 0)
-            break;
-        cairn_source_give(percpu->depot.source, class->block_bytes, chunk, count);
+    while ((count = cairn_shard_take_oldest(percpu, shard_idx, class_idx, chunk, CHUNK)) > 0) {
+        cairn_source_give(percpu->depot.source, percpu->classes[class_idx].block_bytes, chunk,
+                          count);
         moved += count;
     }
     return moved;
@@ -196,10 +204,11 @@ size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx)
     size_t moved = 0;
 
     CAIRN_ASSERT(shard_idx < percpu->shard_count);
-    if (!shard_used(percpu, shard_idx))
+    if (!shard_used(percpu, shard_idx) || !cairn_shard_enter(percpu, shard_idx))
         return 0;
     for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
         moved += drain_array(percpu, shard_idx, class_idx);
+    cairn_shard_leave(percpu, shard_idx);
     return moved;
 }
 
@@ -218,9 +227,19 @@ static size_t shard_cached_bytes(const struct cairn_percpu *percpu, unsigned sha
     size_t bytes = 0;
 
     for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
-        bytes += (size_t)cairn_load_relaxed(&shard->arrays[class_idx].count) *
+        bytes += (size_t)word_count(shard_word(shard, class_idx), &percpu->classes[class_idx]) *
                  percpu->classes[class_idx].block_bytes;
     return bytes;
+}
+
+struct cairn_percpu_level cairn_percpu_level(const struct cairn_percpu *percpu, unsigned shard_idx,
+                                             unsigned class_idx)
+{
+    uint32_t word = shard_word(shard_at(percpu, shard_idx), class_idx);
+    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+
+    CAIRN_ASSERT(class_idx < percpu->class_count);
+    return (struct cairn_percpu_level){word_count(word, class), word_limit(word, class)};
 }
 
 struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu)
@@ -230,6 +249,8 @@ struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu)
         .reason = percpu->reason,
         .cpu_way = percpu->cpu.way,
         .cpu_reason = percpu->cpu.reason,
+        .by_cid =
+            percpu->mode == CAIRN_PERCPU_RSEQ && percpu->view.id != percpu->view.area + RSEQ_CPU_ID,
         .shard_count = percpu->shard_count,
         .depot_bytes = cairn_depot_bytes(&percpu->depot),
     };
@@ -257,30 +278,22 @@ const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode)
     return "unknown";
 }
 
-/* The fronts' locks say no rank to the order check, being zeroed memory: one stands for all of them. All are taken, of
-   idle CPUs too, for any thread may be the first on any CPU. */
 void cairn_percpu_prefork(struct cairn_percpu *percpu)
 {
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        cairn_lock_fork_take(&percpu->fronts[shard_idx].lock);
-    if (CAIRN_DEBUG)
-        cairn_lock_rank_enter(&cairn_shard_rank);
+    cairn_shard_enter_all(percpu);
     cairn_depot_prefork(&percpu->depot);
 }
 
 void cairn_percpu_postfork(struct cairn_percpu *percpu)
 {
     cairn_depot_postfork(&percpu->depot);
-    if (CAIRN_DEBUG)
-        cairn_lock_rank_leave(&cairn_shard_rank);
-    for (unsigned shard_idx = percpu->shard_count; shard_idx-- > 0;)
-        cairn_lock_fork_release(&percpu->fronts[shard_idx].lock);
+    cairn_shard_leave_all(percpu);
 }
 
 void cairn_percpu_check(struct cairn_percpu *percpu)
 {
     CAIRN_INVARIANT(percpu->shard_count > 0);
-    CAIRN_INVARIANT(percpu->mode == CAIRN_PERCPU_LOCK);
+    CAIRN_INVARIANT(!percpu->is_forking);
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
         cairn_shard_check(percpu, shard_idx);
     cairn_depot_check(&percpu->depot);

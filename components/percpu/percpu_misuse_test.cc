@@ -12,31 +12,29 @@ namespace {
 using percpu_testing::Caches;
 using percpu_testing::TokenSource;
 
-class PercpuDeath : public ::testing::Test {
+class PercpuDeath : public percpu_testing::InModes {
   protected:
     void SetUp() override
     {
         GTEST_FLAG_SET(death_test_style, "fast");
-        Caches::id() = 0;
+        InModes::SetUp();
+        caches.on(0);
         for (int at = 0; at < 12; at++)
             blocks.push_back(cairn_percpu_alloc(caches, 0));
     }
 
-    cairn_percpu_array &array(unsigned shard_idx = 0)
-    {
-        auto *shard = reinterpret_cast<cairn_percpu_shard *>(caches->shards +
-                                                             shard_idx * caches->shard_bytes);
-        return shard->arrays[0];
-    }
-
     TokenSource tokens{{1024}, 1000}; // batches of 8
-    Caches caches{tokens, 2};
+    Caches caches{make(tokens, 2)};
     std::vector<void *> blocks;
 };
 
-TEST_F(PercpuDeath, FindsADoubleFreeAmongTheNewestFour)
+INSTANTIATE_TEST_SUITE_P(Modes, PercpuDeath,
+                         ::testing::Values(percpu_testing::LOCK, percpu_testing::RSEQ_BY_CPU),
+                         percpu_testing::mode_name);
+
+TEST_P(PercpuDeath, FindsADoubleFreeOfTheNewestOrUnderALockOfTheNewestFour)
 {
-    for (size_t later = 0; later < 4; later++) {
+    for (size_t later = 0; later < (is_locked() ? 4 : 1); later++) {
         EXPECT_DEATH(
             {
                 cairn_percpu_free(caches, 0, blocks[11]);
@@ -48,35 +46,38 @@ TEST_F(PercpuDeath, FindsADoubleFreeAmongTheNewestFour)
     }
 }
 
-TEST_F(PercpuDeath, FindsADoubleFreeIntoAFullArray)
+TEST_P(PercpuDeath, FindsADoubleFreeIntoAFullArray)
 {
-    Caches::id() = 1;
+    NEEDS_CPUS(2);
+    caches.on(1);
     for (size_t at = 0; at < 8; at++)
         cairn_percpu_free(caches, 0, blocks[at]);
-    ASSERT_EQ(array(1).count, array(1).limit);
+    ASSERT_EQ(caches.array(1, 0).count, caches.array(1, 0).limit);
     EXPECT_DEATH(cairn_percpu_free(caches, 0, blocks[7]), "double free");
     EXPECT_DEATH(cairn_percpu_free(caches, 0, blocks[4]), "double free");
 }
 
-TEST_F(PercpuDeath, FindsADoubleFreeInANeighboursShard)
+TEST_P(PercpuDeath, FindsADoubleFreeInANeighboursShard)
 {
-    Caches::id() = 1;
+    if (!is_locked())
+        GTEST_SKIP() << "nobody turns to a neighbour in rseq mode";
+    caches.on(1);
     cairn_percpu_free(caches, 0, blocks[0]);
-    Caches::id() = 0;
+    caches.on(0);
     ASSERT_TRUE(cairn_trylock(&caches->fronts[0].lock));
     EXPECT_DEATH(cairn_percpu_free(caches, 0, blocks[0]), "double free");
 }
 
-TEST_F(PercpuDeath, DoesNotTakeABlockThatWasIssuedAgainForADoubleFree)
+TEST_P(PercpuDeath, DoesNotTakeABlockThatWasIssuedAgainForADoubleFree)
 {
     cairn_percpu_free(caches, 0, blocks[11]);
     void *again = cairn_percpu_alloc(caches, 0);
     EXPECT_EQ(again, blocks[11]);
     cairn_percpu_free(caches, 0, again);
-    EXPECT_EQ(array().count, 5u);
+    EXPECT_EQ(caches.array(0, 0).count, 5u);
 }
 
-TEST_F(PercpuDeath, AnOldRepeatReachesTheSource)
+TEST_P(PercpuDeath, AnOldRepeatReachesTheSource)
 {
     for (size_t at = 0; at < 5; at++)
         cairn_percpu_free(caches, 0, blocks[at]);
@@ -86,18 +87,27 @@ TEST_F(PercpuDeath, AnOldRepeatReachesTheSource)
     EXPECT_EQ(tokens.broken, 1u);
 }
 
-TEST_F(PercpuDeath, CheckFindsBrokenInvariants)
+TEST_P(PercpuDeath, CheckFindsBrokenInvariants)
 {
     cairn_percpu_check(caches);
-    ASSERT_EQ(array().count, 4u);
-    EXPECT_DEATH((array().count = 9, cairn_percpu_check(caches)), "count <= array->limit");
-    EXPECT_DEATH((array().limit = 65, cairn_percpu_check(caches)), "limit <= class->capacity");
-    EXPECT_DEATH((array().limit = 7, cairn_percpu_check(caches)), "limit >= class->batch");
+    auto with_word = [&](unsigned k, unsigned count, unsigned limit) {
+        caches.word(k, 0) = caches.word_for(0, count, limit);
+        cairn_percpu_check(caches);
+    };
+    const unsigned idle = is_locked() || percpu_testing::cpus().size() > 1 ? 1 : 0;
+    ASSERT_EQ(caches.array(0, 0).count, 4u);
+    EXPECT_DEATH(with_word(0, 4, 65), "limit <= class->capacity");
+    EXPECT_DEATH(with_word(0, 4, 7), "limit >= class->batch");
+    EXPECT_DEATH((caches.word(0, 0) -= 5, cairn_percpu_check(caches)),
+                 "word_top.word. >= class->slots_offset");
+    EXPECT_DEATH(with_word(0, 9, 10), "slots.at. != NULL");
     EXPECT_DEATH((caches.slots(0, 0)[1] = nullptr, cairn_percpu_check(caches)), "!= NULL");
     EXPECT_DEATH((caches.slots(0, 0)[-1] = blocks[0], cairn_percpu_check(caches)), "== NULL");
     EXPECT_DEATH((caches.slots(0, 0)[0] = caches.slots(0, 0)[3], cairn_percpu_check(caches)),
                  "slots.before. != slots.at.");
-    EXPECT_DEATH((array(1).limit = 8, cairn_percpu_check(caches)), "used");
+    if (idle != 0) {
+        EXPECT_DEATH(with_word(idle, 0, 8), "used");
+    }
     EXPECT_DEATH((caches->depot.lines[0].count = 65, cairn_percpu_check(caches)),
                  "count <= line->capacity");
     cairn_percpu_check(caches);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// One thread: a source that runs dry, random calls against a model, and the laws of a source.
+// One thread, in each mode: a source that runs dry, random calls against a model, and the laws of a source.
 
 #include "percpu_testing.h"
 
 #include <algorithm>
 #include <climits>
-#include <cstring>
 #include <set>
 #include <utility>
 
@@ -20,19 +19,28 @@ using percpu_testing::alloc_many;
 using percpu_testing::Caches;
 using percpu_testing::expect_ends_clean;
 using percpu_testing::free_all;
+using percpu_testing::InModes;
 using percpu_testing::TokenSource;
+
+class PercpuModel : public InModes {};
+
+INSTANTIATE_TEST_SUITE_P(Modes, PercpuModel,
+                         ::testing::Values(percpu_testing::LOCK, percpu_testing::RSEQ_BY_CPU,
+                                           percpu_testing::RSEQ_BY_CID),
+                         percpu_testing::mode_name);
 
 // A dry source
 
-TEST(Percpu, HandsOutEveryBlockThereIsBeforeItGivesUp)
+TEST_P(PercpuModel, HandsOutEveryBlockThereIsBeforeItGivesUp)
 {
-    for (size_t total = 0; total <= 150; total++) {
+    for (size_t total = 0; total <= 150; total += is_locked() ? 1 : 15) { // a move of CPU is slow
         TokenSource tokens({64}, total);
-        Caches caches(tokens, 4);
+        Caches caches = make(tokens, 4);
         for (int round = 0; round < 2; round++) {
             std::set<void *> blocks;
             for (int id = 0;; id++) {
-                Caches::id() = id % 4; // the last blocks lie in other shards
+                caches.on(static_cast<unsigned>(
+                    is_locked() ? id % 4 : id / 16)); // the last blocks lie in other shards
                 void *block = cairn_percpu_alloc(caches, 0);
                 if (block == nullptr)
                     break;
@@ -40,8 +48,9 @@ TEST(Percpu, HandsOutEveryBlockThereIsBeforeItGivesUp)
             }
             ASSERT_EQ(blocks.size(), total);
             cairn_percpu_check(caches);
+            unsigned id = 0;
             for (void *block : blocks) {
-                Caches::id()++;
+                caches.on(is_locked() ? id++ % 4 : id++ / 16);
                 cairn_percpu_free(caches, 0, block);
             }
         }
@@ -57,7 +66,7 @@ size_t scenario(Caches &caches, size_t *held_bytes)
     *held_bytes = 0;
     for (int step = 0; step < 400; step++) {
         unsigned class_idx = static_cast<unsigned>(step % 3);
-        Caches::id() = step / 5 % 3;
+        caches.on(static_cast<unsigned>(caches.is_locked() ? step / 5 % 3 : step / 50));
         void *block = cairn_percpu_alloc(caches, class_idx);
         if (block == nullptr)
             failed++;
@@ -73,14 +82,14 @@ size_t scenario(Caches &caches, size_t *held_bytes)
     return failed;
 }
 
-TEST(Percpu, SurvivesEveryFailingTake)
+TEST_P(PercpuModel, SurvivesEveryFailingTake)
 {
     for (size_t served : {0u, 1u, 5u}) {
         uint64_t fail_at = 0;
         bool reached = true;
         for (; reached; fail_at++) {
             TokenSource tokens({64, 512, 2048}, 1000);
-            Caches caches(tokens, 3);
+            Caches caches = make(tokens, 3);
             size_t held_bytes;
             tokens.fail(fail_at, 2, served); // two: the retry after the drain as well
             size_t failed = scenario(caches, &held_bytes);
@@ -96,16 +105,15 @@ TEST(Percpu, SurvivesEveryFailingTake)
     }
 }
 
-TEST(Percpu, AFailedAllocationChangesNothing)
+TEST_P(PercpuModel, AFailedAllocationChangesNothing)
 {
     TokenSource tokens({64}, 100);
-    Caches caches(tokens, 2);
+    Caches caches = make(tokens, 2);
     std::vector<void *> blocks = alloc_many(caches, 0, 100);
-    cairn_percpu_array before = caches.array(0, 0);
+    const uint32_t before = caches.word(0, 0);
     for (int round = 0; round < 3; round++)
         EXPECT_EQ(cairn_percpu_alloc(caches, 0), nullptr);
-    cairn_percpu_array after = caches.array(0, 0);
-    EXPECT_EQ(memcmp(&before, &after, sizeof(before)), 0);
+    EXPECT_EQ(caches.word(0, 0), before);
     EXPECT_EQ(caches.waiting_bytes(), 0u);
     free_all(caches, 0, blocks);
     expect_ends_clean(caches, tokens);
@@ -113,20 +121,23 @@ TEST(Percpu, AFailedAllocationChangesNothing)
 
 // Model
 
-TEST(Percpu, AgreesWithAModelUnderRandomIds)
+TEST_P(PercpuModel, AgreesWithAModelUnderRandomIds)
 {
     std::mt19937_64 random(percpu_testing::seed());
     const int ids[] = {-1, -2, 0, 1, 2, 3, 4, 5, 6, 7, 64, 4096, INT_MAX};
     for (unsigned shard_count : {1u, 2u, 4u}) {
         TokenSource tokens({16, 80, 1024, 30000}, 700);
-        Caches caches(tokens, shard_count, 4096, 4096);
+        Caches caches = make(tokens, shard_count, 4096, 4096);
         std::vector<void *> held[4];
         std::set<void *> live;
         size_t held_bytes = 0;
         for (int step = 0; step < 60000; step++) {
             unsigned class_idx = random() % 4;
             bool wants = random() % 100 < (step / 3000 % 2 != 0 ? 65u : 35u);
-            Caches::id() = ids[random() % (sizeof(ids) / sizeof(ids[0]))];
+            if (is_locked())
+                Caches::id() = ids[random() % (sizeof(ids) / sizeof(ids[0]))];
+            else if (random() % 256 == 0)
+                caches.on(static_cast<unsigned>(random() % 64));
             if (wants) {
                 void *block = cairn_percpu_alloc(caches, class_idx);
                 ASSERT_EQ(block == nullptr, held[class_idx].size() == 700);
@@ -147,11 +158,12 @@ TEST(Percpu, AgreesWithAModelUnderRandomIds)
                 held_bytes -= caches->classes[class_idx].block_bytes;
             }
             if (random() % 500 == 0)
-                cairn_percpu_drain_shard(caches, static_cast<unsigned>(random() % shard_count));
+                cairn_percpu_drain_shard(caches,
+                                         static_cast<unsigned>(random() % caches->shard_count));
             if (random() % 2000 == 0)
                 cairn_percpu_drain(caches);
             ASSERT_EQ(tokens.outstanding_bytes(), held_bytes + caches.waiting_bytes());
-            ASSERT_LE(caches.waiting_bytes(), caches.bound_bytes(shard_count));
+            ASSERT_LE(caches.waiting_bytes(), caches.bound_bytes(caches->shard_count));
             if (step % 8 == 0)
                 cairn_percpu_check(caches);
         }
@@ -205,16 +217,17 @@ struct Memory {
     }
 };
 
-TEST(Percpu, KeepsTheLawsOfASource)
+TEST_P(PercpuModel, KeepsTheLawsOfASource)
 {
     static Memory memory;
     const cairn_source_ops below = {"memory", CAIRN_SOURCE_THREAD_SAFE, Memory::take, Memory::give};
     const cairn_source_ops above = {"percpu", CAIRN_SOURCE_THREAD_SAFE, AsSource::take,
                                     AsSource::give};
+    memory.free.clear();
     for (auto &block : memory.bytes)
         memory.free.push_back(block);
     TokenSource tokens({48}, 1);
-    Caches caches(tokens, 3);
+    Caches caches = make(tokens, 3);
     caches->depot.source = {&below, &memory};
     for (size_t count : {1u, 7u, 100u, 256u}) {
         cairn_law_shape shape = {48, 16, count, percpu_testing::seed()};

@@ -2,24 +2,32 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_testing.h - what the tests of this component share: a source of tokens, zeroed state, a seed.
+ * percpu_testing.h - what the tests of this component share: a source of tokens, zeroed state, a seed, caches in each
+ * mode.
  *
  * A token is an address that nothing lies at: shards and depot must not follow it. The source knows of each token
  * whether it is out, so a token that comes back twice, or was never handed out, is seen at once.
+ *
+ * "CPU k" of a test is id k in lock mode, where the ids come from a function, and the k-th CPU that the process may run
+ * on in rseq mode, where they come from the kernel.
  */
 
 #ifndef CAIRN_PERCPU_TESTING_H
 #define CAIRN_PERCPU_TESTING_H
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <mutex>
+#include <ostream>
 #include <random>
+#include <string>
 #include <vector>
 
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <cairn/percpu.h>
@@ -217,18 +225,68 @@ class State {
     size_t mapped_;
 };
 
-/* A percpu over a token source, its ids set by the test. */
+/* Numbers of the CPUs that this process could run on at its start. */
+inline const std::vector<unsigned> &cpus()
+{
+    static const std::vector<unsigned> numbers = [] {
+        std::vector<unsigned> found;
+        cpu_set_t mask;
+        CPU_ZERO(&mask);
+        sched_getaffinity(0, sizeof(mask), &mask);
+        for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+            if (CPU_ISSET(cpu, &mask))
+                found.push_back(cpu);
+        return found;
+    }();
+    return numbers;
+}
+
+/* tid 0: the calling thread. */
+inline void pin(unsigned k, int tid = 0)
+{
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    CPU_SET(cpus()[k % cpus().size()], &mask);
+    sched_setaffinity(tid, sizeof(mask), &mask);
+}
+
+inline void unpin()
+{
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    for (unsigned cpu : cpus())
+        CPU_SET(cpu, &mask);
+    sched_setaffinity(0, sizeof(mask), &mask);
+}
+
+struct Mode {
+    const char *name;
+    cairn_percpu_mode mode;
+    bool by_cpu_id;
+};
+
+inline void PrintTo(const Mode &mode, std::ostream *out)
+{
+    *out << mode.name;
+}
+
+constexpr Mode LOCK = {"lock", CAIRN_PERCPU_LOCK, false};
+constexpr Mode RSEQ_BY_CPU = {"rseq_by_cpu", CAIRN_PERCPU_RSEQ, true};
+constexpr Mode RSEQ_BY_CID = {"rseq_by_cid", CAIRN_PERCPU_RSEQ, false};
+
+/* A percpu over a token source. */
 class Caches {
   public:
     explicit Caches(TokenSource &tokens, unsigned shard_count, size_t class_cache_bytes = 0,
-                    size_t depot_class_bytes = 0, bool state_at_end = false)
-        : config_(make_config(tokens, shard_count, class_cache_bytes, depot_class_bytes)),
+                    size_t depot_class_bytes = 0, bool state_at_end = false, Mode mode = LOCK)
+        : config_(make_config(tokens, shard_count, class_cache_bytes, depot_class_bytes, mode)),
           state_(config_.state_bytes, state_at_end), percpu_(new cairn_percpu())
     {
         config_.state = state_.memory;
         if (cairn_percpu_init(percpu_, &config_) != 0)
             abort();
-        cairn_cpu_init_callback(&percpu_->cpu, current_id, nullptr);
+        if (mode.mode == CAIRN_PERCPU_LOCK)
+            cairn_cpu_init_callback(&percpu_->cpu, current_id, nullptr);
     }
 
     ~Caches()
@@ -249,18 +307,66 @@ class Caches {
         return percpu_;
     }
 
-    cairn_percpu_array array(unsigned shard_idx, unsigned class_idx)
+    bool is_locked() const
     {
-        auto *shard = reinterpret_cast<cairn_percpu_shard *>(percpu_->shards +
-                                                             shard_idx * percpu_->shard_bytes);
-        return shard->arrays[class_idx];
+        return percpu_->mode == CAIRN_PERCPU_LOCK;
+    }
+
+    /* The calling thread's next calls come from CPU k; by concurrency id it makes no difference. */
+    void on(unsigned k)
+    {
+        id() = static_cast<int>(k);
+        if (config_.by_cpu_id)
+            pin(k);
+    }
+
+    unsigned shard_of(unsigned k)
+    {
+        return is_locked() ? k % percpu_->shard_count : cpus()[k % cpus().size()];
+    }
+
+    /* As shard.h has it: histories, then the struct, then slots. */
+    cairn_percpu_history *histories(unsigned shard_idx)
+    {
+        return reinterpret_cast<cairn_percpu_history *>(percpu_->shards +
+                                                        shard_idx * percpu_->shard_bytes);
+    }
+
+    cairn_percpu_shard *shard(unsigned shard_idx)
+    {
+        return reinterpret_cast<cairn_percpu_shard *>(histories(shard_idx) +
+                                                      CAIRN_PERCPU_CLASSES_MAX);
+    }
+
+    /* From here on: of the shard of CPU k. */
+    uint32_t &word(unsigned k, unsigned class_idx)
+    {
+        return shard(shard_of(k))->words[class_idx];
+    }
+
+    struct Array {
+        unsigned count;
+        unsigned limit;
+    };
+
+    Array array(unsigned k, unsigned class_idx)
+    {
+        uint32_t word = __atomic_load_n(&this->word(k, class_idx), __ATOMIC_RELAXED);
+        unsigned count = word == 0 ? 0 : (word & 0xffff) - percpu_->classes[class_idx].slots_offset;
+        return {count, count + (word >> CAIRN_RSEQ_ROOM_SHIFT)};
+    }
+
+    /* What a word is for so many blocks and such a limit. */
+    uint32_t word_for(unsigned class_idx, unsigned count, unsigned limit)
+    {
+        return (percpu_->classes[class_idx].slots_offset + count) | (limit - count)
+                                                                        << CAIRN_RSEQ_ROOM_SHIFT;
     }
 
     /* Where blocks of a class lie in a shard, the oldest first. */
-    void **slots(unsigned shard_idx, unsigned class_idx)
+    void **slots(unsigned k, unsigned class_idx)
     {
-        char *shard = percpu_->shards + shard_idx * percpu_->shard_bytes;
-        return reinterpret_cast<void **>(shard + sizeof(cairn_percpu_shard)) +
+        return reinterpret_cast<void **>(shard(shard_of(k)) + 1) +
                percpu_->classes[class_idx].slots_offset;
     }
 
@@ -297,9 +403,14 @@ class Caches {
     }
 
     static cairn_percpu_config make_config(TokenSource &tokens, unsigned shard_count,
-                                           size_t class_cache_bytes, size_t depot_class_bytes)
+                                           size_t class_cache_bytes, size_t depot_class_bytes,
+                                           Mode mode)
     {
         cairn_percpu_config config = {};
+        config.mode = mode.mode;
+        config.by_cpu_id = mode.by_cpu_id;
+        if (mode.mode == CAIRN_PERCPU_RSEQ && shard_count != 0)
+            shard_count = std::max(shard_count, cairn_cpu_possible_count());
         config.block_bytes = tokens.block_bytes();
         config.class_count = tokens.class_count();
         config.shard_count = shard_count;
@@ -314,6 +425,62 @@ class Caches {
     State state_;
     cairn_percpu *percpu_;
 };
+
+/* NULL when a mode can be had here, else why not. */
+inline const char *absent(Mode mode)
+{
+    TokenSource tokens({64}, 0);
+    Caches caches(tokens, 0, 0, 0, false, mode);
+    auto stats = cairn_percpu_stats(caches);
+    if (stats.mode != mode.mode)
+        return stats.reason;
+    if (mode.mode == CAIRN_PERCPU_RSEQ && !mode.by_cpu_id && !stats.by_cid)
+        return "this kernel has no concurrency ids";
+    return nullptr;
+}
+
+/* Tests that hold in more than one mode. */
+class InModes : public ::testing::TestWithParam<Mode> {
+  protected:
+    void SetUp() override
+    {
+        if (const char *reason = absent(GetParam()))
+            GTEST_SKIP() << reason;
+        Caches::id() = 0;
+    }
+
+    void TearDown() override
+    {
+        unpin();
+    }
+
+    static Caches make(TokenSource &tokens, unsigned shard_count, size_t class_cache_bytes = 0,
+                       size_t depot_class_bytes = 0, bool state_at_end = false)
+    {
+        return Caches(tokens, shard_count, class_cache_bytes, depot_class_bytes, state_at_end,
+                      GetParam());
+    }
+
+    static bool is_locked()
+    {
+        return GetParam().mode == CAIRN_PERCPU_LOCK;
+    }
+
+    /* Can this test have so many CPUs? */
+    static bool has_cpus(unsigned count)
+    {
+        return is_locked() || cpus().size() >= count;
+    }
+};
+
+#define NEEDS_CPUS(count)                                                                          \
+    if (!has_cpus(count))                                                                          \
+    GTEST_SKIP() << "needs " #count " CPUs"
+
+inline std::string mode_name(const ::testing::TestParamInfo<Mode> &info)
+{
+    return info.param.name;
+}
 
 inline std::vector<void *> alloc_many(cairn_percpu *percpu, unsigned class_idx, size_t count)
 {

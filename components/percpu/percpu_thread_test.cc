@@ -2,9 +2,10 @@
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
 // Many threads. What is conserved is tokens: each is in one thread's hands, or in a cache, or in the source, and a
-// table of flags sees it at once when two hold the same one. Run under TSan as well.
+// table of flags sees it at once when two hold the same one. Lock mode is run under TSan as well, which sees nothing of
+// rseq mode.
 
-#include "percpu_testing.h"
+#include "percpu_crowd.h"
 
 #include <array>
 #include <climits>
@@ -21,184 +22,80 @@
 namespace {
 
 using percpu_testing::Caches;
+using percpu_testing::Crowd;
+using percpu_testing::InModes;
+using percpu_testing::run_threads;
+using percpu_testing::SHARDS;
 using percpu_testing::TokenSource;
 
-constexpr unsigned CLASSES = 3;
-constexpr unsigned SHARDS = 4;
+class PercpuThreads : public InModes {};
+class PercpuThreadsOnCpus : public InModes {};
 
-std::vector<cpu_set_t> allowed_cpus()
+INSTANTIATE_TEST_SUITE_P(Modes, PercpuThreads,
+                         ::testing::Values(percpu_testing::LOCK, percpu_testing::RSEQ_BY_CPU,
+                                           percpu_testing::RSEQ_BY_CID),
+                         percpu_testing::mode_name);
+INSTANTIATE_TEST_SUITE_P(Modes, PercpuThreadsOnCpus,
+                         ::testing::Values(percpu_testing::LOCK, percpu_testing::RSEQ_BY_CPU),
+                         percpu_testing::mode_name);
+
+TEST_P(PercpuThreads, ConserveTokensUnderIdsThatChangeAtEveryCall)
 {
-    cpu_set_t mask;
-    std::vector<cpu_set_t> each;
-    EXPECT_EQ(sched_getaffinity(0, sizeof(mask), &mask), 0);
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &mask)) {
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            each.push_back(one);
-        }
-    return each;
-}
-
-/* Threads that allocate, free, and pass tokens to each other, over one set of caches. */
-class Crowd {
-  public:
-    Crowd(size_t tokens_per_class, unsigned shard_count = SHARDS, size_t cache_bytes = 4096)
-        : tokens({16, 128, 1024}, tokens_per_class),
-          caches(tokens, shard_count, cache_bytes, cache_bytes)
-    {
-        for (auto &flags : held_)
-            flags = std::make_unique<std::atomic<char>[]>(tokens_per_class);
-    }
-
-    void *alloc(unsigned class_idx)
-    {
-        void *token = cairn_percpu_alloc(caches, class_idx);
-        if (token != nullptr && flag(class_idx, token).exchange(1, std::memory_order_relaxed) != 0)
-            broken++;
-        return token;
-    }
-
-    void free(unsigned class_idx, void *token)
-    {
-        if (flag(class_idx, token).exchange(0, std::memory_order_relaxed) != 1)
-            broken++;
-        cairn_percpu_free(caches, class_idx, token);
-    }
-
-    /* One thread's work; `choose_id` sets the id before each call. */
-    template <typename ChooseId> void work(uint64_t thread_seed, int steps, ChooseId choose_id)
-    {
-        std::mt19937_64 random(thread_seed);
-        std::vector<void *> mine[CLASSES];
-        for (int step = 0; step < steps; step++) {
-            unsigned class_idx = random() % CLASSES;
-            auto &hand = mine[class_idx];
-            bool wants = random() % 100 < (step / 200 % 2 != 0 ? 70u : 30u);
-            choose_id(random);
-            if (wants) {
-                if (void *token = alloc(class_idx))
-                    hand.push_back(token);
-                else
-                    refused++;
-            } else if (!hand.empty()) {
-                free(class_idx, hand.back());
-                hand.pop_back();
-            }
-            if (!hand.empty() && random() % 4 == 0) { // freed, in the end, by another thread
-                hand.back() = exchange_[class_idx][random() % EXCHANGE].exchange(hand.back());
-                if (hand.back() == nullptr)
-                    hand.pop_back();
-            }
-        }
-        for (unsigned class_idx = 0; class_idx < CLASSES; class_idx++)
-            for (void *token : mine[class_idx])
-                free(class_idx, token);
-    }
-
-    /* Ends: everything comes back, each token once. */
-    void expect_conserved()
-    {
-        for (unsigned class_idx = 0; class_idx < CLASSES; class_idx++)
-            for (auto &place : exchange_[class_idx])
-                if (void *token = place.exchange(nullptr))
-                    free(class_idx, token);
-        EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
-        cairn_percpu_check(caches);
-        cairn_percpu_fini(caches);
-        EXPECT_EQ(tokens.outstanding_bytes(), 0u);
-        EXPECT_EQ(tokens.broken, 0u);
-        EXPECT_EQ(broken, 0u);
-    }
-
-    TokenSource tokens;
-    Caches caches;
-    std::atomic<uint64_t> broken{0};
-    std::atomic<uint64_t> refused{0};
-
-  private:
-    static constexpr unsigned EXCHANGE = 16;
-
-    std::atomic<char> &flag(unsigned class_idx, void *token)
-    {
-        size_t token_class = 0, idx = 0;
-        if (!tokens.find(token, &token_class, &idx) || token_class != class_idx)
-            abort();
-        return held_[class_idx][idx];
-    }
-
-    std::unique_ptr<std::atomic<char>[]> held_[CLASSES];
-    std::array<std::array<std::atomic<void *>, EXCHANGE>, CLASSES> exchange_{};
-};
-
-void choose_any_id(std::mt19937_64 &random)
-{
-    static const int ids[] = {-1, -2, 0, 1, 2, 3, 4, 5, 6, 7, 63, 4095, INT_MAX};
-    Caches::id() = ids[random() % (sizeof(ids) / sizeof(ids[0]))];
-}
-
-template <typename Body> void run_threads(unsigned count, Body body)
-{
-    std::vector<std::thread> threads;
-    for (unsigned number = 0; number < count; number++)
-        threads.emplace_back([=] { body(number); });
-    for (auto &thread : threads)
-        thread.join();
-}
-
-TEST(PercpuThreads, ConserveTokensUnderIdsThatChangeAtEveryCall)
-{
-    Crowd crowd(5000);
+    Crowd crowd(GetParam(), 5000);
     uint64_t seed = percpu_testing::seed();
-    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 100000, choose_any_id); });
-    EXPECT_EQ(cairn_percpu_stats(crowd.caches).shards_used, SHARDS);
+    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 100000); });
+    if (is_locked()) {
+        EXPECT_EQ(cairn_percpu_stats(crowd.caches).shards_used, SHARDS);
+    }
     EXPECT_EQ(crowd.refused, 0u);
     crowd.expect_conserved();
 }
 
-TEST(PercpuThreads, ConserveTokensOnASingleShard)
+TEST_P(PercpuThreads, ConserveTokensOnASingleShard)
 {
-    Crowd crowd(5000, 1);
+    Crowd crowd(GetParam(), 5000, 1);
     uint64_t seed = percpu_testing::seed();
-    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 100000, choose_any_id); });
+    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 100000); });
     crowd.expect_conserved();
 }
 
-TEST(PercpuThreads, ConserveTokensWhileOthersDrainCountAndCheck)
+TEST_P(PercpuThreads, ConserveTokensWhileOthersDrainCountAndCheck)
 {
-    Crowd crowd(5000);
+    Crowd crowd(GetParam(), 5000);
     std::atomic<bool> stop{false};
     uint64_t seed = percpu_testing::seed();
-    std::thread drainer([&] {
+    auto drain = [&] {
         for (unsigned round = 0; !stop; round++) {
-            cairn_percpu_drain_shard(crowd.caches, round % SHARDS);
+            cairn_percpu_drain_shard(crowd.caches, round % crowd.caches->shard_count);
             if (round % 16 == 0)
                 cairn_percpu_drain(crowd.caches);
-            std::this_thread::yield();
         }
-    });
+    };
+    std::thread drainers[] = {std::thread(drain), std::thread(drain), std::thread(drain)};
     std::thread watcher([&] {
         while (!stop) {
-            if (crowd.caches.waiting_bytes() > crowd.caches.bound_bytes(SHARDS))
+            if (crowd.caches.waiting_bytes() > crowd.caches.bound_bytes(crowd.caches->shard_count))
                 crowd.broken++;
             cairn_percpu_check(crowd.caches);
             std::this_thread::yield();
         }
     });
-    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 100000, choose_any_id); });
+    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 100000); });
     stop = true;
-    drainer.join();
+    for (auto &drainer : drainers)
+        drainer.join();
     watcher.join();
     crowd.expect_conserved();
 }
 
-TEST(PercpuThreads, ConserveTokensWhileTheyAreMovedBetweenCpus)
+TEST_P(PercpuThreads, ConserveTokensWhileTheyAreMovedBetweenCpus)
 {
     for (auto way : {CAIRN_CPU_AUTO, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
-        Crowd crowd(5000, 0);
-        cairn_cpu_init(&crowd.caches->cpu, way);
-        std::vector<cpu_set_t> cpus = allowed_cpus();
+        Crowd crowd(GetParam(), 5000, 0);
+        if (is_locked())
+            cairn_cpu_init(&crowd.caches->cpu, way);
+        else if (way != CAIRN_CPU_AUTO)
+            break;
         std::array<std::atomic<int>, 4> tids{};
         std::atomic<bool> stop{false};
         uint64_t seed = percpu_testing::seed();
@@ -207,7 +104,7 @@ TEST(PercpuThreads, ConserveTokensWhileTheyAreMovedBetweenCpus)
             while (!stop) {
                 int tid = tids[random() % tids.size()];
                 if (tid != 0)
-                    sched_setaffinity(tid, sizeof(cpu_set_t), &cpus[random() % cpus.size()]);
+                    percpu_testing::pin(static_cast<unsigned>(random() % 64), tid);
                 std::this_thread::yield();
             }
         });
@@ -222,18 +119,18 @@ TEST(PercpuThreads, ConserveTokensWhileTheyAreMovedBetweenCpus)
     }
 }
 
-TEST(PercpuThreads, ConserveTokensWhenThereAreTooFew)
+TEST_P(PercpuThreads, ConserveTokensWhenThereAreTooFew)
 {
-    Crowd crowd(40);
+    Crowd crowd(GetParam(), 40);
     uint64_t seed = percpu_testing::seed();
-    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 20000, choose_any_id); });
+    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 20000); });
     EXPECT_GT(crowd.refused, 0u);
     crowd.expect_conserved();
 }
 
-TEST(PercpuThreads, WithoutIdsSpreadOverTheShards)
+TEST(PercpuThreadsLock, WithoutIdsSpreadOverTheShards)
 {
-    Crowd crowd(1000, 8);
+    Crowd crowd(percpu_testing::LOCK, 1000, 8);
     std::vector<std::thread> threads;
     std::atomic<unsigned> here{0};
     for (unsigned number = 0; number < 16; number++)
@@ -256,28 +153,30 @@ void wait_for_a_sleeper(const cairn_lock &lock, const std::atomic<bool> &done)
         std::this_thread::yield();
 }
 
-TEST(PercpuThreads, ADrainWaitsForAShardThatIsHeld)
+TEST_P(PercpuThreadsOnCpus, ADrainWaitsForAShardThatIsHeld)
 {
-    Crowd crowd(100);
-    Caches::id() = 0;
+    Crowd crowd(GetParam(), 100);
+    crowd.caches.on(0);
     crowd.free(0, crowd.alloc(0));
-    ASSERT_TRUE(cairn_trylock(&crowd.caches->fronts[0].lock));
+    const unsigned shard_idx = crowd.caches.shard_of(0);
+    cairn_lock &lock = crowd.caches->fronts[shard_idx].lock;
+    ASSERT_TRUE(cairn_trylock(&lock));
     std::atomic<bool> done{false};
     std::thread drainer([&] {
-        EXPECT_EQ(cairn_percpu_drain_shard(crowd.caches, 0), 64u);
+        EXPECT_EQ(cairn_percpu_drain_shard(crowd.caches, shard_idx), 64u);
         done = true;
     });
-    wait_for_a_sleeper(crowd.caches->fronts[0].lock, done);
+    wait_for_a_sleeper(lock, done);
     EXPECT_FALSE(done);
     EXPECT_EQ(crowd.caches.array(0, 0).count, 64u);
-    cairn_lock_release(&crowd.caches->fronts[0].lock);
+    cairn_lock_release(&lock);
     drainer.join();
     crowd.expect_conserved();
 }
 
-TEST(PercpuThreads, AThreadWaitsForItsShardRatherThanWakeAnIdleOne)
+TEST(PercpuThreadsLock, AThreadWaitsForItsShardRatherThanWakeAnIdleOne)
 {
-    Crowd crowd(100);
+    Crowd crowd(percpu_testing::LOCK, 100);
     Caches::id() = 0;
     crowd.free(0, crowd.alloc(0));
     ASSERT_TRUE(cairn_trylock(&crowd.caches->fronts[0].lock));
@@ -321,18 +220,19 @@ struct Pipe {
     }
 };
 
-TEST(PercpuThreads, ProducerAndConsumerLeaveTheSourceAlone)
+TEST_P(PercpuThreadsOnCpus, ProducerAndConsumerLeaveTheSourceAlone)
 {
+    NEEDS_CPUS(2);
     constexpr int COUNT = 100000;
-    Crowd crowd(10000, 2, 64 * 1024);
+    Crowd crowd(GetParam(), 10000, 2, 64 * 1024);
     Pipe pipe;
     std::thread producer([&] {
-        Caches::id() = 0;
+        crowd.caches.on(0);
         for (int at = 0; at < COUNT; at++)
             pipe.put(crowd.alloc(1));
     });
     std::thread consumer([&] {
-        Caches::id() = 1;
+        crowd.caches.on(1);
         for (int at = 0; at < COUNT; at++)
             crowd.free(1, pipe.get());
     });
@@ -363,7 +263,7 @@ int use_in_child(Crowd &crowd)
     std::mt19937_64 random(1);
     std::vector<void *> tokens;
     for (int round = 0; round < 300; round++) {
-        choose_any_id(random);
+        crowd.go_anywhere(random);
         if (void *token = cairn_percpu_alloc(crowd.caches, 1))
             tokens.push_back(token);
     }
@@ -378,16 +278,16 @@ int use_in_child(Crowd &crowd)
                : 1;
 }
 
-TEST(PercpuThreads, AForkAmongThemLeavesTheChildWorkingCaches)
+TEST_P(PercpuThreads, AForkAmongThemLeavesTheChildWorkingCaches)
 {
-    Crowd crowd(5000);
+    Crowd crowd(GetParam(), 5000);
     std::atomic<bool> stop{false};
     uint64_t seed = percpu_testing::seed();
     std::vector<std::thread> threads;
     for (unsigned number = 0; number < 4; number++)
         threads.emplace_back([&, number] {
             for (uint64_t round = 0; !stop; round++)
-                crowd.work(seed + number + round, 1000, choose_any_id);
+                crowd.work(seed + number + round, 1000);
         });
     for (int round = 0; round < 30; round++) {
         cairn_percpu_prefork(crowd.caches);
@@ -413,7 +313,7 @@ TEST(PercpuThreads, AForkAmongThemLeavesTheChildWorkingCaches)
     crowd.expect_conserved();
 }
 
-TEST(PercpuThreads, ForkHandlersHoldEveryShardOfAWideMachine)
+TEST(PercpuThreadsLock, ForkHandlersHoldEveryShardOfAWideMachine)
 {
     TokenSource tokens({64}, 100);
     Caches caches(tokens, 600);

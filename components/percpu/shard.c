@@ -18,20 +18,136 @@
 #include "shard.h"
 
 #include <cairn/base/align.h>
+#include <cairn/base/syscall.h>
 
 #include <string.h>
+#include <sys/syscall.h>
 
 const struct cairn_lock cairn_shard_rank = {0, CAIRN_RANK_SHARD};
 
+static struct cairn_percpu_shard nothing;
+struct cairn_percpu_shard *const cairn_shard_nothing = &nothing;
+
+static bool by_sequences(const struct cairn_percpu *percpu)
+{
+    return percpu->mode == CAIRN_PERCPU_RSEQ;
+}
+
+/* Release: a sequence that sees the shard in its lane sees what was done to it. */
+static void open_lane(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    if (by_sequences(percpu))
+        cairn_store_release(&percpu->view.lanes[shard_idx], shard_at(percpu, shard_idx));
+}
+
+/* Without the fence, on the shard's own CPU. */
+static bool stop_here(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    return cairn_rseq_stop(&percpu->view, shard_idx, cairn_shard_nothing);
+}
+
+/* The lock is held. */
+static bool stop_from_anywhere(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    if (percpu->is_forking) /* all lanes are closed */
+        return percpu->unfenced_pid == 0;
+    if (stop_here(percpu, shard_idx))
+        return true;
+    cairn_store_relaxed(&percpu->view.lanes[shard_idx], cairn_shard_nothing);
+    if (cairn_rseq_fence())
+        return true;
+    open_lane(percpu, shard_idx);
+    return false;
+}
+
+bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    shard_lock(percpu, shard_idx);
+    if (!by_sequences(percpu) || stop_from_anywhere(percpu, shard_idx))
+        return true;
+    shard_unlock(percpu, shard_idx);
+    return false;
+}
+
+bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    if (!by_sequences(percpu)) {
+        shard_lock(percpu, shard_idx);
+        return true;
+    }
+    if (!shard_trylock(percpu, shard_idx)) {
+        cairn_add_relaxed(&percpu->fronts[shard_idx].contended, 1u);
+        return false;
+    }
+    if (stop_here(percpu, shard_idx))
+        return true;
+    shard_unlock(percpu, shard_idx);
+    return false;
+}
+
+void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    /* The forking thread passes through locks that it holds: to everybody else the shard stays closed. */
+    if (!percpu->is_forking)
+        open_lane(percpu, shard_idx);
+    shard_unlock(percpu, shard_idx);
+}
+
+/* The fronts' locks say no rank to the order check, being zeroed memory: one stands for all of them. All are taken, of
+   idle CPUs too, for any thread may be the first on any CPU. Rseq mode: a child must not get words from one moment and
+   slots from another, so sequences keep out as well. */
+void cairn_shard_enter_all(struct cairn_percpu *percpu)
+{
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        cairn_lock_fork_take(&percpu->fronts[shard_idx].lock);
+    if (CAIRN_DEBUG)
+        cairn_lock_rank_enter(&cairn_shard_rank);
+    percpu->is_forking = true;
+    if (!by_sequences(percpu))
+        return;
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        cairn_store_relaxed(&percpu->view.lanes[shard_idx], cairn_shard_nothing);
+    if (!cairn_rseq_fence())
+        percpu->unfenced_pid = cairn_syscall1(SYS_getpid, 0);
+}
+
+/* In a child that may have got words from one moment and slots from another, because there was no fence. What the arrays
+   hold is lost to it. */
+static void forget_torn_arrays(struct cairn_percpu *percpu)
+{
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        if (shard_used(percpu, shard_idx))
+            memset(shard_at(percpu, shard_idx)->words, 0,
+                   sizeof(uint32_t[CAIRN_PERCPU_CLASSES_MAX]));
+}
+
+void cairn_shard_leave_all(struct cairn_percpu *percpu)
+{
+    if (percpu->unfenced_pid != 0 && percpu->unfenced_pid != cairn_syscall1(SYS_getpid, 0))
+        forget_torn_arrays(percpu);
+    percpu->unfenced_pid = 0;
+    percpu->is_forking = false;
+    if (CAIRN_DEBUG)
+        cairn_lock_rank_leave(&cairn_shard_rank);
+    for (unsigned shard_idx = percpu->shard_count; shard_idx-- > 0;) {
+        open_lane(percpu, shard_idx);
+        cairn_lock_fork_release(&percpu->fronts[shard_idx].lock);
+    }
+}
+
 static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
-                        struct cairn_percpu_array *array)
+                        struct cairn_percpu_shard *shard)
 {
     const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+    uint32_t word = shard_word(shard, class_idx);
+    unsigned count = word_count(word, class);
+    unsigned limit =
+        (unsigned)cairn_min((size_t)word_limit(word, class) + class->batch, class->capacity);
 
     cairn_store_relaxed(&percpu->fronts[shard_idx].used, 1u);
-    array->limit = (uint16_t)cairn_min((size_t)array->limit + class->batch, class->capacity);
-    array->refills = 0;
-    array->flushes = 0;
+    cairn_store_relaxed(&shard->words[class_idx],
+                        word_of(class->slots_offset + count, limit - count));
+    *shard_history(shard, class_idx) = (struct cairn_percpu_history){0, 0};
 }
 
 /* Saturates: only zero or not matters, and a wrapped counter would read as "never". */
@@ -41,95 +157,93 @@ static void note(uint16_t *events)
         (*events)++;
 }
 
-static void adapt_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
-                        struct cairn_percpu_array *array)
+static void adapt_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
 {
-    bool first = array->limit == 0;
-    bool swings = array->refills > 0 && array->flushes > 0;
+    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+    struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+    const struct cairn_percpu_history *history = shard_history(shard, class_idx);
+    unsigned limit = word_limit(shard_word(shard, class_idx), class);
+    bool swings = history->refills > 0 && history->flushes > 0;
 
-    CAIRN_ASSERT(array->limit <= percpu->classes[class_idx].capacity);
-    if (first || (swings && array->limit < percpu->classes[class_idx].capacity))
-        raise_limit(percpu, shard_idx, class_idx, array);
+    CAIRN_ASSERT(limit <= class->capacity);
+    if (limit == 0 || (swings && limit < class->capacity))
+        raise_limit(percpu, shard_idx, class_idx, shard);
 }
 
 size_t cairn_shard_refill(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                           void *const *blocks, size_t count)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    struct cairn_percpu_array *array = &shard->arrays[class_idx];
+    uint32_t word;
     void **top;
     size_t put;
 
-    shard_lock(percpu, shard_idx);
-    note(&array->refills);
-    adapt_limit(percpu, shard_idx, class_idx, array);
-    CAIRN_ASSERT(array->count <= array->limit);
-    put = cairn_min(count, (size_t)array->limit - array->count);
-    top = shard_slots(percpu, shard, class_idx) + array->count;
+    if (!cairn_shard_enter_own(percpu, shard_idx))
+        return 0;
+    note(&shard_history(shard, class_idx)->refills);
+    adapt_limit(percpu, shard_idx, class_idx);
+    word = shard_word(shard, class_idx);
+    put = cairn_min(count, word_room(word));
+    top = shard_all_slots(shard) + word_top(word);
     for (size_t at = 0; at < put; at++)
         top[at] = blocks[put - 1 - at];
-    cairn_store_relaxed(&array->count, (uint16_t)(array->count + put));
-    shard_unlock(percpu, shard_idx);
+    cairn_store_relaxed(&shard->words[class_idx],
+                        word_of(word_top(word) + (unsigned)put, word_room(word) - (unsigned)put));
+    cairn_shard_leave(percpu, shard_idx);
     return put;
-}
-
-/* Under the lock. */
-static void remove_oldest(struct cairn_percpu_array *array, void **slots, void **oldest,
-                          size_t count)
-{
-    size_t left = array->count - count;
-
-    CAIRN_ASSERT(count <= array->count);
-    memcpy(oldest, slots, count * sizeof(void *));
-    memmove(slots, slots + count, left * sizeof(void *));
-    cairn_store_relaxed(&array->count, (uint16_t)left);
-}
-
-size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
-                            void *block, void **oldest)
-{
-    struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    struct cairn_percpu_array *array = &shard->arrays[class_idx];
-    void **slots = shard_slots(percpu, shard, class_idx);
-    size_t moved = 0;
-
-    CAIRN_ASSERT(array->count == array->limit);
-    note(&array->flushes);
-    adapt_limit(percpu, shard_idx, class_idx, array);
-    if (array->count == array->limit) {
-        moved = array->count / 2u;
-        CAIRN_ASSERT(moved > 0 && moved <= SHARD_FLUSH_MAX);
-        remove_oldest(array, slots, oldest, moved);
-    }
-    shard_put(array, slots, block);
-    return moved;
 }
 
 size_t cairn_shard_take_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                                void **oldest, size_t count)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    struct cairn_percpu_array *array = &shard->arrays[class_idx];
-    size_t moved;
+    uint32_t word = shard_word(shard, class_idx);
+    unsigned held = word_count(word, &percpu->classes[class_idx]);
+    unsigned moved = (unsigned)cairn_min(count, held);
+    void **slots = shard_slots(percpu, shard, class_idx);
 
-    if (cairn_load_relaxed(&array->count) == 0)
+    CAIRN_ASSERT(cairn_lock_is_held(&percpu->fronts[shard_idx].lock));
+    if (moved == 0)
         return 0;
-    shard_lock(percpu, shard_idx);
-    moved = cairn_min(count, array->count);
-    remove_oldest(array, shard_slots(percpu, shard, class_idx), oldest, moved);
-    shard_unlock(percpu, shard_idx);
+    memcpy(oldest, slots, moved * sizeof(void *));
+    memmove(slots, slots + moved, (held - moved) * sizeof(void *));
+    cairn_store_relaxed(&shard->words[class_idx],
+                        word_of(word_top(word) - moved, word_room(word) + moved));
     return moved;
 }
 
-static void check_array(const struct cairn_percpu_class *class,
-                        const struct cairn_percpu_array *array, void *const *slots)
+size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
+                            void *block, void **oldest)
 {
-    CAIRN_INVARIANT(array->count <= array->limit);
-    CAIRN_INVARIANT(array->limit <= class->capacity);
-    CAIRN_INVARIANT(array->limit == 0 || array->limit >= class->batch);
+    struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+    size_t moved = 0;
+    bool is_in;
+
+    CAIRN_ASSERT(word_room(shard_word(shard, class_idx)) == 0);
+    note(&shard_history(shard, class_idx)->flushes);
+    adapt_limit(percpu, shard_idx, class_idx);
+    if (word_room(shard_word(shard, class_idx)) == 0) {
+        moved = word_count(shard_word(shard, class_idx), &percpu->classes[class_idx]) / 2u;
+        CAIRN_ASSERT(moved > 0 && moved <= SHARD_FLUSH_MAX);
+        cairn_shard_take_oldest(percpu, shard_idx, class_idx, oldest, moved);
+    }
+    is_in = shard_push(percpu, shard_idx, class_idx, block, "percpu");
+    CAIRN_ASSERT(is_in);
+    (void)is_in;
+    return moved;
+}
+
+static void check_array(const struct cairn_percpu_class *class, uint32_t word, void *const *slots)
+{
+    unsigned count = word_count(word, class);
+    unsigned limit = word_limit(word, class);
+
+    CAIRN_INVARIANT(word_top(word) >= class->slots_offset);
+    CAIRN_INVARIANT(limit <= class->capacity);
+    CAIRN_INVARIANT(limit >= class->batch);
     for (size_t below = 1; below <= SHARD_NEWEST; below++)
         CAIRN_INVARIANT(*(slots - below) == NULL);
-    for (size_t at = 0; at < array->count; at++) {
+    for (size_t at = 0; at < count; at++) {
         CAIRN_INVARIANT(slots[at] != NULL);
         for (size_t before = 0; before < at; before++)
             CAIRN_INVARIANT(slots[before] != slots[at]);
@@ -141,14 +255,16 @@ void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx)
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
     bool used;
 
-    shard_lock(percpu, shard_idx);
+    if (!cairn_shard_enter(percpu, shard_idx))
+        return;
     used = shard_used(percpu, shard_idx);
     for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++) {
-        /* Reading the arrays of an idle shard maps the zero page; reading its slots would do so for many pages. */
-        CAIRN_INVARIANT(used || shard->arrays[class_idx].limit == 0);
-        if (shard->arrays[class_idx].limit > 0)
-            check_array(&percpu->classes[class_idx], &shard->arrays[class_idx],
-                        shard_slots(percpu, shard, class_idx));
+        uint32_t word = shard_word(shard, class_idx);
+
+        /* Reading the words of an idle shard maps the zero page; reading its slots would do so for many pages. */
+        CAIRN_INVARIANT(used || word == 0);
+        if (word != 0)
+            check_array(&percpu->classes[class_idx], word, shard_slots(percpu, shard, class_idx));
     }
-    shard_unlock(percpu, shard_idx);
+    cairn_shard_leave(percpu, shard_idx);
 }

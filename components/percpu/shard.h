@@ -2,21 +2,29 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * shard.h - one CPU's arrays: where they lie, their lock, and the two moves of the fast path.
+ * shard.h - one CPU's arrays: where they lie, who may touch them, and the two moves of the fast path under a lock.
  *
- *     state  | front 0 | front 1 | ... |  pad to 4096  | shard 0 | shard 1 | ... | slots of the depot |
- *              128 bytes each                            shard_bytes each, a multiple of 4096
+ *     state  | front 0 | front 1 | ... | lanes |  pad to 4096  | shard 0 | shard 1 | ... | slots of the depot |
+ *              128 bytes each                                    shard_bytes each, a multiple of 4096
  *
- *     shard  | arrays[128]: count, limit, refills, flushes | N N N N slots of class 0 | N N N N slots of class 1 | ...
- *              8 bytes each                                  N: a slot that stays NULL
+ *     shard  | histories[128] | words[128], none[4] | slots of class 0 | N N N N slots of class 1 | N N N N ...
+ *              4 bytes each     struct cairn_percpu_shard                N: a slot that stays NULL
  *
- * Zeroed memory is an empty shard: count and limit are 0, so a pop finds it empty and a push finds it full, and the
- * slow path behind either sets the first limit. No shard is touched before its CPU comes along.
+ * Zeroed memory is an empty shard, as rseq.h says: a pop finds it empty and a push finds it full, and the slow path
+ * behind either sets the first limit. No shard is touched before its CPU comes along.
  *
- * The four NULL slots let a push compare with the four newest blocks without asking whether there are four.
+ * An array's limit is its count and its room together. The four NULL slots let a push compare with the four newest blocks
+ * without asking whether there are four.
  *
- * Threads. Everything named shard_... between shard_lock() and shard_unlock() of the front with the same index.
- * count is also read without the lock, by statistics and drains: hence the relaxed accesses.
+ * Who may touch a shard. Between enter and leave the caller alone, in both modes:
+ *
+ *     lock mode    enter: take the lock of the front.
+ *     rseq mode    enter: take the lock; put `nothing` into the lane, so that sequences that begin now go elsewhere; see to
+ *                  it that none which began earlier commits. On the shard's own CPU the last two are one sequence, for
+ *                  whoever else was inside has been pre-empted and will be sent back; from elsewhere they are a store and
+ *                  membarrier(2), which sends back whoever is inside on any CPU. leave: put the shard into the lane again.
+ *
+ * Words are also read without that, by statistics and drains: hence the relaxed accesses.
  */
 
 #ifndef CAIRN_PERCPU_SHARD_H
@@ -31,31 +39,83 @@
 CAIRN_BEGIN_DECLS
 
 enum {
-    SHARD_NEWEST = 4, /* blocks that a push is compared with, and NULL slots below each array */
+    SHARD_NEWEST = CAIRN_RSEQ_NEWEST,
     SHARD_ALIGN_BYTES =
         4096, /* the smallest page: larger ones cost idle neighbours some memory, nothing else */
-    SHARD_CAPACITY_MAX = 512,
+    SHARD_HISTORIES_BYTES = CAIRN_PERCPU_CLASSES_MAX * sizeof(struct cairn_percpu_history),
+    SHARD_HEAD_BYTES = SHARD_HISTORIES_BYTES + sizeof(struct cairn_percpu_shard),
+    SHARD_CAPACITY_MAX = 480, /* so that 128 arrays of this length have 16-bit tops */
     SHARD_FLUSH_MAX = SHARD_CAPACITY_MAX / 2
 };
 
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_front) == 128, "two cache lines");
-CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_array) == 8, "eight arrays in a cache line");
+CAIRN_STATIC_ASSERT(CAIRN_PERCPU_CLASSES_MAX *(SHARD_CAPACITY_MAX + SHARD_NEWEST) <= UINT16_MAX,
+                    "every top fits in half a word");
 
 /* What stands for every front's lock in the order check of debug builds: zeroed memory cannot hold a rank. */
 extern const struct cairn_lock cairn_shard_rank;
+
+/* What a lane shows while its shard is somebody's: an empty and full shard. Never written. */
+extern struct cairn_percpu_shard *const cairn_shard_nothing;
 
 CAIRN_HOT_INLINE struct cairn_percpu_shard *shard_at(const struct cairn_percpu *percpu,
                                                      unsigned shard_idx)
 {
     CAIRN_ASSERT(shard_idx < percpu->shard_count);
-    return (struct cairn_percpu_shard *)(void *)(percpu->shards + shard_idx * percpu->shard_bytes);
+    return (struct cairn_percpu_shard *)(void *)(percpu->shards + shard_idx * percpu->shard_bytes +
+                                                 SHARD_HISTORIES_BYTES);
+}
+
+CAIRN_HOT_INLINE struct cairn_percpu_history *shard_history(struct cairn_percpu_shard *shard,
+                                                            unsigned class_idx)
+{
+    return (struct cairn_percpu_history *)(void *)((char *)shard - SHARD_HISTORIES_BYTES) +
+           class_idx;
+}
+
+CAIRN_HOT_INLINE void **shard_all_slots(struct cairn_percpu_shard *shard)
+{
+    return (void **)(void *)(shard + 1);
 }
 
 CAIRN_HOT_INLINE void **shard_slots(const struct cairn_percpu *percpu,
                                     struct cairn_percpu_shard *shard, unsigned class_idx)
 {
     CAIRN_ASSERT(class_idx < percpu->class_count);
-    return (void **)(void *)(shard + 1) + percpu->classes[class_idx].slots_offset;
+    return shard_all_slots(shard) + percpu->classes[class_idx].slots_offset;
+}
+
+/* The halves of a word. */
+CAIRN_HOT_INLINE unsigned word_top(uint32_t word)
+{
+    return word & 0xffffu;
+}
+
+CAIRN_HOT_INLINE unsigned word_room(uint32_t word)
+{
+    return word >> CAIRN_RSEQ_ROOM_SHIFT;
+}
+
+CAIRN_HOT_INLINE uint32_t word_of(unsigned top, unsigned room)
+{
+    CAIRN_ASSERT(top <= UINT16_MAX && room <= UINT16_MAX);
+    return top | room << CAIRN_RSEQ_ROOM_SHIFT;
+}
+
+/* Blocks in the array of a class, and how many it may hold: 0 when it was not used yet. */
+CAIRN_HOT_INLINE unsigned word_count(uint32_t word, const struct cairn_percpu_class *class)
+{
+    return word == 0 ? 0 : word_top(word) - class->slots_offset;
+}
+
+CAIRN_HOT_INLINE unsigned word_limit(uint32_t word, const struct cairn_percpu_class *class)
+{
+    return word_count(word, class) + word_room(word);
+}
+
+CAIRN_HOT_INLINE uint32_t shard_word(const struct cairn_percpu_shard *shard, unsigned class_idx)
+{
+    return cairn_load_relaxed(&shard->words[class_idx]);
 }
 
 CAIRN_HOT_INLINE bool shard_used(const struct cairn_percpu *percpu, unsigned shard_idx)
@@ -94,14 +154,13 @@ CAIRN_HOT_INLINE void *shard_pop(struct cairn_percpu *percpu, unsigned shard_idx
                                  unsigned class_idx)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    struct cairn_percpu_array *array = &shard->arrays[class_idx];
-    unsigned count = array->count;
+    uint32_t word = shard->words[class_idx];
+    void *block = *(shard_all_slots(shard) + word_top(word) - 1);
 
-    CAIRN_ASSERT(count <= array->limit);
-    if (CAIRN_UNLIKELY(count == 0))
+    if (CAIRN_UNLIKELY(block == NULL))
         return NULL;
-    cairn_store_relaxed(&array->count, (uint16_t)(count - 1));
-    return shard_slots(percpu, shard, class_idx)[count - 1];
+    cairn_store_relaxed(&shard->words[class_idx], word - 1 + (1u << CAIRN_RSEQ_ROOM_SHIFT));
+    return block;
 }
 
 /* Panics when the block is among those just below `top`. One branch: the four compares are or-ed. */
@@ -113,48 +172,68 @@ CAIRN_HOT_INLINE void shard_refuse_repeat(void *const *top, const void *block, c
     CAIRN_CHECK(!repeated, "double free", block, where);
 }
 
-/* Puts a block on the newest end of an array that is below its limit. */
-CAIRN_HOT_INLINE void shard_put(struct cairn_percpu_array *array, void **slots, void *block)
-{
-    unsigned count = array->count;
-
-    CAIRN_ASSERT(count < array->limit);
-    slots[count] = block;
-    cairn_store_relaxed(&array->count, (uint16_t)(count + 1));
-}
-
-/* The same for any array; false when it is at its limit. Panics, naming `where`, for a double free. */
+/* Puts a block on the newest end; false when the array is at its limit. Panics, naming `where`, for a double free. */
 CAIRN_HOT_INLINE bool shard_push(struct cairn_percpu *percpu, unsigned shard_idx,
                                  unsigned class_idx, void *block, const char *where)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    struct cairn_percpu_array *array = &shard->arrays[class_idx];
-    void **slots = shard_slots(percpu, shard, class_idx);
+    uint32_t word = shard->words[class_idx];
+    void **top = shard_all_slots(shard) + word_top(word);
 
-    CAIRN_ASSERT(array->count <= array->limit);
-    shard_refuse_repeat(slots + array->count, block, where);
-    if (CAIRN_UNLIKELY(array->count >= array->limit))
+    shard_refuse_repeat(top, block, where);
+    if (CAIRN_UNLIKELY(word_room(word) == 0))
         return false;
-    shard_put(array, slots, block);
+    *top = block;
+    cairn_store_relaxed(&shard->words[class_idx], word + 1 - (1u << CAIRN_RSEQ_ROOM_SHIFT));
     return true;
 }
 
+/* Rseq mode: true when the shard of `id` is for sequences to use. Any id has a lane. */
+CAIRN_HOT_INLINE bool shard_is_open(const struct cairn_percpu *percpu, unsigned id)
+{
+    CAIRN_ASSERT(id < percpu->lane_count);
+    return cairn_load_relaxed(&percpu->view.lanes[id]) != cairn_shard_nothing;
+}
+
+/* Enters a shard, waiting for whoever is in it. False when other CPUs' sequences cannot be kept out. */
+CAIRN_NODISCARD bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx);
+
+/* Enters the shard of this thread's CPU without waiting (lock mode: waits). False when somebody is in it, or the thread has
+   moved to another CPU. */
+CAIRN_NODISCARD bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx);
+
+void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx);
+
+/* Enters all shards, and leaves them: for fork. */
+void cairn_shard_enter_all(struct cairn_percpu *percpu);
+void cairn_shard_leave_all(struct cairn_percpu *percpu);
+
 /* Notes a refill, which may raise the limit, and puts in as many of the blocks as fit, so that they are popped in the
-   order given. Returns how many of the first ones are in. Takes the lock. */
+   order given. Returns how many of the first ones are in: none when the shard could not be entered. */
 size_t cairn_shard_refill(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                           void *const *blocks, size_t count);
 
-/* Under the lock, for an array at its limit: notes a flush, which may raise the limit, else moves the oldest half out
-   (room for SHARD_FLUSH_MAX), and pushes the block. Returns how many were moved out. */
+/* Entered, for an array at its limit: notes a flush, which may raise the limit, else moves the oldest half out (room for
+   SHARD_FLUSH_MAX), and puts the block in. Returns how many were moved out. */
 size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                             void *block, void **oldest);
 
-/* Moves up to `count` of the oldest blocks out. Takes the lock, unless there is nothing. */
+/* Entered: moves up to `count` of the oldest blocks out. */
 size_t cairn_shard_take_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                                void **oldest, size_t count);
 
-/* Walks one shard under its lock; panics on a broken invariant. */
+/* Enters one shard and walks it; panics on a broken invariant. */
 void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx);
+
+/* rseq.c: true when sequences can be used here, and the wish allows it. Sets view.area, view.id and reason; in a process
+   that does without, they name an area that says "no id" for ever. */
+bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode wish, bool by_cpu_id);
+
+/* rseq.c: the id of this thread, which has a lane but perhaps no shard, or -1. Registers an area of ours where that is the way. */
+int cairn_rseq_id(const struct cairn_percpu *percpu);
+
+/* rseq.c: no sequence that began before this call commits after it. False when the kernel refuses. */
+CAIRN_NODISCARD bool cairn_rseq_fence(void);
 
 CAIRN_END_DECLS
 

@@ -18,12 +18,15 @@
  *                               source
  *
  * Two modes, one at a time for the whole object, chosen at init:
- *   lock  a lock per shard: try the shard of the current CPU, then its neighbours, then wait for the first;
- *   rseq  restartable sequences on the same arrays, no lock and no atomic operation. Not in this version: asked for, it
- *         is answered by lock mode, and `reason` says so.
+ *   lock  a lock per shard: try the shard of the current CPU, then its neighbours, then wait for the first. A CPU id that
+ *         is unknown, sparse, or beyond the shards is folded onto them;
+ *   rseq  restartable sequences (percpu/rseq.h) on the same arrays: no lock and no atomic operation but once in a batch.
+ *         The index is the kernel's concurrency id where it has one (mm_cid, Linux 6.3), so that a process of one thread
+ *         uses one shard wherever it runs, and the CPU id elsewhere. A thread that has neither, and one that meets a
+ *         shard which somebody else is at work on, goes past the shards to the depot.
  *
- * Any thread can drain any shard. A CPU id that is unknown, sparse, or beyond the shards is folded
- * onto them.
+ * Any thread can drain any shard, in both modes; unless a filter that was put up later denies membarrier(2): then rseq
+ * mode leaves other CPUs' shards alone, and a child of fork() starts with empty ones, the blocks of which are lost to it.
  *
  * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and
  * no pointer twice; the limit grows with misses, from one batch to the capacity that the budget of
@@ -32,6 +35,8 @@
  *
  * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is
  *          not held during a call of the depot.
+ *
+ * A shared object that is unloaded while threads go on must not use rseq mode: the kernel may look at a descriptor in it.
  * Source: Bonwick and Adams 2001; tcmalloc's per-CPU mode; Linux Documentation/rseq.
  */
 
@@ -46,12 +51,13 @@
 #include <cairn/base/lock.h>
 #include <cairn/cpu.h>
 #include <cairn/depot.h>
+#include <cairn/percpu/rseq.h>
 #include <cairn/source.h>
 
 CAIRN_BEGIN_DECLS
 
 enum {
-    CAIRN_PERCPU_CLASSES_MAX = CAIRN_DEPOT_CLASSES_MAX,
+    CAIRN_PERCPU_CLASSES_MAX = CAIRN_RSEQ_CLASSES_MAX,
     CAIRN_PERCPU_BATCH_MIN = 4,
     CAIRN_PERCPU_BATCH_MAX = 64
 };
@@ -62,19 +68,19 @@ struct cairn_percpu_config {
     const uint32_t *block_bytes; /* per class; copied */
     unsigned class_count;        /* <= CAIRN_PERCPU_CLASSES_MAX */
     unsigned shard_count;        /* 0: cairn_cpu_possible_count() */
-    size_t class_cache_bytes; /* that one array may hold; 0: 64 KiB; clamped to 8 ... 512 blocks */
+    size_t class_cache_bytes; /* that one array may hold; 0: 64 KiB; clamped to 8 ... 480 blocks */
     size_t depot_class_bytes; /* as class_cache_bytes of the depot; 0: its default */
     enum cairn_percpu_mode mode;
+    bool
+        by_cpu_id; /* rseq mode: by CPU id even where there are concurrency ids, as before Linux 6.3 */
     enum cairn_cpu_way cpu_way;
     struct cairn_source source; /* THREAD_SAFE; serves block_bytes[class] */
     void *state;                /* reads as zero, aligned to 64, lazily touched */
     size_t state_bytes;
 };
 
-/* One array: how many it holds, how many it may, and what happened since that limit last changed. */
-struct cairn_percpu_array {
-    uint16_t count;
-    uint16_t limit; /* 0: not used yet */
+/* What happened to one array since its limit last changed. */
+struct cairn_percpu_history {
     uint16_t refills;
     uint16_t flushes;
 };
@@ -91,27 +97,25 @@ struct cairn_percpu_front {
     char apart[112];
 } CAIRN_CACHE_ALIGNED;
 
-/* Private. One per shard, at a multiple of shard_bytes. */
-struct cairn_percpu_shard {
-    struct cairn_percpu_array arrays[CAIRN_PERCPU_CLASSES_MAX];
-    /* slots follow: for each class a few that stay NULL, then void *[capacity] */
-};
-
 struct cairn_percpu_class {
     uint32_t block_bytes;
-    uint32_t slots_offset; /* first usable slot, in pointers from the end of the shard's header */
+    uint32_t slots_offset; /* first usable slot, in pointers from the shard's first */
     uint16_t capacity;
     uint16_t batch;
 };
 
 /* Private; visible so that the caller can place it. Not moved after init. */
 struct cairn_percpu {
+    struct cairn_rseq_view view;
     struct cairn_cpu cpu;
     enum cairn_percpu_mode mode;
     const char *reason;
     unsigned class_count;
     unsigned shard_count;
+    unsigned lane_count; /* >= shard_count, and above every id */
     size_t shard_bytes;
+    bool is_forking;                   /* between prefork and postfork */
+    long unfenced_pid;                 /* who forks without a fence; 0: nobody */
     struct cairn_percpu_front *fronts; /* in the state */
     char *shards;                      /* in the state */
     struct cairn_percpu_class classes[CAIRN_PERCPU_CLASSES_MAX];
@@ -123,6 +127,7 @@ struct cairn_percpu_stats {
     const char *reason; /* why this mode: a static sentence */
     enum cairn_cpu_way cpu_way;
     const char *cpu_reason;
+    bool by_cid; /* rseq mode: shards by concurrency id, not by CPU */
     unsigned shard_count;
     unsigned shards_used; /* that hold or held something */
     size_t cached_bytes;  /* in shards */
@@ -155,6 +160,27 @@ void cairn_percpu_fini(struct cairn_percpu *percpu);
  */
 void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 
+/* The fast path of cairn_percpu_alloc() alone, to inline: a block, or NULL, after which cairn_percpu_alloc_slow() is to
+   be called. Always NULL in lock mode. */
+CAIRN_HOT_INLINE void *cairn_percpu_pop(struct cairn_percpu *percpu, size_t class_idx)
+{
+    return cairn_rseq_pop(&percpu->view, class_idx);
+}
+
+/* What remains of cairn_percpu_alloc() after a pop in vain. */
+void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx);
+
+/* The fast path of a free alone: true when the block is in. False: cairn_percpu_free_slow() is to be called. */
+CAIRN_HOT_INLINE bool cairn_percpu_push(struct cairn_percpu *percpu, unsigned class_idx,
+                                        void *block)
+{
+    return cairn_rseq_push(&percpu->view, class_idx, block);
+}
+
+/* What remains of cairn_percpu_free_from() after a push in vain. */
+void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                            const char *where);
+
 /* As cairn_percpu_free() below; the complaint names `where`: for a malloc, whose users know only the call they made. */
 void cairn_percpu_free_from(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                             const char *where);
@@ -162,7 +188,7 @@ void cairn_percpu_free_from(struct cairn_percpu *percpu, unsigned class_idx, voi
 /*
  * Gives one block of a class back, from any thread.
  *
- * Panics with "double free" when the block is among the newest few of the array it would go to.
+ * Panics with "double free" when the block is the newest of the array it would go to (lock mode: among the newest four).
  * Later repeats are found by the source, when the batch gets there. Keeps errno.
  */
 static inline void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block)
@@ -175,6 +201,15 @@ size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx)
 
 /* Drains all shards and the depot. Returns the number of blocks given to the source. */
 size_t cairn_percpu_drain(struct cairn_percpu *percpu);
+
+/* One array, likewise: how many blocks it holds, and how many it may (0: not used yet). */
+struct cairn_percpu_level {
+    unsigned count;
+    unsigned limit;
+};
+
+struct cairn_percpu_level cairn_percpu_level(const struct cairn_percpu *percpu, unsigned shard_idx,
+                                             unsigned class_idx);
 
 /* A snapshot; each field is exact when nobody else is at work. O(shards * classes). */
 struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu);

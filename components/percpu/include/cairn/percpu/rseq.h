@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * rseq.h - the three restartable sequences, in words; an architecture's own file has them in instructions.
+ *
+ * A restartable sequence is a piece of code that the kernel sends back to its start when the thread was pre-empted,
+ * migrated or interrupted by a signal inside it. What lies before its last store, the commit, must be harmless to
+ * repeat; then the whole of it happens on one CPU, at once, or not at all, without a lock or an atomic operation.
+ *
+ *     lanes     0    1    2  ...                 one pointer per id: a shard, or `nothing` (n) while
+ *             [ s0 | s1 | n  ... ]               somebody else works on that shard
+ *                |
+ *     shard   words[class] = top | room << 16    one 32-bit word per class, changed by one store
+ *             slots  ... N N N N p p p . . . N N N N ...
+ *                    below: NULL  ^ top (from the first slot of the shard)
+ *
+ *     pop (class)                       push (class, block)                  stop (id)
+ *       arm                               arm                                  arm
+ *       if no id of this thread: slow     if no id of this thread: slow        if no id of this thread: moved
+ *       shard = lanes[id]                 shard = lanes[id]                    if id differs: moved
+ *       word = shard.words[class]         word = shard.words[class]            lanes[id] = nothing    <- commit
+ *       block = slots[top - 1]            if room == 0: slow
+ *       if block == NULL: slow            if slots[top - 1] == block: slow
+ *       word: top - 1, room + 1           slots[top] = block
+ *       words[class] = word  <- commit    word: top + 1, room - 1
+ *                                         words[class] = word  <- commit
+ *
+ * Zeroed memory is a shard that is both empty and full: word 0 has top 0, below which lies NULL, and room 0. So neither
+ * `nothing` nor a shard that was never used needs a test of its own.
+ *
+ * Rules. Arming is one store of the descriptor's address into the thread's struct rseq; no other field of it is ever
+ * written. Between arm and commit there is no call, no system call, no stack access. The id is read after arming. Every
+ * load of the word is as wide as every store of it, so that a store forwards to the next load. What a thread without a
+ * registered area shows as cpu_id is negative; its mm_cid may be anything, so cpu_id is tested whichever of the two is
+ * the index.
+ *
+ * Who may write what. words and slots: sequences on the CPU that has the id, while lanes[id] is the shard; else the holder
+ * of the shard's lock, between stop and start (shard.h). lanes[id]: the holder of that lock.
+ *
+ * Limits. The child of vfork() or of clone(CLONE_VM) without a thread pointer of its own shows the id of its parent, but
+ * the kernel does not restart it: it must not allocate before it calls exec. (POSIX forbids it that anyway.) A debugger
+ * that steps through a sequence instruction by instruction starts it anew for ever.
+ *
+ * Source: Linux include/uapi/linux/rseq.h and kernel/rseq.c; Dice, Garthwaite, "Mostly lock-free malloc", ISMM 2002, for
+ *         the idea.
+ */
+
+#ifndef CAIRN_PERCPU_RSEQ_H
+#define CAIRN_PERCPU_RSEQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
+
+enum {
+    CAIRN_RSEQ_CLASSES_MAX = 128,
+    CAIRN_RSEQ_NEWEST = 4, /* NULL slots below each array; a locked push is compared with as many */
+    CAIRN_RSEQ_ROOM_SHIFT = 16
+};
+
+/* One CPU's arrays. The slots follow it. */
+struct cairn_percpu_shard {
+    uint32_t words[CAIRN_RSEQ_CLASSES_MAX]; /* top | room << 16 */
+    void *none[CAIRN_RSEQ_NEWEST]; /* NULL: below the top of an array that was never used */
+};
+
+/* What the sequences read besides the shards; not written after init, but for the entries of lanes. There is a lane for
+   each id that the kernel could give, not only for those it was expected to: a sequence compares it with no bound. */
+struct cairn_rseq_view {
+    ptrdiff_t area; /* struct rseq, from the thread pointer */
+    ptrdiff_t id;   /* the 32 bits that are the index: mm_cid or cpu_id, likewise */
+    struct cairn_percpu_shard **lanes; /* entry 0 */
+};
+
+CAIRN_END_DECLS
+
+/* ThreadSanitizer does not see what instructions of ours do, and would report each block that changes hands. */
+#if defined(__SANITIZE_THREAD__)
+#define CAIRN_RSEQ_UNSEEN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CAIRN_RSEQ_UNSEEN 1
+#endif
+#endif
+
+#if defined(CAIRN_RSEQ_UNSEEN)
+#include <cairn/percpu/rseq_none.h>
+#elif defined(__x86_64__)
+#include <cairn/percpu/rseq_x86_64.h>
+#elif defined(__aarch64__)
+#include <cairn/percpu/rseq_aarch64.h>
+#else
+#include <cairn/percpu/rseq_none.h>
+#endif
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * rseq_none.h - for builds without sequences of ours, for want of an architecture that has them or because of
+ * ThreadSanitizer: each goes the slow way, which has locks.
+ */
+
+#ifndef CAIRN_PERCPU_RSEQ_NONE_H
+#define CAIRN_PERCPU_RSEQ_NONE_H
+
+#define CAIRN_RSEQ_ABSENCE                                                                         \
+    "no restartable sequences in this build: architecture, or ThreadSanitizer"
+enum { CAIRN_RSEQ_EXISTS = 0 };
+
+CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
+{
+    (void)view;
+    (void)class_idx;
+    return NULL;
+}
+
+CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
+                                      void *block)
+{
+    (void)view;
+    (void)class_idx;
+    (void)block;
+    return false;
+}
+
+CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
+                                      struct cairn_percpu_shard *nothing)
+{
+    (void)view;
+    (void)id;
+    (void)nothing;
+    return false;
+}
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * rseq_x86_64.h - the sequences of rseq.h in instructions of x86-64.
+ *
+ * %fs is the thread pointer; `area` and `id` are distances from it. struct rseq: cpu_id at 4, rseq_cs at 8.
+ *
+ * Each use emits a descriptor (section __rseq_cs) and an abort handler (section __rseq_failure): four bytes of signature,
+ * which the kernel insists on, dressed as the operand of an undefined instruction so that disassemblers stay in step,
+ * then a jump back to arming.
+ *
+ * The question marks after the sections' flags: where a sequence lies in a function of which the linker keeps one copy
+ * of several (C++), its descriptor goes with it.
+ *
+ * `volatile` is implied for an `asm goto`, but GCC 12 forgets it where there is a result, and deletes a pop whose block
+ * is only compared with NULL (GCC bug 98619).
+ *
+ * CAIRN_RSEQ_GAP(n) stands in every gap between two instructions of a sequence. It is empty, but in the tests that
+ * stretch each gap in turn and count the aborts.
+ */
+
+#ifndef CAIRN_PERCPU_RSEQ_X86_64_H
+#define CAIRN_PERCPU_RSEQ_X86_64_H
+
+#ifndef CAIRN_RSEQ_GAP
+#define CAIRN_RSEQ_GAP(number) "" /* in each gap between two instructions */
+#define CAIRN_RSEQ_ABORTED     "" /* at the start of the abort handler */
+#define CAIRN_RSEQ_CLOBBERS       /* registers that these use, each with a comma behind it */
+#endif
+
+#define CAIRN_RSEQ_ABSENCE ""
+
+enum { CAIRN_RSEQ_EXISTS = 1, CAIRN_RSEQ_SLOTS_OFFSET = 128 * 4 + 4 * 8 };
+
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_shard) == CAIRN_RSEQ_SLOTS_OFFSET,
+                    "the instructions know where slots begin");
+
+/* One instruction a line. */
+/* clang-format off */
+
+/* 1: start, 2: just behind the commit, 3: descriptor, 4: abort handler, 5: arming. */
+#define CAIRN_RSEQ_ARM                                                                             \
+    ".pushsection __rseq_cs, \"aw?\", @progbits\n\t"                                               \
+    ".balign 32\n"                                                                                 \
+    "3:\n\t"                                                                                       \
+    ".long 0, 0\n\t"                                                                               \
+    ".quad 1f, 2f - 1f, 4f\n\t"                                                                    \
+    ".popsection\n\t"                                                                              \
+    ".pushsection __rseq_failure, \"ax?\", @progbits\n\t"                                          \
+    ".byte 0x0f, 0xb9, 0x3d\n\t"                                                                   \
+    ".long 0x53053053\n"                                                                           \
+    "4:\n\t" CAIRN_RSEQ_ABORTED                                                                    \
+    "jmp 5f\n\t"                                                                                   \
+    ".popsection\n"                                                                                \
+    "5:\n\t"                                                                                       \
+    "leaq 3b(%%rip), %%rax\n\t"                                                                    \
+    "movq %%rax, %%fs:8(%[area])\n"                                                                \
+    "1:\n\t" CAIRN_RSEQ_GAP(0)
+
+/* %rdx: the shard of this thread's id; %ecx: the word. */
+#define CAIRN_RSEQ_SHARD                                                                           \
+    "cmpl $0, %%fs:4(%[area])\n\t" CAIRN_RSEQ_GAP(1)                                               \
+    "js %l[slow]\n\t" CAIRN_RSEQ_GAP(2)                                                            \
+    "movl %%fs:(%[id]), %%eax\n\t" CAIRN_RSEQ_GAP(3)                                               \
+    "movq (%[lanes], %%rax, 8), %%rdx\n\t" CAIRN_RSEQ_GAP(4)                                       \
+    "movl (%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(5)
+
+/* The newest block of a class on this CPU, or NULL: ask the slow path. */
+CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
+{
+    void *block;
+
+    __asm__ volatile goto(
+        CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
+        "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(6)
+        "movq %c[slots] - 8(%%rdx, %%rax, 8), %[block]\n\t" CAIRN_RSEQ_GAP(7)
+        "testq %[block], %[block]\n\t" CAIRN_RSEQ_GAP(8)
+        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(9)
+        "addl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(10)
+        "movl %%ecx, (%%rdx, %[class_idx], 4)\n"
+        "2:"
+        : [block] "=&a"(block)
+        : [area] "r"(view->area), [id] "r"(view->id), [lanes] "r"(view->lanes),
+          [class_idx] "r"(class_idx), [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
+        : CAIRN_RSEQ_CLOBBERS "rcx", "rdx", "cc", "memory"
+        : slow);
+    /* GCC before 14 may miss what an `asm goto` with a result does to the code behind it: GCC bug 113921. */
+    __asm__ volatile("");
+    if (block == NULL)
+        __builtin_unreachable(); /* or callers would test it again */
+    return block;
+slow:
+    return NULL;
+}
+
+/* True when the block is in; false when there is no room, or it is the newest of its array already. */
+CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
+                             void *block)
+{
+    __asm__ volatile goto(
+        CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
+        "cmpl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(6)
+        "jbe %l[slow]\n\t" CAIRN_RSEQ_GAP(7)
+        "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(8)
+        "cmpq %[block], %c[slots] - 8(%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(9)
+        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(10)
+        "movq %[block], %c[slots](%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(11)
+        "addl $0xffff0001, %%ecx\n\t" CAIRN_RSEQ_GAP(12)
+        "movl %%ecx, (%%rdx, %[class_idx], 4)\n"
+        "2:"
+        :
+        : [area] "r"(view->area), [id] "r"(view->id), [lanes] "r"(view->lanes),
+          [class_idx] "r"(class_idx), [block] "r"(block),
+          [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
+        : CAIRN_RSEQ_CLOBBERS "rax", "rcx", "rdx", "cc", "memory"
+        : slow);
+    return true;
+slow:
+    return false;
+}
+
+/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did. */
+CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
+                             struct cairn_percpu_shard *nothing)
+{
+    __asm__ volatile goto(
+        CAIRN_RSEQ_ARM
+        "cmpl $0, %%fs:4(%[area])\n\t" CAIRN_RSEQ_GAP(1)
+        "js %l[moved]\n\t" CAIRN_RSEQ_GAP(2)
+        "cmpl %[expected], %%fs:(%[id])\n\t" CAIRN_RSEQ_GAP(3)
+        "jne %l[moved]\n\t" CAIRN_RSEQ_GAP(4)
+        "movq %[nothing], (%[lane])\n"
+        "2:"
+        :
+        : [area] "r"(view->area), [id] "r"(view->id), [expected] "r"(id),
+          [nothing] "r"(nothing), [lane] "r"(&view->lanes[id])
+        : CAIRN_RSEQ_CLOBBERS "rax", "cc", "memory"
+        : moved);
+    return true;
+moved:
+    return false;
+}
+
+/* clang-format on */
+
+#endif
