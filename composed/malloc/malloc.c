@@ -14,21 +14,30 @@
  * The stack is built by the first call, whoever makes it: the dynamic loader, a constructor, main.
  */
 
+#include "composed/malloc/hot.h"
 #include "composed/malloc/stack.h"
 #include "composed/surface/front.h"
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct cairn_stack stack;
+static struct cairn_hot hot;
 static bool is_ready; /* released once the stack is built */
 
 static int build(const struct cairn_conf_values *conf)
 {
+    int error = 0;
+
     memset(&stack, 0, sizeof(stack)); /* an earlier try may have failed half-way */
-    return cairn_stack_init(&stack, conf);
+    error = cairn_stack_init(&stack, conf);
+    if (error == 0)
+        cairn_hot_init(&hot, &stack);
+    return error;
 }
 
 static inline bool is_started(void)
@@ -122,4 +131,70 @@ void cairn_front_stats(struct cairn_malloc_stats *stats)
     stats->slab_free_bytes = slabs.slab_bytes - slabs.used_bytes;
     stats->allocated_bytes = stats->large_bytes + stats->huge_bytes + slabs.used_bytes -
                              cairn_min(stats->cached_bytes, slabs.used_bytes);
+}
+
+/* ---- the names of the C library whose time counts ---- */
+
+/* Declared by no header of glibc 2.36: C23, and an old name of free. */
+CAIRN_EXPORT void free_sized(void *block, size_t size_bytes);
+CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes);
+CAIRN_EXPORT void cfree(void *block);
+
+static CAIRN_COLD void *malloc_slow(size_t size_bytes)
+{
+    void *block = size_bytes > PTRDIFF_MAX ? NULL : cairn_front_alloc(size_bytes);
+
+    if (CAIRN_UNLIKELY(block == NULL))
+        errno = ENOMEM;
+    return block;
+}
+
+CAIRN_EXPORT void *malloc(size_t size_bytes)
+{
+    size_t class_idx;
+    void *block;
+
+    if (CAIRN_UNLIKELY(!cairn_hot_class_of(&hot, size_bytes, &class_idx)))
+        return malloc_slow(size_bytes);
+    block = cairn_percpu_pop(&stack.caches, class_idx);
+    return CAIRN_LIKELY(block != NULL) ? block : malloc_slow(size_bytes);
+}
+
+static CAIRN_COLD void free_slow(void *block, const char *where)
+{
+    if (block != NULL)
+        cairn_front_free(block, where);
+}
+
+CAIRN_HOT_INLINE void give(void *block, const char *where)
+{
+    size_t class_idx;
+
+    if (CAIRN_UNLIKELY(!cairn_hot_class_at(&hot, block, &class_idx) ||
+                       !cairn_percpu_push(&stack.caches, class_idx, block)))
+        free_slow(block, where);
+}
+
+CAIRN_EXPORT void free(void *block)
+{
+    give(block, "free");
+}
+
+/* The pagemap knows the class of a block better than its caller: programs that run well on glibc pass wrong sizes. */
+CAIRN_EXPORT void free_sized(void *block, size_t size_bytes)
+{
+    (void)size_bytes;
+    give(block, "free_sized");
+}
+
+CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes)
+{
+    (void)align_bytes;
+    (void)size_bytes;
+    give(block, "free_aligned_sized");
+}
+
+CAIRN_EXPORT void cfree(void *block)
+{
+    give(block, "cfree");
 }

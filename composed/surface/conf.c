@@ -21,7 +21,7 @@ struct key {
 
 static const struct key keys[CAIRN_CONF_KEYS] = {
     [CAIRN_CONF_PAGES] = {"pages", {"auto", "brk", "mmap"}, 0},
-    [CAIRN_CONF_PERCPU] = {"percpu", {"auto", "lock"}, 0},
+    [CAIRN_CONF_PERCPU] = {"percpu", {"auto", "lock", "rseq"}, 0},
     [CAIRN_CONF_CPU] = {"cpu", {"auto", "rseq", "getcpu"}, 0},
     [CAIRN_CONF_MAP] = {"map", {"auto", "two_level"}, 0},
     [CAIRN_CONF_SHARDS] = {"shards", {NULL}, 4096},

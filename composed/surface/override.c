@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * override.c - the malloc family under the names of the C library, and nothing else.
+ * override.c - the malloc family under the names of the C library, and nothing else; malloc and free themselves are in
+ * plain.c, or in a stack that has a shorter way.
  *
  * Here is what C23, POSIX and glibc demand of a call: limits of size, rules of alignment, errno.
  * Blocks come from the front (front.h). errno is ENOMEM or EINVAL after a failure and untouched
@@ -28,11 +29,6 @@
 
 #define EXPORT CAIRN_EXPORT
 
-/* Declared by no header of glibc 2.36: C23, and an old name of free. */
-EXPORT void free_sized(void *block, size_t size_bytes);
-EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes);
-EXPORT void cfree(void *block);
-
 static inline void *or_enomem(void *block)
 {
     if (CAIRN_UNLIKELY(block == NULL))
@@ -44,19 +40,6 @@ static inline void *fail(int error)
 {
     errno = error;
     return NULL;
-}
-
-EXPORT void *malloc(size_t size_bytes)
-{
-    if (CAIRN_UNLIKELY(size_bytes > PTRDIFF_MAX))
-        return fail(ENOMEM);
-    return or_enomem(cairn_front_alloc(size_bytes));
-}
-
-EXPORT void free(void *block)
-{
-    if (CAIRN_LIKELY(block != NULL))
-        cairn_front_free(block, "free");
 }
 
 EXPORT void *calloc(size_t count, size_t size_bytes)
@@ -89,28 +72,6 @@ EXPORT void *reallocarray(void *block, size_t count, size_t size_bytes)
     if (CAIRN_UNLIKELY(__builtin_mul_overflow(count, size_bytes, &total_bytes)))
         return fail(ENOMEM);
     return realloc(block, total_bytes);
-}
-
-/* The pagemap knows the class of a block better than its caller: programs that run well on glibc pass wrong sizes. */
-EXPORT void free_sized(void *block, size_t size_bytes)
-{
-    (void)size_bytes;
-    if (CAIRN_LIKELY(block != NULL))
-        cairn_front_free(block, "free_sized");
-}
-
-EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes)
-{
-    (void)align_bytes;
-    (void)size_bytes;
-    if (CAIRN_LIKELY(block != NULL))
-        cairn_front_free(block, "free_aligned_sized");
-}
-
-EXPORT void cfree(void *block)
-{
-    if (CAIRN_LIKELY(block != NULL))
-        cairn_front_free(block, "cfree");
 }
 
 static void *alloc_aligned(size_t align_bytes, size_t size_bytes)

@@ -13,7 +13,7 @@
  * set-user-id programs): "key:value,key:value".
  *
  *     pages:auto|brk|mmap     where memory comes from                                  (auto)
- *     percpu:auto|lock        how the per-CPU caches are guarded                        (auto)
+ *     percpu:auto|lock|rseq   how the per-CPU caches are guarded                        (auto)
  *     cpu:auto|rseq|getcpu    how the current CPU is found                              (auto)
  *     shards:N                caches, 0: one per possible CPU                           (0)
  *     limit_mib:N             hard cap on blocks and what is kept for them, 0: none      (0)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * hot.c - fills the tables of hot.h from the geometry of the slabs.
+ */
+
+#include "composed/malloc/hot.h"
+
+#include <cairn/base/align.h>
+#include <cairn/base/check.h>
+
+static void init_kind(struct cairn_hot *hot, unsigned kind,
+                      const struct cairn_slab_geometry *geometry)
+{
+    uint64_t multiplier = UINT64_MAX / geometry->block_bytes + 1;
+    uint64_t excess = multiplier * geometry->block_bytes; /* mod 2^64; 0 stands for block_bytes */
+
+    if (excess == 0) {
+        multiplier++;
+        excess = geometry->block_bytes;
+    }
+    hot->span_mask[kind] = (uint32_t)cairn_pow2_ceil(geometry->slab_bytes) - 1;
+    hot->multiplier[kind] = multiplier;
+    hot->bound[kind] = (geometry->block_count - 1) * excess + 1;
+    CAIRN_ASSERT(hot->bound[kind] <= multiplier);
+}
+
+void cairn_hot_init(struct cairn_hot *hot, const struct cairn_stack *stack)
+{
+    const struct cairn_pagemap *map = &stack->ground.map;
+
+    for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++)
+        init_kind(hot, class_idx + 1, &stack->slabs.geometry[class_idx]);
+    if (map->shape == CAIRN_PAGEMAP_FLAT && map->granule_shift == CAIRN_HOT_GRANULE_SHIFT) {
+        CAIRN_ASSERT(map->granule_first == 0);
+        hot->kinds = (const uint8_t *)map->tags;
+        cairn_store_release(&hot->granule_count, map->granule_count);
+    }
+    cairn_store_release(&hot->coarse_limit, (size_t)CAIRN_CLASS_BYTES_MAX);
+    cairn_store_release(&hot->fine_limit, (size_t)CAIRN_CLASS_FINE_BYTES_MAX);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * hot.h - what malloc and free of small blocks read besides the per-CPU arrays, and the two questions they ask of it.
+ *
+ *     size    -> class    one load of a table; no other test says that the stack is built: the limits are 0 until it is
+ *     pointer -> class    pagemap: kind of the granule; then, does a block of that kind begin here?
+ *
+ * Slabs lie at a multiple of their size rounded up to a power of two, as the buddy gives them, so an offset in a slab is a
+ * mask away. A block begins at the offsets q * size, 0 <= q < count. With m = floor(2^64 / size) + 1 and e = m * size - 2^64,
+ * 0 < e <= size,
+ *
+ *     q * size * m          = q * e              mod 2^64: at most (count - 1) * e for those q
+ *     (q * size + r) * m    = q * e + r * m      0 < r < size: at least m, and below 2^64
+ *
+ * and (count - 1) * e < slab_bytes * ... < m. So one product and one comparison with (count - 1) * e + 1 answer both
+ * "is it a multiple" and "is it within". A kind that is no slab has the bound 0.
+ *
+ * Source: Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019.
+ */
+
+#ifndef CAIRN_COMPOSED_MALLOC_HOT_H
+#define CAIRN_COMPOSED_MALLOC_HOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+#include <cairn/classes.h>
+
+#include "composed/malloc/stack.h"
+
+enum { CAIRN_HOT_KINDS = 256, CAIRN_HOT_GRANULE_SHIFT = 14 };
+
+/* Written once, by whoever builds the stack, which is the loader or a constructor before there is a second thread: hence
+   read without ceremony. */
+struct cairn_hot {
+    size_t fine_limit; /* sizes that the fine table serves; 0 until the stack is built */
+    size_t coarse_limit;
+    const uint8_t *kinds; /* the flat pagemap's tags of two bytes: the lower is the kind */
+    size_t granule_count; /* 0 without a flat map of this granule: every pointer goes slowly */
+    uint32_t span_mask[CAIRN_HOT_KINDS];
+    uint64_t multiplier[CAIRN_HOT_KINDS];
+    uint64_t bound[CAIRN_HOT_KINDS];
+};
+
+/* Fills the tables from a stack that is built; the limits last. */
+void cairn_hot_init(struct cairn_hot *hot, const struct cairn_stack *stack);
+
+/* The class for a size. False: not small, or 0, or too early. */
+CAIRN_HOT_INLINE bool cairn_hot_class_of(const struct cairn_hot *hot, size_t size_bytes,
+                                         size_t *class_idx)
+{
+    size_t last = size_bytes - 1;
+
+    if (CAIRN_LIKELY(last < hot->fine_limit)) {
+        *class_idx = cairn_class_fine[(last >> CAIRN_CLASS_FINE_SHIFT) + 1];
+        return true;
+    }
+    if (CAIRN_UNLIKELY(last >= hot->coarse_limit))
+        return false;
+    *class_idx = cairn_class_coarse[(last >> CAIRN_CLASS_COARSE_SHIFT) + 1];
+    return true;
+}
+
+/* The class of the small block that begins at a pointer. False when none does. */
+CAIRN_HOT_INLINE bool cairn_hot_class_at(const struct cairn_hot *hot, const void *block,
+                                         size_t *class_idx)
+{
+    uintptr_t address = (uintptr_t)block;
+    uintptr_t granule = address >> CAIRN_HOT_GRANULE_SHIFT;
+    size_t kind;
+
+    if (CAIRN_UNLIKELY(granule >= hot->granule_count))
+        return false;
+    kind = cairn_load_relaxed(&hot->kinds[granule * sizeof(uint16_t)]);
+    if (CAIRN_UNLIKELY((address & hot->span_mask[kind]) * hot->multiplier[kind] >=
+                       hot->bound[kind]))
+        return false;
+    *class_idx = kind - 1;
+    return true;
+}
+
+#endif
