@@ -61,7 +61,7 @@ class WrongCallTest(MainCase):
         for arguments, said in (
                 (["--fast"], "no such option: --fast; there are: .*--quick"),
                 (["--groups", "all"], "--groups: no such group: all; there are: .*cpus"),
-                (["--stacks", "stone"], "--stacks: no such name: stone; there are: cairn, classic"),
+                (["--stacks", "stone"], "--stacks: no such name: stone; there are: cairn, (cairn-lock, )?classic"),
                 (["--peers", "nalloc"], "--peers: no such name: nalloc; there are: glibc.*floor"),
                 (["--filter", "chrun"], "--filter 'chrun': nothing to run; there are: .*churn"),
                 (["--peer", "mine=gone.so"], "--peer mine: no such file: .*/gone.so")):

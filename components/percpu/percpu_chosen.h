@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * percpu_chosen.h - for tests of the choice of mode: what was chosen, and system calls that fail.
+ */
+
+#ifndef CAIRN_PERCPU_CHOSEN_H
+#define CAIRN_PERCPU_CHOSEN_H
+
+#include "percpu_testing.h"
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+
+namespace percpu_testing {
+
+constexpr Mode AUTO = {"auto", CAIRN_PERCPU_AUTO, false};
+
+/* What caches say of themselves whose configuration `change` was at. */
+template <typename Change> Caches::cairn_percpu_stats_type chosen(Change change)
+{
+    TokenSource tokens({64}, 10);
+    cairn_percpu_config config = {};
+    config.block_bytes = tokens.block_bytes();
+    config.class_count = 1;
+    config.source = tokens.source();
+    change(config);
+    config.state_bytes = cairn_percpu_state_bytes(&config);
+    State state(config.state_bytes);
+    config.state = state.memory;
+    auto percpu = std::make_unique<cairn_percpu>();
+    EXPECT_EQ(cairn_percpu_init(percpu.get(), &config), 0);
+    return cairn_percpu_stats(percpu.get());
+}
+
+inline bool says(const char *text, const char *part)
+{
+    return strstr(text, part) != nullptr;
+}
+
+#define NEEDS_RSEQ()                                                                               \
+    if (const char *reason = percpu_testing::absent(percpu_testing::RSEQ_BY_CPU))                  \
+    GTEST_SKIP() << reason
+
+/* From now on this system call fails with EPERM in this thread and in what it starts. */
+inline bool deny(long number)
+{
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<__u32>(number), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog filter = {4, program};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+} // namespace percpu_testing
+
+#endif

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+// Rseq mode and a kernel that refuses something, from the start or later, to the process (seccomp) or to one thread; and
+// what a fork does to lanes.
+
+#include "percpu_chosen.h"
+
+#include <thread>
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cpu_arch.h"
+#include <gtest/gtest.h>
+
+namespace {
+
+using percpu_testing::alloc_many;
+using percpu_testing::Caches;
+using percpu_testing::chosen;
+using percpu_testing::deny;
+using percpu_testing::free_all;
+using percpu_testing::Mode;
+using percpu_testing::says;
+using percpu_testing::TokenSource;
+
+// A kernel that says no
+
+/* Runs `body` in a child; it returns NULL or what was wrong. */
+template <typename Body> int in_child(Body body)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        const char *wrong = body();
+        if (wrong != nullptr)
+            fprintf(stderr, "in the child: %s\n", wrong);
+        _exit(wrong != nullptr || ::testing::Test::HasFailure() ? 1 : 0);
+    }
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return status;
+}
+
+TEST(PercpuDenied, IsLockWithoutMembarrier)
+{
+    NEEDS_RSEQ();
+    EXPECT_EQ(in_child([]() -> const char * {
+                  if (!deny(CPU_MEMBARRIER_SYSCALL))
+                      return nullptr;
+                  auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
+                  EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
+                  return says(stats.reason, "membarrier") ? nullptr : stats.reason;
+              }),
+              0);
+}
+
+TEST(PercpuDenied, IsLockWithoutABoundOfIds)
+{
+    NEEDS_RSEQ();
+    EXPECT_EQ(in_child([]() -> const char * {
+                  if (!deny(SYS_sched_getaffinity))
+                      return nullptr;
+                  auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
+                  EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
+                  return says(stats.reason, "unknown") ? nullptr : stats.reason;
+              }),
+              0);
+}
+
+/* Blocks in the shards of two CPUs; the thread is on the first. */
+void fill_two(Caches &caches)
+{
+    for (unsigned k : {1u, 0u}) {
+        caches.on(k);
+        free_all(caches, 0, alloc_many(caches, 0, 10));
+    }
+}
+
+TEST(PercpuDenied, LeavesOtherShardsAloneWhenMembarrierIsDeniedLater)
+{
+    NEEDS_RSEQ();
+    if (percpu_testing::cpus().size() < 2)
+        GTEST_SKIP() << "one CPU";
+    EXPECT_EQ(in_child([]() -> const char * {
+                  TokenSource tokens({64}, 1000);
+                  Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
+                  fill_two(caches);
+                  if (!deny(CPU_MEMBARRIER_SYSCALL))
+                      return nullptr;
+                  EXPECT_EQ(caches.array(1, 0).count, 64u);
+                  EXPECT_EQ(cairn_percpu_drain(caches), 64u); // its own
+                  EXPECT_EQ(caches.array(0, 0).count, 0u);
+                  EXPECT_EQ(caches.array(1, 0).count, 64u);
+                  cairn_percpu_check(caches);
+                  caches.on(1); // still open
+                  void *block = cairn_percpu_alloc(caches, 0);
+                  EXPECT_EQ(caches.array(1, 0).count, 63u);
+                  cairn_percpu_free(caches, 0, block);
+                  EXPECT_EQ(cairn_percpu_drain(caches), 64u);
+                  return tokens.outstanding(0) == 0 && tokens.broken == 0 ? nullptr : "tokens";
+              }),
+              0);
+}
+
+TEST(PercpuDenied, AChildStartsEmptyWhenMembarrierIsDeniedLater)
+{
+    NEEDS_RSEQ();
+    EXPECT_EQ(in_child([]() -> const char * {
+                  TokenSource tokens({64}, 1000);
+                  Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
+                  fill_two(caches);
+                  const size_t waiting = caches.waiting_bytes();
+                  if (!deny(CPU_MEMBARRIER_SYSCALL))
+                      return nullptr;
+                  cairn_percpu_prefork(caches);
+                  cairn_lock_fork_begin();
+                  EXPECT_EQ(cairn_percpu_drain(caches), 0u);
+                  free_all(caches, 0, alloc_many(caches, 0, 10));
+                  int status = in_child([&]() -> const char * {
+                      cairn_lock_fork_end();
+                      cairn_percpu_postfork(caches);
+                      EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, 0u);
+                      free_all(caches, 0, alloc_many(caches, 0, 10));
+                      cairn_percpu_check(caches);
+                      EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, 64u * 64);
+                      return nullptr;
+                  });
+                  EXPECT_EQ(status, 0);
+                  cairn_lock_fork_end();
+                  cairn_percpu_postfork(caches);
+                  EXPECT_EQ(caches.waiting_bytes(), waiting + 10 * 64); // these went past
+                  EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
+                  return nullptr;
+              }),
+              0);
+}
+
+TEST(PercpuDenied, AllLanesStayClosedWhileSomebodyForks)
+{
+    NEEDS_RSEQ();
+    TokenSource tokens({64}, 1000);
+    Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
+    cairn_percpu_shard *const nothing = caches->view.lanes[caches->lane_count - 1];
+    fill_two(caches);
+    auto closed = [&] {
+        return std::count(caches->view.lanes, caches->view.lanes + caches->shard_count, nothing);
+    };
+    EXPECT_EQ(closed(), 0);
+    cairn_percpu_prefork(caches);
+    cairn_lock_fork_begin();
+    EXPECT_EQ(closed(), caches->shard_count);
+    free_all(caches, 0, alloc_many(caches, 0, 200));
+    EXPECT_EQ(closed(), caches->shard_count);
+    cairn_percpu_drain(caches); // enters and leaves
+    EXPECT_EQ(closed(), caches->shard_count);
+    cairn_lock_fork_end();
+    cairn_percpu_postfork(caches);
+    EXPECT_EQ(closed(), 0);
+    percpu_testing::unpin();
+    percpu_testing::expect_ends_clean(caches, tokens);
+}
+
+// A thread without an area
+
+/* Takes the area of the calling thread from the kernel; false where it was not libc's, or the kernel will not. */
+class Unregistered {
+  public:
+    explicit Unregistered(cairn_percpu *percpu)
+        : area_(cpu_thread_pointer() + static_cast<uintptr_t>(percpu->view.area))
+    {
+        worked = percpu->cpu.way == CAIRN_CPU_LIBC_RSEQ && call(1) == 0;
+    }
+
+    ~Unregistered()
+    {
+        if (worked)
+            call(0);
+    }
+
+    bool worked;
+
+  private:
+    long call(int flags)
+    {
+        return syscall(CPU_RSEQ_SYSCALL, area_, 32, flags, CPU_RSEQ_SIGNATURE);
+    }
+
+    uintptr_t area_;
+};
+
+TEST(PercpuDenied, AThreadWithoutAnAreaGoesPastTheShards)
+{
+    for (Mode mode : {percpu_testing::RSEQ_BY_CPU, percpu_testing::RSEQ_BY_CID}) {
+        if (const char *reason = percpu_testing::absent(mode))
+            GTEST_SKIP() << reason;
+        TokenSource tokens({64, 512}, 5000);
+        Caches caches(tokens, 0, 0, 0, false, mode);
+        free_all(caches, 0, alloc_many(caches, 0, 1000));
+        const size_t cached = cairn_percpu_stats(caches).cached_bytes;
+        std::thread without([&] {
+            Unregistered area(caches);
+            if (!area.worked)
+                return;
+            for (unsigned class_idx : {0u, 1u})
+                for (int round = 0; round < 10; round++)
+                    free_all(caches, class_idx, alloc_many(caches, class_idx, 100));
+            EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, cached);
+            EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
+            // All there is, those in the shards too, which are drained for it.
+            std::vector<void *> all = alloc_many(caches, 0, 5000);
+            EXPECT_EQ(std::count(all.begin(), all.end(), nullptr), 0);
+            EXPECT_EQ(cairn_percpu_alloc(caches, 0), nullptr);
+            free_all(caches, 0, all);
+        });
+        without.join();
+        percpu_testing::expect_ends_clean(caches, tokens);
+    }
+}
+
+} // namespace
