@@ -254,4 +254,17 @@ TEST(Observer, TheLastSampleHasWhatIsLiveAndWhere)
     EXPECT_NE(report.find("[9216, 10240, 200, 2048000, "), std::string::npos) << report;
 }
 
+TEST(Observer, APeakBetweenTwoSamplesIsSeen)
+{
+    static observer watcher;
+    TraceWriter writer;
+    for (uint64_t i = 0; i < 3200; i++)
+        writer.Malloc(1, i * kStep, 0x1000000 + 0x1000 * i, 1024);
+    writer.Malloc(1, 3201 * kStep, 0x10, 1 << 20);
+    writer.Free(1, 3202 * kStep, 0x10);
+    Played played(writer, false, &watcher);
+    std::string report = played.Report();
+    EXPECT_NE(report.find("\"calls\": 3201, \"live_kib\": 4224,"), std::string::npos) << report;
+}
+
 } // namespace

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""What the runs of a replay say: a line for each subject, the waste of each class of sizes, and both as text."""
+"""What the runs of a replay say: a line for each subject, the waste of each class of sizes; both as text."""
 
 from __future__ import annotations
 
@@ -35,13 +35,18 @@ def line_of(subject: str, runs: Sequence[Mapping[str, Any]]) -> Line:
     errors = [run["error"] for run in own if not run["ok"]]
     if errors or not own:
         return Line(subject, errors[0] if errors else "was not run", None, None, None, None)
-    return Line(subject, None, _sample(own, "seconds"), _sample(own, "peak_resident_kib"), _sample(own, "waste"),
-                _sample(own, "end_resident_kib"))
+    return Line(subject, None, _sample(own, "seconds"), _sample(own, "peak_resident_kib"),
+                _sample(own, "waste"), _sample(own, "end_resident_kib"))
 
 
 def lines_of(result: Mapping[str, Any]) -> List[Line]:
     """A line for each subject, in the order of the result."""
     return [line_of(subject["name"], result["runs"]) for subject in result["subjects"]]
+
+
+def kinds_of(result: Mapping[str, Any]) -> Dict[str, str]:
+    """Subject to kind."""
+    return {subject["name"]: subject["kind"] for subject in result["subjects"]}
 
 
 def best_time(lines: Sequence[Line], kinds: Mapping[str, str]) -> Optional[float]:
@@ -54,7 +59,7 @@ def best_time(lines: Sequence[Line], kinds: Mapping[str, str]) -> Optional[float
 
 @dataclasses.dataclass(frozen=True)
 class SizeClass:
-    """Sizes from (exclusive) to (inclusive), and what each subject made of them: usable bytes for each one asked."""
+    """Sizes from (exclusive) to (inclusive), and each subject's usable bytes for each byte asked."""
 
     from_bytes: int
     to_bytes: int
@@ -67,23 +72,33 @@ def _power_of_two(to_bytes: int) -> int:
     return 1 << max(to_bytes - 1, 0).bit_length()
 
 
+def _bounds(from_bytes: int, to_bytes: int, merged: bool) -> Tuple[int, int]:
+    if not merged:
+        return from_bytes, to_bytes
+    upper = _power_of_two(to_bytes)
+    return (upper // 2 if upper > 1 else 0), upper
+
+
 def size_classes(reports: Mapping[str, Mapping[str, Any]], merged: bool) -> List[SizeClass]:
     """The classes that occur; merged: whole powers of two."""
-    sums: Dict[int, Dict[str, List[int]]] = {}
+    sums: Dict[Tuple[int, int], Dict[str, List[int]]] = {}
     for subject, report in reports.items():
-        for _, to_bytes, blocks, asked, usable in report["classes"]:
-            key = _power_of_two(to_bytes) if merged else to_bytes
-            into = sums.setdefault(key, {}).setdefault(subject, [0, 0, 0])
-            for index, value in enumerate((blocks, asked, usable)):
+        for from_bytes, to_bytes, *counted in report["classes"]:
+            into = sums.setdefault(_bounds(from_bytes, to_bytes, merged), {}).setdefault(subject, [0, 0, 0])
+            for index, value in enumerate(counted):
                 into[index] += value
-    found, last = [], 0
-    for key in sorted(sums):
-        blocks, asked, _ = max(sums[key].values())
-        usable = {name: values[2] / values[1] for name, values in sums[key].items() if values[1]}
-        lower = (key // 2 if key > 1 else 0) if merged else last
-        found.append(SizeClass(lower, key, blocks, asked, usable))
-        last = key
+    found = []
+    for (lower, upper), by_subject in sorted(sums.items()):
+        blocks, asked, _ = max(by_subject.values())
+        usable = {name: values[2] / values[1] for name, values in by_subject.items() if values[1]}
+        found.append(SizeClass(lower, upper, blocks, asked, usable))
     return found
+
+
+def wasting(result: Mapping[str, Any]) -> Dict[str, Mapping[str, Any]]:
+    """The reports of which waste by size says something: the floor has no classes."""
+    kinds, reports = kinds_of(result), result["replay"]["reports"]
+    return {name: report for name, report in reports.items() if kinds[name] != "floor"} or dict(reports)
 
 
 def total_class(reports: Mapping[str, Mapping[str, Any]]) -> Dict[str, float]:
@@ -118,6 +133,10 @@ def columns(rows: Sequence[Sequence[str]]) -> List[str]:
 
 
 HEAD = ("subject", "time", "spread", "x best", "peak", "x live", "end")
+LEGEND = ("peak, end: resident memory beyond that of the prepared replayer; x live: peak over the most bytes "
+          "that were live, below 1 where blocks are not written to (--touch).")
+SHORT_S = 0.01
+MOST_DRIFT = 1.5
 
 
 def cells_of(line: Line, best_s: Optional[float]) -> Tuple[str, ...]:
@@ -134,11 +153,31 @@ def cells_of(line: Line, best_s: Optional[float]) -> Tuple[str, ...]:
 def time_table(result: Mapping[str, Any]) -> List[str]:
     """Time and memory of each subject; failures below."""
     lines = lines_of(result)
-    kinds = {subject["name"]: subject["kind"] for subject in result["subjects"]}
-    best_s = best_time(lines, kinds)
+    best_s = best_time(lines, kinds_of(result))
     rows = [HEAD] + [cells_of(line, best_s) for line in lines if line.error is None]
     failed = ["%s: %s" % (line.subject, line.error) for line in lines if line.error is not None]
     return (columns(rows) if len(rows) > 1 else []) + failed
+
+
+def _drift(result: Mapping[str, Any]) -> List[str]:
+    """Threads that were held together by what the program did between its calls may drift apart without it."""
+    recorded_kib = result["replay"]["info"]["peak_live_bytes"] / 1024
+    played_kib = max((sample["live_kib"] for report in result["replay"]["reports"].values()
+                      for sample in report["samples"]), default=0)
+    if played_kib <= MOST_DRIFT * recorded_kib:
+        return []
+    return ["threads ran ahead of each other: up to %s were live in the replay, %s in the program; memory is "
+            "not to be compared, --paced holds them together"
+            % (figures.kib(played_kib), figures.kib(recorded_kib))]
+
+
+def doubts(result: Mapping[str, Any]) -> List[str]:
+    """What the reader of the figures should know."""
+    best_s = best_time(lines_of(result), kinds_of(result))
+    if best_s is None:
+        return []
+    said = ["the trace is played in %s: too short for times that tell" % figures.seconds(best_s)]
+    return said * (best_s < SHORT_S) + _drift(result)
 
 
 def waste_table(reports: Mapping[str, Mapping[str, Any]]) -> List[str]:
@@ -156,17 +195,22 @@ def waste_table(reports: Mapping[str, Mapping[str, Any]]) -> List[str]:
 def headline(result: Mapping[str, Any]) -> str:
     """What was replayed, in one line."""
     info = result["replay"]["info"]
-    return "%s: %s, %s, at most %s live, %s" % (
-        result["replay"]["trace"], figures.plural(info["events"], "event"), figures.plural(info["threads"], "thread"),
+    return "%s: %s events, %s, at most %s live; %s" % (
+        result["replay"]["trace"], figures.count(info["events"]), figures.plural(info["threads"], "thread"),
         figures.kib(info["peak_live_bytes"] / 1024), figures.plural(result["settings"]["rounds"], "round"))
+
+
+def program(result: Mapping[str, Any], most: int = 100) -> str:
+    """The recorded command, cut where it is long."""
+    said = " ".join(" ".join(result["replay"]["info"]["command"]).split())
+    return said if len(said) <= most else said[:most - 3] + "..."
 
 
 def text(result: Mapping[str, Any]) -> str:
     """The whole, for a terminal."""
-    reports = result["replay"]["reports"]
-    parts = [[headline(result), "  " + " ".join(result["replay"]["info"]["command"])], time_table(result),
-             ["peak and end: memory beyond that of the prepared replayer; x live: peak over the most live bytes."]]
+    reports = wasting(result)
+    parts = [[headline(result), "  " + program(result)], time_table(result), figures.wrapped(LEGEND, 100)]
     if reports:
         parts.append(["usable bytes for each byte asked, by size of the block"] + waste_table(reports))
-    parts.append(["note: " + note for note in result["notes"]])
+    parts.append(["note: " + note for note in list(result["notes"]) + doubts(result)])
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"

@@ -74,15 +74,14 @@ static void print_calls(const struct summary *summary)
 
 static void print_totals(const struct trace_file *file, const struct summary *summary)
 {
-    printf("recorded   %.3f s, %" PRIu32 " threads, %" PRIu64 " events of %.2f bytes each\n",
+    printf("recorded   %.3f s, threads: %" PRIu32 ", events: %" PRIu64 " of %.2f bytes each\n",
            info_seconds(file, summary->last_ticks), file->thread_count, summary->events,
            share(file->used_bytes, summary->events));
     print_calls(summary);
     printf("asked for  %s in all\n", human(summary->total_bytes));
-    printf("live       at most %s in %" PRIu64 " blocks, after %.3f s; in the end %s in %" PRIu64
-           " blocks\n",
-           human(summary->peak_bytes), summary->peak_blocks,
-           info_seconds(file, summary->peak_ticks), human(summary->live_bytes),
+    printf("live       at most %s, blocks: %" PRIu64 ", after %.3f s\n", human(summary->peak_bytes),
+           summary->peak_blocks, info_seconds(file, summary->peak_ticks));
+    printf("in the end %s, blocks: %" PRIu64 "\n", human(summary->live_bytes),
            summary->live_blocks);
     printf("frees      %" PRIu64
            ", of which %.2f %% by another thread than the one that allocated\n",
@@ -127,34 +126,34 @@ static void print_lifetimes(const struct summary *summary)
     }
 }
 
-static void note(uint64_t count, const char *what)
+static void note(const char *what, uint64_t count, const char *means)
 {
     if (count != 0)
-        printf("note: %" PRIu64 " %s\n", count, what);
+        printf("note       %s: %" PRIu64 " (%s)\n", what, count, means);
 }
 
 static void print_notes(const struct trace_file *file, const struct summary *summary)
 {
     const struct trace_header *header = &file->header;
 
-    putchar('\n');
-    note(header->lost_events, "events were lost: within signal handlers, or for lack of room");
-    note(header->lost_room,
-         "times there was no room for more in the file: disk full, or file gone");
-    note(file->torn_blocks, "blocks end after the file does: it is cut off, the rest is used");
-    note(file->damaged_blocks, "blocks have a wrong checksum and are left out");
-    note(summary->bad_blocks, "blocks make no sense from some byte on, the rest is left out");
-    note(file->skipped_pages, "pages of the file hold no block");
-    note(summary->unknown_frees, "frees of blocks that were allocated before the recording began");
-    note(summary->unknown_resizes, "reallocs of such blocks, taken as allocations");
-    note(summary->inferred_frees, "frees are missing: their blocks' addresses were used again");
+    note("lost events", header->lost_events, "within signal handlers, or for lack of room");
+    note("lack of room", header->lost_room, "times: the disk was full, or the file gone");
+    note("torn blocks", file->torn_blocks, "they end after the file does; the rest is used");
+    note("damaged blocks", file->damaged_blocks, "their checksum is wrong; left out");
+    note("bad blocks", summary->bad_blocks,
+         "they make no sense from some byte on; left out from there");
+    note("skipped pages", file->skipped_pages, "no block begins there");
+    note("unknown frees", summary->unknown_frees,
+         "of what was allocated before the recording began");
+    note("unknown reallocs", summary->unknown_resizes, "likewise; taken as allocations");
+    note("missing frees", summary->inferred_frees, "the address was used again, so there was one");
 }
 
 void info_print_text(const struct trace_file *file, const struct summary *summary)
 {
     print_command(file);
     print_totals(file, summary);
+    print_notes(file, summary);
     print_sizes(summary);
     print_lifetimes(summary);
-    print_notes(file, summary);
 }

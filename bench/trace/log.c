@@ -155,7 +155,8 @@ static void start_process(void)
 {
     enum state expected = UNREADY;
 
-    if (environ == NULL || /* the C library is not ready yet */
+    /* At first it means that the C library is not ready yet; later, that the program has cleared it. */
+    if ((environ == NULL && !process.has_key) ||
         !__atomic_compare_exchange_n(&process.state, &expected, STARTING, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return;

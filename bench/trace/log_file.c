@@ -27,6 +27,7 @@
 
 enum { CALIBRATION_NS = 200000, MOST_NAMES = 100 };
 
+static char asked_path[PATH_MAX];
 static char file_path[PATH_MAX];
 static uint64_t file_bytes;
 
@@ -38,6 +39,16 @@ static int open_file(const char *path, int flags)
 static void close_file(int file)
 {
     syscall(SYS_close, file);
+}
+
+/* Read once: a program may have changed its environment before it forks. NULL when nobody asked for a trace. */
+static const char *find_path(void)
+{
+    const char *path = getenv(TRACE_VARIABLE);
+
+    if (asked_path[0] == '\0' && path != NULL && strlen(path) < sizeof(asked_path))
+        strcpy(asked_path, path);
+    return asked_path[0] == '\0' ? NULL : asked_path;
 }
 
 /* The first process takes the name as it is, the others append their number: a number may come again, too. */
@@ -167,7 +178,7 @@ static void fill_header(struct trace_header *header)
 struct trace_header *trace_file_create(void)
 {
     int saved_errno = errno;
-    const char *path = getenv(TRACE_VARIABLE);
+    const char *path = find_path();
     struct trace_header *header = NULL;
     int file = path == NULL ? -1 : create_file(path);
 

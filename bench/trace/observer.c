@@ -140,16 +140,25 @@ void observer_sample(struct observer *observer)
     __atomic_store_n(&observer->is_sampling, false, __ATOMIC_RELEASE);
 }
 
+/* Once: the samples between would miss a short peak. */
+static bool is_peak(struct observer *observer, uint64_t live_bytes)
+{
+    uint64_t peak_bytes = __atomic_load_n(&observer->peak_bytes, __ATOMIC_RELAXED);
+
+    return live_bytes >= peak_bytes &&
+           __atomic_exchange_n(&observer->peak_bytes, UINT64_MAX, __ATOMIC_RELAXED) != UINT64_MAX;
+}
+
 static void note(struct observer *observer, uint32_t slot, void *block, uint64_t size_bytes)
 {
     struct observer_block *noted = block_at(observer, slot);
     uint64_t change_bytes = size_bytes - noted->size_bytes;
     uint64_t calls = __atomic_add_fetch(&observer->calls, 1, __ATOMIC_RELAXED);
+    uint64_t live_bytes = __atomic_add_fetch(&observer->live_bytes, change_bytes, __ATOMIC_RELAXED);
 
-    __atomic_fetch_add(&observer->live_bytes, change_bytes, __ATOMIC_RELAXED);
     __atomic_store_n(&noted->size_bytes, size_bytes, __ATOMIC_RELAXED);
     __atomic_store_n(&noted->address, (uintptr_t)block, __ATOMIC_RELAXED);
-    if (calls % observer->calls_per_sample == 0)
+    if (calls % observer->calls_per_sample == 0 || is_peak(observer, live_bytes))
         observer_sample(observer);
 }
 
@@ -189,6 +198,7 @@ bool observer_open(struct observer *observer, const char *path, const struct pla
     observer->slot_count = plan->slot_count;
     observer->granule_bytes = granule_for(plan->peak_live_bytes);
     observer->calls_per_sample = plan->calls / OBSERVER_SAMPLES + 1;
+    observer->peak_bytes = plan->peak_live_bytes;
     region_reserve(&observer->blocks, block_bytes);
     memset(observer->blocks.memory, 0, block_bytes);
     region_reserve(&observer->granules, granule_bytes);

@@ -10,8 +10,8 @@
  *                   "space": [granule, live_kib, granule, live_kib, ...]}, ...],
  *      "classes": [[from_bytes, to_bytes, blocks, asked_bytes, usable_bytes], ...]}
  *
- * A sample is taken each so many calls, by the thread whose call it is: exact when there is one
- * thread, else a block may be counted before or after its call. Watching costs time; the time
+ * A sample is taken each so many calls, and when the most bytes are live, by the thread whose call it is:
+ * exact when there is one thread, else a block may be counted before or after its call. Watching costs time; the time
  * of such a run is not to be compared. `resident_kib` is without the baseline.
  */
 #ifndef CAIRN_BENCH_TRACE_OBSERVER_H
@@ -51,6 +51,7 @@ struct observer {
     uint64_t calls;
     uint64_t calls_per_sample;
     uint64_t live_bytes;
+    uint64_t peak_bytes; /* at which a sample is due; UINT64_MAX once it was taken */
     uint64_t baseline_kib;
     uint64_t start_ns;
     uint32_t sample_count;

@@ -178,14 +178,14 @@ EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_byte
         next.free(block);
 }
 
-/* A block of ours becomes one of the next malloc's. How long it was is not known, but not past the buffer's end. */
+/* A block of ours becomes one of the next malloc's, or, while there is none, another of ours. How long it was is not known, but not past the buffer's end. */
 static void *move_early(const void *old, size_t size_bytes)
 {
     size_t rest_bytes = sizeof(early_memory) - ((uintptr_t)old - (uintptr_t)early_memory);
     void *block = malloc(size_bytes);
 
     if (block != NULL)
-        memcpy(block, old, size_bytes < rest_bytes ? size_bytes : rest_bytes);
+        memmove(block, old, size_bytes < rest_bytes ? size_bytes : rest_bytes);
     return block;
 }
 
@@ -194,10 +194,10 @@ EXPORT void *realloc(void *old, size_t size_bytes)
     uint64_t begun_ticks;
     void *block;
 
-    if (UNLIKELY(!is_ready()))
-        return early_alloc(size_bytes);
     if (UNLIKELY(is_early(old)))
         return move_early(old, size_bytes);
+    if (UNLIKELY(!is_ready()))
+        return early_alloc(size_bytes);
     begun_ticks = trace_log_begin_resize();
     block = next.realloc(old, size_bytes);
     trace_log_resize(TRACE_REALLOC, old, size_bytes, block, begun_ticks);
@@ -213,10 +213,10 @@ EXPORT void *reallocarray(void *old, size_t count, size_t size_bytes)
 
     if (__builtin_mul_overflow(count, size_bytes, &total_bytes))
         total_bytes = SIZE_MAX;
-    if (UNLIKELY(!is_ready()))
-        return early_alloc(total_bytes);
     if (UNLIKELY(is_early(old)))
         return move_early(old, total_bytes);
+    if (UNLIKELY(!is_ready()))
+        return early_alloc(total_bytes);
     begun_ticks = trace_log_begin_resize();
     block = next.realloc(old, total_bytes);
     trace_log_resize(TRACE_REALLOCARRAY, old, total_bytes, block, begun_ticks);

@@ -2,9 +2,9 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """bazel run //bench:record -- [-o FILE] [--] program arguments: writes down what a program allocates.
 
-The program runs as a child, with the recorder preloaded before whatever else is. Each process that it starts writes a
-file of its own, FILE.PID. The exit status is the program's; 125 for a wrong call or when nothing was recorded, 126 and
-127 as in a shell.
+The program runs as a child, with the recorder preloaded before whatever else is. Each process that it starts
+writes a file of its own, FILE.PID. The exit status is the program's; 125 for a wrong call or when nothing was
+recorded, 126 and 127 as in a shell.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence
@@ -22,25 +23,40 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from bench.harness import figures
 
 VARIABLE = "CAIRN_RECORD"
-MAGIC = b"cairntrc"
 EXIT_OWN, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND = 125, 126, 127
+
+# Where a trace has its magic and the number of its process: struct trace_header in format.h.
+MAGIC = b"cairntrc"
+HEADER = struct.Struct("<8s36xI")
+
+# What the launcher and Bazel set for us, and not for the program.
+OURS = ("BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "CAIRN_RUNFILES", "PYTHONDONTWRITEBYTECODE")
 
 
 class RecordError(Exception):
-    """One line for the user."""
+    """One line for the user, and the exit status."""
 
+    def __init__(self, said: str, status: int = EXIT_OWN) -> None:
+        super().__init__(said)
+        self.status = status
+
+
+# --- options ---
 
 class _Parser(argparse.ArgumentParser):
     """argparse, but a complaint is an exception."""
 
     def error(self, message: str) -> None:
-        raise RecordError("%s (see --help)" % message)
+        said = message[len("argument "):] if message.startswith("argument ") else message
+        raise RecordError("%s (see --help)" % said)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, and the program with its own."""
-    parser = _Parser(prog="bazel run //bench:record --", allow_abbrev=False, description=__doc__.split("\n")[0],
-                     usage="%(prog)s [-o FILE] [--] program [arguments]")
+    parser = _Parser(prog="bazel run //bench:record --", allow_abbrev=False,
+                     usage="%(prog)s [-o FILE] [--] program [arguments]",
+                     description="Runs a program and writes down what it allocates.",
+                     epilog="Each process that it starts writes a file of its own, FILE.PID.")
     parser.add_argument("-o", dest="output", metavar="FILE", default="trace", help="where to (./trace)")
     parser.add_argument("program", nargs=argparse.REMAINDER, help="what to run, and its arguments")
     known = parser.parse_args(list(arguments))
@@ -51,41 +67,54 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return known
 
 
-def is_trace(path: str) -> bool:
-    """Whether the file is one of ours, or is empty."""
+# --- files ---
+
+def process_of(path: str) -> Optional[int]:
+    """The process whose trace the file is; None where it is none."""
     try:
         with open(path, "rb") as file:
-            return file.read(len(MAGIC)) in (MAGIC, b"")
-    except OSError:
-        return False
+            magic, process = HEADER.unpack(file.read(HEADER.size))
+    except (OSError, struct.error):
+        return None
+    return process if magic == MAGIC else None
 
 
 def traces_of(output: pathlib.Path) -> List[str]:
-    """The file, then those of other processes."""
-    others = [path for path in glob.glob(glob.escape(str(output)) + ".*")
-              if path[len(str(output)) + 1:].replace(".", "").isdecimal()]
-    return [str(output)] * output.exists() + sorted(others, key=os.path.getmtime)
+    """The file, then those of other processes: FILE.PID, or FILE.PID.2 where a number came again."""
+    own = [str(output)] * (process_of(str(output)) is not None)
+    others = []
+    for path in glob.glob(glob.escape(str(output)) + ".*"):
+        number = path[len(str(output)) + 1:].split(".")[0]
+        if number.isdecimal() and process_of(path) == int(number):
+            others.append(path)
+    return own + sorted(others, key=os.path.getmtime)
 
 
 def make_room(output: pathlib.Path) -> None:
-    """Removes the traces of an earlier recording, and nothing else."""
-    if output.exists() and not (output.is_file() and is_trace(str(output))):
-        raise RecordError("%s is not a trace, so it is not overwritten" % output)
+    """Removes the traces of an earlier recording, and nothing else; an empty file is nobody's."""
+    if not output.parent.is_dir():
+        raise RecordError("-o %s: no such directory: %s" % (output, output.parent))
+    if output.is_dir():
+        raise RecordError("-o %s: is a directory" % output)
     if not os.access(output.parent, os.W_OK):
-        raise RecordError("directory %s: cannot be written to" % output.parent)
-    for path in traces_of(output):
-        if is_trace(path):
-            os.unlink(path)
+        raise RecordError("-o %s: its directory cannot be written to" % output)
+    is_empty = output.is_file() and output.stat().st_size == 0
+    if os.path.lexists(output) and not is_empty and process_of(str(output)) is None:
+        raise RecordError("-o %s: is there and is no trace, so it is not overwritten" % output)
+    for path in [str(output)] * is_empty + traces_of(output):
+        os.unlink(path)
 
 
-def environment_for(library: pathlib.Path, output: pathlib.Path, given: Mapping[str, str]) -> Dict[str, str]:
+# --- the program ---
+
+def environment_for(library: pathlib.Path, output: pathlib.Path,
+                    given: Mapping[str, str]) -> Dict[str, str]:
     """What the program gets: the recorder first, so that another preloaded malloc is behind it."""
     if not library.is_file():
         raise RecordError("the recorder is missing: %s" % library)
     if set(" :") & set(str(library)):
         raise RecordError("the recorder cannot be preloaded, its path has a space or a colon: %s" % library)
-    hidden = ("BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "CAIRN_RUNFILES", "PYTHONDONTWRITEBYTECODE")
-    variables = {name: value for name, value in given.items() if name not in hidden}
+    variables = {name: value for name, value in given.items() if name not in OURS}
     if "CAIRN_RUNFILES" in given:
         variables.pop("PYTHONPATH", None)  # the launcher's
     variables["LD_PRELOAD"] = ":".join(filter(None, (str(library), given.get("LD_PRELOAD"))))
@@ -97,12 +126,10 @@ def run(program: Sequence[str], environment: Mapping[str, str], directory: pathl
     """The program's status, as a shell tells it. Ctrl-C is the program's affair."""
     try:
         child = subprocess.Popen(list(program), env=dict(environment), cwd=directory)
-    except FileNotFoundError:
-        print("record: %s: not found" % program[0], file=sys.stderr)
-        return EXIT_NOT_FOUND
+    except FileNotFoundError as error:
+        raise RecordError("%s: not found" % program[0], EXIT_NOT_FOUND) from error
     except OSError as error:
-        print("record: %s: %s" % (program[0], error.strerror), file=sys.stderr)
-        return EXIT_NOT_EXECUTABLE
+        raise RecordError("%s: %s" % (program[0], error.strerror), EXIT_NOT_EXECUTABLE) from error
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminated = signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number))
     status = child.wait()
@@ -111,9 +138,12 @@ def run(program: Sequence[str], environment: Mapping[str, str], directory: pathl
     return status if status >= 0 else 128 - status
 
 
+# --- what came of it ---
+
 def info_of(info: pathlib.Path, path: str) -> Optional[Dict[str, Any]]:
     """What the reader says of a trace."""
-    told = subprocess.run([str(info), "--json", path], capture_output=True, text=True, check=False)
+    told = subprocess.run([str(info), "--json", path], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False)
     return json.loads(told.stdout) if told.returncode == 0 else None
 
 
@@ -122,32 +152,38 @@ def line_about(path: str, about: Optional[Dict[str, Any]]) -> str:
     if about is None:
         return "record: %s: cannot be read" % path
     lost = ", %s LOST" % figures.plural(about["lost_events"], "event") if about["lost_events"] else ""
-    command = " ".join(about["command"])
-    return "record: %s: %s, %s, at most %s live%s: %s" % (
-        path, figures.plural(about["events"], "event"), figures.plural(about["threads"], "thread"),
-        figures.kib(about["peak_live_bytes"] / 1024), lost, command if len(command) <= 60 else command[:57] + "...")
+    command = " ".join(" ".join(about["command"]).split())
+    return "record: %s: %s events, %s, at most %s live%s: %s" % (
+        path, figures.count(about["events"]), figures.plural(about["threads"], "thread"),
+        figures.kib(about["peak_live_bytes"] / 1024), lost,
+        command if len(command) <= 60 else command[:57] + "...")
+
+
+def record(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Runs the program and says what was recorded; its exit status, or RecordError."""
+    here = pathlib.Path(environ.get("BUILD_WORKING_DIRECTORY", os.getcwd()))
+    parts = pathlib.Path(environ.get("CAIRN_RUNFILES", os.getcwd())) / "bench/trace"
+    options = parse(arguments)
+    output = (here / pathlib.Path(options.output).expanduser()).absolute()
+    variables = environment_for((parts / "librecord.so").absolute(), output, environ)
+    make_room(output)
+    status = run(options.program, variables, here)
+    found = traces_of(output)
+    for path in found:
+        print(line_about(path, info_of(parts / "info", path)), file=sys.stderr)
+    if not found:
+        raise RecordError("%s: nothing was recorded (its exit status is %d): is it static or set-user-id?"
+                          % (options.program[0], status))
+    return status
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """The whole."""
-    here = pathlib.Path(environ.get("BUILD_WORKING_DIRECTORY", os.getcwd()))
-    parts = pathlib.Path(environ.get("CAIRN_RUNFILES", os.getcwd())) / "bench/trace"
+    """The exit status."""
     try:
-        options = parse(arguments)
-        output = (here / options.output).absolute()
-        variables = environment_for((parts / "librecord.so").absolute(), output, environ)
-        make_room(output)
+        return record(arguments, environ)
     except RecordError as error:
         print("record: %s" % error, file=sys.stderr)
-        return EXIT_OWN
-    status = run(options.program, variables, here)
-    found = [path for path in traces_of(output) if is_trace(path)]
-    for path in found:
-        print(line_about(path, info_of(parts / "info", path)), file=sys.stderr)
-    if found or status in (EXIT_NOT_FOUND, EXIT_NOT_EXECUTABLE):
-        return status
-    print("record: %s: nothing was recorded; is it static or set-user-id?" % options.program[0], file=sys.stderr)
-    return EXIT_OWN
+        return error.status
 
 
 if __name__ == "__main__":

@@ -198,6 +198,7 @@ static int fork_child(void)
     pid_t child;
 
     begin();
+    clearenv(); /* where the trace goes is known by now */
     child = fork();
     if (child == 0) {
         begin();

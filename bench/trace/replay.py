@@ -2,41 +2,45 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """bazel run //bench:replay -- TRACE: a recorded program's allocations on every malloc of this machine.
 
-    --info               only say what the trace holds (with --json -: as JSON)
-    --rounds, --stacks, --peers, --peer, --seconds   as of //bench:all
-    --touch, --paced     as of the replayer, replay.c
+    options -> what the trace holds -> proof that the subjects work -> rounds -> once more, watched -> report
 
-The result is a `cairn-bench 1` of one row, so that //bench:compare reads it; the pictures' data is under "replay".
-Exit status: 0; 1 when nothing could be replayed; 2 for a wrong call; 130 after Ctrl-C (the report is written).
+The result is a `cairn-bench 1` of one row, so that //bench:compare reads it; what only a replay has is under
+"replay".
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+import tempfile
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from bench.harness import machine, subjects
+from bench.harness import environment, machine, places, proof, result, session, subjects
 from bench.harness.options import UsageError
+from bench.harness.places import Places
+from bench.harness.progress import Progress
+from bench.harness.runner import Interrupted, Runner
 from bench.harness.subjects import Subject
-from bench.trace import findings, pages, pictures, rounds
+from bench.trace import rounds
+from bench.trace.rounds import Playing
 
-EXIT_FAILED, EXIT_WRONG_CALL, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_WRONG_CALL = 1, 2
 DEFAULT_OUT = "replay-report"
-ABOUT = "the allocations of a recorded program, in its threads and its order"
 
+
+# --- options ---
 
 class _Parser(argparse.ArgumentParser):
     """argparse, but a complaint is an exception."""
 
     def error(self, message: str) -> None:
-        raise UsageError("%s (see --help)" % message)
+        said = message[len("argument "):] if message.startswith("argument ") else message
+        raise UsageError("%s (see --help)" % said)
 
 
 def _names(text: str) -> Tuple[str, ...]:
@@ -44,13 +48,13 @@ def _names(text: str) -> Tuple[str, ...]:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
         raise argparse.ArgumentTypeError("not a number from 1 to 1000: '%s'" % text)
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) == 0:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text) or float(text) == 0:
         raise argparse.ArgumentTypeError("not a number of seconds above 0: '%s'" % text)
     return float(text)
 
@@ -62,153 +66,204 @@ def _pair(text: str) -> Tuple[str, str]:
     return name, value
 
 
-def parser() -> argparse.ArgumentParser:
-    """All options."""
-    made = _Parser(prog="bazel run //bench:replay --", allow_abbrev=False, epilog=__doc__.rsplit("\n\n", 1)[1],
-                   description="Replays a trace that //bench:record wrote, on each malloc of this machine.")
+def _parser() -> argparse.ArgumentParser:
+    made = _Parser(
+        prog="bazel run //bench:replay --", allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Replays a trace that //bench:record wrote, on each malloc of this machine.",
+        epilog="Exit status: 0 when the report is written, 1 when nothing could be replayed, 2 for a wrong\n"
+               "call or a file that is no trace, 130 after Ctrl-C (the report is written all the same).")
     add = made.add_argument
     add("trace", metavar="TRACE", help="the file that //bench:record wrote")
-    add("--info", action="store_true", help="only say what the trace holds")
+    add("--info", action="store_true", help="only say what the trace holds (with --json -: as JSON)")
     add("--rounds", metavar="N", type=_count, default=5, help="times that each subject plays it (5)")
     add("--stacks", metavar="A,B", type=_names, help="stacks of cairn; 'none' for none (all)")
     add("--peers", metavar="A,B", type=_names, help="peers, glibc, floor; 'none' for none (all found)")
     add("--peer", metavar="NAME=PATH", type=_pair, action="append", default=[], help="one more shared object")
-    add("--touch", choices=("none", "ends", "all"), default="ends", help="which bytes of a block are written (ends)")
+    add("--touch", choices=("none", "ends", "all"), default="ends", help="which bytes are written (ends)")
     add("--paced", action="store_true", help="keep the threads about as far as they were recorded")
-    add("--seconds", metavar="LIMIT", type=_seconds, default=120.0, help="a run that takes longer is ended (120)")
+    add("--seconds", metavar="LIMIT", type=_seconds, default=120.0, help="a longer run is ended (120)")
     add("--json", metavar="FILE", help="the result here too; '-' for stdout")
     add("--out", metavar="DIR", default=DEFAULT_OUT, help="where the report goes (./%s)" % DEFAULT_OUT)
     return made
 
 
-class Replay:
-    """One call of the command: where its parts lie, and what the user asked for."""
+def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
+    """The options, with paths from where the user stands; raises UsageError."""
+    options = _parser().parse_args(list(arguments))
+    options.trace = caller / pathlib.Path(options.trace).expanduser()
+    options.out = caller / pathlib.Path(options.out).expanduser()
+    if options.json not in (None, "-"):
+        options.json = caller / pathlib.Path(options.json).expanduser()
+    options.peer = [(name, caller / pathlib.Path(path).expanduser()) for name, path in options.peer]
+    for name, library in options.peer:
+        if not library.is_file():
+            raise UsageError("--peer %s: no such file: %s" % (name, library))
+    return options
 
-    def __init__(self, options: argparse.Namespace, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
-        here = pathlib.Path.cwd()
-        self.options, self.tell = options, tell
-        self.caller = pathlib.Path(environ.get("BUILD_WORKING_DIRECTORY", here))
-        self.runfiles = pathlib.Path(environ.get("CAIRN_RUNFILES", here)).absolute()
-        workspace = environ.get("BUILD_WORKSPACE_DIRECTORY")
-        self.commit, self.dirty = machine.commit_of(pathlib.Path(workspace) if workspace else None)
-        self.trace = self.caller / pathlib.Path(options.trace).expanduser()
-        self.parts = self.runfiles / "bench/trace"
 
-    def info(self, *form: str) -> str:
-        """What the reader says of the trace."""
-        told = subprocess.run([str(self.parts / "info"), *form, str(self.trace)], capture_output=True, text=True,
-                              errors="replace", check=False)
-        if told.returncode != 0:
-            raise UsageError(told.stderr.strip().replace("info: ", "", 1) or "the trace cannot be read")
-        return told.stdout
-
-    def subjects(self) -> Tuple[List[Subject], List[str]]:
-        """Who plays, and a line for each that is missing."""
-        added = []
-        for name, path in self.options.peer:
-            library = self.caller / pathlib.Path(path).expanduser()
-            if not library.is_file():
-                raise UsageError("--peer %s: no such file: %s" % (name, library))
-            added.append((name, library))
-        found = subjects.find(self.runfiles, self.commit, {}, added)
-        chosen = subjects.choose(found, self.options.stacks, self.options.peers, added)
-        if not chosen:
-            raise UsageError("nobody is left to replay it")
-        return chosen, subjects.notes_on_missing(found, self.options.peers)
-
-    def result(self, command: Sequence[str]) -> Dict[str, Any]:
-        """Plays everything."""
-        info = json.loads(self.info("--json"))
-        chosen, notes = self.subjects()
-        player = rounds.Player(self.runfiles / "bench/measure/measure", self.parts / "replayer", self.trace,
-                               self.options.touch, self.options.paced, self.options.seconds)
-        started, about = _now(), machine.describe()
-        runs, complete = rounds.play_rounds(player, chosen, self.options.rounds, self.row, self.tell)
-        good = [subject for subject in chosen if any(run["ok"] and run["subject"] == subject.name for run in runs)]
-        reports: Dict[str, Any] = {}
-        if complete:
-            reports, complete = rounds.watch(player, good, self.tell)
-        return {
-            "schema": "cairn-bench 1", "started": started, "finished": _now(), "complete": complete,
-            "interrupted": not complete, "command": list(command), "commit": self.commit, "dirty": self.dirty,
-            "machine": about,
-            "settings": {"rounds": self.options.rounds, "quick": False, "filter": None, "touch": self.options.touch,
-                         "paced": self.options.paced},
-            "subjects": [subject.as_json() for subject in chosen],
-            "rows": [{"name": self.row, "group": "workloads", "about": ABOUT, "command": player.command(), "x": None,
-                      "series": None, "metric": "time", "pinned": False}],
-            "runs": runs, "components": {}, "handovers": {}, "notes": notes + notes_on(info),
-            "replay": {"trace": self.trace.name, "info": info, "reports": reports},
-        }
-
-    @property
-    def row(self) -> str:
-        """What the row is called."""
-        return "replay of %s" % self.trace.name
-
-    def write(self, result: Dict[str, Any]) -> List[pathlib.Path]:
-        """The result, the page and the pictures, below --out."""
-        folder = self.caller / pathlib.Path(self.options.out).expanduser()
+def _prepare(options: argparse.Namespace) -> None:
+    """Makes the directories of the report: a wrong one is told before the runs, not after them."""
+    files = [options.out / "replay.json"] + [options.json] * isinstance(options.json, pathlib.Path)
+    for folder in [file.parent for file in files]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for path in (folder / "replay.json", self._json_file()):
-                if path is not None:
-                    path.write_text(json.dumps(result) + "\n", encoding="utf-8")
-            plots = pictures.draw(result)
-            return [folder / "replay.json"] + pages.write(folder, result, plots)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
         except OSError as error:
-            raise UsageError("%s: %s" % (error.filename, error.strerror)) from error
-
-    def _json_file(self) -> Optional[pathlib.Path]:
-        return None if self.options.json in (None, "-") else self.caller / pathlib.Path(self.options.json).expanduser()
+            raise UsageError("cannot write to %s: %s" % (folder, error.strerror)) from error
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+# --- what there is ---
+
+def info(where: Places, trace: pathlib.Path, *form: str) -> str:
+    """What the reader says of a trace; raises UsageError where it is none."""
+    told = subprocess.run([str(where.runfiles / "bench/trace/info"), *form, str(trace)],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                          check=False)
+    if told.returncode != 0:
+        raise UsageError(told.stderr.strip().replace("info: ", "", 1) or "%s: cannot be read" % trace)
+    return told.stdout
 
 
-def notes_on(info: Mapping[str, Any]) -> List[str]:
-    """What makes the trace less than what the program did."""
-    said = (("lost_events", "%d events were lost when it was recorded"),
-            ("torn_blocks", "%d blocks of the trace are cut off"),
-            ("damaged_blocks", "%d blocks of the trace are damaged and left out"),
-            ("bad_blocks", "%d blocks of the trace make no sense from some point on"),
-            ("unknown_frees", "%d frees of blocks from before the recording are not replayed"),
-            ("inferred_frees", "%d frees are missing in the trace and were inferred"))
-    notes = [line % info[name] for name, line in said if info[name]]
-    return notes + [pictures.MISSING] * bool(pictures.MISSING)
+def notes_on(trace: Mapping[str, Any]) -> List[str]:
+    """What makes a trace less than what the program did."""
+    said = (("lost_events", "events were lost when it was recorded: %d"),
+            ("torn_blocks", "the trace is cut off, its torn blocks: %d"),
+            ("damaged_blocks", "damaged blocks of the trace, left out: %d"),
+            ("bad_blocks", "blocks of the trace that make no sense from some point on: %d"),
+            ("unknown_frees", "frees of blocks from before the recording, not replayed: %d"),
+            ("inferred_frees", "frees that the trace lacks, and that must have been: %d"))
+    return [line % trace[name] for name, line in said if trace[name]]
 
 
-def _progress(stream: Any) -> Callable[[str], None]:
-    if stream.isatty():
-        return lambda line: print("\r\033[K%s" % line, end="", file=stream, flush=True)
-    return lambda line: None
+def _begin(options: argparse.Namespace, command: Sequence[str], where: Places, playing: Playing,
+           commit: machine.Commit) -> Dict[str, Any]:
+    """A result without subjects and runs."""
+    trace = json.loads(info(where, options.trace, "--json"))
+    if trace["events"] <= trace["unknown_frees"] + trace["failed"]:
+        raise UsageError("%s: has no calls that could be replayed" % options.trace)
+    about = machine.describe()
+    settings = {"rounds": options.rounds, "quick": False, "filter": None, "touch": options.touch,
+                "paced": options.paced}
+    return {"schema": result.SCHEMA, "started": result.now(), "finished": result.now(), "complete": False,
+            "interrupted": False, "command": ["bazel", "run", "//bench:replay", "--", *command],
+            "commit": commit.name, "dirty": commit.is_dirty, "machine": about, "settings": settings,
+            "subjects": [], "rows": [playing.row.as_json()], "runs": [], "components": {}, "handovers": {},
+            "notes": notes_on(trace) + machine.notes_on(about),
+            "replay": {"trace": options.trace.name, "info": trace, "about": info(where, options.trace),
+                       "reports": {}}}
 
 
-def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    replay = Replay(options, environ, _progress(sys.stderr))
-    if options.info:
-        sys.stdout.write(replay.info(*["--json"] * (options.json == "-")))
-        return 0
-    result = replay.result(["bazel", "run", "//bench:replay", "--", *sys.argv[1:]])
-    replay.tell("")
-    written = replay.write(result)
+def _subjects(options: argparse.Namespace, where: Places, commit: machine.Commit, runner: Runner,
+              bar: Progress, made: Dict[str, Any]) -> List[Subject]:
+    """Who plays, into the result too; a note for each that is missing or does not work."""
+    found = subjects.find(where.runfiles, commit.name, {}, options.peer)
+    chosen = subjects.choose(found, options.stacks, options.peers, options.peer)
+    notes = subjects.notes_on_missing(found, options.peers)
+    working, dropped = proof.prove(runner, chosen)
+    for note in notes + dropped:
+        bar.say(note)
+    made["notes"] += notes + dropped
+    made["subjects"] = [subject.as_json() for subject in working]
+    return working
+
+
+# --- the runs ---
+
+def _run(options: argparse.Namespace, playing: Playing, working: Sequence[Subject], runner: Runner,
+         bar: Progress, made: Dict[str, Any]) -> None:
+    """Everything, into the result; Ctrl-C leaves what was reached."""
+    def save() -> None:
+        result.write(made, options.out / "replay.json")
+
+    try:
+        rounds.play(playing, working, options.rounds, runner, bar, made, save)
+        rounds.watch(playing, working, runner, made)
+        made["complete"] = True
+    except Interrupted:
+        made["interrupted"] = True
+        made["notes"].append("interrupted after %d of %d runs"
+                             % (len(made["runs"]), len(working) * options.rounds))
+    bar.clear()
+    made["finished"] = result.now()
+    save()
+
+
+def _publish(options: argparse.Namespace, made: Dict[str, Any], bar: Progress) -> None:
+    """Page and pictures into --out, the table on the terminal."""
+    # Only now: it imports what draws, which takes a second, and threads that nothing should run beside.
+    from bench.trace import findings, pages  # pylint: disable=import-outside-toplevel
     if options.json == "-":
-        print(json.dumps(result))
-    else:
-        print(findings.text(result) + "\nwritten: %s and %d pictures" % (written[1], len(written) - 2))
-    if result["interrupted"]:
-        return EXIT_INTERRUPTED
-    return 0 if any(run["ok"] for run in result["runs"]) else EXIT_FAILED
+        sys.stdout.write(result.text_of(made))
+    elif options.json is not None:
+        result.write(made, options.json)
+    written = pages.write(options.out, made)
+    stream = sys.stderr if options.json == "-" else sys.stdout
+    stream.write(findings.text(made))
+    stream.flush()
+    for line in pages.shortcomings() + ["written: %s" % path for path in written]:
+        bar.say(line)
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+def _status(made: Mapping[str, Any]) -> int:
+    if made["interrupted"]:
+        return session.EXIT_INTERRUPTED
+    return 0 if any(run["ok"] for run in made["runs"]) else EXIT_FAILED
+
+
+def _replay(options: argparse.Namespace, command: Sequence[str], where: Places, runner: Runner,
+            removed: Sequence[str]) -> int:
+    """Proof, runs, report; the exit status."""
+    bar = Progress()
+    playing = Playing(where.runfiles / "bench/trace/replayer", options.trace, options.touch, options.paced)
+    commit = machine.commit_of(where.workspace)
+    made = _begin(options, command, where, playing, commit)
+    if removed:
+        made["notes"].append("taken out of the environment: " + ", ".join(removed))
+    with session.interrupts(runner, bar):
+        try:
+            working = _subjects(options, where, commit, runner, bar, made)
+        except Interrupted:
+            return session.EXIT_INTERRUPTED
+        if not working:
+            bar.say("nobody is left to replay it")
+            return EXIT_FAILED
+        _prepare(options)
+        _run(options, playing, working, runner, bar, made)
+        _publish(options, made, bar)
+    return _status(made)
+
+
+def _act(command: Sequence[str], where: Places) -> int:
+    options = parse(command, where.caller)
+    if not where.measure.is_file():
+        print("replay: no such program: %s: start this with `bazel run //bench:replay`" % where.measure,
+              file=sys.stderr)
+        return EXIT_FAILED
+    if options.info:
+        sys.stdout.write(info(where, options.trace, *["--json"] * (options.json == "-")))
+        sys.stdout.flush()
+        return 0
+    cleaned, removed = environment.clean(os.environ)
+    with tempfile.TemporaryDirectory(prefix="cairn-replay-") as scratch:
+        runner = Runner(where, pathlib.Path(scratch), cleaned, options.seconds, machine.allowed_cpus())
+        return _replay(options, command, where, runner, removed)
+
+
+def main(command: Sequence[str]) -> int:
     """The exit status."""
     try:
-        return _run(parser().parse_args(list(arguments)), environ)
+        return _act(command, places.find())
     except UsageError as error:
         print("replay: %s" % error, file=sys.stderr)
         return EXIT_WRONG_CALL
+    except BrokenPipeError:  # who read our lines has gone; no complaint of the interpreter either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as error:
+        print("replay: %s: %s" % (error.filename or "the system", error.strerror), file=sys.stderr)
+        return EXIT_FAILED
 
 
 if __name__ == "__main__":
