@@ -171,8 +171,7 @@ CAIRN_HOT_INLINE void *cairn_percpu_pop(struct cairn_percpu *percpu, size_t clas
 void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx);
 
 /* The fast path of a free alone: true when the block is in. False: cairn_percpu_free_slow() is to be called. */
-CAIRN_HOT_INLINE bool cairn_percpu_push(struct cairn_percpu *percpu, unsigned class_idx,
-                                        void *block)
+CAIRN_HOT_INLINE bool cairn_percpu_push(struct cairn_percpu *percpu, size_t class_idx, void *block)
 {
     return cairn_rseq_push(&percpu->view, class_idx, block);
 }
