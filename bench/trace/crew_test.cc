@@ -69,6 +69,11 @@ class Played {
         return static_cast<const crew_slot *>(crew_.slots.memory)[number];
     }
 
+    uint64_t waits() const
+    {
+        return crew_waits(&crew_);
+    }
+
     // Every operation was the last to be done on its slot when it was its turn, and only what lives has a block.
     void ExpectDone(uint32_t live) const
     {
@@ -139,6 +144,15 @@ TEST(Crew, ThreadsThatComeAndGoAreStartedWhenTheirTimeComes)
         EXPECT_EQ(played.the_plan().thread_count, 600u);
         played.ExpectDone(1);
     }
+}
+
+TEST(Crew, OnlyAPacedThreadWaitsForOneWithWhichItSharesNothing)
+{
+    TraceWriter writer;
+    for (uint64_t i = 0; i < 50 * EPOCH_CALLS; i++) // the first thread makes one call in each epoch
+        writer.Malloc(i % EPOCH_CALLS == 0 ? 1 : 2, i * kStep, 0x10000 + 64 * i, 100);
+    EXPECT_EQ(Played(writer, false).waits(), 0u);
+    EXPECT_GT(Played(writer, true).waits(), 0u);
 }
 
 TEST(Crew, AnyTraceIsPlayedToItsEnd)

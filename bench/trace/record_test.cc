@@ -31,6 +31,7 @@ constexpr uint64_t kBegin = 123457;
 constexpr uint64_t kEnd = 123459;
 
 const char *const kRecorder = "bench/trace/librecord.so";
+const char *const kBehind = "bench/trace/libbehind.so";
 const char *const kProgram = "bench/trace/recordable";
 
 struct Trace {
@@ -38,6 +39,7 @@ struct Trace {
     std::string everything;                               // of all threads, in order
     size_t events = 0;
     uint64_t unknown_frees = 0;
+    uint64_t unknown_resizes = 0;
     uint64_t inferred_frees = 0;
     uint64_t lost_events = 0;
     uint64_t bad_blocks = 0;
@@ -99,6 +101,7 @@ Trace ReadTrace(const std::string &path)
             trace.threads[thread].push_back(Words(event));
     }
     trace.unknown_frees = reader.unknown_frees;
+    trace.unknown_resizes = reader.unknown_resizes;
     trace.inferred_frees = reader.inferred_frees;
     trace.bad_blocks = reader.bad_blocks;
     trace.lost_events = file.header.lost_events;
@@ -111,9 +114,11 @@ Trace ReadTrace(const std::string &path)
 
 class RecordTest : public testing::Test {
   protected:
-    Outcome Run(const std::string &way)
+    Outcome Run(const std::string &way, const std::string &behind = "")
     {
         std::string recorder = std::filesystem::absolute(kRecorder).string();
+        if (!behind.empty())
+            recorder += ":" + std::filesystem::absolute(behind).string();
         Command command;
         command.argv = {std::filesystem::absolute(kProgram).string(), way};
         command.environment = {"LD_PRELOAD=" + recorder, "CAIRN_RECORD=" + scratch_.File("trace")};
@@ -166,11 +171,23 @@ TEST_F(RecordTest, EveryFunctionIsWrittenDownAsItWasCalled)
         "free of 45",
     };
     EXPECT_EQ(trace.threads[1], expected);
-    EXPECT_EQ(trace.lost_events + trace.inferred_frees + trace.unknown_frees + trace.bad_blocks,
+    EXPECT_EQ(trace.lost_events + trace.inferred_frees + trace.unknown_frees +
+                  trace.unknown_resizes + trace.bad_blocks,
               0u);
     EXPECT_EQ(trace.page_bytes, static_cast<uint32_t>(sysconf(_SC_PAGESIZE)));
     EXPECT_EQ(trace.command,
               std::filesystem::absolute(kProgram).string() + std::string("\0functions\0", 11));
+}
+
+// A free is stamped before the address can be another thread's, what allocates after it is this one's.
+TEST_F(RecordTest, AFreeIsWrittenDownBeforeItIsDoneAndAReallocAfterIt)
+{
+    Outcome outcome = Run("frees", kBehind);
+    ASSERT_TRUE(outcome.ok()) << outcome;
+    Trace trace = ReadTrace(scratch_.File("trace"));
+    Events expected = {"malloc 60", "free of 60",  "malloc 4242",
+                       "malloc 61", "malloc 4242", "realloc of 61 62"};
+    EXPECT_EQ(trace.threads[1], expected);
 }
 
 TEST_F(RecordTest, CallsThatFailAreMarkedAndAReallocToZeroIsAFree)
