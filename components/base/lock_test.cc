@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -61,6 +62,44 @@ TEST(Lock, TryingTakesAFreeLockAndNeverWaits)
 }
 
 // The counter is no atomic: a lost increment or TSan tells when two are inside at once.
+// What a lock goes through, as numbers.
+std::string StatesOfALock()
+{
+    cairn_lock lock = CAIRN_LOCK_INIT(CAIRN_RANK_NONE);
+    std::string states;
+
+    cairn_lock_take(&lock);
+    states += std::to_string(lock.state);
+    states += cairn_trylock(&lock) ? "taken twice" : ".";
+    cairn_lock_release(&lock);
+    states += std::to_string(lock.state);
+    states += cairn_trylock(&lock) ? "+" : "not taken";
+    cairn_lock_release(&lock);
+    cairn_lock_fork_take(&lock);
+    states += std::to_string(lock.state);
+    states += cairn_trylock(&lock) ? "taken twice" : ".";
+    cairn_lock_fork_release(&lock);
+    return states + std::to_string(lock.state);
+}
+
+TEST(Lock, GoesThroughTheSameStatesAloneAndAmongOthers)
+{
+    std::string alone = StatesOfALock();
+    bool was_alone = cairn_is_alone();
+    bool others_seen = false;
+    std::string among_others;
+
+    std::thread([&] {
+        others_seen = !cairn_is_alone();
+        among_others = StatesOfALock();
+    }).join();
+    EXPECT_TRUE(others_seen);
+    EXPECT_EQ(among_others, "1.0+3.0");
+    EXPECT_EQ(alone, among_others);
+    if (!was_alone)
+        GTEST_SKIP() << "libc does not say that this process has one thread";
+}
+
 TEST(Lock, LetsOneThreadInAtATime)
 {
     const unsigned thread_count = 4 * std::max(2u, std::thread::hardware_concurrency());

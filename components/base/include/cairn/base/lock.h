@@ -11,6 +11,10 @@
  *
  * There is no owner field, so a lock taken before fork() may be released in the child.
  *
+ * Alone. While the process has one thread (libc says so: glibc 2.32) a load and a store do for each atomic operation, which
+ * costs some twenty cycles and waits for every store before it. A thread cannot come into being while another holds a lock
+ * but in a fork, and the locks of a fork are always taken and released by atomic operations.
+ *
  * Order. Locks nest in stack order, top layer first. Each lock of a stack carries a rank (enum
  * below); debug builds assert that a thread takes them in rising rank.
  */
@@ -19,6 +23,7 @@
 #define CAIRN_BASE_LOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <cairn/base/atomic.h>
@@ -64,12 +69,45 @@ static inline void cairn_lock_init(struct cairn_lock *lock, enum cairn_lock_rank
     lock->rank = (uint32_t)rank;
 }
 
-/* Takes the lock if it is free; true when it did. Never waits. */
-static inline bool cairn_trylock(struct cairn_lock *lock)
+/* As <sys/single_threaded.h> declares it, but weak: its address is NULL where libc has none. */
+extern CAIRN_WEAK CAIRN_EXPORT char __libc_single_threaded;
+
+/* True when no other thread can be there. */
+static inline bool cairn_is_alone(void)
+{
+    return &__libc_single_threaded != NULL && __libc_single_threaded != 0;
+}
+
+/* Private: changes the state if it is `from`; true when it did. Requires: alone. */
+CAIRN_HOT_INLINE bool cairn_lock__shift(struct cairn_lock *lock, uint32_t from, uint32_t to)
+{
+    if (CAIRN_UNLIKELY(cairn_load_relaxed(&lock->state) != from))
+        return false;
+    cairn_store_relaxed(&lock->state, to);
+    return true;
+}
+
+/* Private: free to held, and back. */
+CAIRN_HOT_INLINE bool cairn_lock__hold(struct cairn_lock *lock)
 {
     uint32_t expected = 0;
 
-    if (!cairn_cas_acquire(&lock->state, &expected, 1u))
+    return cairn_is_alone() ? cairn_lock__shift(lock, 0, 1)
+                            : cairn_cas_acquire(&lock->state, &expected, 1u);
+}
+
+CAIRN_HOT_INLINE bool cairn_lock__free(struct cairn_lock *lock)
+{
+    uint32_t expected = 1;
+
+    return cairn_is_alone() ? cairn_lock__shift(lock, 1, 0)
+                            : cairn_cas_release(&lock->state, &expected, 0u);
+}
+
+/* Takes the lock if it is free; true when it did. Never waits. */
+CAIRN_HOT_INLINE bool cairn_trylock(struct cairn_lock *lock)
+{
+    if (!cairn_lock__hold(lock))
         return false;
     if (CAIRN_DEBUG)
         cairn_lock_rank_enter(lock);
@@ -77,24 +115,20 @@ static inline bool cairn_trylock(struct cairn_lock *lock)
 }
 
 /* Takes the lock, spinning briefly and then sleeping while another thread holds it. */
-static inline void cairn_lock_take(struct cairn_lock *lock)
+CAIRN_HOT_INLINE void cairn_lock_take(struct cairn_lock *lock)
 {
-    uint32_t expected = 0;
-
     if (CAIRN_DEBUG)
         cairn_lock_rank_enter(lock); /* before waiting, which in the wrong order may be for ever */
-    if (CAIRN_UNLIKELY(!cairn_cas_acquire(&lock->state, &expected, 1u)))
+    if (CAIRN_UNLIKELY(!cairn_lock__hold(lock)))
         cairn_lock_take_slow(lock);
 }
 
 /* Releases the lock; wakes one sleeper if there are any. */
-static inline void cairn_lock_release(struct cairn_lock *lock)
+CAIRN_HOT_INLINE void cairn_lock_release(struct cairn_lock *lock)
 {
-    uint32_t expected = 1;
-
     if (CAIRN_DEBUG)
         cairn_lock_rank_leave(lock);
-    if (CAIRN_UNLIKELY(!cairn_cas_release(&lock->state, &expected, 0u)))
+    if (CAIRN_UNLIKELY(!cairn_lock__free(lock)))
         cairn_lock_release_slow(lock);
 }
 
