@@ -9,7 +9,8 @@
  * stay for under a microsecond, and then sleeps in the kernel, because with more threads than CPUs
  * the holder may not be running at all.
  *
- * There is no owner field, so a lock taken before fork() may be released in the child.
+ * There is no owner field, so a lock taken before fork() may be released in the child. It is for the threads of one process:
+ * in memory shared by several it keeps nobody out.
  *
  * Alone. While the process has one thread (libc says so: glibc 2.32) a load and a store do for each atomic operation, which
  * costs some twenty cycles and waits for every store before it. A thread cannot come into being while another holds a lock

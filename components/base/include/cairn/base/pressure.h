@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * pressure.h - when a heap should ask its caches for what they hold, before it touches more memory.
+ *
+ *     spare    free memory that was touched and can be had again        used
+ *
+ *     touched  = used + spare    ______________ bound: a step above the lowest since the last signal
+ *                         ______/
+ *                ________/
+ *
+ * Caches that hold a few blocks of many slabs pin the slabs. So a signal is given
+ *   - when little is left to spare, once, until there was plenty again: a program that swings would otherwise touch more
+ *     on each of its swings, while caches hold what the last one left behind;
+ *   - whenever touched memory has grown by a step since the last signal: a program that grows has never anything to spare.
+ *
+ * Either comes at most once in a step's worth of memory, so what the caches do about it may cost something.
+ *
+ * Cost: O(1). Threads: one at a time notes; anybody reads `signals`.
+ */
+
+#ifndef CAIRN_BASE_PRESSURE_H
+#define CAIRN_BASE_PRESSURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cairn/base/align.h>
+#include <cairn/base/atomic.h>
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
+
+enum {
+    CAIRN_PRESSURE_LOW_BYTES = 64 * 1024, /* to spare: little; twice that: plenty */
+    CAIRN_PRESSURE_LOW_SHARE = 32,        /* ... or this part of what is touched */
+    CAIRN_PRESSURE_STEP_BYTES = 128 * 1024,
+    CAIRN_PRESSURE_STEP_SHARE = 16
+};
+
+/* All zero: nothing is touched. */
+struct cairn_pressure {
+    uint32_t signals; /* how many there were; wraps */
+    bool is_short;    /* said so since there was plenty */
+    size_t bound_bytes;
+};
+
+/* Something was taken. */
+static inline void cairn_pressure_note(struct cairn_pressure *pressure, size_t used_bytes,
+                                       size_t spare_bytes)
+{
+    size_t touched_bytes = used_bytes + spare_bytes;
+    size_t low_bytes =
+        cairn_max((size_t)CAIRN_PRESSURE_LOW_BYTES, touched_bytes / CAIRN_PRESSURE_LOW_SHARE);
+    size_t bound_bytes = touched_bytes + cairn_max((size_t)CAIRN_PRESSURE_STEP_BYTES,
+                                                   touched_bytes / CAIRN_PRESSURE_STEP_SHARE);
+
+    if (spare_bytes >= 2 * low_bytes)
+        pressure->is_short = false;
+    if (touched_bytes <= pressure->bound_bytes &&
+        (spare_bytes >= low_bytes || pressure->is_short)) {
+        pressure->bound_bytes = cairn_min(pressure->bound_bytes, bound_bytes);
+        return;
+    }
+    pressure->is_short = true;
+    pressure->bound_bytes = bound_bytes;
+    cairn_store_relaxed(&pressure->signals, pressure->signals + 1);
+}
+
+CAIRN_END_DECLS
+
+#endif
