@@ -88,6 +88,7 @@ int cairn_depot_init(struct cairn_depot *depot, const struct cairn_depot_config 
 
         cairn_lock_init(&line->lock, CAIRN_RANK_DEPOT);
         line->count = 0;
+        line->idle_looks = 0;
         line->capacity = (uint32_t)capacity_of(config, class_idx);
         line->block_bytes = config->block_bytes[class_idx];
         line->slots_offset = slots_offset;
@@ -116,6 +117,7 @@ static size_t line_pop(struct cairn_depot *depot, struct cairn_depot_line *line,
     CAIRN_ASSERT(line->count <= line->capacity);
     taken = cairn_min(count, line->count);
     cairn_store_relaxed(&line->count, line->count - (uint32_t)taken);
+    cairn_store_relaxed(&line->idle_looks, 0u);
     memcpy(blocks, depot->slots + line->slots_offset + line->count, taken * sizeof(void *));
     cairn_lock_release(&line->lock);
     return taken;
@@ -134,6 +136,7 @@ static size_t line_push(struct cairn_depot *depot, struct cairn_depot_line *line
     put = cairn_min(count, line->capacity - line->count);
     memcpy(depot->slots + line->slots_offset + line->count, blocks, put * sizeof(void *));
     cairn_store_relaxed(&line->count, line->count + (uint32_t)put);
+    cairn_store_relaxed(&line->idle_looks, 0u);
     cairn_lock_release(&line->lock);
     return put;
 }
@@ -194,6 +197,27 @@ size_t cairn_depot_flush(struct cairn_depot *depot)
 
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
         moved += line_flush(depot, &depot->lines[class_idx]);
+    return moved;
+}
+
+void cairn_depot_look(struct cairn_depot *depot)
+{
+    for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++) {
+        uint32_t *looks = &depot->lines[class_idx].idle_looks;
+        uint32_t before = cairn_load_relaxed(looks);
+
+        if (before < UINT32_MAX)
+            cairn_store_relaxed(looks, before + 1);
+    }
+}
+
+size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned looks)
+{
+    size_t moved = 0;
+
+    for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
+        if (cairn_load_relaxed(&depot->lines[class_idx].idle_looks) >= looks)
+            moved += line_flush(depot, &depot->lines[class_idx]);
     return moved;
 }
 

@@ -120,6 +120,31 @@ TEST(Depot, PassesOnWhatItHasNoRoomFor)
     cairn_depot_fini(depot);
 }
 
+TEST(Depot, GivesBackWhatLiesIdleForSoManyLooks)
+{
+    TokenSource tokens({64, 128}, 1000);
+    Depot depot(tokens);
+    depot.give(0, depot.take(0, 10));
+    std::vector<void *> taken = depot.take(1, 10);
+    depot.give(1, taken);
+    cairn_depot_look(depot);
+    cairn_depot_look(depot);
+    EXPECT_EQ(cairn_depot_flush_idle(depot, 3), 0u);
+    depot.give(1, depot.take(1, 5)); // in use
+    cairn_depot_look(depot);
+    EXPECT_EQ(cairn_depot_flush_idle(depot, 3), 10u);
+    EXPECT_EQ(cairn_depot_count(depot, 0), 0u);
+    EXPECT_EQ(cairn_depot_count(depot, 1), 10u);
+    depot.take(1, 10);
+    depot.give(1, taken); // so is one that was emptied and filled
+    cairn_depot_look(depot);
+    cairn_depot_look(depot);
+    EXPECT_EQ(cairn_depot_flush_idle(depot, 3), 0u);
+    cairn_depot_check(depot);
+    cairn_depot_fini(depot);
+    EXPECT_EQ(tokens.outstanding_bytes(), 0u);
+}
+
 TEST(Depot, ClampsItsCapacities)
 {
     TokenSource tokens({8, 64, 1024, 65536, 1u << 30}, 1);

@@ -12,7 +12,7 @@
  *              |    one block from the depot                  hash or mod     a neighbour    refill
  *              +- empty: refill                                               or wait
  *
- *     refill: a batch from the depot; one to the caller, the others into the shard. Nothing there either: drain every
+ *     refill: relieve the source if it asks (balance.c); a batch from the depot; one to the caller, the others into the shard. Nothing there either: drain every
  *             shard and the depot, ask once more.
  *
  *     free    push ---------- done                     free    ... the same ... push
@@ -78,10 +78,13 @@ static CAIRN_COLD void *alloc_refill(struct cairn_percpu *percpu, unsigned class
                                      unsigned shard_idx)
 {
     void *batch[CAIRN_PERCPU_BATCH_MAX];
-    size_t taken =
-        cairn_depot_take(&percpu->depot, class_idx, batch, percpu->classes[class_idx].batch);
+    size_t taken;
     size_t put;
 
+    if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
+                       cairn_load_relaxed(&percpu->fronts[shard_idx].pressure_seen)))
+        cairn_percpu_relieve(percpu, shard_idx);
+    taken = cairn_depot_take(&percpu->depot, class_idx, batch, percpu->classes[class_idx].batch);
     if (taken == 0)
         return alloc_dry(percpu, class_idx);
     put = cairn_shard_refill(percpu, shard_idx, class_idx, batch + 1, taken - 1);

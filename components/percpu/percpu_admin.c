@@ -8,7 +8,8 @@
  * never used is left alone, so that the caches of 256 possible CPUs, of which two exist, cost two.
  *
  * Bounds. One array holds at most class_cache_bytes, or CAPACITY_MIN blocks where these are more; one class of the
- * depot likewise. So what waits is at most
+ * depot likewise. The limits of a shard grow up to shard_cache_bytes; one batch per class is above that. So what waits is
+ * less than that, and at most
  *     sum over classes of block_bytes * (shards_used * capacity + capacity in the depot).
  *
  * Threads. drain, stats and check run beside everything; init and fini alone. A drain holds a shard for as long as it
@@ -28,7 +29,11 @@ enum {
     CACHE_BYTES_DEFAULT = 64 * 1024,
     CAPACITY_MIN = 8,
     BATCH_BYTES = 8 * 1024,
-    CHUNK = 64 /* blocks that a drain moves at once, over the stack */
+    SHARD_CACHE_MAX_BYTES =
+        4 * 1024 * 1024, /* less than this costs time in programs that use all classes */
+    SHARD_CACHE_MIN_BYTES = 1024 * 1024,
+    SHARDS_CACHE_BYTES = 64 * 1024 * 1024, /* of all shards, if the minimum allows */
+    CHUNK = 64                             /* blocks that a drain moves at once, over the stack */
 };
 
 /* Where the parts of the state lie, in bytes. */
@@ -41,6 +46,8 @@ struct layout {
     size_t depot_offset;
     size_t total_bytes;
 };
+
+static const uint32_t no_pressure;
 
 static size_t clamp(size_t value, size_t low, size_t high)
 {
@@ -62,6 +69,13 @@ static unsigned batch_of(const struct cairn_percpu_config *config, unsigned clas
                          CAIRN_PERCPU_BATCH_MAX);
 
     return (unsigned)cairn_min(batch, capacity_of(config, class_idx));
+}
+
+static size_t shard_cache_of(const struct cairn_percpu_config *config, unsigned shard_count)
+{
+    if (config->shard_cache_bytes != 0)
+        return config->shard_cache_bytes;
+    return clamp(SHARDS_CACHE_BYTES / shard_count, SHARD_CACHE_MIN_BYTES, SHARD_CACHE_MAX_BYTES);
 }
 
 static struct cairn_depot_config depot_config(const struct cairn_percpu_config *config)
@@ -162,11 +176,14 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
         return -EINVAL;
 
     cairn_cpu_init(&percpu->cpu, config->cpu_way);
+    percpu->shards_pressure = 0;
     percpu->is_forking = false;
     percpu->unfenced_pid = 0;
     percpu->lane_count = layout.lane_count;
     percpu->shard_count = layout.shard_count;
     percpu->shard_bytes = layout.shard_bytes;
+    percpu->shard_cache_bytes = shard_cache_of(config, layout.shard_count);
+    percpu->pressure = config->pressure != NULL ? config->pressure : &no_pressure;
     percpu->fronts = config->state;
     percpu->view.lanes = (void *)((char *)config->state + layout.lanes_offset);
     percpu->shards = (char *)config->state + layout.shards_offset;

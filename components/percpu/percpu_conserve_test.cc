@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
 // Ten million operations, or as many as CAIRN_TEST_OPERATIONS says: push, pop, batches through the depot, drains of one's
-// own shard and of others', checks, forks, threads that end, moves between CPUs, and at the end no token is lost and none
+// own shard and of others', pressure, checks, forks, threads that end, moves between CPUs, and at the end no token is lost and none
 // there twice.
 
 #include "percpu_crowd.h"
@@ -82,6 +82,7 @@ void disturb(Crowd &crowd, const std::atomic<int64_t> &left)
         crowd.go_anywhere(random);
         cairn_percpu_drain_shard(crowd.caches,
                                  static_cast<unsigned>(random() % crowd.caches->shard_count));
+        crowd.press();
         if (round % 8 == 0)
             cairn_percpu_check(crowd.caches);
         if (round % 32 == 0)

@@ -26,7 +26,8 @@ class Crowd {
     Crowd(Mode mode, size_t tokens_per_class, unsigned shard_count = SHARDS,
           size_t cache_bytes = 4096)
         : tokens({16, 128, 1024}, tokens_per_class),
-          caches(tokens, shard_count, cache_bytes, cache_bytes, false, mode)
+          caches(tokens, shard_count, cache_bytes, cache_bytes, false, mode,
+                 {2 * cache_bytes, &pressure})
     {
         for (auto &flags : held_)
             flags = std::make_unique<std::atomic<char>[]>(tokens_per_class);
@@ -128,6 +129,13 @@ class Crowd {
         EXPECT_EQ(broken, 0u);
     }
 
+    /* The source asks for what is idle. */
+    void press()
+    {
+        cairn_add_relaxed(&pressure, 1u);
+    }
+
+    uint32_t pressure = 0;
     TokenSource tokens;
     Caches caches;
     std::atomic<uint64_t> broken{0};

@@ -163,7 +163,7 @@ TEST(PercpuInit, BatchesAndCapacitiesFollowTheBudget)
     TokenSource tokens({8, 16, 64, 100, 1024, 8192, 32768, 1u << 20}, 1);
     Caches caches(tokens, 1);
     const unsigned batch[] = {64, 64, 64, 64, 8, 4, 4, 4};
-    const unsigned capacity[] = {480, 480, 480, 480, 64, 8, 8, 8};
+    const unsigned capacity[] = {252, 252, 252, 252, 64, 8, 8, 8};
     for (unsigned idx = 0; idx < 8; idx++) {
         EXPECT_EQ(caches->classes[idx].batch, batch[idx]);
         EXPECT_EQ(caches->classes[idx].capacity, capacity[idx]);
@@ -280,21 +280,23 @@ TEST_P(Percpu, StatesItsSizeExactlyAndStaysWithin)
 
 TEST_P(Percpu, HasRoomForASlotBelowEachArray)
 {
-    // 380 pointers after the header would fit into a page, the NULL slots below them do not.
+    // Twice 190 pointers after the header would fit into a page, the NULL slots below them do not.
     NEEDS_CPUS(2);
-    TokenSource tokens({64}, 3000);
-    Caches caches = make(tokens, 2, 380 * 64, 8 * 64);
+    TokenSource tokens({64, 64}, 3000);
+    Caches caches = make(tokens, 2, 190 * 64, 8 * 64);
     EXPECT_EQ(caches->shard_bytes, 2u * 4096);
     for (unsigned id : {1u, 0u}) {
         caches.on(id);
-        for (int round = 0; round < 20; round++)
-            free_all(caches, 0, alloc_many(caches, 0, 1500));
-        EXPECT_EQ(caches.array(id, 0).limit, 380u);
+        for (unsigned class_idx : {0u, 1u}) {
+            for (int round = 0; round < 20; round++)
+                free_all(caches, class_idx, alloc_many(caches, class_idx, 1500));
+            EXPECT_EQ(caches.array(id, class_idx).limit, 190u);
+        }
     }
-    while (caches.array(0, 0).count < 380)
-        cairn_percpu_free(caches, 0, [&] {
+    while (caches.array(0, 1).count < 190)
+        cairn_percpu_free(caches, 1, [&] {
             caches.on(1);
-            void *block = cairn_percpu_alloc(caches, 0);
+            void *block = cairn_percpu_alloc(caches, 1);
             caches.on(0);
             return block;
         }());

@@ -73,12 +73,20 @@ constexpr Mode LOCK = {"lock", CAIRN_PERCPU_LOCK, false};
 constexpr Mode RSEQ_BY_CPU = {"rseq_by_cpu", CAIRN_PERCPU_RSEQ, true};
 constexpr Mode RSEQ_BY_CID = {"rseq_by_cid", CAIRN_PERCPU_RSEQ, false};
 
+/* What few tests ask for. */
+struct More {
+    size_t shard_cache_bytes = 0;
+    const uint32_t *pressure = nullptr;
+};
+
 /* A percpu over a token source. */
 class Caches {
   public:
     explicit Caches(TokenSource &tokens, unsigned shard_count, size_t class_cache_bytes = 0,
-                    size_t depot_class_bytes = 0, bool state_at_end = false, Mode mode = LOCK)
-        : config_(make_config(tokens, shard_count, class_cache_bytes, depot_class_bytes, mode)),
+                    size_t depot_class_bytes = 0, bool state_at_end = false, Mode mode = LOCK,
+                    More more = {})
+        : config_(
+              make_config(tokens, shard_count, class_cache_bytes, depot_class_bytes, mode, more)),
           state_(config_.state_bytes, state_at_end), percpu_(new cairn_percpu())
     {
         config_.state = state_.memory;
@@ -203,7 +211,7 @@ class Caches {
 
     static cairn_percpu_config make_config(TokenSource &tokens, unsigned shard_count,
                                            size_t class_cache_bytes, size_t depot_class_bytes,
-                                           Mode mode)
+                                           Mode mode, More more)
     {
         cairn_percpu_config config = {};
         config.mode = mode.mode;
@@ -215,6 +223,8 @@ class Caches {
         config.shard_count = shard_count;
         config.class_cache_bytes = class_cache_bytes;
         config.depot_class_bytes = depot_class_bytes;
+        config.shard_cache_bytes = more.shard_cache_bytes;
+        config.pressure = more.pressure;
         config.source = tokens.source();
         config.state_bytes = cairn_percpu_state_bytes(&config);
         return config;

@@ -10,7 +10,8 @@
  * The limit. A refill followed by a flush, or the other way round, means that blocks left which came back: a longer
  * array would have kept them. Then the limit grows by a batch. Refills alone (a program that builds) or flushes alone
  * (one that tears down, or frees what another CPU allocates) say nothing of the kind, and a longer array would only
- * hold memory. So the limit follows the amplitude of the allocations and not their number.
+ * hold memory. So the limit follows the amplitude of the allocations and not their number. What all arrays of a shard may
+ * hold together, and how limits come down again, is in balance.c.
  *
  * Cost. O(batch) pointers moved for a refill, O(limit) for a flush.
  */
@@ -116,9 +117,11 @@ void cairn_shard_enter_all(struct cairn_percpu *percpu)
 static void forget_torn_arrays(struct cairn_percpu *percpu)
 {
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        if (shard_used(percpu, shard_idx))
+        if (shard_used(percpu, shard_idx)) {
+            percpu->fronts[shard_idx].limit_bytes = 0;
             memset(shard_at(percpu, shard_idx)->words, 0,
                    sizeof(uint32_t[CAIRN_PERCPU_CLASSES_MAX]));
+        }
 }
 
 void cairn_shard_leave_all(struct cairn_percpu *percpu)
@@ -147,13 +150,16 @@ static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     cairn_store_relaxed(&percpu->fronts[shard_idx].used, 1u);
     cairn_store_relaxed(&shard->words[class_idx],
                         word_of(class->slots_offset + count, limit - count));
-    *shard_history(shard, class_idx) = (struct cairn_percpu_history){0, 0};
+    percpu->fronts[shard_idx].limit_bytes +=
+        (size_t)(limit - word_limit(word, class)) * class->block_bytes;
+    shard_history(shard, class_idx)->refills = 0;
+    shard_history(shard, class_idx)->flushes = 0;
 }
 
 /* Saturates: only zero or not matters, and a wrapped counter would read as "never". */
-static void note(uint16_t *events)
+static void note(uint8_t *events)
 {
-    if (*events < UINT16_MAX)
+    if (*events < UINT8_MAX)
         (*events)++;
 }
 
@@ -166,7 +172,10 @@ static void adapt_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     bool swings = history->refills > 0 && history->flushes > 0;
 
     CAIRN_ASSERT(limit <= class->capacity);
-    if (limit == 0 || (swings && limit < class->capacity))
+    cairn_shard_missed(percpu, shard_idx, class_idx);
+    if (limit == 0 ||
+        (swings && limit < class->capacity &&
+         cairn_shard_afford(percpu, shard_idx, (size_t) class->batch * class->block_bytes)))
         raise_limit(percpu, shard_idx, class_idx, shard);
 }
 
@@ -253,6 +262,7 @@ static void check_array(const struct cairn_percpu_class *class, uint32_t word, v
 void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+    size_t limit_bytes = 0;
     bool used;
 
     if (!cairn_shard_enter(percpu, shard_idx))
@@ -265,6 +275,9 @@ void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx)
         CAIRN_INVARIANT(used || word == 0);
         if (word != 0)
             check_array(&percpu->classes[class_idx], word, shard_slots(percpu, shard, class_idx));
+        limit_bytes += (size_t)word_limit(word, &percpu->classes[class_idx]) *
+                       percpu->classes[class_idx].block_bytes;
     }
+    CAIRN_INVARIANT(limit_bytes == percpu->fronts[shard_idx].limit_bytes);
     cairn_shard_leave(percpu, shard_idx);
 }

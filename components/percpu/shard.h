@@ -44,7 +44,8 @@ enum {
         4096, /* the smallest page: larger ones cost idle neighbours some memory, nothing else */
     SHARD_HISTORIES_BYTES = CAIRN_PERCPU_CLASSES_MAX * sizeof(struct cairn_percpu_history),
     SHARD_HEAD_BYTES = SHARD_HISTORIES_BYTES + sizeof(struct cairn_percpu_shard),
-    SHARD_CAPACITY_MAX = 480, /* so that 128 arrays of this length have 16-bit tops */
+    SHARD_CAPACITY_MAX =
+        252, /* with its NULL slots half a page; and 128 of them have 16-bit tops */
     SHARD_FLUSH_MAX = SHARD_CAPACITY_MAX / 2
 };
 
@@ -217,6 +218,15 @@ size_t cairn_shard_refill(struct cairn_percpu *percpu, unsigned shard_idx, unsig
    SHARD_FLUSH_MAX), and puts the block in. Returns how many were moved out. */
 size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                             void *block, void **oldest);
+
+/* Entered, at each miss of an array. Now and then it forgets who was busy before. */
+void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx);
+
+/* Entered: true when the limits may grow by so much, idle arrays having given up theirs if need be. */
+bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t wanted_bytes);
+
+/* The source is under pressure: empties arrays of this thread's shard, shards and classes of the depot that are idle. */
+void cairn_percpu_relieve(struct cairn_percpu *percpu, unsigned shard_idx);
 
 /* Entered: moves up to `count` of the oldest blocks out. */
 size_t cairn_shard_take_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,

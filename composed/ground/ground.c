@@ -291,6 +291,7 @@ void cairn_ground__taken(struct cairn_ground *ground)
     struct cairn_buddy_stats stats = cairn_buddy_stats(ground->buddy);
 
     cairn_decay_shrunk(&ground->decay, purgeable_bytes(ground, &stats));
+    cairn_pressure_note(&ground->pressure, stats.used_bytes, stats.free_dirty_bytes);
 }
 
 /* At a multiple of their size rounded up to a power of two, where the buddy puts them anyway: an offset in a slab is a

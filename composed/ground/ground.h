@@ -23,6 +23,8 @@
 #ifndef CAIRN_COMPOSED_GROUND_H
 #define CAIRN_COMPOSED_GROUND_H
 
+#include <cairn/base/decay.h>
+#include <cairn/base/pressure.h>
 #include <cairn/buddy.h>
 #include <cairn/classes.h>
 #include <cairn/malloc.h>
@@ -60,9 +62,10 @@ struct cairn_ground {
     size_t space_bytes;     /* for how much memory metadata has room */
     bool chunk_zeroed;      /* what the pagesource said of the chunk that the buddy took last */
     size_t buddy_state_bytes;
-    struct cairn_decay decay; /* of the buddy's dirty free memory, but for ... */
-    size_t short_bytes;       /* ... what the last purge left for being in short runs, */
-    uint64_t short_ms;        /* ... and when */
+    struct cairn_decay decay;       /* of the buddy's dirty free memory, but for ... */
+    size_t short_bytes;             /* ... what the last purge left for being in short runs, */
+    uint64_t short_ms;              /* ... and when */
+    struct cairn_pressure pressure; /* on the caches above */
 };
 
 /*

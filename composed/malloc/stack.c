@@ -46,6 +46,7 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
         .shard_count = (unsigned)conf->value[CAIRN_CONF_SHARDS],
         .mode = (enum cairn_percpu_mode)conf->value[CAIRN_CONF_PERCPU],
         .cpu_way = ways[conf->value[CAIRN_CONF_CPU]],
+        .pressure = &stack->ground.pressure.signals,
         .source = cairn_sizeclass_as_exact_source(&stack->slabs),
     };
 

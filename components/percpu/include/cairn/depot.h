@@ -47,6 +47,7 @@ struct cairn_depot_line {
     uint32_t count;
     uint32_t capacity;
     uint32_t block_bytes;
+    uint32_t idle_looks; /* since blocks were last taken or given */
     size_t slots_offset; /* in pointers, into the state */
 } CAIRN_CACHE_ALIGNED;
 
@@ -80,6 +81,11 @@ void cairn_depot_give(struct cairn_depot *depot, unsigned class_idx, void *const
 
 /* Gives everything that waits to the source. Returns the number of blocks. */
 size_t cairn_depot_flush(struct cairn_depot *depot);
+
+/* Time passes by looks: the caller looks now and then, and gives to the source what waits in classes that nobody took from or
+   gave to during the last `looks` of them. Returns the number of blocks. O(classes) and what the source does. */
+void cairn_depot_look(struct cairn_depot *depot);
+size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned looks);
 
 /* Blocks that wait, of one class / bytes in all classes. Approximate while others are at work. */
 size_t cairn_depot_count(const struct cairn_depot *depot, unsigned class_idx);

@@ -29,9 +29,12 @@
  * mode leaves other CPUs' shards alone, and a child of fork() starts with empty ones, the blocks of which are lost to it.
  *
  * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and
- * no pointer twice; the limit grows with misses, from one batch to the capacity that the budget of
- * the class allows. It grows when an array was both emptied and filled up since it last grew:
- * whoever only allocates or only frees gains nothing from it.
+ * no pointer twice; the limits of a shard in bytes are what its front says.
+ *
+ * Limits. An array's limit grows by batches, when it was both emptied and filled up since it last grew (whoever only
+ * allocates or only frees gains nothing from it), up to a capacity per class and a budget per shard; beyond that, arrays
+ * that missed nothing lately give theirs away. When the source says that it is under pressure, those give everything back,
+ * and so do the classes of the depot and the shards of CPUs that nobody used lately.
  *
  * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is
  *          not held during a call of the depot.
@@ -68,21 +71,26 @@ struct cairn_percpu_config {
     const uint32_t *block_bytes; /* per class; copied */
     unsigned class_count;        /* <= CAIRN_PERCPU_CLASSES_MAX */
     unsigned shard_count;        /* 0: cairn_cpu_possible_count() */
-    size_t class_cache_bytes; /* that one array may hold; 0: 64 KiB; clamped to 8 ... 480 blocks */
+    size_t class_cache_bytes; /* that one array may hold; 0: 64 KiB; clamped to 8 ... 252 blocks */
+    size_t
+        shard_cache_bytes; /* that limits of a shard may grow to; 0: 4 MiB, or less where there are many CPUs */
     size_t depot_class_bytes; /* as class_cache_bytes of the depot; 0: its default */
     enum cairn_percpu_mode mode;
     bool
         by_cpu_id; /* rseq mode: by CPU id even where there are concurrency ids, as before Linux 6.3 */
     enum cairn_cpu_way cpu_way;
+    const uint32_t *pressure;   /* changes when the source would take more memory; NULL: never */
     struct cairn_source source; /* THREAD_SAFE; serves block_bytes[class] */
     void *state;                /* reads as zero, aligned to 64, lazily touched */
     size_t state_bytes;
 };
 
-/* What happened to one array since its limit last changed. */
+/* What happened to one array: since its limit last changed, and lately. */
 struct cairn_percpu_history {
-    uint16_t refills;
-    uint16_t flushes;
+    uint8_t refills;
+    uint8_t flushes;
+    uint8_t busy; /* looks at all arrays that it takes to find this one idle */
+    uint8_t unused;
 };
 
 /*
@@ -94,7 +102,12 @@ struct cairn_percpu_front {
     struct cairn_lock lock; /* rank CAIRN_RANK_SHARD, which shard.h knows: this is zeroed memory */
     uint32_t used;          /* the shard holds or held something */
     uint32_t contended;     /* times that somebody found it locked: approximate */
-    char apart[112];
+    uint32_t misses;        /* refills and overflows; wraps */
+    uint32_t misses_seen;   /* when somebody looked whether the shard is idle */
+    uint32_t pressure_seen;
+    uint32_t hand;      /* the class where the search for idle arrays goes on */
+    size_t limit_bytes; /* the limits of all arrays */
+    char apart[88];
 } CAIRN_CACHE_ALIGNED;
 
 struct cairn_percpu_class {
@@ -114,6 +127,9 @@ struct cairn_percpu {
     unsigned shard_count;
     unsigned lane_count; /* >= shard_count, and above every id */
     size_t shard_bytes;
+    size_t shard_cache_bytes;
+    const uint32_t *pressure;
+    uint32_t shards_pressure;          /* at which somebody last looked for idle shards */
     bool is_forking;                   /* between prefork and postfork */
     long unfenced_pid;                 /* who forks without a fence; 0: nobody */
     struct cairn_percpu_front *fronts; /* in the state */

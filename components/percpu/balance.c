@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * balance.c - what the arrays of a shard may hold together, and when they give it back.
+ *
+ *     class      0     1     2     3     4            limit_bytes = sum of limit * block_bytes
+ *     limit    [64]  [128] [ 0 ] [32]  [64]                      <= shard_cache_bytes, or no limit grows
+ *     busy       *           -     *                             missed something within the last misses of the shard
+ *                      ^hand
+ *
+ * A block that waits in an array keeps its whole slab from being used for anything else. That is worth it where blocks
+ * come and go, so arrays that miss are left alone; one that missed nothing lately either serves all from few blocks, and
+ * gets those back with one refill, or serves nobody. So such arrays give way
+ *   - to the limit of another, when the shard has no budget left (one step, going round by the hand), and
+ *   - to the source, when it says that it would have to take more memory: all they hold.
+ * The depot's classes likewise; and now and then the whole shard of a CPU that missed nothing since.
+ *
+ * Invariant: the front's limit_bytes is the sum over the arrays (cairn_shard_check).
+ * Cost. A miss: O(1), and every 256th of a shard O(classes). Relief: O(classes), and what the source does with each block.
+ * Threads. Entered, or the shard of the caller, or through cairn_shard_enter().
+ */
+
+#include "shard.h"
+
+#include <cairn/base/align.h>
+
+enum {
+    CHUNK = 64,          /* blocks that are moved at once, over the stack */
+    LOOK_MISSES = 256,   /* of a shard, between two looks at its arrays */
+    JUST_MISSED = 2,     /* halved at each look: an array is busy for one look and a part */
+    RELIEFS_BETWEEN = 16 /* reliefs of a shard between two looks at the other shards */
+};
+
+void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
+{
+    struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+    struct cairn_percpu_front *front = &percpu->fronts[shard_idx];
+
+    cairn_store_relaxed(&front->misses, front->misses + 1);
+    if (front->misses % LOOK_MISSES == 0) {
+        for (unsigned idx = 0; idx < percpu->class_count; idx++)
+            shard_history(shard, idx)->busy /= 2;
+        cairn_depot_look(&percpu->depot);
+    }
+    shard_history(shard, class_idx)->busy = JUST_MISSED;
+}
+
+/* Entered: the oldest blocks beyond `keep_count` go to the source. */
+static void give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
+                        unsigned keep_count)
+{
+    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+    void *chunk[CHUNK];
+
+    for (;;) {
+        uint32_t word = shard_word(shard_at(percpu, shard_idx), class_idx);
+        unsigned count = word_count(word, class);
+        size_t moved;
+
+        if (count <= keep_count)
+            return;
+        moved = cairn_shard_take_oldest(percpu, shard_idx, class_idx, chunk,
+                                        cairn_min((size_t)(count - keep_count), (size_t)CHUNK));
+        cairn_source_give(percpu->depot.source, class->block_bytes, chunk, moved);
+    }
+}
+
+/* Entered. A limit of 0 ends the array. */
+static void lower_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
+                        unsigned limit)
+{
+    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+    struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+    unsigned before = word_limit(shard_word(shard, class_idx), class);
+    unsigned count;
+
+    CAIRN_ASSERT(limit <= before && (limit == 0 || limit >= class->batch));
+    give_oldest(percpu, shard_idx, class_idx, limit);
+    count = word_count(shard_word(shard, class_idx), class);
+    cairn_store_relaxed(&shard->words[class_idx],
+                        limit == 0 ? 0 : word_of(class->slots_offset + count, limit - count));
+    percpu->fronts[shard_idx].limit_bytes -= (size_t)(before - limit) * class->block_bytes;
+}
+
+static bool is_idle(const struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
+{
+    struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+
+    return shard_word(shard, class_idx) != 0 && shard_history(shard, class_idx)->busy == 0;
+}
+
+/* Half, in the end nothing. */
+static void step_down(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
+{
+    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+    unsigned limit = word_limit(shard_word(shard_at(percpu, shard_idx), class_idx), class);
+
+    lower_limit(percpu, shard_idx, class_idx,
+                limit <= class->batch ? 0 : (unsigned)cairn_max(limit / 2, class->batch));
+}
+
+bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t wanted_bytes)
+{
+    struct cairn_percpu_front *front = &percpu->fronts[shard_idx];
+
+    for (unsigned tries = 0; tries < percpu->class_count; tries++) {
+        if (front->limit_bytes + wanted_bytes <= percpu->shard_cache_bytes)
+            return true;
+        front->hand = front->hand + 1 < percpu->class_count ? front->hand + 1 : 0;
+        if (is_idle(percpu, shard_idx, front->hand))
+            step_down(percpu, shard_idx, front->hand);
+    }
+    return front->limit_bytes + wanted_bytes <= percpu->shard_cache_bytes;
+}
+
+static void empty_idle_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    if (!cairn_shard_enter_own(percpu, shard_idx))
+        return;
+    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
+        if (is_idle(percpu, shard_idx, class_idx))
+            lower_limit(percpu, shard_idx, class_idx, 0);
+    cairn_shard_leave(percpu, shard_idx);
+}
+
+/* Once per pressure; at worst two threads begin at once, and empty a shard one after the other. */
+static void empty_idle_shards(struct cairn_percpu *percpu, uint32_t pressure)
+{
+    if (cairn_load_relaxed(&percpu->shards_pressure) == pressure)
+        return;
+    cairn_store_relaxed(&percpu->shards_pressure, pressure);
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++) {
+        struct cairn_percpu_front *front = &percpu->fronts[shard_idx];
+        uint32_t misses = cairn_load_relaxed(&front->misses);
+
+        if (shard_used(percpu, shard_idx) && cairn_load_relaxed(&front->misses_seen) == misses)
+            cairn_percpu_drain_shard(percpu, shard_idx);
+        cairn_store_relaxed(&front->misses_seen, misses);
+    }
+}
+
+static unsigned shards_in_use(const struct cairn_percpu *percpu)
+{
+    unsigned count = 0;
+
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        count += shard_used(percpu, shard_idx);
+    return count;
+}
+
+/* Each shard in use looks at the depot once in a while: one look of each, and one more. */
+void cairn_percpu_relieve(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    uint32_t pressure = cairn_load_relaxed(percpu->pressure);
+
+    cairn_store_relaxed(&percpu->fronts[shard_idx].pressure_seen, pressure);
+    empty_idle_arrays(percpu, shard_idx);
+    cairn_depot_flush_idle(&percpu->depot, 1 + shards_in_use(percpu));
+    if (pressure % RELIEFS_BETWEEN == 0)
+        empty_idle_shards(percpu, pressure);
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+// What arrays may hold together, and when they give it back.
+
+#include "percpu_testing.h"
+
+namespace {
+
+using namespace percpu_testing;
+
+class PercpuBalance : public InModes {
+  protected:
+    Caches with(TokenSource &tokens, More more, size_t depot_class_bytes = 0)
+    {
+        return Caches(tokens, 3, 0, depot_class_bytes, false, GetParam(), more);
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Modes, PercpuBalance, ::testing::Values(LOCK, RSEQ_BY_CPU, RSEQ_BY_CID),
+                         mode_name);
+
+constexpr unsigned kBatch = 64;        // of blocks of 64 bytes
+constexpr unsigned kLooksMisses = 600; // misses of a shard after which what was busy is idle
+
+// Allocates and frees more than an array holds.
+void Swing(Caches &caches, unsigned class_idx, unsigned times)
+{
+    for (unsigned time = 0; time < times; time++)
+        free_all(caches, class_idx, alloc_many(caches, class_idx, 1000));
+}
+
+// So many refills, and nothing but refills.
+void Miss(Caches &caches, unsigned class_idx, unsigned times, std::vector<void *> &blocks)
+{
+    std::vector<void *> more = alloc_many(caches, class_idx, times * kBatch);
+    blocks.insert(blocks.end(), more.begin(), more.end());
+}
+
+// The index of the shard that this thread is on: of by_cid tests, the only one in use.
+unsigned OnlyShard(Caches &caches)
+{
+    for (unsigned shard_idx = 0; shard_idx < caches->shard_count; shard_idx++)
+        if (caches->fronts[shard_idx].used != 0)
+            return shard_idx;
+    return 0;
+}
+
+struct cairn_percpu_level Level(Caches &caches, unsigned class_idx)
+{
+    return ::cairn_percpu_level(caches, OnlyShard(caches), class_idx);
+}
+
+TEST_P(PercpuBalance, LimitsGrowWithinTheBudgetOfTheShard)
+{
+    TokenSource tokens({64, 64, 64, 64, 64, 64, 64, 64}, 100000);
+    constexpr size_t kBudget = 64 * 1024;        // four arrays at their capacity
+    constexpr size_t kBatches = 8 * kBatch * 64; // whatever the budget is
+    Caches caches = with(tokens, {kBudget, nullptr});
+    caches.on(0);
+    for (int round = 0; round < 30; round++)
+        for (unsigned class_idx = 0; class_idx < 8; class_idx++) {
+            Swing(caches, class_idx, 1);
+            EXPECT_LE(caches->fronts[OnlyShard(caches)].limit_bytes, kBudget + kBatches / 2);
+        }
+    cairn_percpu_check(caches);
+    EXPECT_GT(caches->fronts[OnlyShard(caches)].limit_bytes, kBudget / 2);
+    expect_ends_clean(caches, tokens);
+}
+
+TEST_P(PercpuBalance, EveryClassGetsABatchWhateverTheBudget)
+{
+    TokenSource tokens({64, 64, 64}, 10000);
+    Caches caches = with(tokens, {1, nullptr});
+    caches.on(0);
+    for (unsigned class_idx = 0; class_idx < 3; class_idx++) {
+        Swing(caches, class_idx, 10);
+        EXPECT_EQ(Level(caches, class_idx).limit, kBatch);
+    }
+    expect_ends_clean(caches, tokens);
+}
+
+TEST_P(PercpuBalance, IdleArraysGiveTheirLimitToOnesThatMiss)
+{
+    TokenSource tokens({64, 64}, 100000);
+    Caches caches = with(tokens, {(252 + 3 * kBatch) * 64, nullptr});
+    caches.on(0);
+    Swing(caches, 0, 20);
+    EXPECT_EQ(Level(caches, 0).limit, 252u);
+    Swing(caches, 1, 4);
+    EXPECT_EQ(Level(caches, 0).limit, 252u) << "busy a moment ago";
+    Swing(caches, 1, 40);
+    EXPECT_EQ(Level(caches, 1).limit, 252u);
+    EXPECT_LT(Level(caches, 0).limit, 252u);
+    Swing(caches, 0, 80);
+    EXPECT_EQ(Level(caches, 0).limit, 252u) << "and back";
+    expect_ends_clean(caches, tokens);
+}
+
+TEST_P(PercpuBalance, UnderPressureWhatIsIdleGoesToTheSource)
+{
+    uint32_t pressure = 0;
+    TokenSource tokens({64, 64, 64}, 200000);
+    Caches caches = with(tokens, {0, &pressure});
+    std::vector<void *> held;
+    caches.on(0);
+    Swing(caches, 0, 3);
+    Miss(caches, 1, kLooksMisses, held);
+    Swing(caches, 2, 3);
+    EXPECT_GT(Level(caches, 0).count, 0u);
+    EXPECT_GT(cairn_depot_count(&caches->depot, 0), 0u);
+
+    size_t waiting = caches.waiting_bytes();
+    Miss(caches, 1, 1, held);
+    EXPECT_EQ(caches.waiting_bytes(), waiting) << "no pressure, nothing given";
+
+    pressure = UINT32_MAX;
+    Miss(caches, 1, 1, held);
+    EXPECT_EQ(Level(caches, 0).limit, 0u);
+    EXPECT_EQ(cairn_depot_count(&caches->depot, 0), 0u);
+    EXPECT_GT(Level(caches, 1).limit, 0u) << "busy";
+    EXPECT_GT(Level(caches, 2).count, 0u) << "busy";
+    EXPECT_GT(cairn_depot_count(&caches->depot, 2), 0u);
+    cairn_percpu_check(caches);
+
+    Swing(caches, 0, 20);
+    EXPECT_EQ(Level(caches, 0).limit, 252u) << "it begins anew";
+    free_all(caches, 1, held);
+    expect_ends_clean(caches, tokens);
+}
+
+TEST_P(PercpuBalance, OnePressureIsAnsweredOnce)
+{
+    uint32_t pressure = 7;
+    TokenSource tokens({64, 64}, 200000);
+    Caches caches = with(tokens, {0, &pressure});
+    std::vector<void *> held;
+    caches.on(0);
+    Miss(caches, 1, 1, held);
+    Swing(caches, 0, 3);
+    Miss(caches, 1, kLooksMisses, held);
+    EXPECT_GT(Level(caches, 0).count, 0u) << "the pressure of the beginning was answered";
+    free_all(caches, 1, held);
+    expect_ends_clean(caches, tokens);
+}
+
+TEST_P(PercpuBalance, UnderPressureTheShardsOfIdleCpusAreEmptied)
+{
+    if (GetParam().mode == CAIRN_PERCPU_RSEQ && !GetParam().by_cpu_id)
+        GTEST_SKIP() << "one thread has one concurrency id";
+    NEEDS_CPUS(2);
+    uint32_t pressure = 0;
+    TokenSource tokens({64, 64}, 200000);
+    Caches caches = with(tokens, {0, &pressure});
+    std::vector<void *> held;
+    caches.on(1);
+    Swing(caches, 0, 3);
+    EXPECT_GT(caches.array(1, 0).count, 0u);
+    caches.on(0);
+    for (pressure = 1; pressure < 16; pressure++)
+        Miss(caches, 1, 1, held);
+    EXPECT_GT(caches.array(1, 0).count, 0u) << "nobody looked so far";
+    Miss(caches, 1, 1, held); // 16: a look
+    caches.on(1);
+    Miss(caches, 1, 1, held);
+    caches.on(0);
+    pressure = 32;
+    Miss(caches, 1, 1, held);
+    EXPECT_GT(caches.array(1, 0).count, 0u) << "that CPU was in use since the last look";
+    pressure = 48;
+    Miss(caches, 1, 1, held);
+    EXPECT_EQ(caches.array(1, 0).count, 0u);
+    cairn_percpu_check(caches);
+    free_all(caches, 1, held);
+    expect_ends_clean(caches, tokens);
+}
+
+TEST(PercpuBalanceInit, TheBudgetOfAShardIsLessWhereThereAreManyCpus)
+{
+    TokenSource tokens({64}, 1);
+    for (auto [shards, mib] :
+         {std::pair<unsigned, size_t>{1, 4}, {16, 4}, {32, 2}, {64, 1}, {500, 1}}) {
+        Caches caches(tokens, shards);
+        EXPECT_EQ(caches->shard_cache_bytes, mib << 20) << shards;
+    }
+}
+
+} // namespace
