@@ -97,8 +97,9 @@ _PARALLEL = (
     Work("mixed-4", "mixed threads=4", "ops=4m", "ops=400k"),
 )
 
-_THREADS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_THREADS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _THREADS_QUICK = (1, 4, 64)
+_SERVER_BLOCKS, _SERVER_BLOCKS_IN_ALL = 2000, 512000
 _LIVE_MIB = (1, 4, 16, 64, 256, 1024)
 _LIVE_MIB_QUICK = (1, 16, 256)
 
@@ -115,11 +116,17 @@ def _scaled(group: str, series: str, x: int, quick: bool, *arguments: str, **mor
                rounds=1 if quick else 2, expected_s=0.09 if quick else 0.6, **more)
 
 
+def _server_arguments(threads: int) -> List[str]:
+    """Each line has its live blocks; of very many lines less, or filling their tables would be the work."""
+    blocks = _SERVER_BLOCKS_IN_ALL // threads
+    return ["generations=2"] + (["blocks=%d" % blocks] if blocks < _SERVER_BLOCKS else [])
+
+
 def _threads(quick: bool) -> Iterator[Row]:
     """The same blocks in all, made by ever more threads."""
     for series, ops in (("churn", "500k" if quick else "4m"), ("server", "600k" if quick else "6m")):
         for count in _THREADS_QUICK if quick else _THREADS:
-            extra = ["generations=2"] if series == "server" else []
+            extra = _server_arguments(count) if series == "server" else []
             yield _scaled(THREADS, series, count, quick, "ops=" + ops, "threads=%d" % count, *extra)
 
 

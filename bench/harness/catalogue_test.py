@@ -64,9 +64,19 @@ class WorkloadRowsTest(unittest.TestCase):
                          [[1], [1, 2], [1, 2, 3], [1, 2, 4, 8], [1, 2, 4, 8, 12]])
 
     def test_threads_share_the_same_work(self) -> None:
-        rows = [row for row in catalogue.workload_rows(False, 2) if row.name.startswith("churn-threads-")]
-        self.assertEqual([row.x for row in rows], [1, 2, 4, 8, 16, 32, 64, 128, 256])
-        self.assertEqual(len({row.command[1] for row in rows}), 1)
+        for series in ("churn", "server"):
+            rows = [row for row in catalogue.workload_rows(False, 2)
+                    if row.name.startswith(series + "-threads-")]
+            self.assertEqual([row.x for row in rows], [1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
+            self.assertEqual([row.command[2] for row in rows], ["threads=%d" % row.x for row in rows])
+            self.assertEqual(len({row.command[1] for row in rows}), 1)
+
+    def test_a_server_of_very_many_threads_has_no_more_blocks_alive_than_one_of_256(self) -> None:
+        commands = {row.x: row.command for row in catalogue.workload_rows(False, 2)
+                    if row.name.startswith("server-threads-")}
+        self.assertIn("blocks=1000", commands[512])
+        for threads in (1, 128, 256):
+            self.assertEqual(commands[threads][3:], ("generations=2",))
 
 
 class ChooseTest(unittest.TestCase):
