@@ -82,6 +82,10 @@ _SINGLE = (
     Work("aligned", "aligned", "ops=1m", "ops=120k"),
     Work("parser", "parser", "ops=1500k", "ops=200k"),
     Work("mixed", "mixed", "ops=3m", "ops=300k"),
+    Work("cons", "cons", "ops=1m", "ops=150k"),
+    Work("cache", "cache", "ops=400k", "ops=60k"),
+    Work("sawtooth", "sawtooth", "ops=2m", "ops=300k"),
+    Work("strings", "strings", "ops=400k", "ops=50k"),
     Work("phases", "phases", "live=1g", "live=64m idle_ms=40", 4.0, 0.35, rounds=3, metric="memory"),
 )
 _PARALLEL = (
@@ -94,6 +98,13 @@ _PARALLEL = (
     Work("manythreads", "manythreads", "ops=250k", "ops=40k"),
     Work("sharing", "sharing", "ops=250m", "ops=40m"),
     Work("tree-4", "tree threads=4", "ops=8m", "ops=1m"),
+    Work("workers", "workers producers=2 consumers=2", "ops=2m", "ops=200k"),
+    Work("workers-fan-out", "workers producers=1 consumers=3", "ops=1500k", "ops=150k"),
+    Work("workers-fan-in", "workers producers=3 consumers=1", "ops=1500k", "ops=150k"),
+    Work("pipeline", "pipeline", "ops=150k", "ops=20k"),
+    Work("sawtooth-4", "sawtooth threads=4", "ops=4m", "ops=400k"),
+    Work("churn-large-4", "churn threads=4 min=8k max=128k live=64m", "ops=300k", "ops=40k"),
+    Work("workers-large", "workers min=8k max=128k", "ops=100k", "ops=15k"),
     Work("mixed-4", "mixed threads=4", "ops=4m", "ops=400k"),
 )
 

@@ -81,9 +81,9 @@ class Stepper : public testing::Test {
 
 Counts Known(const char *malloc_rounds, const char *free_rounds)
 {
-    return Read(Step(Pairs("5", "100", "20"), "bench/instructions/known.so",
-                     {std::string("KNOWN_MALLOC=") + malloc_rounds,
-                      std::string("KNOWN_FREE=") + free_rounds}));
+    return Read(Step(
+        Pairs("5", "100", "20"), "bench/instructions/known.so",
+        {std::string("KNOWN_MALLOC=") + malloc_rounds, std::string("KNOWN_FREE=") + free_rounds}));
 }
 
 TEST_F(Stepper, CountsEveryCallOfEach)
@@ -110,8 +110,7 @@ TEST_F(Stepper, CountsWhatMallocAndFreeDoEachByItself)
 
 TEST_F(Stepper, GivesTheSameCountsEachTime)
 {
-    EXPECT_EQ(Read(Step(Pairs("8", "64", "100"))).free_,
-              Read(Step(Pairs("8", "64", "100"))).free_);
+    EXPECT_EQ(Read(Step(Pairs("8", "64", "100"))).free_, Read(Step(Pairs("8", "64", "100"))).free_);
 }
 
 // In a mode with restartable sequences: if those were begun anew, it would take for ever.

@@ -13,7 +13,9 @@
  *     balance: made=20 freed=20 across=0 calloc=0 realloc=0 aligned=0 sized=0
  *
  * across: freed by another thread than made. sized: deletes that were told a size. With LIE set to
- * calloc, realloc, page (of realloc) or align, that function breaks its promise.
+ * calloc, realloc, page (of realloc) or align, that function breaks its promise. With first, last or
+ * end, each tenth malloc of a thread changes a byte of the block that it gave before, as a malloc would
+ * whose blocks overlap: the first or the last of blocks of bytes, or the last of any.
  */
 
 #include <errno.h>
@@ -125,9 +127,41 @@ static bool lies(const char *function)
     return strcmp(lie, function) == 0;
 }
 
+enum { SCRIBBLE_EVERY = 10 };
+
+/* The block that a thread of the program got last; NULL when it was freed. */
+static __thread struct {
+    char *block;
+    size_t bytes;
+    uint64_t calls;
+} latest __attribute__((tls_model("initial-exec")));
+
+/* What is no multiple of 8 bytes holds bytes, and no pointer that somebody would follow. */
+static void scribble(void)
+{
+    bool has_bytes = latest.bytes % 8 != 0;
+
+    if (++latest.calls % SCRIBBLE_EVERY != 0 || latest.block == NULL)
+        return;
+    if (lies("end") || (lies("last") && has_bytes))
+        latest.block[latest.bytes - 1] ^= 1;
+    if (lies("first") && has_bytes)
+        latest.block[0] ^= 1;
+}
+
+static void *give_to_program(size_t bytes)
+{
+    scribble();
+    latest.block = __libc_malloc(bytes + TAG_BYTES);
+    latest.bytes = bytes;
+    return tag(latest.block, true);
+}
+
 EXPORTED void *malloc(size_t bytes)
 {
-    return tag(__libc_malloc(bytes + TAG_BYTES), CALLER_IS_PROGRAM);
+    if (CALLER_IS_PROGRAM)
+        return give_to_program(bytes);
+    return tag(__libc_malloc(bytes + TAG_BYTES), false);
 }
 
 EXPORTED void free(void *block)
@@ -136,6 +170,8 @@ EXPORTED void free(void *block)
 
     if (block == NULL)
         return;
+    if (block == latest.block)
+        latest.block = NULL;
     memcpy(&maker, tag_of(block), TAG_BYTES);
     if (maker != 0)
         add(&freed);
@@ -179,6 +215,8 @@ EXPORTED void *realloc(void *old, size_t bytes)
     }
     memcpy(&maker, tag_of(old), TAG_BYTES);
     old_bytes = (size_t)(tag_of(old) - (char *)old);
+    if (old == latest.block)
+        latest.block = NULL;
     block = __libc_realloc(old, bytes + TAG_BYTES);
     if (block == NULL)
         return NULL;
@@ -219,7 +257,7 @@ EXPORTED void _ZdlPvmSt11align_val_t(void *block, size_t bytes, size_t align_byt
 
 void *_Znwm(size_t bytes)
 {
-    return tag(__libc_malloc(bytes + TAG_BYTES), true);
+    return give_to_program(bytes);
 }
 
 void *_ZnwmSt11align_val_t(size_t bytes, size_t align_bytes)

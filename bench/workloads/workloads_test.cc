@@ -41,8 +41,10 @@ const std::vector<Workload> &Workloads()
         {"big", {"ops=20", "touch=64k", "threads=2"}, {}},
         {"bursts", {"ops=2500", "blocks=1000", "threads=2"}, {"blocks=1m", "bytes=1024"}},
         {"bursts_across", {"ops=2501", "blocks=400", "threads=3"}, {"blocks=100k", "bytes=1024"}},
+        {"cache", {"ops=3000", "keys=500", "live=256k"}, {"live=1g"}},
         {"churn", {"ops=2000", "live=64k", "threads=3"}, {"live=256m"}},
         {"cleared", {"ops=500", "live=1m", "threads=2"}, {"live=256m"}},
+        {"cons", {"ops=6000", "nursery=500"}, {"ops=4m", "nursery=4m"}},
         {"growth", {"ops=1500", "max=1m", "stepped=200k"}, {"max=256m"}},
         {"handoff", {"ops=2001", "pairs=3"}, {"min=1m", "max=1m"}},
         {"manythreads",
@@ -53,10 +55,14 @@ const std::vector<Workload> &Workloads()
         {"parser", {"ops=2500", "tokens=1000"}, {"tokens=4m", "ops=4m"}},
         {"phases", {"live=4m", "idle_ms=10"}, {"live=256m"}, "live"},
         {"pingpong", {"ops=2000", "threads=2"}, {"sizes=64m"}},
+        {"pipeline", {"ops=501", "stages=3", "max=200"}, {"min=1m", "max=1m"}},
+        {"sawtooth", {"ops=5000", "live=64k", "threads=2"}, {"live=256m"}},
         {"server", {"ops=4001", "blocks=50", "generations=7"}, {"blocks=100k", "min=1000"}},
         {"sharing", {"ops=20000", "writes=10"}, {"bytes=16m"}},
         {"sized", {"ops=7000", "objects=1000"}, {"objects=2m"}},
+        {"strings", {"ops=3000", "documents=10", "vocabulary=500"}, {"documents=100k", "ops=16m"}},
         {"tree", {"ops=5000", "depth=8", "threads=2"}, {"depth=24", "ops=16m"}},
+        {"workers", {"ops=2001", "producers=3", "consumers=2"}, {"min=1m", "max=1m"}},
     };
     return all;
 }
@@ -379,6 +385,99 @@ TEST(Sharing, DealsBlocksOutInPassiveMode)
     // Each thread but the dealer frees its first blocks, that another one made.
     EXPECT_EQ(Count("sharing", {"ops=20000", "writes=10", "mode=passive"})["across"], 16u);
     EXPECT_EQ(Count("sharing", {"ops=20000", "writes=10", "mode=active"})["across"], 0u);
+}
+
+TEST(Workers, HaveEachJobFreedByAConsumer)
+{
+    EXPECT_EQ(Count("workers", {"ops=5000", "producers=1", "consumers=3"})["across"], 5000u);
+    EXPECT_EQ(Count("workers", {"ops=5001", "producers=3", "consumers=1", "batch=7"})["across"],
+              5001u);
+}
+
+TEST(Workers, MayBeManyMoreThanThereAreCpus)
+{
+    EXPECT_EQ(Count("workers", {"ops=20k", "producers=40", "consumers=70", "batch=1"})["across"],
+              20u << 10);
+}
+
+TEST(Workers, NoticeAJobThatWasOverwritten)
+{
+    ExpectToNotice("first", "workers", {"ops=1000"}, "workers: a job was overwritten");
+    ExpectToNotice("last", "workers", {"ops=1000"}, "workers: a job was overwritten");
+}
+
+TEST(Pipeline, HasEachMessageGrownInEachStageAndFreedFarFromItsMaker)
+{
+    std::map<std::string, uint64_t> counts = Count("pipeline", {"ops=500", "stages=5"});
+    EXPECT_EQ(counts["realloc"], 2500u);
+    EXPECT_EQ(counts["made"], 500u);
+    EXPECT_EQ(counts["across"], 500u);
+}
+
+TEST(Pipeline, NoticesThatReallocLostASection)
+{
+    ExpectToNotice("realloc", "pipeline", {"ops=100"},
+                   "pipeline: message \\d+ lost byte 16 of \\d+");
+}
+
+TEST(Cons, KeepsWhatIsReachable)
+{
+    std::map<std::string, double> result =
+        Result(RunWorkload("cons", {"ops=200k", "nursery=1000"}));
+    EXPECT_GT(result["objects_most"], 20000); // a nursery, and what survived several
+    EXPECT_LT(result["objects_most"], 150000);
+}
+
+TEST(Cons, NoticesAnObjectThatWasOverwritten)
+{
+    ExpectToNotice("last", "cons", {"ops=20000", "nursery=1000"},
+                   "cons: an object was overwritten");
+}
+
+TEST(Cache, HoldsItsBudget)
+{
+    for (double kib : {512, 4096}) {
+        double live = Result(RunWorkload(
+            "cache", {"ops=40k", "live=" + std::to_string(int(kib)) + "k"}))["live_kib"];
+        EXPECT_GT(live, kib - 1);
+        EXPECT_LT(live, kib + 65); // and a value that is just put in
+    }
+}
+
+TEST(Cache, MakesThreeBlocksForAKeyThatIsNew)
+{
+    // So many keys that none comes twice, but for few.
+    std::map<std::string, uint64_t> counts = Count("cache", {"ops=1000", "keys=256m"});
+    EXPECT_GT(counts["made"], 2990u);
+    EXPECT_LE(counts["made"], 3000u);
+}
+
+TEST(Cache, NoticesAKeyOrAValueThatWasOverwritten)
+{
+    for (const char *lie : {"first", "last"})
+        ExpectToNotice(lie, "cache", {"ops=5000"},
+                       "cache: (the value of )?key \\d+ was overwritten");
+}
+
+TEST(Sawtooth, HasAsMuchAliveAsItIsTold)
+{
+    std::map<std::string, double> result =
+        Result(RunWorkload("sawtooth", {"ops=200k", "live=1m", "threads=2"}));
+    EXPECT_GE(result["live_kib"], 1024);
+    EXPECT_LT(result["live_kib"], 1024 + 2 * 4 + 1); // and a block of each thread
+}
+
+TEST(Sawtooth, NoticesABlockThatWasOverwritten)
+{
+    ExpectToNotice("end", "sawtooth", {"ops=1000"},
+                   "sawtooth: a block of \\d+ bytes was overwritten");
+}
+
+TEST(Strings, NoticeAStringThatWasOverwritten)
+{
+    ExpectToNotice("first", "strings", {"ops=5000", "documents=5"},
+                   "strings: (a word was lost: .*|a document was lost: .*|document \\d+ was "
+                   "overwritten)");
 }
 
 TEST(Phases, TellTheMemoryAfterEach)

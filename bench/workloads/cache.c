@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * cache.c - a cache of keys and values with a budget of bytes, which forgets what was not used longest.
+ *
+ *     newest  entry <-> entry <-> entry <-> ... <-> entry  oldest
+ *              |  |                                  `-- out, as soon as the budget is exceeded
+ *            key  value
+ *
+ * Some keys are asked for often and most seldom. One that is missing gets an entry, a key and a value
+ * of three sizes that live as long as each other; one that is there gets a new value now and then. Sizes
+ * of values have a long tail, and the whole of them wanders over time, from 64 B ... 4 KiB to
+ * 1 ... 64 KiB and back: the budget stays the same, but never the blocks that fill it. The result has
+ * the most that was alive at once (live_kib), to which the peak of memory compares.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/workloads/workload.h"
+
+enum { KEY_MOST = 48, SHIFTS = 4, MIN_BYTES = 64, OCTAVES = 6, WANDERS_MOST = 64 };
+
+static uint64_t ops = 400000;
+static uint64_t keys = 100000;
+static uint64_t live = 16 << 20;
+static uint64_t wanders = 8; /* times that the sizes change */
+
+static const struct workload_parameter parameters[] = {
+    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
+    WORKLOAD_NUMBER("keys", &keys, 1, 1 << 28),
+    WORKLOAD_NUMBER("live", &live, 1, UINT64_C(1) << 40),
+    WORKLOAD_NUMBER("wanders", &wanders, 1, WANDERS_MOST),
+    WORKLOAD_END,
+};
+
+struct entry {
+    struct entry *newer;
+    struct entry *older;
+    uint64_t number;
+    char *key;
+    unsigned char *value;
+    size_t key_bytes;
+    size_t value_bytes;
+};
+
+struct cache {
+    struct entry **entries; /* by the number of the key */
+    struct entry ends;      /* newer: the oldest; older: the newest */
+    uint64_t live_bytes;
+    uint64_t most_live_bytes;
+    struct workload_random random;
+};
+
+/* Values. */
+
+static unsigned char stamp_of(const struct entry *entry)
+{
+    return (unsigned char)(entry->number * 7 + entry->value_bytes);
+}
+
+static void put_value(struct cache *cache, struct entry *entry, const struct workload_sizes *sizes)
+{
+    entry->value_bytes = workload_size(sizes, &cache->random);
+    entry->value = workload_got(malloc(entry->value_bytes));
+    entry->value[0] = stamp_of(entry);
+    entry->value[entry->value_bytes - 1] = stamp_of(entry);
+    cache->live_bytes += entry->value_bytes;
+}
+
+static void drop_value(struct cache *cache, struct entry *entry)
+{
+    if (entry->value[0] != stamp_of(entry) ||
+        entry->value[entry->value_bytes - 1] != stamp_of(entry))
+        workload_fail("the value of key %zu was overwritten", (size_t)entry->number);
+    cache->live_bytes -= entry->value_bytes;
+    free(entry->value);
+}
+
+/* Keys. */
+
+static size_t write_key(char *text, uint64_t number)
+{
+    static const char *const kinds[] = {"user", "session", "page/fragment", "thumbnail/of/picture"};
+
+    return (size_t)snprintf(text, KEY_MOST, "%s:%zu", kinds[number % 4], (size_t)number * 7919) + 1;
+}
+
+static void check_key(const struct entry *entry)
+{
+    char text[KEY_MOST];
+
+    write_key(text, entry->number);
+    if (strcmp(text, entry->key) != 0)
+        workload_fail("key %zu was overwritten", (size_t)entry->number);
+}
+
+/* Entries. */
+
+static void link_newest(struct cache *cache, struct entry *entry)
+{
+    entry->newer = &cache->ends;
+    entry->older = cache->ends.older;
+    entry->older->newer = entry;
+    cache->ends.older = entry;
+}
+
+static void unlink_entry(struct entry *entry)
+{
+    entry->newer->older = entry->older;
+    entry->older->newer = entry->newer;
+}
+
+static struct entry *insert(struct cache *cache, uint64_t number)
+{
+    struct entry *entry = workload_got(malloc(sizeof(*entry)));
+    char text[KEY_MOST];
+
+    entry->number = number;
+    entry->key_bytes = write_key(text, number);
+    entry->key = workload_got(malloc(entry->key_bytes));
+    memcpy(entry->key, text, entry->key_bytes);
+    cache->entries[number] = entry;
+    cache->live_bytes += sizeof(*entry) + entry->key_bytes;
+    return entry;
+}
+
+static void forget(struct cache *cache, struct entry *entry)
+{
+    check_key(entry);
+    drop_value(cache, entry);
+    unlink_entry(entry);
+    cache->entries[entry->number] = NULL;
+    cache->live_bytes -= sizeof(*entry) + entry->key_bytes;
+    free(entry->key);
+    free(entry);
+}
+
+static void forget_above(struct cache *cache, uint64_t budget_bytes)
+{
+    while (cache->live_bytes > budget_bytes)
+        forget(cache, cache->ends.newer);
+}
+
+/* The work. */
+
+/* Small numbers are the popular ones: the product of two random parts of the whole. */
+static uint64_t choose_key(struct cache *cache)
+{
+    uint64_t part = 1 + workload_random_below(&cache->random, keys);
+
+    return workload_random_below(&cache->random, part);
+}
+
+/* One time in sixteen a key that is there gets another value. */
+static void ask(struct cache *cache, const struct workload_sizes *sizes)
+{
+    uint64_t number = choose_key(cache);
+    struct entry *entry = cache->entries[number];
+
+    if (entry == NULL) {
+        entry = insert(cache, number);
+        put_value(cache, entry, sizes);
+    } else {
+        unlink_entry(entry);
+        if (workload_random_below(&cache->random, 16) == 0) {
+            drop_value(cache, entry);
+            put_value(cache, entry, sizes);
+        }
+    }
+    link_newest(cache, entry);
+    if (cache->live_bytes > cache->most_live_bytes)
+        cache->most_live_bytes = cache->live_bytes;
+    forget_above(cache, live);
+}
+
+/* 0 1 2 3 4 3 2 1 0 1 ... */
+static unsigned shift_of(uint64_t wander)
+{
+    unsigned at = (unsigned)(wander % (2 * SHIFTS));
+
+    return at <= SHIFTS ? at : 2 * SHIFTS - at;
+}
+
+static struct cache cache;
+
+static void work(size_t thread)
+{
+    cache.random = workload_random_of(thread);
+    cache.ends.newer = &cache.ends;
+    cache.ends.older = &cache.ends;
+    cache.entries = workload_table(keys, sizeof(struct entry *));
+    for (uint64_t wander = 0; wander < wanders; wander++) {
+        uint64_t least = (uint64_t)MIN_BYTES << shift_of(wander);
+        struct workload_sizes sizes = workload_sizes_between(least, least << OCTAVES);
+        for (uint64_t left = workload_share(ops, wander, wanders); left > 0; left--)
+            ask(&cache, &sizes);
+    }
+    forget_above(&cache, 0);
+    workload_table_drop(cache.entries, keys, sizeof(struct entry *));
+}
+
+int main(int argument_count, char **arguments)
+{
+    workload_begin(
+        "cache",
+        "keys and values in a budget of bytes, the least recently used ones forgotten, of "
+        "sizes that wander: fragmentation over time (ops: look-ups)",
+        parameters, argument_count, arguments);
+    workload_threads(1, work);
+    workload_extra("live_kib", cache.most_live_bytes / 1024);
+    return workload_report(ops);
+}

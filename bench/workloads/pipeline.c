@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * pipeline.c - messages that go through a chain of threads, each of which makes them longer.
+ *
+ *     stage 0         stage 1                 stage 2                       last stage
+ *     malloc          realloc                 realloc                       realloc, check, free
+ *     [head|0] -----> [head|0|1111] --------> [head|0|1111|22] -----> ...
+ *
+ * As in a server that wraps, encodes and frames. A block is made by one thread, grown by others, which
+ * never made one of their own, and freed by the last: realloc of blocks from afar, in sizes that are
+ * only ever left behind. Each stage fills its section; the last one reads all of them.
+ */
+
+#include <string.h>
+
+#include "bench/workloads/queue.h"
+
+enum { STAGES_MOST = 64, BATCH = 32 };
+
+static uint64_t ops = 150000;
+static uint64_t stages = 4;
+static uint64_t min = 16;
+static uint64_t max = 1024;
+static struct workload_sizes sizes;
+
+static const struct workload_parameter parameters[] = {
+    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
+    WORKLOAD_NUMBER("stages", &stages, 2, STAGES_MOST),
+    WORKLOAD_NUMBER("min", &min, 1, WORKLOAD_BYTES_MOST),
+    WORKLOAD_NUMBER("max", &max, 1, WORKLOAD_BYTES_MOST),
+    WORKLOAD_END,
+};
+
+struct message {
+    uint64_t number;
+    size_t bytes; /* with this head */
+};
+
+static struct queue queues[STAGES_MOST]; /* queue idx is before stage idx; the first is not used */
+
+static size_t section_bytes(uint64_t number, uint64_t stage)
+{
+    struct workload_random random = workload_random_of(number * STAGES_MOST + stage);
+
+    return workload_size(&sizes, &random);
+}
+
+static unsigned char section_fill(uint64_t number, uint64_t stage)
+{
+    return (unsigned char)(number * 31 + stage + 1);
+}
+
+/* The message with a section more, perhaps in another place. */
+static struct message *add_section(struct message *old, uint64_t number, uint64_t stage)
+{
+    size_t old_bytes = old == NULL ? sizeof(struct message) : old->bytes;
+    size_t added_bytes = section_bytes(number, stage);
+    struct message *message = workload_got(realloc(old, old_bytes + added_bytes));
+
+    memset((char *)message + old_bytes, section_fill(number, stage), added_bytes);
+    message->number = number;
+    message->bytes = old_bytes + added_bytes;
+    return message;
+}
+
+static void check(const struct message *message)
+{
+    const unsigned char *content = (const unsigned char *)message;
+    size_t at = sizeof(*message);
+
+    for (uint64_t stage = 0; stage < stages; stage++) {
+        unsigned char fill = section_fill(message->number, stage);
+        for (size_t end = at + section_bytes(message->number, stage); at < end; at++)
+            if (content[at] != fill)
+                workload_fail("message %zu lost byte %zu of %zu", (size_t)message->number, at,
+                              message->bytes);
+    }
+    if (at != message->bytes)
+        workload_fail("message %zu has %zu bytes and should have %zu", (size_t)message->number,
+                      message->bytes, at);
+}
+
+static void begin(void)
+{
+    void *messages[BATCH];
+    uint64_t count;
+
+    for (uint64_t number = 0; number < ops; number += count) {
+        count = ops - number < BATCH ? ops - number : BATCH;
+        for (uint64_t idx = 0; idx < count; idx++)
+            messages[idx] = add_section(NULL, number + idx, 0);
+        queue_put(&queues[1], messages, count);
+    }
+}
+
+static void pass_on(uint64_t stage)
+{
+    void *messages[BATCH];
+    uint64_t count;
+
+    while ((count = queue_take(&queues[stage], messages, BATCH)) > 0) {
+        for (uint64_t idx = 0; idx < count; idx++) {
+            struct message *message = messages[idx];
+            messages[idx] = add_section(message, message->number, stage);
+        }
+        if (stage + 1 < stages) {
+            queue_put(&queues[stage + 1], messages, count);
+            continue;
+        }
+        for (uint64_t idx = 0; idx < count; idx++) {
+            check(messages[idx]);
+            free(messages[idx]);
+        }
+    }
+}
+
+static void work(size_t stage)
+{
+    if (stage == 0)
+        begin();
+    else
+        pass_on(stage);
+}
+
+int main(int argument_count, char **arguments)
+{
+    workload_begin(
+        "pipeline",
+        "messages that pass through a chain of threads, each of which makes them longer: "
+        "realloc of what another thread made (ops: messages)",
+        parameters, argument_count, arguments);
+    sizes = workload_sizes_between(min, max);
+    for (size_t stage = 1; stage < stages; stage++)
+        queue_init(&queues[stage], ops);
+    workload_threads(stages, work);
+    return workload_report(ops);
+}
