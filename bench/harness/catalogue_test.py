@@ -11,7 +11,7 @@ import tempfile
 import unittest
 from typing import List
 
-from bench.harness import catalogue, places, real
+from bench.harness import catalogue, differ, places, real
 from bench.harness.catalogue import Row
 
 PLACES = places.find()
@@ -46,6 +46,11 @@ class WorkloadRowsTest(unittest.TestCase):
                          [name for name, row in quick.items() if row.x is None])
         for name, row in quick.items():
             self.assertLess(row.expected_s, full[name].expected_s, name)
+
+    def test_a_full_run_has_rounds_enough_to_be_compared_with_another(self) -> None:
+        for row in catalogue.workload_rows(False, 4):
+            least = differ.ROUNDS_FOR_A_TEST + (row.x is None)
+            self.assertGreaterEqual(row.rounds, least, row.name)
 
     def test_names_are_there_once_and_are_words(self) -> None:
         names = [row.name for row in catalogue.workload_rows(False, 16)]
@@ -110,6 +115,10 @@ class RealProgramsTest(unittest.TestCase):
         (row,), _ = self.rows(self.PROGRAM)
         self.assertEqual(row.command, ("sh", "%s/a" % self.folder, "/scratch/b", "{other}"))
         self.assertEqual((row.name, row.group, row.about), ("sh", "programs", "a shell"))
+
+    def test_a_full_run_has_as_many_rounds_as_of_the_workloads_and_a_quick_one_less(self) -> None:
+        self.assertEqual(self.rows(self.PROGRAM)[0][0].rounds, catalogue.ROUNDS)
+        self.assertLess(self.rows(self.PROGRAM, quick=True)[0][0].rounds, catalogue.ROUNDS)
 
     def test_a_quick_run_has_its_own_command_where_there_is_one(self) -> None:
         self.assertEqual(self.rows(self.PROGRAM, quick=True)[0][0].command, ("sh", "quick"))

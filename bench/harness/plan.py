@@ -22,7 +22,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from bench.harness.catalogue import Row
 from bench.harness.subjects import Subject
 
-FULL_BUDGET_S = 27 * 60
+FULL_BUDGET_S = 30 * 60
 QUICK_BUDGET_S = 100
 FAILURES_MOST = 2
 

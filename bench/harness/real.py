@@ -11,8 +11,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bench.harness.catalogue import PROGRAMS, Row, Server
 
-FULL_S, QUICK_S = 1.2, 0.35
-ROUNDS, QUICK_ROUNDS = 3, 1
+FULL_S, QUICK_S = 1.05, 0.35
+ROUNDS, QUICK_ROUNDS = 5, 1
 
 
 def _filled(words: Sequence[str], places: Mapping[str, str]) -> Tuple[str, ...]:
