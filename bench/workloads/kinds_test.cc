@@ -259,6 +259,16 @@ TEST(Sawtooth, HasAsMuchAliveAsItIsTold)
     EXPECT_LT(result["live_kib"], 1024 + 2 * 4 + 1); // and a block of each thread
 }
 
+TEST(Sawtooth, LeavesOneBlockInSoManyBehind)
+{
+    for (double keep : {2, 10, 100}) {
+        std::string argument = "keep=" + std::to_string(static_cast<int>(keep));
+        double kept = Result(RunWorkload("sawtooth", {"ops=100000", "live=1m", argument}))["kept"];
+        EXPECT_GT(kept, 1e5 / keep - 1);
+        EXPECT_LT(kept, 1e5 / keep + 300); // the first of each tooth
+    }
+}
+
 TEST(Sawtooth, NoticesABlockThatWasOverwritten)
 {
     ExpectToNotice("end", "sawtooth", {"ops=1000"},

@@ -12,7 +12,7 @@
  * blocks that stay, it cannot be used for the larger blocks that follow. What stays of a tooth lives
  * for four teeth. At 4 KiB the sizes begin anew. Each block tells its tooth and its place at both ends,
  * and is asked for that when it is freed. The result has the most that was alive at once (live_kib), to
- * which the peak of memory compares.
+ * which the peak of memory compares, and how many blocks stayed behind (kept).
  */
 
 #include "bench/workloads/workload.h"
@@ -44,9 +44,11 @@ struct jaw {
     size_t blocks_most;
     uint64_t live_bytes;
     uint64_t most_live_bytes;
+    uint64_t kept_count;
 };
 
 static uint64_t most_live_bytes; /* of all threads */
+static uint64_t kept_count;
 
 static uint64_t stamp_of(const struct tooth *tooth, size_t idx)
 {
@@ -87,9 +89,12 @@ static void drop(struct jaw *jaw, struct tooth *tooth, size_t idx)
 
 static void thin(struct jaw *jaw, struct tooth *tooth)
 {
-    for (size_t idx = 0; idx < tooth->count; idx++)
+    for (size_t idx = 0; idx < tooth->count; idx++) {
         if (idx % keep != 0)
             drop(jaw, tooth, idx);
+        else
+            jaw->kept_count++;
+    }
 }
 
 static void clear(struct jaw *jaw, struct tooth *tooth)
@@ -135,6 +140,7 @@ static void work(size_t idx)
         workload_table_drop(jaw.teeth[tooth].blocks, jaw.blocks_most, sizeof(void *));
     }
     __atomic_add_fetch(&most_live_bytes, jaw.most_live_bytes, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&kept_count, jaw.kept_count, __ATOMIC_RELAXED);
 }
 
 int main(int argument_count, char **arguments)
@@ -146,5 +152,6 @@ int main(int argument_count, char **arguments)
         parameters, argument_count, arguments);
     workload_threads(threads, work);
     workload_extra("live_kib", most_live_bytes / 1024);
+    workload_extra("kept", kept_count);
     return workload_report(ops);
 }
