@@ -4,8 +4,8 @@
 /*
  * balance.c - what the arrays of a shard may hold together, and when they give it back.
  *
- *     class      0     1     2     3     4            limit_bytes = sum of limit * block_bytes
- *     limit    [64]  [128] [ 0 ] [32]  [64]                      <= shard_cache_bytes, or no limit grows
+ *     class      0     1     2     3     4            extra_bytes = sum of (limit - batch) * block_bytes
+ *     limit    [64]  [128] [ 0 ] [32]  [64]                      <= shard_cache_bytes
  *     busy       *           -     *                             missed something within the last misses of the shard
  *                      ^hand
  *
@@ -16,7 +16,7 @@
  *   - to the source, when it says that it would have to take more memory: all they hold.
  * The depot's classes likewise; and now and then the whole shard of a CPU that missed nothing since.
  *
- * Invariant: the front's limit_bytes is the sum over the arrays (cairn_shard_check).
+ * Invariant: the front's extra_bytes is the sum over the arrays (cairn_shard_check).
  * Cost. A miss: O(1), and every 256th of a shard O(classes). Relief: O(classes), and what the source does with each block.
  * Threads. Entered, or the shard of the caller, or through cairn_shard_enter().
  */
@@ -29,6 +29,7 @@ enum {
     CHUNK = 64,          /* blocks that are moved at once, over the stack */
     LOOK_MISSES = 256,   /* of a shard, between two looks at its arrays */
     JUST_MISSED = 2,     /* halved at each look: an array is busy for one look and a part */
+    SEARCH_STEPS = 8,    /* classes that one miss looks at for limits to take over */
     RELIEFS_BETWEEN = 16 /* reliefs of a shard between two looks at the other shards */
 };
 
@@ -43,7 +44,8 @@ void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
             shard_history(shard, idx)->busy /= 2;
         cairn_depot_look(&percpu->depot);
     }
-    shard_history(shard, class_idx)->busy = JUST_MISSED;
+    if (shard_word(shard, class_idx) != 0 || percpu->classes[class_idx].refill > 1)
+        shard_history(shard, class_idx)->busy = JUST_MISSED;
 }
 
 /* Entered: the oldest blocks beyond `keep_count` go to the source. */
@@ -80,7 +82,8 @@ static void lower_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     count = word_count(shard_word(shard, class_idx), class);
     cairn_store_relaxed(&shard->words[class_idx],
                         limit == 0 ? 0 : word_of(class->slots_offset + count, limit - count));
-    percpu->fronts[shard_idx].limit_bytes -= (size_t)(before - limit) * class->block_bytes;
+    percpu->fronts[shard_idx].extra_bytes -=
+        shard_extra_bytes(class, before) - shard_extra_bytes(class, limit);
 }
 
 static bool is_idle(const struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
@@ -104,14 +107,14 @@ bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t 
 {
     struct cairn_percpu_front *front = &percpu->fronts[shard_idx];
 
-    for (unsigned tries = 0; tries < percpu->class_count; tries++) {
-        if (front->limit_bytes + wanted_bytes <= percpu->shard_cache_bytes)
+    for (unsigned step = 0; step < SEARCH_STEPS; step++) {
+        if (front->extra_bytes + wanted_bytes <= percpu->shard_cache_bytes)
             return true;
         front->hand = front->hand + 1 < percpu->class_count ? front->hand + 1 : 0;
         if (is_idle(percpu, shard_idx, front->hand))
             step_down(percpu, shard_idx, front->hand);
     }
-    return front->limit_bytes + wanted_bytes <= percpu->shard_cache_bytes;
+    return false;
 }
 
 static void empty_idle_arrays(struct cairn_percpu *percpu, unsigned shard_idx)

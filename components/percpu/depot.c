@@ -29,6 +29,8 @@
 enum {
     CACHE_BYTES_DEFAULT = 64 * 1024,
     CAPACITY_MIN = 8,
+    LARGE_BYTES = 32 * 1024, /* of blocks above, few wait */
+    CAPACITY_LARGE = 2,
     CAPACITY_MAX = 1024,
     ALIGN_BYTES_MAX = 16,
     CHUNK = 64 /* blocks that a flush moves at once, over the stack */
@@ -40,7 +42,8 @@ static size_t capacity_of(const struct cairn_depot_config *config, unsigned clas
         config->class_cache_bytes != 0 ? config->class_cache_bytes : (size_t)CACHE_BYTES_DEFAULT;
     size_t fitting = cache_bytes / config->block_bytes[class_idx];
 
-    return cairn_max(CAPACITY_MIN, cairn_min(fitting, CAPACITY_MAX));
+    return cairn_max(config->block_bytes[class_idx] > LARGE_BYTES ? CAPACITY_LARGE : CAPACITY_MIN,
+                     cairn_min(fitting, CAPACITY_MAX));
 }
 
 static bool classes_valid(const struct cairn_depot_config *config)
@@ -252,7 +255,7 @@ static void line_check(struct cairn_depot *depot, const struct cairn_depot_line 
 {
     void *const *slots = depot->slots + line->slots_offset;
 
-    CAIRN_INVARIANT(line->capacity >= CAPACITY_MIN && line->capacity <= CAPACITY_MAX);
+    CAIRN_INVARIANT(line->capacity >= CAPACITY_LARGE && line->capacity <= CAPACITY_MAX);
     CAIRN_INVARIANT(line->count <= line->capacity);
     for (size_t at = 0; at < line->count; at++) {
         CAIRN_INVARIANT(slots[at] != NULL);

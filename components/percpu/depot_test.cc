@@ -147,9 +147,9 @@ TEST(Depot, GivesBackWhatLiesIdleForSoManyLooks)
 
 TEST(Depot, ClampsItsCapacities)
 {
-    TokenSource tokens({8, 64, 1024, 65536, 1u << 30}, 1);
+    TokenSource tokens({8, 64, 1024, 65536, 1u << 30}, 1); // of large blocks few
     Depot depot(tokens);
-    const unsigned capacity[] = {1024, 1024, 64, 8, 8};
+    const unsigned capacity[] = {1024, 1024, 64, 2, 2};
     size_t sum = 0;
     for (unsigned idx = 0; idx < 5; idx++) {
         EXPECT_EQ(depot->lines[idx].capacity, capacity[idx]);

@@ -84,7 +84,7 @@ static CAIRN_COLD void *alloc_refill(struct cairn_percpu *percpu, unsigned class
     if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
                        cairn_load_relaxed(&percpu->fronts[shard_idx].pressure_seen)))
         cairn_percpu_relieve(percpu, shard_idx);
-    taken = cairn_depot_take(&percpu->depot, class_idx, batch, percpu->classes[class_idx].batch);
+    taken = cairn_depot_take(&percpu->depot, class_idx, batch, percpu->classes[class_idx].refill);
     if (taken == 0)
         return alloc_dry(percpu, class_idx);
     put = cairn_shard_refill(percpu, shard_idx, class_idx, batch + 1, taken - 1);

@@ -28,6 +28,9 @@
 enum {
     CACHE_BYTES_DEFAULT = 64 * 1024,
     CAPACITY_MIN = 8,
+    LARGE_BYTES = 32 * 1024, /* of blocks above, few wait, and they are not taken ahead of need */
+    CAPACITY_LARGE = 2,
+    BATCH_SMALL_MIN = 4,
     BATCH_BYTES = 8 * 1024,
     SHARD_CACHE_MAX_BYTES =
         4 * 1024 * 1024, /* less than this costs time in programs that use all classes */
@@ -54,19 +57,27 @@ static size_t clamp(size_t value, size_t low, size_t high)
     return cairn_max(low, cairn_min(value, high));
 }
 
+static bool is_large(uint32_t block_bytes)
+{
+    return block_bytes > LARGE_BYTES;
+}
+
 static unsigned capacity_of(const struct cairn_percpu_config *config, unsigned class_idx)
 {
     size_t cache_bytes =
         config->class_cache_bytes != 0 ? config->class_cache_bytes : (size_t)CACHE_BYTES_DEFAULT;
 
-    return (unsigned)clamp(cache_bytes / config->block_bytes[class_idx], CAPACITY_MIN,
+    return (unsigned)clamp(cache_bytes / config->block_bytes[class_idx],
+                           is_large(config->block_bytes[class_idx]) ? CAPACITY_LARGE : CAPACITY_MIN,
                            SHARD_CAPACITY_MAX);
 }
 
 static unsigned batch_of(const struct cairn_percpu_config *config, unsigned class_idx)
 {
-    size_t batch = clamp(BATCH_BYTES / config->block_bytes[class_idx], CAIRN_PERCPU_BATCH_MIN,
-                         CAIRN_PERCPU_BATCH_MAX);
+    size_t batch =
+        clamp(BATCH_BYTES / config->block_bytes[class_idx],
+              is_large(config->block_bytes[class_idx]) ? CAIRN_PERCPU_BATCH_MIN : BATCH_SMALL_MIN,
+              CAIRN_PERCPU_BATCH_MAX);
 
     return (unsigned)cairn_min(batch, capacity_of(config, class_idx));
 }
@@ -150,6 +161,7 @@ static void init_classes(struct cairn_percpu *percpu, const struct cairn_percpu_
         class->block_bytes = config->block_bytes[class_idx];
         class->capacity = (uint16_t)capacity_of(config, class_idx);
         class->batch = (uint16_t)batch_of(config, class_idx);
+        class->refill = is_large(class->block_bytes) ? 1 : class->batch;
         class->slots_offset = slots_offset + SHARD_NEWEST;
         slots_offset += SHARD_NEWEST + class->capacity;
         CAIRN_ASSERT(class->batch >= CAIRN_PERCPU_BATCH_MIN && class->batch <= class->capacity);

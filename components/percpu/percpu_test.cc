@@ -162,8 +162,8 @@ TEST(PercpuInit, BatchesAndCapacitiesFollowTheBudget)
 {
     TokenSource tokens({8, 16, 64, 100, 1024, 8192, 32768, 1u << 20}, 1);
     Caches caches(tokens, 1);
-    const unsigned batch[] = {64, 64, 64, 64, 8, 4, 4, 4};
-    const unsigned capacity[] = {252, 252, 252, 252, 64, 8, 8, 8};
+    const unsigned batch[] = {64, 64, 64, 64, 8, 4, 4, 2};
+    const unsigned capacity[] = {252, 252, 252, 252, 64, 8, 8, 2};
     for (unsigned idx = 0; idx < 8; idx++) {
         EXPECT_EQ(caches->classes[idx].batch, batch[idx]);
         EXPECT_EQ(caches->classes[idx].capacity, capacity[idx]);

@@ -118,7 +118,7 @@ static void forget_torn_arrays(struct cairn_percpu *percpu)
 {
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
         if (shard_used(percpu, shard_idx)) {
-            percpu->fronts[shard_idx].limit_bytes = 0;
+            percpu->fronts[shard_idx].extra_bytes = 0;
             memset(shard_at(percpu, shard_idx)->words, 0,
                    sizeof(uint32_t[CAIRN_PERCPU_CLASSES_MAX]));
         }
@@ -150,8 +150,8 @@ static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     cairn_store_relaxed(&percpu->fronts[shard_idx].used, 1u);
     cairn_store_relaxed(&shard->words[class_idx],
                         word_of(class->slots_offset + count, limit - count));
-    percpu->fronts[shard_idx].limit_bytes +=
-        (size_t)(limit - word_limit(word, class)) * class->block_bytes;
+    percpu->fronts[shard_idx].extra_bytes +=
+        shard_extra_bytes(class, limit) - shard_extra_bytes(class, word_limit(word, class));
     shard_history(shard, class_idx)->refills = 0;
     shard_history(shard, class_idx)->flushes = 0;
 }
@@ -262,7 +262,7 @@ static void check_array(const struct cairn_percpu_class *class, uint32_t word, v
 void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    size_t limit_bytes = 0;
+    size_t extra_bytes = 0;
     bool used;
 
     if (!cairn_shard_enter(percpu, shard_idx))
@@ -275,9 +275,9 @@ void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx)
         CAIRN_INVARIANT(used || word == 0);
         if (word != 0)
             check_array(&percpu->classes[class_idx], word, shard_slots(percpu, shard, class_idx));
-        limit_bytes += (size_t)word_limit(word, &percpu->classes[class_idx]) *
-                       percpu->classes[class_idx].block_bytes;
+        extra_bytes += shard_extra_bytes(&percpu->classes[class_idx],
+                                         word_limit(word, &percpu->classes[class_idx]));
     }
-    CAIRN_INVARIANT(limit_bytes == percpu->fronts[shard_idx].limit_bytes);
+    CAIRN_INVARIANT(extra_bytes == percpu->fronts[shard_idx].extra_bytes);
     cairn_shard_leave(percpu, shard_idx);
 }

@@ -114,6 +114,12 @@ CAIRN_HOT_INLINE unsigned word_limit(uint32_t word, const struct cairn_percpu_cl
     return word_count(word, class) + word_room(word);
 }
 
+/* What a limit counts against the budget of its shard: the first batch is free. */
+CAIRN_HOT_INLINE size_t shard_extra_bytes(const struct cairn_percpu_class *class, unsigned limit)
+{
+    return limit <= class->batch ? 0 : (size_t)(limit - class->batch) * class->block_bytes;
+}
+
 CAIRN_HOT_INLINE uint32_t shard_word(const struct cairn_percpu_shard *shard, unsigned class_idx)
 {
     return cairn_load_relaxed(&shard->words[class_idx]);

@@ -197,6 +197,7 @@ int cairn_ground_init(struct cairn_ground *ground, const struct cairn_ground_con
     ground->chunk_bytes = cairn_max(CAIRN_GROUND_CHUNK_MIN_BYTES, 32 * ground->granule_bytes);
     ground->large_max_bytes = ground->chunk_bytes / 2;
     ground->space_bytes = space_bytes;
+    ground->has_runs = config->has_runs && ground->granule_bytes == CAIRN_GROUND_GRANULE_MIN_BYTES;
     cairn_lock_init(&ground->buddy_lock, CAIRN_RANK_BUDDY);
     /* A flat map is for programs with room: under a limit it would eat the address space that blocks need. */
     error = init_map(ground, config->two_level_map || limit_of(RLIMIT_AS) != SIZE_MAX ||

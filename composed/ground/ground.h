@@ -36,14 +36,19 @@
 
 enum { CAIRN_GROUND_GRANULE_MIN_BYTES = 16 * 1024, CAIRN_GROUND_CHUNK_MIN_BYTES = 2 * 1024 * 1024 };
 
-/* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class. */
-enum { CAIRN_KIND_LARGE = 254, CAIRN_KIND_HUGE = 255 };
+/* Runs of so many granules can be cached by those above: each length is a class, behind the size classes. */
+enum { CAIRN_RUN_GRANULES_MIN = 3, CAIRN_RUN_GRANULES_MAX = 8, CAIRN_RUN_COUNT = 6 };
+
+/* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class; from CAIRN_KIND_RUN on, large blocks by their length;
+   CAIRN_KIND_LARGE all other large ones. */
+enum { CAIRN_KIND_RUN = CAIRN_CLASS_COUNT + 1, CAIRN_KIND_LARGE = 254, CAIRN_KIND_HUGE = 255 };
 
 struct cairn_ground_config {
     enum cairn_pagesource_policy policy;
     size_t retain_bytes; /* 0: default of the pagesource */
     size_t limit_bytes;  /* 0: none */
     bool two_level_map;  /* never reserve the flat pagemap */
+    bool has_runs;       /* tell runs by their length */
 };
 
 /* What the program's options say of the ground. */
@@ -61,6 +66,7 @@ struct cairn_ground {
     size_t large_max_bytes; /* above: huge */
     size_t space_bytes;     /* for how much memory metadata has room */
     bool chunk_zeroed;      /* what the pagesource said of the chunk that the buddy took last */
+    bool has_runs;          /* tells runs by their length: asked for, and granules are of 16 KiB */
     size_t buddy_state_bytes;
     struct cairn_decay decay;       /* of the buddy's dirty free memory, but for ... */
     size_t short_bytes;             /* ... what the last purge left for being in short runs, */
@@ -82,6 +88,29 @@ void *cairn_ground_reserve_down(struct cairn_ground *ground, size_t *length_byte
 
 /* Slabs for the layers above: THREAD_SAFE, multiples of a granule. */
 struct cairn_source cairn_ground_as_source(struct cairn_ground *ground);
+
+/* Which of the run classes serves a size: its length less the shortest. CAIRN_RUN_COUNT or more: none. */
+CAIRN_HOT_INLINE size_t cairn_run_of(size_t size_bytes)
+{
+    return (size_bytes - 1) / CAIRN_GROUND_GRANULE_MIN_BYTES - (CAIRN_RUN_GRANULES_MIN - 1);
+}
+
+CAIRN_HOT_INLINE uint32_t cairn_run_bytes(size_t run_idx)
+{
+    return (uint32_t)(run_idx + CAIRN_RUN_GRANULES_MIN) * CAIRN_GROUND_GRANULE_MIN_BYTES;
+}
+
+/* The run class of a large block, by its tag. CAIRN_RUN_COUNT or more: none. */
+CAIRN_HOT_INLINE size_t cairn_run_at(const struct cairn_ground *ground, const void *block,
+                                     uint16_t tag)
+{
+    if (((uintptr_t)block & (ground->granule_bytes - 1)) != 0)
+        return CAIRN_RUN_COUNT;
+    return (size_t)tag - CAIRN_KIND_RUN;
+}
+
+/* Large blocks for a cache above: THREAD_SAFE, lengths of the run classes. Requires: has_runs. */
+struct cairn_source cairn_ground_as_run_source(struct cairn_ground *ground);
 
 /*
  * A large or huge block. is_zeroed may be NULL. NULL when there is no memory for it; nothing

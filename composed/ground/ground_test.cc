@@ -25,6 +25,7 @@ class Ground : public testing::TestWithParam<bool> {
         cairn_ground_config config = {};
         config.policy = CAIRN_PAGESOURCE_MMAP; // the break belongs to the test's own malloc
         config.two_level_map = GetParam();
+        config.has_runs = has_runs_;
         ASSERT_EQ(cairn_ground_init(&ground_, &config), 0);
         EXPECT_EQ(ground_.map.shape, GetParam() ? CAIRN_PAGEMAP_TWO_LEVEL : CAIRN_PAGEMAP_FLAT);
     }
@@ -51,7 +52,29 @@ class Ground : public testing::TestWithParam<bool> {
         return ground_.buddy == nullptr ? 0 : cairn_ground_stats(&ground_).buddy.used_bytes;
     }
 
+    bool has_runs_ = false;
     cairn_ground ground_ = {};
+};
+
+// Under a cache that tells large blocks by their length.
+class GroundRuns : public Ground {
+  protected:
+    GroundRuns()
+    {
+        has_runs_ = true;
+    }
+
+    void SetUp() override
+    {
+        Ground::SetUp();
+        if (!ground_.has_runs)
+            GTEST_SKIP() << "granules are not of 16 KiB here";
+    }
+
+    size_t RunOf(const void *block)
+    {
+        return cairn_run_at(&ground_, block, Tag(block));
+    }
 };
 
 TEST_P(Ground, ServesLargeAndHugeBlocks)
@@ -70,6 +93,64 @@ TEST_P(Ground, ServesLargeAndHugeBlocks)
         Free(block);
         EXPECT_EQ(Tag(block), 0);
     }
+    EXPECT_EQ(Outstanding(), 0u);
+    cairn_ground_check(&ground_);
+}
+
+TEST_P(GroundRuns, EachLengthIsAClass)
+{
+    for (size_t size = 32769; size <= 200000; size += 61) {
+        char *block = Alloc(size);
+        size_t run_idx = RunOf(block);
+        ASSERT_EQ(run_idx < CAIRN_RUN_COUNT, size <= 131072) << size;
+        EXPECT_EQ(run_idx < CAIRN_RUN_COUNT, cairn_run_of(size) < CAIRN_RUN_COUNT);
+        if (run_idx < CAIRN_RUN_COUNT) {
+            EXPECT_EQ(run_idx, cairn_run_of(size));
+            EXPECT_EQ(cairn_run_bytes(run_idx), Usable(block)) << size;
+        } else {
+            EXPECT_EQ(cairn_tag_kind(Tag(block)), CAIRN_KIND_LARGE);
+        }
+        EXPECT_GE(cairn_run_at(&ground_, block + 16, Tag(block)), size_t{CAIRN_RUN_COUNT});
+        Free(block);
+        ASSERT_EQ(Tag(block), 0);
+    }
+    EXPECT_GE(cairn_run_of(1), size_t{CAIRN_RUN_COUNT});
+    EXPECT_GE(cairn_run_of(32768), size_t{CAIRN_RUN_COUNT});
+    EXPECT_GE(cairn_run_of(SIZE_MAX), size_t{CAIRN_RUN_COUNT});
+    EXPECT_EQ(Outstanding(), 0u);
+}
+
+TEST_P(GroundRuns, AreServedAndTakenBackByTheSource)
+{
+    cairn_source runs = cairn_ground_as_run_source(&ground_);
+    std::vector<void *> blocks(20);
+    for (size_t run_idx = 0; run_idx < CAIRN_RUN_COUNT; run_idx++) {
+        uint32_t bytes = cairn_run_bytes(run_idx);
+        ASSERT_EQ(cairn_source_take(runs, bytes, 16, blocks.data(), blocks.size()), blocks.size());
+        for (void *block : blocks) {
+            EXPECT_EQ(RunOf(block), run_idx);
+            memset(block, 1, bytes);
+        }
+        cairn_source_give(runs, bytes, blocks.data(), blocks.size());
+        EXPECT_EQ(Outstanding(), 0u);
+        EXPECT_DEATH(cairn_source_give(runs, bytes, blocks.data(), 1), "double free|freed before");
+    }
+    cairn_ground_check(&ground_);
+}
+
+TEST_P(GroundRuns, BecomeAnotherClassWhenTheyAreResized)
+{
+    char *block = Alloc(120000);
+    EXPECT_EQ(RunOf(block), cairn_run_of(120000));
+    ASSERT_EQ(cairn_ground_resize(&ground_, block, Tag(block), 50000), block);
+    EXPECT_EQ(RunOf(block), cairn_run_of(50000));
+    ASSERT_EQ(cairn_ground_resize(&ground_, block, Tag(block), 120000), block);
+    EXPECT_EQ(RunOf(block), cairn_run_of(120000));
+    ASSERT_EQ(cairn_ground_resize(&ground_, block, Tag(block), 400000), block);
+    EXPECT_EQ(cairn_tag_kind(Tag(block)), CAIRN_KIND_LARGE);
+    ASSERT_EQ(cairn_ground_resize(&ground_, block, Tag(block), 120000), block);
+    EXPECT_EQ(RunOf(block), cairn_run_of(120000));
+    Free(block);
     EXPECT_EQ(Outstanding(), 0u);
     cairn_ground_check(&ground_);
 }
@@ -292,10 +373,12 @@ TEST_P(Ground, AnswersNullAboveWhatCanBe)
     EXPECT_EQ(Outstanding(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, Ground, testing::Values(false, true),
-                         [](const testing::TestParamInfo<bool> &info) {
-                             return info.param ? "TwoLevel" : "Flat";
-                         });
+const auto kMapName = [](const testing::TestParamInfo<bool> &info) {
+    return info.param ? "TwoLevel" : "Flat";
+};
+
+INSTANTIATE_TEST_SUITE_P(Maps, Ground, testing::Values(false, true), kMapName);
+INSTANTIATE_TEST_SUITE_P(Maps, GroundRuns, testing::Values(false, true), kMapName);
 
 TEST(GroundLimit, IsNeverExceeded)
 {

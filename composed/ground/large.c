@@ -4,6 +4,7 @@
 /*
  * large.c - blocks above the size classes: runs of granules from the buddy, or pages of their own.
  *
+ *     (32 KiB, 128 KiB] RUN    a run, where a cache above is to know its length from the map alone
  *     (32 KiB, 1 MiB]   LARGE  a run; its length is in the buddy's bitmaps
  *     (1 MiB, ...)      HUGE   from the pagesource; its length is in the table of huge blocks, by the owner id
  *
@@ -32,6 +33,20 @@ static void give_run(struct cairn_ground *ground, void *run, size_t length_bytes
     cairn_lock_release(&ground->buddy_lock);
 }
 
+static uint8_t large_kind(const struct cairn_ground *ground, size_t size_bytes)
+{
+    size_t run_idx = cairn_run_of(size_bytes);
+
+    return ground->has_runs && run_idx < CAIRN_RUN_COUNT ? (uint8_t)(CAIRN_KIND_RUN + run_idx)
+                                                         : CAIRN_KIND_LARGE;
+}
+
+/* Of the granule where a large block begins: its index in the run is 0. */
+static bool is_large_tag(uint16_t tag)
+{
+    return tag == CAIRN_KIND_LARGE || (size_t)tag - CAIRN_KIND_RUN < CAIRN_RUN_COUNT;
+}
+
 static void *alloc_large(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
                          bool *is_zeroed)
 {
@@ -44,7 +59,7 @@ static void *alloc_large(struct cairn_ground *ground, size_t size_bytes, size_t 
     cairn_lock_release(&ground->buddy_lock);
     if (run == NULL)
         return NULL;
-    if (cairn_pagemap_set(&ground->map, run, 1, CAIRN_KIND_LARGE, 0) != 0) {
+    if (cairn_pagemap_set(&ground->map, run, 1, large_kind(ground, size_bytes), 0) != 0) {
         give_run(ground, run, size_bytes);
         return NULL;
     }
@@ -119,7 +134,7 @@ size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block,
 {
     size_t length_bytes = 0;
 
-    if (cairn_tag_kind(tag) == CAIRN_KIND_LARGE)
+    if (is_large_tag(tag))
         length_bytes = run_bytes(ground, block);
     if (cairn_tag_kind(tag) == CAIRN_KIND_HUGE)
         length_bytes =
@@ -147,7 +162,7 @@ static void free_large(struct cairn_ground *ground, void *block, const char *whe
 
     cairn_lock_take(&ground->buddy_lock);
     length_bytes = cairn_buddy_run_bytes(ground->buddy, block);
-    if (length_bytes != 0 && cairn_pagemap_tag(&ground->map, block) == CAIRN_KIND_LARGE) {
+    if (length_bytes != 0 && is_large_tag(cairn_pagemap_tag(&ground->map, block))) {
         cairn_pagemap_clear(&ground->map, block, 1);
         cairn_buddy_free(ground->buddy, block, length_bytes);
         cairn_ground__freed(ground);
@@ -160,12 +175,19 @@ static void free_large(struct cairn_ground *ground, void *block, const char *whe
 
 void cairn_ground_free(struct cairn_ground *ground, void *block, uint16_t tag, const char *where)
 {
-    if (cairn_tag_kind(tag) == CAIRN_KIND_LARGE)
+    if (is_large_tag(tag))
         free_large(ground, block, where);
     else if (cairn_tag_kind(tag) == CAIRN_KIND_HUGE)
         free_huge(ground, block, where);
     else
         cairn_ground_reject(ground, block, where);
+}
+
+/* Its granule is marked already, so this cannot fail. */
+static void remark_large(struct cairn_ground *ground, void *block, size_t new_bytes)
+{
+    if (cairn_pagemap_set(&ground->map, block, 1, large_kind(ground, new_bytes), 0) != 0)
+        cairn_panic("the map refused a granule that it had", block, "realloc");
 }
 
 static bool resize_large(struct cairn_ground *ground, void *block, size_t new_bytes)
@@ -175,8 +197,10 @@ static bool resize_large(struct cairn_ground *ground, void *block, size_t new_by
     cairn_lock_take(&ground->buddy_lock);
     resized = cairn_buddy_resize(ground->buddy, block, cairn_buddy_run_bytes(ground->buddy, block),
                                  new_bytes);
-    if (resized)
+    if (resized) {
+        remark_large(ground, block, new_bytes);
         cairn_ground__freed(ground);
+    }
     cairn_lock_release(&ground->buddy_lock);
     return resized;
 }
@@ -214,6 +238,35 @@ void *cairn_ground_resize(struct cairn_ground *ground, void *block, uint16_t tag
     if (new_bytes > ground->large_max_bytes)
         return NULL;
     return resize_large(ground, block, new_bytes) ? block : NULL;
+}
+
+static size_t take_runs(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
+                        size_t count)
+{
+    size_t taken = 0;
+
+    for (; taken < count; taken++) {
+        blocks[taken] = alloc_large(self, block_bytes, align_bytes, NULL);
+        if (blocks[taken] == NULL)
+            break;
+    }
+    return taken;
+}
+
+static void give_runs(void *self, size_t block_bytes, void *const *blocks, size_t count)
+{
+    (void)block_bytes;
+    for (size_t idx = 0; idx < count; idx++)
+        free_large(self, blocks[idx], "free");
+}
+
+struct cairn_source cairn_ground_as_run_source(struct cairn_ground *ground)
+{
+    static const struct cairn_source_ops ops = {"runs", CAIRN_SOURCE_THREAD_SAFE, take_runs,
+                                                give_runs};
+
+    CAIRN_ASSERT(ground->has_runs);
+    return (struct cairn_source){&ops, ground};
 }
 
 CAIRN_COLD void cairn_ground_reject(struct cairn_ground *ground, const void *pointer,

@@ -26,12 +26,23 @@ static void init_kind(struct cairn_hot *hot, unsigned kind,
     CAIRN_ASSERT(hot->bound[kind] <= multiplier);
 }
 
+/* A run begins where its first granule does, which alone is marked. */
+static void init_run_kind(struct cairn_hot *hot, unsigned kind)
+{
+    hot->span_mask[kind] = CAIRN_GROUND_GRANULE_MIN_BYTES - 1;
+    hot->multiplier[kind] = 1;
+    hot->bound[kind] = 1;
+}
+
 void cairn_hot_init(struct cairn_hot *hot, const struct cairn_stack *stack)
 {
     const struct cairn_pagemap *map = &stack->ground.map;
 
     for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++)
         init_kind(hot, class_idx + 1, &stack->slabs.geometry[class_idx]);
+    if (stack->ground.has_runs)
+        for (unsigned run_idx = 0; run_idx < CAIRN_RUN_COUNT; run_idx++)
+            init_run_kind(hot, CAIRN_KIND_RUN + run_idx);
     if (map->shape == CAIRN_PAGEMAP_FLAT && map->granule_shift == CAIRN_HOT_GRANULE_SHIFT) {
         CAIRN_ASSERT(map->granule_first == 0);
         hot->kinds = (const uint8_t *)map->tags;

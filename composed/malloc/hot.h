@@ -15,7 +15,8 @@
  *     (q * size + r) * m    = q * e + r * m      0 < r < size: at least m, and below 2^64
  *
  * and (count - 1) * e < slab_bytes * ... < m. So one product and one comparison with (count - 1) * e + 1 answer both
- * "is it a multiple" and "is it within". A kind that is no slab has the bound 0.
+ * "is it a multiple" and "is it within". A run of granules that can be cached has one block, at offset 0: m = 1 and the
+ * bound 1. Any other kind has the bound 0.
  *
  * Source: Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019.
  */

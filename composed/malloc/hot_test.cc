@@ -102,11 +102,35 @@ TEST_F(Hot, FindsNothingInOtherKindsAndBeyondTheMap)
         tags_[32] = static_cast<uint16_t>(kind); // at a multiple of every slab
         EXPECT_EQ(
             cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(32 * kGranule), &class_idx),
-            kind >= 1 && kind <= CAIRN_CLASS_COUNT);
+            kind >= 1 && kind <= CAIRN_CLASS_COUNT)
+            << "without runs";
     }
     EXPECT_FALSE(
         cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(64 * kGranule), &class_idx));
     EXPECT_FALSE(cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(UINTPTR_MAX), &class_idx));
+}
+
+TEST_F(Hot, FindsARunWhereItBeginsAndNowhereElse)
+{
+    stack_->ground.has_runs = true;
+    cairn_hot_init(hot_.get(), stack_.get());
+    for (unsigned run_idx = 0; run_idx < CAIRN_RUN_COUNT; run_idx++) {
+        tags_[5] = static_cast<uint16_t>(CAIRN_KIND_RUN + run_idx);
+        for (size_t offset = 0; offset < kGranule; offset++) {
+            size_t found = 0;
+            ASSERT_EQ(cairn_hot_class_at(hot_.get(),
+                                         reinterpret_cast<void *>(5 * kGranule + offset), &found),
+                      offset == 0)
+                << offset;
+            ASSERT_EQ(found, offset == 0 ? CAIRN_CLASS_COUNT + run_idx : 0);
+        }
+    }
+    for (unsigned kind = CAIRN_KIND_RUN + CAIRN_RUN_COUNT; kind < CAIRN_HOT_KINDS; kind++) {
+        size_t found;
+        tags_[5] = static_cast<uint16_t>(kind);
+        EXPECT_FALSE(
+            cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(5 * kGranule), &found));
+    }
 }
 
 TEST_F(Hot, LeavesPointersToTheSlowWayWithoutAFlatMapOfItsGranule)

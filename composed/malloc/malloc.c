@@ -6,6 +6,7 @@
  * pointer.
  *
  *     size <= 32 KiB          a class from classes.h      -> per-CPU cache
+ *     size <= 128 KiB         a class per length in granules, likewise
  *     larger, or alignment that no class has              -> ground (large, huge)
  *
  *     free(p): one load of the pagemap gives the class and the place of the granule in its slab; one multiplication says
@@ -22,6 +23,7 @@
 #include <cairn/base/check.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,12 +47,37 @@ static inline bool is_started(void)
     return CAIRN_LIKELY(cairn_load_acquire(&is_ready)) || cairn_front_start(&is_ready, build);
 }
 
+/* Requires: above the size classes. */
+static bool is_cached_run(size_t size_bytes)
+{
+    return stack.ground.has_runs && cairn_run_of(size_bytes) < CAIRN_RUN_COUNT;
+}
+
+static unsigned run_class_of(size_t size_bytes)
+{
+    return CAIRN_CLASS_COUNT + (unsigned)cairn_run_of(size_bytes);
+}
+
+/* The class of the caches that a block is of; CAIRN_STACK_CLASS_COUNT: of none. */
+static unsigned class_at(const void *block, uint16_t tag)
+{
+    unsigned class_idx = cairn_sizeclass_of(&stack.slabs, block, tag);
+    size_t run_idx;
+
+    if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
+        return class_idx;
+    run_idx = cairn_run_at(&stack.ground, block, tag);
+    return CAIRN_CLASS_COUNT + (unsigned)cairn_min(run_idx, (size_t)CAIRN_RUN_COUNT);
+}
+
 void *cairn_front_alloc(size_t size_bytes)
 {
     if (CAIRN_UNLIKELY(!is_started()))
         return NULL;
     if (CAIRN_LIKELY(size_bytes <= CAIRN_CLASS_BYTES_MAX))
         return cairn_percpu_alloc(&stack.caches, cairn_class_of(size_bytes));
+    if (is_cached_run(size_bytes))
+        return cairn_percpu_alloc(&stack.caches, run_class_of(size_bytes));
     return cairn_ground_alloc(&stack.ground, size_bytes, 1, NULL);
 }
 
@@ -63,9 +90,9 @@ void *cairn_front_alloc_class(unsigned class_idx)
 void cairn_front_free(void *block, const char *where)
 {
     uint16_t tag = cairn_pagemap_tag(&stack.ground.map, block);
-    unsigned class_idx = cairn_sizeclass_of(&stack.slabs, block, tag);
+    unsigned class_idx = class_at(block, tag);
 
-    if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
+    if (CAIRN_LIKELY(class_idx < CAIRN_STACK_CLASS_COUNT))
         cairn_percpu_free_from(&stack.caches, class_idx, block, where);
     else
         cairn_ground_free(&stack.ground, block, tag, where);
@@ -74,10 +101,10 @@ void cairn_front_free(void *block, const char *where)
 size_t cairn_front_usable_bytes(const void *block, const char *where)
 {
     uint16_t tag = cairn_pagemap_tag(&stack.ground.map, block);
-    unsigned class_idx = cairn_sizeclass_of(&stack.slabs, block, tag);
+    unsigned class_idx = class_at(block, tag);
 
-    if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
-        return cairn_class_block_bytes[class_idx];
+    if (CAIRN_LIKELY(class_idx < CAIRN_STACK_CLASS_COUNT))
+        return cairn_stack_block_bytes(class_idx);
     return cairn_ground_usable_bytes(&stack.ground, block, tag, where);
 }
 
@@ -115,6 +142,7 @@ void cairn_front_stats(struct cairn_malloc_stats *stats)
 {
     struct cairn_percpu_stats caches;
     struct cairn_sizeclass_stats slabs;
+    size_t out_bytes;
 
     memset(stats, 0, sizeof(*stats));
     stats->stack = "cairn";
@@ -129,8 +157,8 @@ void cairn_front_stats(struct cairn_malloc_stats *stats)
     stats->shard_count = caches.shard_count;
     stats->cached_bytes = caches.cached_bytes + caches.depot_bytes;
     stats->slab_free_bytes = slabs.slab_bytes - slabs.used_bytes;
-    stats->allocated_bytes = stats->large_bytes + stats->huge_bytes + slabs.used_bytes -
-                             cairn_min(stats->cached_bytes, slabs.used_bytes);
+    out_bytes = stats->large_bytes + stats->huge_bytes + slabs.used_bytes;
+    stats->allocated_bytes = out_bytes - cairn_min(stats->cached_bytes, out_bytes);
 }
 
 /* ---- the names of the C library whose time counts ---- */
@@ -192,6 +220,71 @@ CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t siz
     (void)align_bytes;
     (void)size_bytes;
     give(block, "free_aligned_sized");
+}
+
+/* A run that waits here is clearer of page faults than a fresh one, if not of what was in it. */
+static CAIRN_COLD void *calloc_large(size_t total_bytes)
+{
+    void *block = NULL;
+
+    if (is_cached_run(total_bytes))
+        block = cairn_percpu_pop(&stack.caches, run_class_of(total_bytes));
+    return block == NULL ? cairn_surface_calloc(1, total_bytes) : memset(block, 0, total_bytes);
+}
+
+CAIRN_EXPORT void *calloc(size_t count, size_t size_bytes)
+{
+    size_t total_bytes;
+    size_t class_idx;
+    void *block;
+
+    if (CAIRN_UNLIKELY(__builtin_mul_overflow(count, size_bytes, &total_bytes)))
+        return cairn_surface_calloc(count, size_bytes);
+    if (CAIRN_UNLIKELY(!cairn_hot_class_of(&hot, total_bytes, &class_idx)))
+        return calloc_large(total_bytes);
+    block = cairn_percpu_pop(&stack.caches, class_idx);
+    if (CAIRN_UNLIKELY(block == NULL))
+        return cairn_surface_calloc(count, size_bytes);
+    return memset(block, 0, total_bytes);
+}
+
+/* A small block that becomes another small one. NULL: not that, or not at once. */
+CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
+{
+    size_t old_class;
+    size_t new_class;
+    size_t old_bytes;
+    void *moved;
+
+    if (CAIRN_UNLIKELY(!cairn_hot_class_at(&hot, block, &old_class) ||
+                       !cairn_hot_class_of(&hot, size_bytes, &new_class)))
+        return NULL;
+    old_bytes = cairn_stack_block_bytes(old_class);
+    if (size_bytes <= old_bytes && size_bytes >= old_bytes / CAIRN_FRONT_SHRINK_SHARE)
+        return block;
+    moved = cairn_percpu_pop(&stack.caches, new_class);
+    if (CAIRN_UNLIKELY(moved == NULL))
+        return NULL;
+    memcpy(moved, block, cairn_min(old_bytes, size_bytes));
+    if (CAIRN_UNLIKELY(!cairn_percpu_push(&stack.caches, old_class, block)))
+        cairn_front_free(block, "realloc");
+    return moved;
+}
+
+CAIRN_EXPORT void *realloc(void *block, size_t size_bytes)
+{
+    void *resized = resize_small(block, size_bytes);
+
+    return CAIRN_LIKELY(resized != NULL) ? resized : cairn_surface_realloc(block, size_bytes);
+}
+
+CAIRN_EXPORT size_t malloc_usable_size(void *block)
+{
+    size_t class_idx;
+
+    if (CAIRN_LIKELY(cairn_hot_class_at(&hot, block, &class_idx)))
+        return cairn_stack_block_bytes(class_idx);
+    return cairn_surface_usable_bytes(block);
 }
 
 CAIRN_EXPORT void cfree(void *block)

@@ -5,13 +5,13 @@
  * stack.c - the whole malloc on one screen.
  *
  *     malloc, free                       surface/override.c, malloc.c
- *       | up to 32 KiB          | larger
+ *       | up to 128 KiB         | larger
  *     percpu   arrays of pointers per CPU and class
  *       | batches               |
  *     depot    batches between CPUs
- *       | batches               |
- *     sizeclass   slabs, a bitmap per slab
- *       | one slab              | a run of granules
+ *       | up to 32 KiB   \ more |
+ *     sizeclass   slabs,  \     |
+ *       | one slab         \    | a run of granules
  *     buddy    16 KiB granules -+       (above 1 MiB: straight to the pagesource)
  *       | a chunk of 2 MiB
  *     pagesource   brk, mmap
@@ -36,20 +36,44 @@ static int init_slabs(struct cairn_stack *stack)
     return config.state == NULL ? -ENOMEM : cairn_sizeclass_init(&stack->slabs, &config);
 }
 
+/* Where the caches get a block from, and give it to: small ones are of slabs, others runs. */
+static struct cairn_source below(struct cairn_stack *stack, size_t block_bytes)
+{
+    return block_bytes <= CAIRN_CLASS_BYTES_MAX ? cairn_sizeclass_as_exact_source(&stack->slabs)
+                                                : cairn_ground_as_run_source(&stack->ground);
+}
+
+static size_t take_blocks(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
+                          size_t count)
+{
+    return cairn_source_take(below(self, block_bytes), block_bytes, align_bytes, blocks, count);
+}
+
+static void give_blocks(void *self, size_t block_bytes, void *const *blocks, size_t count)
+{
+    cairn_source_give(below(self, block_bytes), block_bytes, blocks, count);
+}
+
+static const struct cairn_source_ops block_ops = {"slabs and runs", CAIRN_SOURCE_THREAD_SAFE,
+                                                  take_blocks, give_blocks};
+
 static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values *conf)
 {
+    uint32_t block_bytes[CAIRN_STACK_CLASS_COUNT];
     static const enum cairn_cpu_way ways[] = {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ,
                                               CAIRN_CPU_GETCPU};
     struct cairn_percpu_config config = {
-        .block_bytes = cairn_class_block_bytes,
-        .class_count = CAIRN_CLASS_COUNT,
+        .block_bytes = block_bytes,
+        .class_count = stack->ground.has_runs ? CAIRN_STACK_CLASS_COUNT : CAIRN_CLASS_COUNT,
         .shard_count = (unsigned)conf->value[CAIRN_CONF_SHARDS],
         .mode = (enum cairn_percpu_mode)conf->value[CAIRN_CONF_PERCPU],
         .cpu_way = ways[conf->value[CAIRN_CONF_CPU]],
         .pressure = &stack->ground.pressure.signals,
-        .source = cairn_sizeclass_as_exact_source(&stack->slabs),
+        .source = {&block_ops, stack},
     };
 
+    for (unsigned class_idx = 0; class_idx < CAIRN_STACK_CLASS_COUNT; class_idx++)
+        block_bytes[class_idx] = cairn_stack_block_bytes(class_idx);
     config.state_bytes = cairn_percpu_state_bytes(&config);
     config.state = cairn_ground_reserve(&stack->ground, config.state_bytes);
     if (config.state == NULL)
@@ -60,8 +84,10 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
 int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf)
 {
     struct cairn_ground_config ground = cairn_ground_config_of(conf);
-    int error = cairn_ground_init(&stack->ground, &ground);
+    int error;
 
+    ground.has_runs = true;
+    error = cairn_ground_init(&stack->ground, &ground);
     if (error == 0)
         error = init_slabs(stack);
     if (error == 0)

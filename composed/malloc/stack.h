@@ -14,11 +14,21 @@
 #include "composed/ground/ground.h"
 #include "composed/surface/conf.h"
 
+/* What the caches know by a class: size classes, then runs. */
+enum { CAIRN_STACK_CLASS_COUNT = CAIRN_CLASS_COUNT + CAIRN_RUN_COUNT };
+
 struct cairn_stack {
     struct cairn_percpu caches;
     struct cairn_sizeclass slabs;
     struct cairn_ground ground; /* pagesource, pagemap, buddy */
 };
+
+/* The bytes of a block of a class of the caches. */
+CAIRN_HOT_INLINE uint32_t cairn_stack_block_bytes(size_t class_idx)
+{
+    return class_idx < CAIRN_CLASS_COUNT ? cairn_class_block_bytes[class_idx]
+                                         : cairn_run_bytes(class_idx - CAIRN_CLASS_COUNT);
+}
 
 /* Builds the layers, the lowest first. 0, or -ENOMEM / -EINVAL. Calls nothing that calls malloc. */
 int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf);

@@ -20,7 +20,6 @@
 #include "composed/surface/report.h"
 
 /* A block that shrinks stays where it is until it would waste more than half. */
-enum { SHRINK_SHARE = 2 };
 
 static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 
@@ -123,7 +122,7 @@ void *cairn_front_resize(void *block, size_t size_bytes, const char *where)
     size_t old_bytes = cairn_front_usable_bytes(block, where);
     void *resized;
 
-    if (size_bytes <= old_bytes && size_bytes >= old_bytes / SHRINK_SHARE)
+    if (size_bytes <= old_bytes && size_bytes >= old_bytes / CAIRN_FRONT_SHRINK_SHARE)
         return block;
     resized = resize_pages(block, old_bytes, size_bytes);
     return resized != NULL ? resized : move(block, old_bytes, size_bytes, where);

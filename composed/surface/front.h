@@ -70,6 +70,9 @@ void *cairn_front_alloc_zeroed(size_t size_bytes);
 /* A block aligned to a power of two. */
 void *cairn_front_alloc_aligned(size_t size_bytes, size_t align_bytes);
 
+/* A block that is to hold at least 1/CAIRN_FRONT_SHRINK_SHARE of what it could stays where it is. */
+enum { CAIRN_FRONT_SHRINK_SHARE = 2 };
+
 /* realloc for a block and size_bytes > 0: NULL and nothing changed when there is no memory. */
 void *cairn_front_resize(void *block, size_t size_bytes, const char *where);
 
@@ -79,6 +82,12 @@ void *cairn_front_resize(void *block, size_t size_bytes, const char *where);
  * tries again.
  */
 bool cairn_front_start(bool *is_ready, int (*build)(const struct cairn_conf_values *conf));
+
+/* ---- what override.c makes of it: C's rules and errno, for the names that a stack may have a shorter way for ---- */
+
+void *cairn_surface_calloc(size_t count, size_t size_bytes);
+void *cairn_surface_realloc(void *block, size_t size_bytes);
+size_t cairn_surface_usable_bytes(void *block);
 
 CAIRN_END_DECLS
 

@@ -42,7 +42,7 @@ static inline void *fail(int error)
     return NULL;
 }
 
-EXPORT void *calloc(size_t count, size_t size_bytes)
+void *cairn_surface_calloc(size_t count, size_t size_bytes)
 {
     size_t total_bytes;
 
@@ -52,7 +52,7 @@ EXPORT void *calloc(size_t count, size_t size_bytes)
     return or_enomem(cairn_front_alloc_zeroed(total_bytes));
 }
 
-EXPORT void *realloc(void *block, size_t size_bytes)
+void *cairn_surface_realloc(void *block, size_t size_bytes)
 {
     if (CAIRN_UNLIKELY(block == NULL))
         return malloc(size_bytes);
@@ -130,7 +130,7 @@ EXPORT void *pvalloc(size_t size_bytes)
     return alloc_aligned(page_bytes(), cairn_max(rounded_bytes, page_bytes()));
 }
 
-EXPORT size_t malloc_usable_size(void *block)
+size_t cairn_surface_usable_bytes(void *block)
 {
     return block == NULL ? 0 : cairn_front_usable_bytes(block, "malloc_usable_size");
 }

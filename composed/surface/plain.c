@@ -8,6 +8,7 @@
 #include "composed/surface/front.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -48,6 +49,21 @@ CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t siz
     (void)align_bytes;
     (void)size_bytes;
     give(block, "free_aligned_sized");
+}
+
+CAIRN_EXPORT void *calloc(size_t count, size_t size_bytes)
+{
+    return cairn_surface_calloc(count, size_bytes);
+}
+
+CAIRN_EXPORT void *realloc(void *block, size_t size_bytes)
+{
+    return cairn_surface_realloc(block, size_bytes);
+}
+
+CAIRN_EXPORT size_t malloc_usable_size(void *block)
+{
+    return cairn_surface_usable_bytes(block);
 }
 
 CAIRN_EXPORT void cfree(void *block)

@@ -61,7 +61,7 @@ CAIRN_BEGIN_DECLS
 
 enum {
     CAIRN_PERCPU_CLASSES_MAX = CAIRN_RSEQ_CLASSES_MAX,
-    CAIRN_PERCPU_BATCH_MIN = 4,
+    CAIRN_PERCPU_BATCH_MIN = 2,
     CAIRN_PERCPU_BATCH_MAX = 64
 };
 
@@ -71,9 +71,10 @@ struct cairn_percpu_config {
     const uint32_t *block_bytes; /* per class; copied */
     unsigned class_count;        /* <= CAIRN_PERCPU_CLASSES_MAX */
     unsigned shard_count;        /* 0: cairn_cpu_possible_count() */
-    size_t class_cache_bytes; /* that one array may hold; 0: 64 KiB; clamped to 8 ... 252 blocks */
     size_t
-        shard_cache_bytes; /* that limits of a shard may grow to; 0: 4 MiB, or less where there are many CPUs */
+        class_cache_bytes; /* that one array may hold; 0: 64 KiB; clamped to 8 (2 above 32 KiB) ... 252 blocks */
+    size_t
+        shard_cache_bytes; /* that limits of a shard may grow by; 0: 4 MiB, or less where there are many CPUs */
     size_t depot_class_bytes; /* as class_cache_bytes of the depot; 0: its default */
     enum cairn_percpu_mode mode;
     bool
@@ -106,7 +107,7 @@ struct cairn_percpu_front {
     uint32_t misses_seen;   /* when somebody looked whether the shard is idle */
     uint32_t pressure_seen;
     uint32_t hand;      /* the class where the search for idle arrays goes on */
-    size_t limit_bytes; /* the limits of all arrays */
+    size_t extra_bytes; /* the limits of all arrays, beyond their first batches */
     char apart[88];
 } CAIRN_CACHE_ALIGNED;
 
@@ -114,7 +115,8 @@ struct cairn_percpu_class {
     uint32_t block_bytes;
     uint32_t slots_offset; /* first usable slot, in pointers from the shard's first */
     uint16_t capacity;
-    uint16_t batch;
+    uint16_t batch;  /* by which the limit grows */
+    uint16_t refill; /* blocks taken at once */
 };
 
 /* Private; visible so that the caller can place it. Not moved after init. */
