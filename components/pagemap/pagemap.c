@@ -65,7 +65,7 @@ int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_coun
         struct cairn_pagemap_place place = cairn_pagemap__place(map, granule + i);
 
         cairn_store_relaxed(place.owner, owner);
-        /* release: pairs with the acquire in cairn_pagemap_owner() */
+        /* release: pairs with the acquire in cairn_pagemap_mark() and _owner() */
         cairn_store_release(place.tag, tag_of(i, kind));
     }
     return 0;
@@ -96,6 +96,20 @@ uint16_t cairn_pagemap_tag_slow(const struct cairn_pagemap *map, uintptr_t granu
     return place.tag == NULL ? 0 : cairn_load_relaxed(place.tag);
 }
 
+struct cairn_pagemap_mark cairn_pagemap_mark_slow(const struct cairn_pagemap *map,
+                                                  uintptr_t granule)
+{
+    struct cairn_pagemap_place place = cairn_pagemap__place(map, granule);
+    struct cairn_pagemap_mark mark = {0, 0};
+
+    if (place.tag == NULL)
+        return mark;
+    /* acquire: pairs with the release in cairn_pagemap_set() */
+    mark.tag = cairn_load_acquire(place.tag);
+    mark.owner = cairn_load_relaxed(place.owner);
+    return mark;
+}
+
 uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointer)
 {
     size_t granule = granule_of(map, pointer);
@@ -121,28 +135,16 @@ void cairn_pagemap_postfork(struct cairn_pagemap *map)
 }
 
 /* What lies at a granule, by number from address 0; nothing outside the map. */
-struct mark {
-    uint16_t tag;
-    uint32_t owner;
-};
-
-static struct mark mark_at(const struct cairn_pagemap *map, size_t granule_number)
+static struct cairn_pagemap_mark mark_at(const struct cairn_pagemap *map, size_t granule_number)
 {
+    const struct cairn_pagemap_mark nothing = {0, 0};
     size_t granule = granule_number - map->granule_first;
-    struct mark mark = {0, 0};
-    struct cairn_pagemap_place place;
 
-    if (granule >= map->granule_count)
-        return mark;
-    place = cairn_pagemap__place(map, granule);
-    if (place.tag == NULL)
-        return mark;
-    mark.tag = cairn_load_relaxed(place.tag);
-    mark.owner = cairn_load_relaxed(place.owner);
-    return mark;
+    return granule < map->granule_count ? cairn_pagemap_mark_slow(map, granule) : nothing;
 }
 
-static void check_mark(const struct mark *before, const struct mark *here)
+static void check_mark(const struct cairn_pagemap_mark *before,
+                       const struct cairn_pagemap_mark *here)
 {
     unsigned granule_idx = cairn_tag_granule_idx(here->tag);
 
@@ -169,7 +171,7 @@ void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size
     uintptr_t first_address = (uintptr_t)base;
     size_t first;
     size_t last;
-    struct mark before;
+    struct cairn_pagemap_mark before;
 
     check_shape(map);
     if (length_bytes == 0 || map->granule_count == 0)
@@ -180,7 +182,7 @@ void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size
     last = cairn_min(last, map->granule_first + (map->granule_count - 1));
     before = mark_at(map, first - 1);
     for (size_t number = first; number <= last; number++) {
-        struct mark here = mark_at(map, number);
+        struct cairn_pagemap_mark here = mark_at(map, number);
 
         check_mark(&before, &here);
         before = here;

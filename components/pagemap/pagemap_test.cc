@@ -199,6 +199,8 @@ TEST_P(Pagemap, AnswersNotOursForAnyPointerValue)
         }
     }
     EXPECT_EQ(cairn_pagemap_tag(&map_, nullptr), 0);
+    EXPECT_EQ(cairn_pagemap_mark(&map_, nullptr).tag, 0);
+    EXPECT_EQ(cairn_pagemap_mark(&map_, At(UINTPTR_MAX)).tag, 0);
     EXPECT_EQ(cairn_pagemap_tag(&map_, At(UINTPTR_MAX)), 0);
     EXPECT_EQ(cairn_pagemap_tag(&map_, At(own - 1)), 0);
     EXPECT_EQ(cairn_pagemap_tag(&map_, At(own + kArea * kGranule)), 0);
@@ -286,10 +288,13 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
             size_t where = random() % (kArea + 2) - 1;
             void *pointer = At((kFirst + where) * kGranule + random() % kGranule);
             auto mark = model.find(where);
+            auto both = cairn_pagemap_mark(&map_, pointer);
 
             ASSERT_EQ(cairn_pagemap_tag(&map_, pointer),
                       mark == model.end() ? 0 : mark->second.tag);
+            ASSERT_EQ(both.tag, mark == model.end() ? 0 : mark->second.tag);
             if (mark != model.end()) {
+                ASSERT_EQ(both.owner, mark->second.owner);
                 ASSERT_EQ(cairn_pagemap_owner(&map_, pointer), mark->second.owner);
             }
         }

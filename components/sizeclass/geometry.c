@@ -11,14 +11,16 @@
  * in the tail. So the first number of granules is taken that holds enough blocks and wastes at most
  * 1/32.
  *
- * The index of a block is offset / block_bytes. With r = ceil(2^42 / block_bytes), which is
- * (2^42 + e) / block_bytes for some 0 <= e < block_bytes,
+ * The index of a block is offset / block_bytes. With the least integer r above 2^64 / block_bytes,
+ * which is (2^64 + e) / block_bytes for some 0 < e <= block_bytes, an offset of q blocks and s bytes
+ * has the product
  *
- *     offset * r / 2^42 = offset / block_bytes + offset * e / (2^42 * block_bytes)
+ *     offset * r = q * 2^64  +  q * e + s * r       with s * r <= 2^64 - (2^64 - e * s) / block_bytes
  *
- * and the second term is below 1 / block_bytes, hence does not reach the next integer, as long as
- * offset * e < 2^42: true for offsets and blocks of up to 2^21. The product offset * r stays below
- * 2^21 * 2^39 = 2^60.
+ * Its upper half is q, for the rest is below 2^64 as long as (q + 1) * e * block_bytes is: true for
+ * offsets up to 2^22 and blocks of up to 2^21. Its lower half tells where blocks begin: for s == 0 it
+ * is q * e, and otherwise at least r. So one comparison with (block_count - 1) * e + 1, which is
+ * below r, finds both what is no start and what lies behind the last block.
  */
 
 #include "internal.h"
@@ -29,23 +31,33 @@
 
 enum { BLOCK_BYTES_UNIT = 8, WASTE_SHIFT = 5, GRANULE_BYTES_MIN = 16 };
 
-CAIRN_STATIC_ASSERT(2 * (CAIRN_SLAB_RECIPROCAL_SHIFT / 2) == CAIRN_SLAB_RECIPROCAL_SHIFT &&
-                        CAIRN_SLAB_BYTES_MAX == 1 << (CAIRN_SLAB_RECIPROCAL_SHIFT / 2),
-                    "the reciprocal is exact for every offset in a slab");
+/* Sets what turns an offset into an index; block_bytes and block_count are there. */
+static void invert(struct cairn_slab_geometry *geometry)
+{
+    uint64_t reciprocal = UINT64_MAX / geometry->block_bytes + 1;
+    uint64_t excess = reciprocal * geometry->block_bytes; /* mod 2^64; 0 for powers of two */
+
+    if (excess == 0) {
+        reciprocal++;
+        excess = geometry->block_bytes;
+    }
+    geometry->reciprocal = reciprocal;
+    geometry->start_bound = (geometry->block_count - 1) * excess + 1;
+    CAIRN_ASSERT(excess <= geometry->block_bytes);
+    CAIRN_ASSERT(geometry->start_bound <= reciprocal);
+}
 
 void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
                           uint32_t slab_bytes, uint32_t block_count)
 {
-    uint64_t one = (uint64_t)1 << CAIRN_SLAB_RECIPROCAL_SHIFT;
-
     CAIRN_ASSERT(block_bytes >= BLOCK_BYTES_UNIT && block_bytes <= CAIRN_SLAB_BYTES_MAX);
     CAIRN_ASSERT(slab_bytes <= CAIRN_SLAB_BYTES_MAX);
     CAIRN_ASSERT(block_count > 0 && block_count <= CAIRN_SLAB_BLOCKS_MAX);
     CAIRN_ASSERT((uint64_t)block_count * block_bytes <= slab_bytes);
-    geometry->reciprocal = (one + block_bytes - 1) / block_bytes;
     geometry->block_bytes = block_bytes;
     geometry->slab_bytes = slab_bytes;
     geometry->block_count = block_count;
+    invert(geometry);
     geometry->align_bytes =
         (uint32_t)cairn_min(cairn_pow2_divisor(block_bytes), CAIRN_SLAB_ALIGN_BYTES_MAX);
 }

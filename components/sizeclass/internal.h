@@ -70,12 +70,18 @@ static inline uint32_t cairn_slab__unit_count(uint32_t block_count)
 }
 
 /* True when block `block_idx` is free. */
-static inline bool cairn_slab__is_free(struct cairn_slab *slab, uint32_t block_idx)
+static inline bool cairn_slab__is_free(struct cairn_slab *slab, size_t block_idx)
 {
     CAIRN_ASSERT(block_idx < slab->block_count);
     return (cairn_slab__words(slab)[block_idx / CAIRN_SLAB_WORD_BITS] >>
                 (block_idx % CAIRN_SLAB_WORD_BITS) &
             1) != 0;
+}
+
+/* True for the tag of a granule that is a slab's. */
+static inline bool cairn_slabs__is_slab(uint16_t tag, uint8_t kind_max)
+{
+    return (uint8_t)(cairn_tag_kind(tag) - 1) < kind_max;
 }
 
 /* Fills in everything of a geometry that follows from these three. */

@@ -6,6 +6,7 @@
 
 #include <cairn/sizeclass.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <string>
 
@@ -19,12 +20,14 @@ namespace {
 
 jmp_buf back;
 const char *volatile panic_what;
+const void *volatile panic_pointer;
 
 } // namespace
 
-extern "C" void cairn_panic(const char *what, const void *, const char *)
+extern "C" void cairn_panic(const char *what, const void *pointer, const char *)
 {
     panic_what = what;
+    panic_pointer = pointer;
     longjmp(back, 1);
 }
 
@@ -126,6 +129,152 @@ TEST(Misuse, ABatchStopsAtTheFirstBadPointer)
     ASSERT_EQ(cairn_pool_init(&pool, &world.slabs, 64, 1, 1, 0), 0);
     for (size_t bad = 0; bad < 4; bad++)
         expect_batch_stops_at(&pool, bad);
+    cairn_pool_fini(&pool);
+}
+
+using Batch = std::vector<void *>;
+
+/* Gives the batch back, of which `bad` is refused with these words; then what is still out. */
+void expect_refusal(struct cairn_pool *pool, const Batch &batch, size_t bad, const char *what,
+                    const Batch &out)
+{
+    panic_what = "";
+    if (setjmp(back) == 0)
+        cairn_pool_give(pool, batch.data(), batch.size());
+    ASSERT_EQ(std::string(panic_what), what);
+    ASSERT_EQ(panic_pointer, batch[bad]);
+    pool->used_count -= bad; /* see expect_batch_stops_at() */
+    for (void *block : out) {
+        bool came_before = std::find(batch.begin(), batch.begin() + static_cast<long>(bad),
+                                     block) != batch.begin() + static_cast<long>(bad);
+
+        ASSERT_EQ(cairn_pool_is_out(pool, block), !came_before);
+        if (!came_before)
+            cairn_pool_free(pool, block);
+    }
+    cairn_pool_check(pool);
+}
+
+/* Blocks 56 to 71 of a slab, across the end of a word, in five orders. */
+std::vector<Batch> orders_across_a_word(const Batch &slab)
+{
+    Batch rising(slab.begin() + 56, slab.begin() + 72);
+    Batch falling(rising.rbegin(), rising.rend());
+    Batch apart;
+    Batch zigzag;
+    Batch runs = rising;
+
+    for (size_t i = 0; i < 16; i++) {
+        apart.push_back(rising[i * 7 % 16]);
+        zigzag.push_back(rising[i ^ 1]);
+    }
+    std::rotate(runs.begin(), runs.begin() + 5, runs.end());
+    return {rising, falling, apart, zigzag, runs};
+}
+
+/* The block given as number i again in the place of number j, for all i < j. */
+TEST(Misuse, ABlockTwiceInABatchIsFoundInEveryOrder)
+{
+    SlabsWorld world;
+    struct cairn_pool pool;
+    Batch slab(256);
+
+    ASSERT_EQ(cairn_pool_init(&pool, &world.slabs, 64, 1, 1, 0), 0);
+    for (size_t order = 0; order < 5; order++) {
+        for (size_t j = 1; j < 16; j++) {
+            for (size_t i = 0; i < j; i++) {
+                ASSERT_EQ(cairn_pool_take(&pool, slab.data(), 256), 256u);
+                Batch batch = orders_across_a_word(slab)[order];
+
+                batch[j] = batch[i];
+                ASSERT_NO_FATAL_FAILURE(expect_refusal(&pool, batch, j, "double free", slab))
+                    << "order " << order << ", " << i << " again after " << j;
+            }
+        }
+    }
+    cairn_pool_fini(&pool);
+}
+
+/* Runs of twelve that meet a block given back before, at each place, rising and falling. */
+TEST(Misuse, ARunStopsAtABlockThatIsFree)
+{
+    SlabsWorld world;
+    struct cairn_pool pool;
+    Batch slab(256);
+
+    ASSERT_EQ(cairn_pool_init(&pool, &world.slabs, 64, 1, 1, 0), 0);
+    for (bool rises : {true, false}) {
+        for (size_t first = 48; first <= 68; first++) {
+            for (size_t bad = 0; bad < 12; bad++) {
+                ASSERT_EQ(cairn_pool_take(&pool, slab.data(), 256), 256u);
+                Batch batch(slab.begin() + static_cast<long>(first),
+                            slab.begin() + static_cast<long>(first) + 12);
+                Batch out = slab;
+
+                if (!rises)
+                    std::reverse(batch.begin(), batch.end());
+                cairn_pool_free(&pool, batch[bad]);
+                out.erase(std::find(out.begin(), out.end(), batch[bad]));
+                ASSERT_NO_FATAL_FAILURE(expect_refusal(&pool, batch, bad, "double free", out))
+                    << (rises ? "up from " : "down to ") << first << ", free is number " << bad;
+            }
+        }
+    }
+    cairn_pool_fini(&pool);
+}
+
+/* A run up to the last block of a slab goes on in the tail, and one down to the first below it. */
+TEST(Misuse, ARunThatLeavesTheBlocksIsRefusedBehindTheLast)
+{
+    SlabsWorld world;
+
+    for (size_t block_bytes : {size_t{48}, size_t{80}, size_t{208}}) {
+        struct cairn_pool pool;
+        Batch slab;
+
+        ASSERT_EQ(cairn_pool_init(&pool, &world.slabs, block_bytes, 1, 1, 0), 0);
+        const size_t count = pool.geometry.block_count;
+        ASSERT_LT(count * block_bytes, pool.geometry.slab_bytes) << "no tail";
+        for (size_t length : {1, 2, 3, 4, 5, 9}) {
+            slab.resize(count);
+            ASSERT_EQ(cairn_pool_take(&pool, slab.data(), count), count);
+            Batch up(slab.end() - static_cast<long>(length), slab.end());
+            Batch down(slab.rend() - static_cast<long>(length), slab.rend());
+
+            for (size_t i = 0; i < 5; i++) {
+                up.push_back(static_cast<char *>(slab[count - 1]) + block_bytes * (i + 1));
+                down.push_back(static_cast<char *>(slab[0]) - block_bytes * (i + 1));
+            }
+            ASSERT_NO_FATAL_FAILURE(
+                expect_refusal(&pool, up, length, "not the start of a block", slab));
+            ASSERT_EQ(cairn_pool_take(&pool, slab.data(), count), count);
+            ASSERT_NO_FATAL_FAILURE(
+                expect_refusal(&pool, down, length, "pointer is not from this heap", slab));
+        }
+        cairn_pool_fini(&pool);
+        cairn_slabs_check(&world.slabs);
+    }
+}
+
+TEST(Misuse, ARunDoesNotGoOnIntoTheSlabOfAnotherPool)
+{
+    SlabsWorld world;
+    struct cairn_pool pool;
+    struct cairn_pool other;
+    Batch slab(256);
+    void *others;
+
+    ASSERT_EQ(cairn_pool_init(&pool, &world.slabs, 64, 1, 2, 0), 0);
+    ASSERT_EQ(cairn_pool_init(&other, &world.slabs, 64, 2, 2, 1), 0);
+    ASSERT_EQ(cairn_pool_take(&pool, slab.data(), 256), 256u);
+    others = cairn_pool_alloc(&other);
+    ASSERT_EQ(others, static_cast<char *>(slab[255]) + 64) << "the slabs are not neighbours";
+    Batch batch(slab.end() - 6, slab.end());
+    batch.push_back(others);
+    ASSERT_NO_FATAL_FAILURE(expect_refusal(&pool, batch, 6, "pointer is not from this pool", slab));
+    ASSERT_TRUE(cairn_pool_is_out(&other, others));
+    cairn_pool_free(&other, others);
+    cairn_pool_fini(&other);
     cairn_pool_fini(&pool);
 }
 

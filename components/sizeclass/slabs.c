@@ -222,12 +222,9 @@ void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab)
 struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void *pointer,
                                     uint8_t kind_max)
 {
-    const struct cairn_pagemap *pagemap = slabs->config.pagemap;
-    unsigned kind = cairn_tag_kind(cairn_pagemap_tag(pagemap, pointer));
+    struct cairn_pagemap_mark mark = cairn_pagemap_mark(slabs->config.pagemap, pointer);
 
-    if (kind == 0 || kind > kind_max)
-        return NULL;
-    return cairn_slabs__at(slabs, cairn_pagemap_owner(pagemap, pointer));
+    return cairn_slabs__is_slab(mark.tag, kind_max) ? cairn_slabs__at(slabs, mark.owner) : NULL;
 }
 
 struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab_id)

@@ -127,18 +127,45 @@ TEST(Geometry, TheReciprocalIsExactForEveryOffsetOfEveryClass)
                 expect_exact_indices(geometry_of(block, granule));
 }
 
+/* As many blocks as there could be, whatever a descriptor holds. */
+struct cairn_slab_geometry geometry_to_the_limit(uint64_t block_bytes)
+{
+    struct cairn_slab_geometry geometry = {};
+    uint64_t excess;
+
+    geometry.block_bytes = static_cast<uint32_t>(block_bytes);
+    geometry.block_count = static_cast<uint32_t>(CAIRN_SLAB_BYTES_MAX / block_bytes);
+    geometry.reciprocal = UINT64_MAX / block_bytes + 1;
+    geometry.reciprocal += cairn_is_pow2(block_bytes) ? 1 : 0;
+    excess = geometry.reciprocal * block_bytes;
+    geometry.start_bound = (geometry.block_count - 1) * excess + 1;
+    return geometry;
+}
+
 TEST(Geometry, TheReciprocalIsExactAroundEveryMultipleUpToItsLimit)
 {
     for (uint64_t block = 8; block <= CAIRN_SLAB_BYTES_MAX; block += block < 4096 ? 8 : 8 * 117) {
-        struct cairn_slab_geometry geometry = {};
+        struct cairn_slab_geometry geometry = geometry_to_the_limit(block);
 
-        geometry.reciprocal = ((uint64_t{1} << CAIRN_SLAB_RECIPROCAL_SHIFT) + block - 1) / block;
-        for (uint64_t offset = block; offset < CAIRN_SLAB_BYTES_MAX; offset += block) {
+        for (uint64_t offset = block; offset < 2 * CAIRN_SLAB_BYTES_MAX; offset += block) {
             ASSERT_EQ(cairn_slab_block_idx(&geometry, offset), offset / block);
             ASSERT_EQ(cairn_slab_block_idx(&geometry, offset - 1), (offset - 1) / block);
+            ASSERT_EQ(cairn_slab_is_block_start(&geometry, offset),
+                      offset / block < geometry.block_count)
+                << offset << " of " << block;
+            ASSERT_FALSE(cairn_slab_is_block_start(&geometry, offset - 1));
+            ASSERT_FALSE(cairn_slab_is_block_start(&geometry, offset + 1));
         }
-        ASSERT_EQ(cairn_slab_block_idx(&geometry, CAIRN_SLAB_BYTES_MAX - 1),
-                  (CAIRN_SLAB_BYTES_MAX - 1) / block);
+        ASSERT_TRUE(cairn_slab_is_block_start(&geometry, 0));
+    }
+}
+
+TEST(Geometry, TheReciprocalIsThatOfTheTest)
+{
+    for (uint32_t block : cairn_class_block_bytes) {
+        struct cairn_slab_geometry geometry = geometry_of(block, 65536);
+
+        EXPECT_EQ(geometry.reciprocal, geometry_to_the_limit(block).reciprocal) << block;
     }
 }
 

@@ -151,6 +151,51 @@ struct SlabsWorld : World {
     struct cairn_slabs slabs = {};
 };
 
+/* A world, a directory, and a pool over both. */
+struct PoolWorld : SlabsWorld {
+    template <typename... Args>
+    explicit PoolWorld(size_t block_bytes, Args... args) : SlabsWorld(args...)
+    {
+        EXPECT_EQ(cairn_pool_init(&pool, &slabs, block_bytes, 3, 9, 5), 0);
+    }
+    ~PoolWorld()
+    {
+        give(cairn_pool_stats(&pool).used_count);
+        cairn_pool_fini(&pool);
+    }
+    /* Takes onto `out`; how many it were. */
+    size_t take(size_t count)
+    {
+        std::vector<void *> blocks(count);
+        size_t taken = cairn_pool_take(&pool, blocks.data(), count);
+
+        out.insert(out.end(), blocks.begin(), blocks.begin() + static_cast<long>(taken));
+        check();
+        return taken;
+    }
+    /* Gives the last `count` of `out` back. */
+    void give(size_t count)
+    {
+        ASSERT_LE(count, out.size());
+        cairn_pool_give(&pool, out.data() + out.size() - count, count);
+        out.resize(out.size() - count);
+        check();
+    }
+    void check()
+    {
+        cairn_pool_check(&pool);
+        cairn_slabs_check(&slabs);
+        ASSERT_EQ(cairn_pool_stats(&pool).used_count, out.size());
+    }
+    char *block(size_t idx) const
+    {
+        return static_cast<char *>(out[idx]);
+    }
+
+    struct cairn_pool pool = {};
+    std::vector<void *> out;
+};
+
 /* The seed of a random test: printed, and CAIRN_TEST_SEED overrides it. */
 inline uint64_t test_seed()
 {

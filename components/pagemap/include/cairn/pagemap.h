@@ -47,6 +47,12 @@ struct cairn_pagemap_leaf {
     uint32_t owners[1u << CAIRN_PAGEMAP_LEAF_SHIFT];
 };
 
+/* What a granule is marked with. The owner means nothing where the tag is 0. */
+struct cairn_pagemap_mark {
+    uint32_t owner;
+    uint16_t tag;
+};
+
 /* Private; visible for the inline lookup. Not moved after init. All zero: every lookup says "not ours". */
 struct cairn_pagemap {
     uint16_t *tags; /* flat, window; NULL in the two-level shape */
@@ -115,8 +121,10 @@ CAIRN_NODISCARD int cairn_pagemap_set(struct cairn_pagemap *map, void *base, siz
 /* Unmarks a run that was marked, or the last part of one. Never fails. O(granules). */
 void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_count);
 
-/* Lookup in the two-level table. Requires: granule < map->granule_count. */
+/* Lookups in the two-level table. Requires: granule < map->granule_count. */
 uint16_t cairn_pagemap_tag_slow(const struct cairn_pagemap *map, uintptr_t granule);
+struct cairn_pagemap_mark cairn_pagemap_mark_slow(const struct cairn_pagemap *map,
+                                                  uintptr_t granule);
 
 /* The tag of the granule that `pointer` (any value) lies in; 0 when it is not ours. One load in the flat shape. */
 CAIRN_HOT_INLINE uint16_t cairn_pagemap_tag(const struct cairn_pagemap *map, const void *pointer)
@@ -128,6 +136,24 @@ CAIRN_HOT_INLINE uint16_t cairn_pagemap_tag(const struct cairn_pagemap *map, con
     if (CAIRN_UNLIKELY(map->tags == NULL))
         return cairn_pagemap_tag_slow(map, granule);
     return cairn_load_relaxed(&map->tags[granule]);
+}
+
+/* The tag and the owner at once, of any pointer: for whoever goes on to the owner anyway. Two loads in the flat
+   shape. */
+CAIRN_HOT_INLINE struct cairn_pagemap_mark cairn_pagemap_mark(const struct cairn_pagemap *map,
+                                                              const void *pointer)
+{
+    uintptr_t granule = ((uintptr_t)pointer >> map->granule_shift) - map->granule_first;
+    struct cairn_pagemap_mark mark = {0, 0};
+
+    if (CAIRN_UNLIKELY(granule >= map->granule_count))
+        return mark;
+    if (CAIRN_UNLIKELY(map->tags == NULL))
+        return cairn_pagemap_mark_slow(map, granule);
+    /* acquire: pairs with the release in cairn_pagemap_set(), so that a tag that is there has its owner */
+    mark.tag = cairn_load_acquire(&map->tags[granule]);
+    mark.owner = cairn_load_relaxed(&map->owners[granule]);
+    return mark;
 }
 
 CAIRN_HOT_INLINE uint8_t cairn_tag_kind(uint16_t tag)

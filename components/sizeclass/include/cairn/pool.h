@@ -43,6 +43,8 @@ struct cairn_pool {
     uint32_t pool_id;
     uint8_t kind;
     uint8_t kind_max;
+    /* A slab on list i has free_bounds[i + 1] <= free_count < free_bounds[i]. */
+    uint16_t free_bounds[CAIRN_POOL_LISTS + 3];
     uint32_t lists[CAIRN_POOL_LISTS]; /* ids of the first slab */
     uint32_t empty_id;                /* the one empty slab kept, or 0 */
     uint32_t slab_count;

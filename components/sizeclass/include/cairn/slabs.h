@@ -41,13 +41,15 @@ enum {
     CAIRN_SLAB_GRANULES_MAX = 16,
     CAIRN_SLAB_BLOCKS_MIN = 8,
     CAIRN_SLAB_ALIGN_BYTES_MAX = 32768, /* that of the largest class */
-    CAIRN_SLAB_BYTES_MAX = 1 << 21,
-    CAIRN_SLAB_RECIPROCAL_SHIFT = 42 /* exact for offsets < 2^21 and blocks <= 2^21, tested */
+    CAIRN_SLAB_BYTES_MAX = 1 << 21
 };
+
+__extension__ typedef unsigned __int128 cairn_slab_product; /* of an offset and a reciprocal */
 
 /* How blocks of one size lie in their slabs. */
 struct cairn_slab_geometry {
-    uint64_t reciprocal; /* ceil(2^42 / block_bytes) */
+    uint64_t reciprocal;  /* the least above 2^64 / block_bytes */
+    uint64_t start_bound; /* below it are the low halves of the products of block starts only */
     uint32_t block_bytes;
     uint32_t slab_bytes;
     uint32_t block_count; /* at most what 16 descriptor units can describe */
@@ -102,22 +104,27 @@ struct cairn_slabs {
 CAIRN_NODISCARD int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes,
                                         size_t granule_bytes);
 
+/* Above, the index of the block that `offset_bytes` into a slab lies in; below, whether it begins there. */
+CAIRN_HOT_INLINE cairn_slab_product cairn_slab__product(const struct cairn_slab_geometry *geometry,
+                                                        size_t offset_bytes)
+{
+    return (cairn_slab_product)offset_bytes * geometry->reciprocal;
+}
+
 /* The index of the block that `offset_bytes` into the slab lies in. Requires: offset_bytes <
    slab_bytes. */
 CAIRN_HOT_INLINE uint32_t cairn_slab_block_idx(const struct cairn_slab_geometry *geometry,
                                                size_t offset_bytes)
 {
-    return (uint32_t)((offset_bytes * geometry->reciprocal) >> CAIRN_SLAB_RECIPROCAL_SHIFT);
+    return (uint32_t)(cairn_slab__product(geometry, offset_bytes) >> 64);
 }
 
-/* True when a block begins exactly `offset_bytes` into a slab of this geometry. */
+/* True when a block begins exactly `offset_bytes` into a slab of this geometry. Requires:
+   offset_bytes < 2^22. */
 CAIRN_HOT_INLINE bool cairn_slab_is_block_start(const struct cairn_slab_geometry *geometry,
                                                 size_t offset_bytes)
 {
-    uint32_t block_idx = cairn_slab_block_idx(geometry, offset_bytes);
-
-    return (size_t)block_idx * geometry->block_bytes == offset_bytes &&
-           block_idx < geometry->block_count;
+    return (uint64_t)cairn_slab__product(geometry, offset_bytes) < geometry->start_bound;
 }
 
 /*

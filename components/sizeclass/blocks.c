@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * blocks.c - runs: free blocks that are neighbours in a word of the bitmap, and blocks given back
+ * that are neighbours in an array.
+ *
+ *     word      bit 0                                 bit 63          1 = free
+ *               | 0 0 0 0 0 1 1 1 1 1 1 1 0 0 0 ... 0 0 |
+ *                 `- 5 out -'`- one run -'`- 52 out ---'
+ *
+ * Taking. A word whose free blocks are one run becomes a sequence of addresses, four stores at a
+ * time; any other is taken bit by bit. A slab that was never used, or emptied, has only such words.
+ *
+ * Giving. How far a run may go is known before: to the end of the word, of the slab, of the array,
+ * and to the first block that is free. Up to there only the array is compared with the sequence,
+ * four pointers at a time. A block that is free ends the run and is the first of what comes next,
+ * which refuses it. Where no run begins the next few blocks are freed each for itself, without
+ * looking for another: in an array without order that would be a branch badly predicted.
+ *
+ * Cost, in instructions. Per block: three to take it from a run, eleven bit by bit; four to give it
+ * back in a run, 32 for itself. Per run of one word about 70.
+ */
+
+#include "blocks.h"
+
+#include <cairn/base/align.h>
+
+enum { LAST_BIT = CAIRN_SLAB_WORD_BITS - 1, RUN_MIN = 4, LOOK_AGAIN = 8 };
+
+const char cairn_blocks__give_name[] = "cairn_pool_give";
+
+/* The lowest `count` bits. */
+static uint64_t mask_of(size_t count)
+{
+    CAIRN_ASSERT(count >= 1 && count <= CAIRN_SLAB_WORD_BITS);
+    return UINT64_MAX >> (CAIRN_SLAB_WORD_BITS - count);
+}
+
+/* True when the bits that are set are neighbours; so also for none. */
+static bool is_one_run(uint64_t bits)
+{
+    uint64_t lowest = bits & (~bits + 1);
+
+    return (bits & (bits + lowest)) == 0;
+}
+
+static void store_sequence(void **blocks, uintptr_t first, size_t step_bytes, size_t count)
+{
+    for (; count >= 4; count -= 4) {
+        blocks[0] = (void *)first;
+        blocks[1] = (void *)(first + step_bytes);
+        blocks[2] = (void *)(first + 2 * step_bytes);
+        blocks[3] = (void *)(first + 3 * step_bytes);
+        blocks += 4;
+        first += 4 * step_bytes;
+    }
+    for (; count > 0; count--) {
+        *blocks++ = (void *)first;
+        first += step_bytes;
+    }
+}
+
+/* Takes up to `most` blocks of a word that has one run of free ones; returns how many. */
+static size_t take_run(uint64_t *word, uintptr_t base, size_t block_bytes, void **blocks,
+                       size_t most)
+{
+    unsigned lowest_idx = (unsigned)__builtin_ctzll(*word);
+    unsigned highest_idx = LAST_BIT - (unsigned)__builtin_clzll(*word);
+    size_t count = cairn_min(highest_idx - lowest_idx + 1, most);
+
+    store_sequence(blocks, base + lowest_idx * block_bytes, block_bytes, count);
+    *word &= ~(mask_of(count) << lowest_idx);
+    return count;
+}
+
+/* The same for any word. */
+static size_t take_bits(uint64_t *word, uintptr_t base, size_t block_bytes, void **blocks,
+                        size_t most)
+{
+    uint64_t bits = *word;
+    size_t count = 0;
+
+    for (; bits != 0 && count < most; bits &= bits - 1)
+        blocks[count++] = (void *)(base + (size_t)__builtin_ctzll(bits) * block_bytes);
+    *word = bits;
+    return count;
+}
+
+void cairn_blocks__take(struct cairn_slab *slab, size_t block_bytes, void **blocks, size_t count)
+{
+    uint64_t *word = cairn_slab__words(slab) + slab->first_word;
+    size_t word_bytes = CAIRN_SLAB_WORD_BITS * block_bytes;
+    uintptr_t base = slab->base + slab->first_word * word_bytes;
+    size_t taken = 0;
+
+    CAIRN_ASSERT(count > 0 && count <= slab->free_count);
+    for (;; word++, base += word_bytes) {
+        if (*word == 0)
+            continue;
+        if (is_one_run(*word))
+            taken += take_run(word, base, block_bytes, blocks + taken, count - taken);
+        else
+            taken += take_bits(word, base, block_bytes, blocks + taken, count - taken);
+        if (taken == count)
+            break;
+    }
+    slab->first_word = (uint16_t)(word - cairn_slab__words(slab));
+    slab->free_count = (uint16_t)(slab->free_count - count);
+}
+
+/* How many neighbours are out, from this one up to the end of the word. */
+static size_t out_above(uint64_t free_word, unsigned bit_idx)
+{
+    uint64_t rest = free_word >> bit_idx;
+
+    return rest == 0 ? CAIRN_SLAB_WORD_BITS - bit_idx : (unsigned)__builtin_ctzll(rest);
+}
+
+/* How many neighbours are out, from this one down to the beginning of the word. */
+static size_t out_below(uint64_t free_word, unsigned bit_idx)
+{
+    uint64_t rest = free_word << (LAST_BIT - bit_idx);
+
+    return rest == 0 ? bit_idx + 1 : (unsigned)__builtin_clzll(rest);
+}
+
+static bool begins_with_four(void *const *blocks, uintptr_t first, size_t step_bytes)
+{
+    return (uintptr_t)blocks[0] == first && (uintptr_t)blocks[1] == first + step_bytes &&
+           (uintptr_t)blocks[2] == first + 2 * step_bytes &&
+           (uintptr_t)blocks[3] == first + 3 * step_bytes;
+}
+
+/* How many pointers at the head of the array are a sequence: 1 to `most`. */
+static size_t sequence_length(void *const *blocks, size_t step_bytes, size_t most)
+{
+    uintptr_t next = (uintptr_t)blocks[0];
+    size_t length = 0;
+
+    CAIRN_ASSERT(most > 0);
+    for (; length + 4 <= most && begins_with_four(blocks + length, next, step_bytes); length += 4)
+        next += 4 * step_bytes;
+    for (; length < most && (uintptr_t)blocks[length] == next; length++)
+        next += step_bytes;
+    return length;
+}
+
+/* Frees the run at the head of the array, at least its first block; returns the place of the next.
+   Downwards it ends with block 0; only upwards could it leave the blocks for the tail. */
+static void *const *free_run(const struct cairn_slab_geometry *geometry, struct cairn_slab *slab,
+                             void *const *blocks, void *const *end)
+{
+    size_t block_idx = cairn_blocks__idx(geometry, slab, *blocks);
+    size_t word_idx = block_idx / CAIRN_SLAB_WORD_BITS;
+    unsigned bit_idx = block_idx % CAIRN_SLAB_WORD_BITS;
+    uint64_t word = cairn_slab__words(slab)[word_idx];
+    size_t most = (size_t)(end - blocks);
+    size_t step_bytes = (uintptr_t)blocks[1] - (uintptr_t)blocks[0];
+    size_t length;
+
+    if (step_bytes == geometry->block_bytes) {
+        most = cairn_min(most, geometry->block_count - block_idx);
+        length = sequence_length(blocks, step_bytes, cairn_min(most, out_above(word, bit_idx)));
+    } else {
+        length = sequence_length(blocks, step_bytes, cairn_min(most, out_below(word, bit_idx)));
+        bit_idx -= (unsigned)length - 1;
+    }
+    cairn_blocks__set_free(slab, word_idx, mask_of(length) << bit_idx, length);
+    return blocks + length;
+}
+
+/* Frees some blocks, each for itself; returns the place of the next. */
+static void *const *free_some(const struct cairn_slab_geometry *geometry, struct cairn_slab *slab,
+                              void *const *blocks, void *const *end)
+{
+    if (end - blocks > LOOK_AGAIN)
+        end = blocks + LOOK_AGAIN;
+    do
+        cairn_blocks__free_one(slab, cairn_blocks__idx(geometry, slab, *blocks++));
+    while (cairn_blocks__goes_on(slab, blocks, end));
+    return blocks;
+}
+
+/* True when a run begins here that is worth its price. */
+static bool begins_with_run(void *const *blocks, void *const *end, size_t block_bytes)
+{
+    size_t step_bytes;
+
+    if (end - blocks < RUN_MIN)
+        return false;
+    step_bytes = (uintptr_t)blocks[1] - (uintptr_t)blocks[0];
+    if (step_bytes != block_bytes && 0 - step_bytes != block_bytes)
+        return false;
+    return begins_with_four(blocks, (uintptr_t)blocks[0], step_bytes);
+}
+
+void *const *cairn_blocks__free_several(const struct cairn_slab_geometry *geometry,
+                                        struct cairn_slab *slab, void *const *blocks,
+                                        void *const *end)
+{
+    do {
+        if (begins_with_run(blocks, end, geometry->block_bytes))
+            blocks = free_run(geometry, slab, blocks, end);
+        else
+            blocks = free_some(geometry, slab, blocks, end);
+    } while (cairn_blocks__goes_on(slab, blocks, end));
+    return blocks;
+}
