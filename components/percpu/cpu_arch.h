@@ -19,12 +19,17 @@
 #include <cairn/base/compiler.h>
 
 /* Fields of struct rseq. */
-enum { RSEQ_CPU_ID = 4, RSEQ_MM_CID = 24 };
+enum { RSEQ_CPU_ID = 4, RSEQ_CS = 8, RSEQ_MM_CID = 24 };
 
 /* Where libc's and our own area lie at a fixed distance from. */
 CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
 {
     return (uintptr_t)CAIRN_THREAD_POINTER();
+}
+
+CAIRN_HOT_INLINE char *cpu_rseq_at(ptrdiff_t rseq_offset)
+{
+    return (char *)CAIRN_THREAD_POINTER() + rseq_offset;
 }
 
 /* The signature is what stands before each abort handler: registration must name the one that libc and librseq use,

@@ -28,6 +28,13 @@ bool cpu_rseq_own(ptrdiff_t *rseq_offset);
 /* cpu_rseq.c: an area that no thread registers, where every cpu_id is -1: from the thread pointer. */
 ptrdiff_t cpu_rseq_unregistered(void);
 
+/* cpu_rseq.c: takes the area of this thread from the kernel, so that it shows no id, until rejoin. False when it shows none
+   and nobody can change that, or the kernel refuses: nothing has changed then, and there is nothing to rejoin. */
+bool cpu_rseq_leave(ptrdiff_t rseq_offset, bool is_own);
+
+/* cpu_rseq.c: after a leave that was true. False when the kernel refuses: the thread does without from now on. */
+bool cpu_rseq_rejoin(ptrdiff_t rseq_offset, bool is_own);
+
 /* cpu.c: for the threads and the ways that the one load below does not answer. */
 int cpu_current_slow(const struct cairn_cpu *cpu);
 

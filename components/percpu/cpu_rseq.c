@@ -26,7 +26,8 @@
  *             may get: an object that is unloaded must not choose this way (libc's way is free of it).
  *
  * fork: the child inherits the registration together with the area. vfork, CLONE_VM: the kernel drops it for the
- * child, which then reads the last id of its parent: a hint out of date, as any may be.
+ * child, which then reads the last id of its parent: a hint out of date, as any may be. Where that is not enough, the
+ * parent gives its area up before and takes it again after: leave and rejoin, below. Meanwhile both read -1.
  *
  * Threads. Safe, and signal-safe: a handler that registers between our test and our system call makes the latter
  * answer -EBUSY, which means that this very area is already registered.
@@ -38,6 +39,7 @@
 #include <cairn/base/syscall.h>
 
 #include <errno.h>
+#include <string.h>
 
 /* As <sys/rseq.h> declares them, but weak: their address is NULL where libc has none. */
 extern const ptrdiff_t __rseq_offset CAIRN_WEAK;
@@ -59,6 +61,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct rseq_area) == 32, "the kernel knows no smaller
 CAIRN_STATIC_ASSERT(offsetof(struct rseq_area, cpu_id) == 4, "cpu_arch.h reads it at 4");
 CAIRN_STATIC_ASSERT(offsetof(struct rseq_area, mm_cid) == 24, "the kernel's layout");
 
+enum { RSEQ_UNREGISTER = 1 }; /* a flag of the system call */
+
 enum { CPU_ID_END = offsetof(struct rseq_area, cpu_id) + sizeof(int32_t) };
 
 static __thread struct rseq_area own_area __attribute__((tls_model("initial-exec"))) = {
@@ -69,6 +73,8 @@ static __thread struct rseq_area own_area __attribute__((tls_model("initial-exec
 static __thread struct rseq_area unregistered_area
     __attribute__((tls_model("initial-exec"))) = {.cpu_id = -1};
 
+/* The kernel refused it; or this thread left it, and neither a signal handler nor a child of vfork(), with which it
+   shares this variable, is to register it meanwhile. */
 static __thread bool own_refused __attribute__((tls_model("initial-exec")));
 
 ptrdiff_t cpu_rseq_unregistered(void)
@@ -116,4 +122,41 @@ bool cpu_rseq_own(ptrdiff_t *rseq_offset)
     }
     CAIRN_ASSERT(((uintptr_t)&own_area & 31) == 0);
     return true;
+}
+
+/* The kernel wants the length that the area was registered with. glibc since 2.35 names the bytes in use, and registers
+   no less than the kernel's first struct. */
+static size_t area_bytes(bool is_own)
+{
+    if (is_own || &__rseq_size == NULL || __rseq_size < sizeof(struct rseq_area))
+        return sizeof(struct rseq_area);
+    return __rseq_size;
+}
+
+static bool ask_kernel(ptrdiff_t rseq_offset, bool is_own, int flags)
+{
+    return cairn_syscall4(CPU_RSEQ_SYSCALL, cpu_rseq_at(rseq_offset), area_bytes(is_own), flags,
+                          CPU_RSEQ_SIGNATURE) == 0;
+}
+
+/* An area of ours that is not registered yet must not be so by somebody else meanwhile. */
+bool cpu_rseq_leave(ptrdiff_t rseq_offset, bool is_own)
+{
+    if (!CPU_HAS_RSEQ || (is_own && own_refused))
+        return false;
+    own_refused = is_own;
+    if (cpu_rseq_load_id(rseq_offset) < 0)
+        return is_own;
+    if (ask_kernel(rseq_offset, is_own, RSEQ_UNREGISTER))
+        return true;
+    own_refused = false;
+    return false;
+}
+
+bool cpu_rseq_rejoin(ptrdiff_t rseq_offset, bool is_own)
+{
+    own_refused = false;
+    /* Some kernels would look at what was armed last, by the child perhaps. */
+    memset(cpu_rseq_at(rseq_offset) + RSEQ_CS, 0, sizeof(uint64_t));
+    return ask_kernel(rseq_offset, is_own, 0);
 }

@@ -83,12 +83,19 @@ static bool kernel_writes_cid(const struct cairn_percpu *percpu)
     return getauxval(AUXV_RSEQ_FEATURE_BYTES) >= MM_CID_END && cid < percpu->shard_count;
 }
 
+static void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason)
+{
+    percpu->reason = reason;
+    percpu->view.area = cpu_rseq_unregistered();
+    percpu->view.id = percpu->view.area + RSEQ_CPU_ID;
+}
+
 bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode wish, bool by_cpu_id)
 {
-    percpu->reason = obstacle(percpu, wish);
-    if (percpu->reason != NULL) {
-        percpu->view.area = cpu_rseq_unregistered();
-        percpu->view.id = percpu->view.area + RSEQ_CPU_ID;
+    const char *reason = obstacle(percpu, wish);
+
+    if (reason != NULL) {
+        cairn_rseq_refuse(percpu, reason);
         return false;
     }
     percpu->view.area = percpu->cpu.rseq_offset;
@@ -114,4 +121,17 @@ static bool is_registered(const struct cairn_percpu *percpu)
 int cairn_rseq_id(const struct cairn_percpu *percpu)
 {
     return is_registered(percpu) ? cpu_rseq_load(percpu->view.id) : -1;
+}
+
+bool cairn_percpu_leave(const struct cairn_percpu *percpu)
+{
+    return percpu->mode == CAIRN_PERCPU_RSEQ &&
+           cpu_rseq_leave(percpu->view.area, percpu->cpu.way == CAIRN_CPU_OWN_RSEQ);
+}
+
+/* A refusal is no harm: such a thread goes past the shards. */
+void cairn_percpu_rejoin(const struct cairn_percpu *percpu)
+{
+    CAIRN_ASSERT(percpu->mode == CAIRN_PERCPU_RSEQ);
+    (void)cpu_rseq_rejoin(percpu->view.area, percpu->cpu.way == CAIRN_CPU_OWN_RSEQ);
 }

@@ -122,6 +122,11 @@ size_t cairn_front_trim(void)
     return cairn_ground_trim(&stack.ground);
 }
 
+struct cairn_percpu *cairn_stack_caches(void)
+{
+    return cairn_load_acquire(&is_ready) ? &stack.caches : NULL;
+}
+
 void cairn_front_lock_all(void)
 {
     cairn_stack_prefork(&stack);

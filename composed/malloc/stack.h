@@ -37,6 +37,9 @@ int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *
 void cairn_stack_prefork(struct cairn_stack *stack);
 void cairn_stack_postfork(struct cairn_stack *stack);
 
+/* malloc.c: the caches of the process, for vfork.c; NULL as long as the stack is not built. */
+struct cairn_percpu *cairn_stack_caches(void);
+
 /* Every layer's check. */
 void cairn_stack_check(struct cairn_stack *stack);
 

@@ -8,6 +8,8 @@
  *   atfork   with handlers around fork that allocate, some registered before any library's own
  *   vfork    the child only calls _exit
  *   careless the vfork child allocates first, which the standard forbids and programs do
+ *   nursery  likewise, and a child of its own does so too
+ *   crowd    plain, while the threads make careless children by vfork
  *   spawn    posix_spawn of /bin/true
  *   nested   every child starts a thread and forks again
  */
@@ -26,6 +28,7 @@ enum { INHERITED = 500, CHILD_CALLS = 1000, CHILD_SECONDS = 30 };
 static volatile int stop;
 static char *inherited[INHERITED];
 static char **environment;
+static int threads_make_children;
 
 static size_t some_size(unsigned *state)
 {
@@ -36,6 +39,8 @@ static size_t some_size(unsigned *state)
     return 1 + (*state >> 8) % (kind < 16 ? 40000 : 600);
 }
 
+static int make_careless_child(void);
+
 /* In bursts: with dozens of threads that never sleep, a child would wait for a CPU more than it runs. */
 static void *allocate_until_told(void *number)
 {
@@ -44,6 +49,8 @@ static void *allocate_until_told(void *number)
     for (int call = 1; !stop; call++) {
         if (call % 300 == 0)
             usleep(500);
+        if (threads_make_children && call % 300 == 0 && make_careless_child() != 0)
+            _exit(7);
         size_t i = (state >> 16) % 64;
         free(blocks[i]);
         size_t size = some_size(&state);
@@ -169,6 +176,30 @@ static pid_t careless_vfork(void)
     _exit(0);
 }
 
+static pid_t nursery(void)
+{
+    pid_t child = vfork();
+    if (child != 0)
+        return child;
+    allocate_carelessly();
+    int failed = make_careless_child();
+    allocate_carelessly();
+    _exit(failed);
+}
+
+static int make_careless_child(void)
+{
+    int status = -1;
+    pid_t child = careless_vfork();
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0 ? 0 : 1;
+}
+
+static pid_t fork_in_a_crowd(void)
+{
+    threads_make_children = 1;
+    return plain_fork();
+}
+
 static pid_t spawn_true(void)
 {
     char *argv[] = {(char *)(uintptr_t) "true", NULL};
@@ -182,8 +213,9 @@ static const struct {
     const char *name;
     pid_t (*make)(void);
 } modes[] = {
-    {"fork", plain_fork},         {"atfork", plain_fork}, {"vfork", vfork_and_exit},
-    {"careless", careless_vfork}, {"spawn", spawn_true},  {"nested", nested_fork},
+    {"fork", plain_fork},         {"atfork", plain_fork},     {"vfork", vfork_and_exit},
+    {"careless", careless_vfork}, {"spawn", spawn_true},      {"nested", nested_fork},
+    {"nursery", nursery},         {"crowd", fork_in_a_crowd},
 };
 
 static pid_t (*find_mode(const char *name))(void)

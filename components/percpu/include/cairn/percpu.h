@@ -237,6 +237,19 @@ const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode);
 void cairn_percpu_prefork(struct cairn_percpu *percpu);
 void cairn_percpu_postfork(struct cairn_percpu *percpu);
 
+/*
+ * Around vfork(): a child of it runs in its parent's memory, and with its parent's thread pointer, but is not sent back out of
+ * a restartable sequence. Whoever calls cairn_percpu_leave() first, and in the parent cairn_percpu_rejoin() after, makes
+ * both go past the shards meanwhile, as threads without an id do; nobody else is concerned, and nobody waits.
+ *
+ * Returns: true when cairn_percpu_rejoin() is to be called, in this thread. False: there is nothing to do, because this is
+ *          lock mode, or the thread has no id as it is (a child of vfork() that calls vfork()); or the kernel refuses,
+ *          then a child must not use the object.
+ * Threads: about the calling thread alone; safe. Keeps errno. Two system calls for the pair in rseq mode, none else.
+ */
+CAIRN_NODISCARD bool cairn_percpu_leave(const struct cairn_percpu *percpu);
+void cairn_percpu_rejoin(const struct cairn_percpu *percpu);
+
 /* Walks every array under its lock; panics on a broken invariant. For tests: quadratic in an array's length. */
 void cairn_percpu_check(struct cairn_percpu *percpu);
 

@@ -39,8 +39,9 @@
  * of the shard's lock, between stop and start (shard.h). lanes[id]: the holder of that lock.
  *
  * Limits. The child of vfork() or of clone(CLONE_VM) without a thread pointer of its own shows the id of its parent, but
- * the kernel does not restart it: it must not allocate before it calls exec. (POSIX forbids it that anyway.) A debugger
- * that steps through a sequence instruction by instruction starts it anew for ever.
+ * the kernel does not restart it: it must not allocate before it calls exec (POSIX forbids it that anyway), unless its
+ * parent gave the area up for that time (cairn_percpu_leave(); the malloc library's vfork() does so). A debugger that
+ * steps through a sequence instruction by instruction starts it anew for ever.
  *
  * Source: Linux include/uapi/linux/rseq.h and kernel/rseq.c; Dice, Garthwaite, "Mostly lock-free malloc", ISMM 2002, for
  *         the idea.

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+// What cairn_percpu_leave() and cairn_percpu_rejoin() promise to whoever wraps vfork(): between them the thread, and a child
+// in its memory, go past the shards. With libc's area, and with one of ours.
+
+#include "percpu_chosen.h"
+
+#include <atomic>
+#include <thread>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cpu_arch.h"
+#include <gtest/gtest.h>
+
+// shard.h, which is no C++
+extern "C" int cairn_rseq_id(const struct cairn_percpu *percpu);
+
+namespace {
+
+using percpu_testing::alloc_many;
+using percpu_testing::Caches;
+using percpu_testing::deny;
+using percpu_testing::free_all;
+using percpu_testing::Mode;
+using percpu_testing::TokenSource;
+
+class PercpuLeave : public ::testing::TestWithParam<Mode> {
+  protected:
+    void SetUp() override
+    {
+        if (const char *reason = percpu_testing::absent(GetParam()))
+            GTEST_SKIP() << reason;
+    }
+
+    void TearDown() override
+    {
+        percpu_testing::unpin();
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(In, PercpuLeave,
+                         ::testing::Values(percpu_testing::RSEQ_BY_CPU,
+                                           percpu_testing::RSEQ_BY_CID),
+                         percpu_testing::mode_name);
+
+/* Takes and gives what the shard of this thread would have served; true when it did not. */
+bool goes_past(Caches &caches)
+{
+    const size_t cached = cairn_percpu_stats(caches).cached_bytes;
+    void *block = cairn_percpu_alloc(caches, 0);
+    const size_t less_one = cairn_percpu_stats(caches).cached_bytes;
+    cairn_percpu_free(caches, 0, block);
+    return less_one == cached && cairn_percpu_stats(caches).cached_bytes == cached;
+}
+
+TEST_P(PercpuLeave, GoesPastTheShardsUntilItRejoins)
+{
+    TokenSource tokens({64, 512}, 5000);
+    Caches caches(tokens, 0, 0, 0, false, GetParam());
+    caches.on(0);
+    free_all(caches, 0, alloc_many(caches, 0, 100));
+    EXPECT_FALSE(goes_past(caches));
+    for (int round = 0; round < 3; round++) {
+        ASSERT_TRUE(cairn_percpu_leave(caches));
+        EXPECT_EQ(cairn_rseq_id(caches), -1);
+        EXPECT_TRUE(goes_past(caches));
+        free_all(caches, 1, alloc_many(caches, 1, 300));
+        EXPECT_EQ(cairn_rseq_id(caches), -1);
+        EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
+        cairn_percpu_check(caches);
+        cairn_percpu_rejoin(caches);
+        EXPECT_GE(cairn_rseq_id(caches), 0);
+        EXPECT_FALSE(goes_past(caches));
+    }
+    percpu_testing::expect_ends_clean(caches, tokens);
+}
+
+TEST_P(PercpuLeave, DrainsWhileItIsGone)
+{
+    TokenSource tokens({64}, 1000);
+    Caches caches(tokens, 0, 0, 0, false, GetParam());
+    free_all(caches, 0, alloc_many(caches, 0, 100));
+    ASSERT_TRUE(cairn_percpu_leave(caches));
+    EXPECT_GT(cairn_percpu_drain(caches), 0u);
+    EXPECT_EQ(tokens.outstanding(0), 0u);
+    free_all(caches, 0, alloc_many(caches, 0, 1000)); // all there is
+    cairn_percpu_rejoin(caches);
+    EXPECT_FALSE(goes_past(caches));
+    percpu_testing::expect_ends_clean(caches, tokens);
+}
+
+// A child of vfork() that calls vfork(): its parent has left, and alone may rejoin.
+TEST_P(PercpuLeave, CannotLeaveTwice)
+{
+    TokenSource tokens({64}, 1000);
+    Caches caches(tokens, 0, 0, 0, false, GetParam());
+    ASSERT_TRUE(cairn_percpu_leave(caches));
+    EXPECT_FALSE(cairn_percpu_leave(caches));
+    EXPECT_TRUE(goes_past(caches));
+    cairn_percpu_rejoin(caches);
+    free_all(caches, 0, alloc_many(caches, 0, 10));
+    EXPECT_FALSE(goes_past(caches));
+}
+
+TEST_P(PercpuLeave, IsAboutTheCallingThreadAlone)
+{
+    TokenSource tokens({64}, 1000);
+    Caches caches(tokens, 0, 0, 0, false, GetParam());
+    std::atomic<bool> has_left{false}; // glibc registers threads for those alone who are registered
+    std::thread other([&] {
+        while (!has_left)
+            std::this_thread::yield();
+        free_all(caches, 0, alloc_many(caches, 0, 10));
+        EXPECT_FALSE(goes_past(caches));
+    });
+    EXPECT_TRUE(cairn_percpu_leave(caches));
+    has_left = true;
+    other.join();
+    EXPECT_TRUE(goes_past(caches));
+    cairn_percpu_rejoin(caches);
+}
+
+TEST_P(PercpuLeave, KeepsErrnoAndLeavesNothingArmed)
+{
+    TokenSource tokens({64}, 1000);
+    Caches caches(tokens, 0, 0, 0, false, GetParam());
+    free_all(caches, 0, alloc_many(caches, 0, 10));
+    errno = 77;
+    ASSERT_TRUE(cairn_percpu_leave(caches));
+    EXPECT_EQ(cairn_percpu_pop(caches, 0), nullptr); // arms
+    cairn_percpu_rejoin(caches);
+    uint64_t armed;
+    memcpy(&armed, cpu_rseq_at(caches->view.area) + RSEQ_CS, sizeof(armed));
+    EXPECT_EQ(armed, 0u);
+    EXPECT_EQ(errno, 77);
+}
+
+// A thread that has used nothing yet: with an area of ours it is not registered, and a child must not do that for it.
+TEST_P(PercpuLeave, KeepsAThreadOutThatWasNeverIn)
+{
+    TokenSource tokens({64}, 1000);
+    Caches caches(tokens, 0, 0, 0, false, GetParam());
+    std::thread([&] {
+        ASSERT_TRUE(cairn_percpu_leave(caches));
+        EXPECT_TRUE(goes_past(caches));
+        EXPECT_EQ(cairn_rseq_id(caches), -1);
+        cairn_percpu_rejoin(caches);
+        EXPECT_GE(cairn_rseq_id(caches), 0);
+    }).join();
+}
+
+TEST_P(PercpuLeave, SaysNoWhenTheKernelDoes)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        TokenSource tokens({64}, 1000);
+        Caches caches(tokens, 0, 0, 0, false, GetParam());
+        free_all(caches, 0, alloc_many(caches, 0, 10));
+        if (!deny(CPU_RSEQ_SYSCALL))
+            _exit(0);
+        bool left = cairn_percpu_leave(caches);
+        _exit(left || goes_past(caches) || cairn_rseq_id(caches) < 0 ? 1 : 0);
+    }
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+
+// Neither parent nor child of a fork in between has lost anything: the child goes past until it rejoins.
+TEST_P(PercpuLeave, MayForkInBetween)
+{
+    TokenSource tokens({64}, 1000);
+    Caches caches(tokens, 0, 0, 0, false, GetParam());
+    free_all(caches, 0, alloc_many(caches, 0, 10));
+    ASSERT_TRUE(cairn_percpu_leave(caches));
+    cairn_percpu_prefork(caches);
+    pid_t child = fork();
+    cairn_percpu_postfork(caches);
+    EXPECT_TRUE(goes_past(caches));
+    cairn_percpu_rejoin(caches);
+    EXPECT_FALSE(goes_past(caches));
+    cairn_percpu_check(caches);
+    if (child == 0)
+        _exit(HasFailure() ? 1 : 0);
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+
+/* What no child of vfork() may do. */
+__attribute__((noinline)) void use(Caches &caches)
+{
+    void *blocks[40];
+    for (int round = 0; round < 20; round++) {
+        for (void *&block : blocks)
+            block = cairn_percpu_alloc(caches, 0);
+        for (void *block : blocks)
+            cairn_percpu_free(caches, 0, block);
+    }
+}
+
+/* libc's, not a wrapper of ours. */
+__attribute__((noinline)) void use_in_a_child(Caches &caches)
+{
+    pid_t child = vfork();
+    if (child == 0) {
+        use(caches);
+        _exit(0);
+    }
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+
+// Without leave and rejoin some of a thousand children are pre-empted inside a sequence, and what they commit is out of date.
+TEST_P(PercpuLeave, MakesChildrenOfVforkHarmless)
+{
+    TokenSource tokens({64}, 20000);
+    Caches caches(tokens, 0, 0, 0, false, GetParam());
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> others;
+    for (int number = 0; number < 3; number++)
+        others.emplace_back([&] {
+            while (!stop)
+                use(caches);
+        });
+    for (int round = 0; round < 1000; round++) {
+        bool left = cairn_percpu_leave(caches);
+        use_in_a_child(caches);
+        if (left)
+            cairn_percpu_rejoin(caches);
+        use(caches);
+    }
+    stop = true;
+    for (auto &other : others)
+        other.join();
+    EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
+    percpu_testing::expect_ends_clean(caches, tokens);
+}
+
+TEST(PercpuLeaveLocks, HasNothingToDoWithLocks)
+{
+    TokenSource tokens({64}, 100);
+    Caches caches(tokens, 1);
+    EXPECT_FALSE(cairn_percpu_leave(caches));
+}
+
+} // namespace
