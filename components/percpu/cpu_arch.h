@@ -33,11 +33,17 @@ CAIRN_HOT_INLINE char *cpu_rseq_at(ptrdiff_t rseq_offset)
 }
 
 /* The signature is what stands before each abort handler: registration must name the one that libc and librseq use,
-   or no other code in the process could share the area. Values: rseq(2), glibc's bits/rseq.h. */
+   or no other code in the process could share the area. Values: rseq(2), glibc's bits/rseq.h.
+   CPU_RSEQ_DOUBTED: there were kernels that registered areas and did not send everybody back; rseq_proof.c. */
 
 #if defined(__x86_64__)
 
-enum { CPU_HAS_RSEQ = 1, CPU_RSEQ_SYSCALL = 334, CPU_MEMBARRIER_SYSCALL = 324 };
+enum {
+    CPU_HAS_RSEQ = 1,
+    CPU_RSEQ_SYSCALL = 334,
+    CPU_MEMBARRIER_SYSCALL = 324,
+    CPU_RSEQ_DOUBTED = 0
+};
 static const uint32_t CPU_RSEQ_SIGNATURE = 0x53053053u;
 
 /* 32 bits at a distance from the thread pointer. Volatile: the kernel changes them behind the compiler's back. */
@@ -51,7 +57,12 @@ CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)
 
 #elif defined(__aarch64__)
 
-enum { CPU_HAS_RSEQ = 1, CPU_RSEQ_SYSCALL = 293, CPU_MEMBARRIER_SYSCALL = 283 };
+enum {
+    CPU_HAS_RSEQ = 1,
+    CPU_RSEQ_SYSCALL = 293,
+    CPU_MEMBARRIER_SYSCALL = 283,
+    CPU_RSEQ_DOUBTED = 1
+};
 static const uint32_t CPU_RSEQ_SIGNATURE = 0xd428bc00u;
 
 CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)
@@ -61,7 +72,7 @@ CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)
 
 #else
 
-enum { CPU_HAS_RSEQ = 0, CPU_RSEQ_SYSCALL = -1, CPU_MEMBARRIER_SYSCALL = -1 };
+enum { CPU_HAS_RSEQ = 0, CPU_RSEQ_SYSCALL = -1, CPU_MEMBARRIER_SYSCALL = -1, CPU_RSEQ_DOUBTED = 0 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0;
 
 CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)

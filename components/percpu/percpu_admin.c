@@ -140,15 +140,24 @@ size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config)
     return classes_valid(config) ? layout_of(config).total_bytes : 0;
 }
 
+static void init_lanes(struct cairn_percpu *percpu)
+{
+    for (unsigned id = 0; id < percpu->lane_count; id++)
+        percpu->view.lanes[id] = percpu->mode == CAIRN_PERCPU_RSEQ && id < percpu->shard_count
+                                     ? shard_at(percpu, id)
+                                     : cairn_shard_nothing;
+}
+
 static void choose_mode(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
 {
     percpu->mode = CAIRN_PERCPU_LOCK;
     if (cairn_rseq_choose(percpu, config->mode, config->by_cpu_id))
         percpu->mode = CAIRN_PERCPU_RSEQ;
-    for (unsigned id = 0; id < percpu->lane_count; id++)
-        percpu->view.lanes[id] = percpu->mode == CAIRN_PERCPU_RSEQ && id < percpu->shard_count
-                                     ? shard_at(percpu, id)
-                                     : cairn_shard_nothing;
+    init_lanes(percpu);
+    if (percpu->mode == CAIRN_PERCPU_LOCK || cairn_rseq_prove(percpu, CPU_RSEQ_DOUBTED))
+        return;
+    percpu->mode = CAIRN_PERCPU_LOCK;
+    init_lanes(percpu);
 }
 
 static void init_classes(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)

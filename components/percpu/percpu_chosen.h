@@ -49,13 +49,14 @@ inline bool says(const char *text, const char *part)
     if (const char *reason = percpu_testing::absent(percpu_testing::RSEQ_BY_CPU))                  \
     GTEST_SKIP() << reason
 
-/* From now on this system call fails with EPERM in this thread and in what it starts. */
-inline bool deny(long number)
+/* From now on this system call fails with EPERM in this thread and in what it starts; or with `error`, where 0 is that it
+   does nothing and says it did. */
+inline bool deny(long number, unsigned error = EPERM)
 {
     sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<__u32>(number), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     sock_fprog filter = {4, program};

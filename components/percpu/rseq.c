@@ -10,6 +10,7 @@
  *     a bound of the ids that can come?         no:   lock      sequences compare with none
  *     a shard for every possible CPU?           no:   lock      the others would always go past the shards
  *     membarrier(2) for rseq (Linux 5.10)?      no:   lock      without it nobody could drain another CPU
+ *     do they work?                             no:   lock      rseq_proof.c
  *     otherwise rseq: by mm_cid if the kernel writes it, else by cpu_id
  *
  * Ids. The kernel numbers CPUs below what it calls possible, and gives concurrency ids below that as well. The number of
@@ -83,7 +84,7 @@ static bool kernel_writes_cid(const struct cairn_percpu *percpu)
     return getauxval(AUXV_RSEQ_FEATURE_BYTES) >= MM_CID_END && cid < percpu->shard_count;
 }
 
-static void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason)
+void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason)
 {
     percpu->reason = reason;
     percpu->view.area = cpu_rseq_unregistered();

@@ -245,6 +245,19 @@ void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx);
    that does without, they name an area that says "no id" for ever. */
 bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode wish, bool by_cpu_id);
 
+/* rseq.c: no sequences, for this reason: view names the area that says "no id". */
+void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason);
+
+/* rseq_proof.c: tries the sequences in a state that nobody shares yet, with the view and the lanes set; false, and refused,
+   when something is not as it should be. is_doubted: on a kernel of an architecture where that was broken. */
+CAIRN_NODISCARD bool cairn_rseq_prove(struct cairn_percpu *percpu, bool is_doubted);
+
+/* Its parts, for tests: whether the kernel clears an armed field after a nap, and whether a release of Linux is beyond
+   doubt. */
+enum cairn_rseq_sight { CAIRN_RSEQ_UNKNOWN, CAIRN_RSEQ_SEEN, CAIRN_RSEQ_UNSEEN };
+enum cairn_rseq_sight cairn_rseq_watch(struct cairn_percpu *percpu);
+bool cairn_rseq_is_mended(const char *release);
+
 /* rseq.c: the id of this thread, which has a lane but perhaps no shard, or -1. Registers an area of ours where that is the way. */
 int cairn_rseq_id(const struct cairn_percpu *percpu);
 
