@@ -91,6 +91,7 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         __builtin_unreachable(); /* or callers would test it again */
     return block;
 slow:
+    __asm__ volatile(""); /* likewise, or the NULL may lie in a register that the sequence changes */
     return NULL;
 }
 
