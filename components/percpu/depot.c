@@ -36,13 +36,18 @@ enum {
     CHUNK = 64 /* blocks that a flush moves at once, over the stack */
 };
 
+static size_t least_capacity(uint32_t block_bytes)
+{
+    return block_bytes > LARGE_BYTES ? CAPACITY_LARGE : CAPACITY_MIN;
+}
+
 static size_t capacity_of(const struct cairn_depot_config *config, unsigned class_idx)
 {
     size_t cache_bytes =
         config->class_cache_bytes != 0 ? config->class_cache_bytes : (size_t)CACHE_BYTES_DEFAULT;
     size_t fitting = cache_bytes / config->block_bytes[class_idx];
 
-    return cairn_max(config->block_bytes[class_idx] > LARGE_BYTES ? CAPACITY_LARGE : CAPACITY_MIN,
+    return cairn_max(least_capacity(config->block_bytes[class_idx]),
                      cairn_min(fitting, CAPACITY_MAX));
 }
 
@@ -255,7 +260,8 @@ static void line_check(struct cairn_depot *depot, const struct cairn_depot_line 
 {
     void *const *slots = depot->slots + line->slots_offset;
 
-    CAIRN_INVARIANT(line->capacity >= CAPACITY_LARGE && line->capacity <= CAPACITY_MAX);
+    CAIRN_INVARIANT(line->capacity >= least_capacity(line->block_bytes));
+    CAIRN_INVARIANT(line->capacity <= CAPACITY_MAX);
     CAIRN_INVARIANT(line->count <= line->capacity);
     for (size_t at = 0; at < line->count; at++) {
         CAIRN_INVARIANT(slots[at] != NULL);
