@@ -125,9 +125,9 @@ static struct layout layout_of(const struct cairn_percpu_config *config)
         config->shard_count != 0 ? config->shard_count : cairn_cpu_possible_count();
     layout.lane_count = (unsigned)cairn_max(layout.shard_count, cpu_id_bound());
     layout.lanes_offset = layout.shard_count * sizeof(struct cairn_percpu_front);
-    layout.shards_offset = cairn_align_up(
-        layout.lanes_offset + layout.lane_count * sizeof(struct cairn_percpu_shard *),
-        SHARD_ALIGN_BYTES);
+    layout.shards_offset =
+        cairn_align_up(layout.lanes_offset + layout.lane_count * sizeof(struct cairn_percpu_lane),
+                       SHARD_ALIGN_BYTES);
     layout.shard_bytes =
         cairn_align_up(SHARD_HEAD_BYTES + slots * sizeof(void *), SHARD_ALIGN_BYTES);
     layout.depot_offset = layout.shards_offset + layout.shard_count * layout.shard_bytes;
@@ -143,9 +143,9 @@ size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config)
 static void init_lanes(struct cairn_percpu *percpu)
 {
     for (unsigned id = 0; id < percpu->lane_count; id++)
-        percpu->view.lanes[id] = percpu->mode == CAIRN_PERCPU_RSEQ && id < percpu->shard_count
-                                     ? shard_at(percpu, id)
-                                     : cairn_shard_nothing;
+        percpu->view.lanes[id].shard = percpu->mode == CAIRN_PERCPU_RSEQ && id < percpu->shard_count
+                                           ? shard_at(percpu, id)
+                                           : cairn_shard_nothing;
 }
 
 static void choose_mode(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)

@@ -143,10 +143,12 @@ TEST(PercpuDenied, AllLanesStayClosedWhileSomebodyForks)
     NEEDS_RSEQ();
     TokenSource tokens({64}, 1000);
     Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
-    cairn_percpu_shard *const nothing = caches->view.lanes[caches->lane_count - 1];
+    cairn_percpu_shard *const nothing = caches->view.lanes[caches->lane_count - 1].shard;
     fill_two(caches);
     auto closed = [&] {
-        return std::count(caches->view.lanes, caches->view.lanes + caches->shard_count, nothing);
+        return std::count_if(
+            caches->view.lanes, caches->view.lanes + caches->shard_count,
+            [nothing](const cairn_percpu_lane &lane) { return lane.shard == nothing; });
     };
     EXPECT_EQ(closed(), 0);
     cairn_percpu_prefork(caches);

@@ -30,8 +30,8 @@ class Stretched : public Crowd {
     explicit Stretched(Mode mode) : Crowd(mode, 3000, 2)
     {
         for (unsigned id = 0; id < caches->lane_count; id++)
-            if (caches->view.lanes[id] != caches.shard(id))
-                nothing_ = caches->view.lanes[id];
+            if (caches->view.lanes[id].shard != caches.shard(id))
+                nothing_ = caches->view.lanes[id].shard;
     }
 
     void *take(unsigned class_idx) override
@@ -56,7 +56,7 @@ class Stretched : public Crowd {
         if (cairn_gaps_stop(&caches->view, id, nothing_)) {
             stops++;
             expect_undisturbed(id);
-            __atomic_store_n(&caches->view.lanes[id], caches.shard(id), __ATOMIC_RELEASE);
+            __atomic_store_n(&caches->view.lanes[id].shard, caches.shard(id), __ATOMIC_RELEASE);
         }
         cairn_lock_release(&caches->fronts[id].lock);
     }
@@ -264,12 +264,12 @@ INSTANTIATE_TEST_SUITE_P(Modes, PercpuGaps,
 
 TEST_P(PercpuGaps, OfAPop)
 {
-    stretch_all({"pop", &cairn_gaps_of_pop, 11});
+    stretch_all({"pop", &cairn_gaps_of_pop, 12});
 }
 
 TEST_P(PercpuGaps, OfAPush)
 {
-    stretch_all({"push", &cairn_gaps_of_push, 13});
+    stretch_all({"push", &cairn_gaps_of_push, 14});
 }
 
 TEST_P(PercpuGaps, OfAStop)

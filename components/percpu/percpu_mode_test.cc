@@ -106,7 +106,7 @@ TEST(PercpuMode, HasALaneForEveryIdThatTheKernelCouldGive)
     EXPECT_GE(caches->lane_count, caches->shard_count);
     EXPECT_EQ(caches->lane_count % 64, 0u);
     for (unsigned id = 0; id < caches->lane_count; id++)
-        EXPECT_EQ(caches->view.lanes[id] == caches.shard(id), id < caches->shard_count);
+        EXPECT_EQ(caches->view.lanes[id].shard == caches.shard(id), id < caches->shard_count);
 }
 
 TEST(PercpuMode, AnIdBeyondTheShardsGoesPastThem)
@@ -117,7 +117,7 @@ TEST(PercpuMode, AnIdBeyondTheShardsGoesPastThem)
     // As if /sys had told of too few CPUs.
     const unsigned shard_count = caches->shard_count;
     for (unsigned id = 0; id < shard_count; id++)
-        caches->view.lanes[id] = caches->view.lanes[shard_count];
+        caches->view.lanes[id].shard = caches->view.lanes[shard_count].shard;
     caches->shard_count = 0;
     std::vector<void *> blocks = alloc_many(caches, 0, 100);
     EXPECT_EQ(tokens.outstanding(0), 100u);

@@ -91,7 +91,7 @@ TEST_F(PercpuProof, PassesHereAndLeavesNoTrace)
         EXPECT_TRUE(cairn_rseq_prove(caches, false)) << caches->reason;
         EXPECT_EQ(errno, 77);
         for (unsigned id = 0; id < caches->lane_count; id++)
-            EXPECT_EQ(caches->view.lanes[id] == caches.shard(id), id < caches->shard_count);
+            EXPECT_EQ(caches->view.lanes[id].shard == caches.shard(id), id < caches->shard_count);
         EXPECT_EQ(cairn_percpu_stats(caches).shards_used, 0u);
         for (unsigned idx = 0; idx < caches->shard_count; idx++) {
             const char *shard = caches->shards + idx * caches->shard_bytes;
@@ -118,7 +118,8 @@ TEST_F(PercpuProof, RefusesAPushThatFindsNoRoom)
 {
     percpu_testing::pin(0);
     unsigned id = percpu_testing::cpus()[0];
-    percpu()->view.lanes[id] = percpu()->view.lanes[percpu()->lane_count - 1]; // nothing
+    percpu()->view.lanes[id].shard =
+        percpu()->view.lanes[percpu()->lane_count - 1].shard; // nothing
     expect_refused(false, "do not work");
 }
 
@@ -128,7 +129,7 @@ TEST_F(PercpuProof, RefusesALaneThatShowsAnotherShard)
         GTEST_SKIP() << "one shard";
     percpu_testing::pin(0);
     unsigned id = percpu_testing::cpus()[0];
-    percpu()->view.lanes[id] = percpu()->view.lanes[(id + 1) % percpu()->shard_count];
+    percpu()->view.lanes[id].shard = percpu()->view.lanes[(id + 1) % percpu()->shard_count].shard;
     expect_refused(false, "do not work");
 }
 
@@ -217,8 +218,11 @@ TEST_F(PercpuProof, SendsInitToLockMode)
         Caches caches(tokens, 0, 0, 0, false, percpu_testing::AUTO);
         auto stats = cairn_percpu_stats(caches);
         cairn_percpu_free(caches, 0, cairn_percpu_alloc(caches, 0));
-        bool closed = std::count(caches->view.lanes, caches->view.lanes + caches->lane_count,
-                                 caches->view.lanes[0]) == caches->lane_count;
+        const cairn_percpu_lane *lanes = caches->view.lanes;
+        bool closed =
+            std::all_of(lanes, lanes + caches->lane_count, [&](const cairn_percpu_lane &lane) {
+                return lane.shard == lanes[0].shard;
+            });
         return stats.mode == CAIRN_PERCPU_LOCK && says(stats.reason, "getcpu") && closed &&
                cairn_percpu_stats(caches).shards_used == 1;
     });

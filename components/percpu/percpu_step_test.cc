@@ -156,7 +156,7 @@ class PercpuStep : public ::testing::Test {
         for (unsigned at = 0; at < BLOCKS; at++)
             cairn_percpu_free(*caches, 0, blocks[at]);
         view = &(*caches)->view;
-        nothing = view->lanes[(*caches)->lane_count - 1];
+        nothing = view->lanes[(*caches)->lane_count - 1].shard;
         area = static_cast<char *>(CAIRN_THREAD_POINTER()) + view->area;
     }
 
@@ -180,13 +180,13 @@ class PercpuStep : public ::testing::Test {
     State state_now()
     {
         void **slots = caches->slots(0, 0);
-        return {caches->word(0, 0), view->lanes[id],
+        return {caches->word(0, 0), view->lanes[id].shard,
                 std::vector<void *>(slots - 4, slots + capacity)};
     }
 
     State state_of(Child &child)
     {
-        State state = {child.read(&caches->word(0, 0)), child.read(&view->lanes[id]), {}};
+        State state = {child.read(&caches->word(0, 0)), child.read(&view->lanes[id].shard), {}};
         state.slots.resize(4 + capacity);
         child.read_bytes(state.slots.data(), caches->slots(0, 0) - 4,
                          state.slots.size() * sizeof(void *));
@@ -291,7 +291,7 @@ TEST_F(PercpuStep, APopTakesTheNewestOnce)
     State fresh = state_now();
     fresh.word += 0xffff;
     expect_all_or_nothing([&] { return number(cairn_stepped_pop(view, 0)); }, fresh,
-                          number(blocks[BLOCKS - 1]), true, 11);
+                          number(blocks[BLOCKS - 1]), true, 12);
 }
 
 TEST_F(PercpuStep, APopOfNothingChangesNothing)
@@ -300,7 +300,7 @@ TEST_F(PercpuStep, APopOfNothingChangesNothing)
         continue;
     free_slot = SIZE_MAX;
     expect_all_or_nothing([&] { return number(cairn_stepped_pop(view, 0)); }, state_now(), 0, false,
-                          9);
+                          10);
 }
 
 TEST_F(PercpuStep, APushPutsABlockOnTopOnce)
@@ -309,7 +309,7 @@ TEST_F(PercpuStep, APushPutsABlockOnTopOnce)
     fresh.word -= 0xffff;
     fresh.slots[free_slot] = blocks[7];
     expect_all_or_nothing([&] { return uintptr_t(cairn_stepped_push(view, 0, blocks[7])); }, fresh,
-                          1, true, 13);
+                          1, true, 14);
 }
 
 TEST_F(PercpuStep, APushWithoutRoomChangesNothing)
@@ -318,7 +318,7 @@ TEST_F(PercpuStep, APushWithoutRoomChangesNothing)
         ASSERT_TRUE(cairn_percpu_push(*caches, 0, blocks[at]));
     free_slot = SIZE_MAX;
     expect_all_or_nothing([&] { return uintptr_t(cairn_stepped_push(view, 0, &result)); },
-                          state_now(), 0, false, 7);
+                          state_now(), 0, false, 8);
 }
 
 TEST_F(PercpuStep, APushOfTheNewestChangesNothing)
@@ -326,7 +326,7 @@ TEST_F(PercpuStep, APushOfTheNewestChangesNothing)
     free_slot = SIZE_MAX;
     expect_all_or_nothing(
         [&] { return uintptr_t(cairn_stepped_push(view, 0, blocks[BLOCKS - 1])); }, state_now(), 0,
-        false, 10);
+        false, 11);
 }
 
 TEST_F(PercpuStep, AStopEmptiesItsLaneOnce)

@@ -67,13 +67,13 @@ static bool cpu_id_is_right(const struct cairn_percpu *percpu)
 /* The lane of `id`, which this thread had a moment ago, shows its shard as before when this returns. */
 static bool stop_closes(struct cairn_percpu *percpu, unsigned id, void *word)
 {
-    struct cairn_percpu_shard *shard = percpu->view.lanes[id];
+    struct cairn_percpu_shard *shard = percpu->view.lanes[id].shard;
     bool closes = cairn_rseq_stop(&percpu->view, id, cairn_shard_nothing) &&
-                  cairn_load_relaxed(&percpu->view.lanes[id]) == cairn_shard_nothing &&
+                  cairn_load_relaxed(&percpu->view.lanes[id].shard) == cairn_shard_nothing &&
                   cairn_rseq_pop(&percpu->view, 0) == NULL &&
                   !cairn_rseq_push(&percpu->view, 0, word);
 
-    cairn_store_release(&percpu->view.lanes[id], shard);
+    cairn_store_release(&percpu->view.lanes[id].shard, shard);
     return closes;
 }
 

@@ -38,7 +38,7 @@ static bool by_sequences(const struct cairn_percpu *percpu)
 static void open_lane(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     if (by_sequences(percpu))
-        cairn_store_release(&percpu->view.lanes[shard_idx], shard_at(percpu, shard_idx));
+        cairn_store_release(&percpu->view.lanes[shard_idx].shard, shard_at(percpu, shard_idx));
 }
 
 /* Without the fence, on the shard's own CPU. */
@@ -54,7 +54,7 @@ static bool stop_from_anywhere(struct cairn_percpu *percpu, unsigned shard_idx)
         return percpu->unfenced_pid == 0;
     if (stop_here(percpu, shard_idx))
         return true;
-    cairn_store_relaxed(&percpu->view.lanes[shard_idx], cairn_shard_nothing);
+    cairn_store_relaxed(&percpu->view.lanes[shard_idx].shard, cairn_shard_nothing);
     if (cairn_rseq_fence())
         return true;
     open_lane(percpu, shard_idx);
@@ -107,7 +107,7 @@ void cairn_shard_enter_all(struct cairn_percpu *percpu)
     if (!by_sequences(percpu))
         return;
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        cairn_store_relaxed(&percpu->view.lanes[shard_idx], cairn_shard_nothing);
+        cairn_store_relaxed(&percpu->view.lanes[shard_idx].shard, cairn_shard_nothing);
     if (!cairn_rseq_fence())
         percpu->unfenced_pid = cairn_syscall1(SYS_getpid, 0);
 }

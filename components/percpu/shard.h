@@ -199,7 +199,7 @@ CAIRN_HOT_INLINE bool shard_push(struct cairn_percpu *percpu, unsigned shard_idx
 CAIRN_HOT_INLINE bool shard_is_open(const struct cairn_percpu *percpu, unsigned id)
 {
     CAIRN_ASSERT(id < percpu->lane_count);
-    return cairn_load_relaxed(&percpu->view.lanes[id]) != cairn_shard_nothing;
+    return cairn_load_relaxed(&percpu->view.lanes[id].shard) != cairn_shard_nothing;
 }
 
 /* Enters a shard, waiting for whoever is in it. False when other CPUs' sequences cannot be kept out. */

@@ -8,8 +8,8 @@
  * migrated or interrupted by a signal inside it. What lies before its last store, the commit, must be harmless to
  * repeat; then the whole of it happens on one CPU, at once, or not at all, without a lock or an atomic operation.
  *
- *     lanes     0    1    2  ...                 one pointer per id: a shard, or `nothing` (n) while
- *             [ s0 | s1 | n  ... ]               somebody else works on that shard
+ *     lanes     0    1    2  ...                 one pointer per id: a shard, or `nothing` (n) while somebody else
+ *             [ s0 | s1 | n  ... ]               works on that shard; 128 bytes each, for a slow path writes its own
  *                |
  *     shard   words[class] = top | room << 16    one 32-bit word per class, changed by one store
  *             slots  ... N N N N p p p . . . N N N N ...
@@ -61,7 +61,8 @@ CAIRN_BEGIN_DECLS
 enum {
     CAIRN_RSEQ_CLASSES_MAX = 128,
     CAIRN_RSEQ_NEWEST = 4, /* NULL slots below each array; a locked push is compared with as many */
-    CAIRN_RSEQ_ROOM_SHIFT = 16
+    CAIRN_RSEQ_ROOM_SHIFT = 16,
+    CAIRN_RSEQ_LANE_SHIFT = 7 /* bytes of a lane */
 };
 
 /* One CPU's arrays. The slots follow it. */
@@ -70,12 +71,19 @@ struct cairn_percpu_shard {
     void *none[CAIRN_RSEQ_NEWEST]; /* NULL: below the top of an array that was never used */
 };
 
+/* Where the sequences of one id find their shard. Each refill and flush writes it twice, and everybody else reads theirs at
+   every call: two lines each, because processors fetch lines in pairs. */
+struct cairn_percpu_lane {
+    struct cairn_percpu_shard *shard;
+    char apart[(1 << CAIRN_RSEQ_LANE_SHIFT) - sizeof(void *)];
+};
+
 /* What the sequences read besides the shards; not written after init, but for the entries of lanes. There is a lane for
    each id that the kernel could give, not only for those it was expected to: a sequence compares it with no bound. */
 struct cairn_rseq_view {
     ptrdiff_t area; /* struct rseq, from the thread pointer */
     ptrdiff_t id;   /* the 32 bits that are the index: mm_cid or cpu_id, likewise */
-    struct cairn_percpu_shard **lanes; /* entry 0 */
+    struct cairn_percpu_lane *lanes;
 };
 
 CAIRN_END_DECLS

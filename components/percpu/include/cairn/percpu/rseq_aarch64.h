@@ -27,6 +27,8 @@ enum { CAIRN_RSEQ_EXISTS = 1, CAIRN_RSEQ_SLOTS_OFFSET = 128 * 4 + 4 * 8 };
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_shard) == CAIRN_RSEQ_SLOTS_OFFSET,
                     "the instructions know where slots begin");
 
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where lanes do");
+
 /* One instruction a line. */
 /* clang-format off */
 
@@ -53,8 +55,9 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_shard) == CAIRN_RSEQ_SLOTS_OFFSET
     "ldr w9, [%[area], #4]\n\t" CAIRN_RSEQ_GAP(1)                                                  \
     "tbnz w9, #31, %l[slow]\n\t" CAIRN_RSEQ_GAP(2)                                                 \
     "ldr w9, [%[id]]\n\t" CAIRN_RSEQ_GAP(3)                                                        \
-    "ldr x9, [%[lanes], x9, lsl #3]\n\t" CAIRN_RSEQ_GAP(4)                                         \
-    "ldr w10, [x9, %[class_idx], lsl #2]\n\t" CAIRN_RSEQ_GAP(5)
+    "add x9, %[lanes], x9, lsl #7\n\t" CAIRN_RSEQ_GAP(4)                                           \
+    "ldr x9, [x9]\n\t" CAIRN_RSEQ_GAP(5)                                                          \
+    "ldr w10, [x9, %[class_idx], lsl #2]\n\t" CAIRN_RSEQ_GAP(6)
 
 /* From the thread pointer to an address. */
 CAIRN_HOT_INLINE char *cairn_rseq_at(ptrdiff_t distance)
@@ -69,12 +72,12 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
 
     __asm__ volatile goto(
         CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
-        "and w11, w10, #0xffff\n\t" CAIRN_RSEQ_GAP(6)
-        "add x11, x9, x11, lsl #3\n\t" CAIRN_RSEQ_GAP(7)
-        "ldr %[block], [x11, #%c[slots] - 8]\n\t" CAIRN_RSEQ_GAP(8)
-        "cbz %[block], %l[slow]\n\t" CAIRN_RSEQ_GAP(9)
-        "mov w11, #0xffff\n\t" CAIRN_RSEQ_GAP(10)
-        "add w10, w10, w11\n\t" CAIRN_RSEQ_GAP(11)
+        "and w11, w10, #0xffff\n\t" CAIRN_RSEQ_GAP(7)
+        "add x11, x9, x11, lsl #3\n\t" CAIRN_RSEQ_GAP(8)
+        "ldr %[block], [x11, #%c[slots] - 8]\n\t" CAIRN_RSEQ_GAP(9)
+        "cbz %[block], %l[slow]\n\t" CAIRN_RSEQ_GAP(10)
+        "mov w11, #0xffff\n\t" CAIRN_RSEQ_GAP(11)
+        "add w10, w10, w11\n\t" CAIRN_RSEQ_GAP(12)
         "str w10, [x9, %[class_idx], lsl #2]\n"
         "2:"
         : [block] "=&r"(block)
@@ -99,16 +102,16 @@ CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t
 {
     __asm__ volatile goto(
         CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
-        "lsr w12, w10, #16\n\t" CAIRN_RSEQ_GAP(6)
-        "cbz w12, %l[slow]\n\t" CAIRN_RSEQ_GAP(7)
-        "and w11, w10, #0xffff\n\t" CAIRN_RSEQ_GAP(8)
-        "add x11, x9, x11, lsl #3\n\t" CAIRN_RSEQ_GAP(9)
-        "ldr x12, [x11, #%c[slots] - 8]\n\t" CAIRN_RSEQ_GAP(10)
-        "cmp x12, %[block]\n\t" CAIRN_RSEQ_GAP(11)
-        "b.eq %l[slow]\n\t" CAIRN_RSEQ_GAP(12)
-        "str %[block], [x11, #%c[slots]]\n\t" CAIRN_RSEQ_GAP(13)
-        "mov w12, #0xffff\n\t" CAIRN_RSEQ_GAP(14)
-        "sub w10, w10, w12\n\t" CAIRN_RSEQ_GAP(15)
+        "lsr w12, w10, #16\n\t" CAIRN_RSEQ_GAP(7)
+        "cbz w12, %l[slow]\n\t" CAIRN_RSEQ_GAP(8)
+        "and w11, w10, #0xffff\n\t" CAIRN_RSEQ_GAP(9)
+        "add x11, x9, x11, lsl #3\n\t" CAIRN_RSEQ_GAP(10)
+        "ldr x12, [x11, #%c[slots] - 8]\n\t" CAIRN_RSEQ_GAP(11)
+        "cmp x12, %[block]\n\t" CAIRN_RSEQ_GAP(12)
+        "b.eq %l[slow]\n\t" CAIRN_RSEQ_GAP(13)
+        "str %[block], [x11, #%c[slots]]\n\t" CAIRN_RSEQ_GAP(14)
+        "mov w12, #0xffff\n\t" CAIRN_RSEQ_GAP(15)
+        "sub w10, w10, w12\n\t" CAIRN_RSEQ_GAP(16)
         "str w10, [x9, %[class_idx], lsl #2]\n"
         "2:"
         :
@@ -137,7 +140,7 @@ CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32
         "2:"
         :
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
-          [expected] "r"(id), [nothing] "r"(nothing), [lane] "r"(&view->lanes[id])
+          [expected] "r"(id), [nothing] "r"(nothing), [lane] "r"(&view->lanes[id].shard)
         : CAIRN_RSEQ_CLOBBERS "x9", "cc", "memory"
         : moved);
     return true;

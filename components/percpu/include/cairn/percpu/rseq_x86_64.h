@@ -36,6 +36,8 @@ enum { CAIRN_RSEQ_EXISTS = 1, CAIRN_RSEQ_SLOTS_OFFSET = 128 * 4 + 4 * 8 };
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_shard) == CAIRN_RSEQ_SLOTS_OFFSET,
                     "the instructions know where slots begin");
 
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where lanes do");
+
 /* One instruction a line. */
 /* clang-format off */
 
@@ -63,8 +65,9 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_shard) == CAIRN_RSEQ_SLOTS_OFFSET
     "cmpl $0, %%fs:4(%[area])\n\t" CAIRN_RSEQ_GAP(1)                                               \
     "js %l[slow]\n\t" CAIRN_RSEQ_GAP(2)                                                            \
     "movl %%fs:(%[id]), %%eax\n\t" CAIRN_RSEQ_GAP(3)                                               \
-    "movq (%[lanes], %%rax, 8), %%rdx\n\t" CAIRN_RSEQ_GAP(4)                                       \
-    "movl (%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(5)
+    "shll $7, %%eax\n\t" CAIRN_RSEQ_GAP(4)                                                         \
+    "movq (%[lanes], %%rax), %%rdx\n\t" CAIRN_RSEQ_GAP(5)                                          \
+    "movl (%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(6)
 
 /* The newest block of a class on this CPU, or NULL: ask the slow path. */
 CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
@@ -73,11 +76,11 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
 
     __asm__ volatile goto(
         CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
-        "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(6)
-        "movq %c[slots] - 8(%%rdx, %%rax, 8), %[block]\n\t" CAIRN_RSEQ_GAP(7)
-        "testq %[block], %[block]\n\t" CAIRN_RSEQ_GAP(8)
-        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(9)
-        "addl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(10)
+        "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(7)
+        "movq %c[slots] - 8(%%rdx, %%rax, 8), %[block]\n\t" CAIRN_RSEQ_GAP(8)
+        "testq %[block], %[block]\n\t" CAIRN_RSEQ_GAP(9)
+        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(10)
+        "addl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(11)
         "movl %%ecx, (%%rdx, %[class_idx], 4)\n"
         "2:"
         : [block] "=&a"(block)
@@ -101,13 +104,13 @@ CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t
 {
     __asm__ volatile goto(
         CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
-        "cmpl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(6)
-        "jbe %l[slow]\n\t" CAIRN_RSEQ_GAP(7)
-        "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(8)
-        "cmpq %[block], %c[slots] - 8(%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(9)
-        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(10)
-        "movq %[block], %c[slots](%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(11)
-        "addl $0xffff0001, %%ecx\n\t" CAIRN_RSEQ_GAP(12)
+        "cmpl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(7)
+        "jbe %l[slow]\n\t" CAIRN_RSEQ_GAP(8)
+        "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(9)
+        "cmpq %[block], %c[slots] - 8(%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(10)
+        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(11)
+        "movq %[block], %c[slots](%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(12)
+        "addl $0xffff0001, %%ecx\n\t" CAIRN_RSEQ_GAP(13)
         "movl %%ecx, (%%rdx, %[class_idx], 4)\n"
         "2:"
         :
@@ -135,7 +138,7 @@ CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32
         "2:"
         :
         : [area] "r"(view->area), [id] "r"(view->id), [expected] "r"(id),
-          [nothing] "r"(nothing), [lane] "r"(&view->lanes[id])
+          [nothing] "r"(nothing), [lane] "r"(&view->lanes[id].shard)
         : CAIRN_RSEQ_CLOBBERS "rax", "cc", "memory"
         : moved);
     return true;
