@@ -13,7 +13,8 @@
  *     sum over classes of block_bytes * (shards_used * capacity + capacity in the depot).
  *
  * Threads. drain, stats and check run beside everything; init and fini alone. A drain holds a shard for as long as it
- * takes to give its blocks away: threads of that CPU go elsewhere meanwhile.
+ * takes to give its blocks away: threads of that CPU go elsewhere meanwhile. In rseq mode it takes all shards at once, for
+ * one membarrier(2).
  */
 
 #include <cairn/percpu.h>
@@ -237,16 +238,38 @@ static size_t drain_array(struct cairn_percpu *percpu, unsigned shard_idx, unsig
     return moved;
 }
 
-size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx)
+/* Entered. */
+static size_t drain_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     size_t moved = 0;
+
+    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
+        moved += drain_array(percpu, shard_idx, class_idx);
+    return moved;
+}
+
+size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    size_t moved;
 
     CAIRN_ASSERT(shard_idx < percpu->shard_count);
     if (!shard_used(percpu, shard_idx) || !cairn_shard_enter(percpu, shard_idx))
         return 0;
-    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
-        moved += drain_array(percpu, shard_idx, class_idx);
+    moved = drain_arrays(percpu, shard_idx);
     cairn_shard_leave(percpu, shard_idx);
+    return moved;
+}
+
+static size_t drain_entered(struct cairn_percpu *percpu)
+{
+    size_t moved = 0;
+
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++) {
+        if (!cairn_shard_is_entered(percpu, shard_idx))
+            continue;
+        moved += drain_arrays(percpu, shard_idx);
+        cairn_shard_leave_entered(percpu, shard_idx);
+    }
     return moved;
 }
 
@@ -254,8 +277,11 @@ size_t cairn_percpu_drain(struct cairn_percpu *percpu)
 {
     size_t moved = 0;
 
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        moved += cairn_percpu_drain_shard(percpu, shard_idx);
+    if (cairn_shard_enter_used(percpu))
+        moved = drain_entered(percpu);
+    else
+        for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+            moved += cairn_percpu_drain_shard(percpu, shard_idx);
     return moved + cairn_depot_flush(&percpu->depot);
 }
 

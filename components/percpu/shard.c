@@ -70,6 +70,44 @@ bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx)
     return false;
 }
 
+/* The lock is held. Says who it is that entered, for whoever asks later: another thread may be at the same thing, and
+   more shards come into use meanwhile. */
+static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    cairn_store_relaxed(&percpu->fronts[shard_idx].entered_by,
+                        (const void *)CAIRN_THREAD_POINTER());
+    cairn_store_relaxed(&percpu->view.lanes[shard_idx].shard, cairn_shard_nothing);
+}
+
+bool cairn_shard_enter_used(struct cairn_percpu *percpu)
+{
+    if (!by_sequences(percpu) || percpu->is_forking)
+        return false;
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        if (shard_used(percpu, shard_idx)) {
+            shard_lock(percpu, shard_idx);
+            close_for_many(percpu, shard_idx);
+        }
+    if (cairn_rseq_fence())
+        return true;
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        if (cairn_shard_is_entered(percpu, shard_idx))
+            cairn_shard_leave_entered(percpu, shard_idx);
+    return false;
+}
+
+bool cairn_shard_is_entered(const struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    return cairn_load_relaxed(&percpu->fronts[shard_idx].entered_by) == CAIRN_THREAD_POINTER();
+}
+
+void cairn_shard_leave_entered(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    CAIRN_ASSERT(cairn_shard_is_entered(percpu, shard_idx));
+    cairn_store_relaxed(&percpu->fronts[shard_idx].entered_by, (const void *)NULL);
+    cairn_shard_leave(percpu, shard_idx);
+}
+
 bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     if (!by_sequences(percpu)) {

@@ -211,6 +211,12 @@ CAIRN_NODISCARD bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned
 
 void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx);
 
+/* Rseq mode: enters all shards that are in use at the price of one fence. False, and none is entered, when that is not
+   possible. Which ones it were cairn_shard_is_entered() says; each is to be left by cairn_shard_leave_entered(). */
+CAIRN_NODISCARD bool cairn_shard_enter_used(struct cairn_percpu *percpu);
+bool cairn_shard_is_entered(const struct cairn_percpu *percpu, unsigned shard_idx);
+void cairn_shard_leave_entered(struct cairn_percpu *percpu, unsigned shard_idx);
+
 /* Enters all shards, and leaves them: for fork. */
 void cairn_shard_enter_all(struct cairn_percpu *percpu);
 void cairn_shard_leave_all(struct cairn_percpu *percpu);

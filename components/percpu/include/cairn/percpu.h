@@ -106,9 +106,10 @@ struct cairn_percpu_front {
     uint32_t misses;        /* refills and overflows; wraps */
     uint32_t misses_seen;   /* when somebody looked whether the shard is idle */
     uint32_t pressure_seen;
-    uint32_t hand;      /* the class where the search for idle arrays goes on */
-    size_t extra_bytes; /* the limits of all arrays, beyond their first batches */
-    char apart[88];
+    uint32_t hand;          /* the class where the search for idle arrays goes on */
+    size_t extra_bytes;     /* the limits of all arrays, beyond their first batches */
+    const void *entered_by; /* who entered it together with others: only compared */
+    char apart[80];
 } CAIRN_CACHE_ALIGNED;
 
 struct cairn_percpu_class {
