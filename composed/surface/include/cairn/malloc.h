@@ -48,7 +48,7 @@ struct cairn_malloc_stats {
     size_t cached_bytes;    /* free blocks in per-CPU caches and the depot */
     size_t slab_bytes;      /* in slabs: allocated, cached, and free blocks */
     size_t slab_free_bytes; /* free blocks in slabs, and their tails */
-    size_t large_bytes;     /* blocks above the size classes, below huge */
+    size_t large_bytes;     /* blocks above the size classes, below huge: allocated and cached */
     size_t huge_bytes;      /* blocks with pages of their own */
     size_t huge_count;      /* how many */
     size_t run_free_bytes;  /* free granules */
