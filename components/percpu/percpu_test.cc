@@ -105,6 +105,21 @@ TEST_P(Percpu, WhatOneCpuFreesAnotherAllocatesWithoutTheSource)
     expect_ends_clean(caches, tokens);
 }
 
+TEST_P(Percpu, LargeBlocksAreTakenOneAtATimeAndFewWait)
+{
+    TokenSource tokens({1u << 16}, 100);
+    Caches caches = make(tokens, 1);
+    caches.on(0);
+    std::vector<void *> blocks = alloc_many(caches, 0, 7);
+    EXPECT_EQ(tokens.tokens_taken, 7u);
+    free_all(caches, 0, blocks);
+    EXPECT_EQ(caches.array(0, 0).count, 2u);
+    EXPECT_EQ(caches.array(0, 0).limit, 2u);
+    EXPECT_EQ(cairn_depot_count(&caches->depot, 0), 2u);
+    EXPECT_EQ(tokens.outstanding_bytes(), 4u << 16);
+    expect_ends_clean(caches, tokens);
+}
+
 // GCC 12 drops an `asm goto` whose result is not used, unless it is called volatile.
 TEST_P(Percpu, APopTakesABlockThatNobodyLooksAt)
 {
