@@ -96,7 +96,8 @@ class CommandTest(unittest.TestCase):
     @unittest.skipUnless(shutil.which("valgrind"), "valgrind is not installed")
     def test_valgrind_counts_the_same_on_libc(self) -> None:
         counts = self.counted("--stacks", "none", "--peers", "glibc", "--control")
-        self.assertEqual(counts["glibc"]["callgrind_pair_mean"], counts["glibc"]["pair_mean"])
+        # Not equal: what happens once, as when a line of output is formatted, is spread over 2000 pairs.
+        self.assertAlmostEqual(counts["glibc"]["callgrind_pair_mean"], counts["glibc"]["pair_mean"], delta=0.1)
 
     def test_a_peer_that_crashes_is_told_and_the_others_are_counted(self) -> None:
         counts = self.counted("--stacks", "none", "--peers", "glibc", "--peer", "bad=" + CRASH)

@@ -8,9 +8,10 @@
  *
  *     alloc   pop ----------- block                    alloc   id -> shard --- lock it ------ pop ------- unlock
  *              | nothing                                        |               | held         | empty
- *              +- no id, or the shard is closed:                v fold          v              v
- *              |    one block from the depot                  hash or mod     a neighbour    refill
- *              +- empty: refill                                               or wait
+ *              +- no id, or the shard is closed even            v fold          v              v
+ *              |    after a turn for others: one              hash or mod     a neighbour    refill
+ *              |    block from the depot                                      or wait
+ *              +- empty: refill
  *
  *     refill: relieve the source if it asks (balance.c); a batch from the depot; one to the caller, the others into the shard. Nothing there either: drain every
  *             shard and the depot, ask once more.
@@ -32,6 +33,10 @@
 
 #include "cpu_internal.h"
 #include "shard.h"
+
+#include <cairn/base/syscall.h>
+
+#include <sys/syscall.h>
 
 /* How far a thread looks before it waits for its own shard: beyond, the misses cost more than the wait. */
 enum { NEIGHBOURS = 8 };
@@ -127,6 +132,19 @@ static void *alloc_locked(struct cairn_percpu *percpu, unsigned class_idx)
     return alloc_from(percpu, class_idx, shard_idx);
 }
 
+/*
+ * True when the shard of this thread was closed, and one turn for others was worth a try: whoever closed it is likely to
+ * have been pre-empted on this very CPU, and would keep it closed for a time slice, while each operation here takes the way
+ * past it. Shards that there are not stay closed for ever.
+ */
+static bool let_others_open(const struct cairn_percpu *percpu, int id)
+{
+    if (id < 0 || (unsigned)id >= percpu->shard_count || shard_is_open(percpu, (unsigned)id))
+        return false;
+    cairn_syscall1(SYS_sched_yield, 0);
+    return true;
+}
+
 /* Past the shards, for a thread that may not use them now. */
 static void *alloc_past(struct cairn_percpu *percpu, unsigned class_idx)
 {
@@ -145,6 +163,13 @@ CAIRN_COLD void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned c
     if (percpu->mode == CAIRN_PERCPU_LOCK)
         return alloc_locked(percpu, class_idx);
     id = cairn_rseq_id(percpu);
+    if (let_others_open(percpu, id)) {
+        void *block = cairn_percpu_pop(percpu, class_idx);
+
+        if (block != NULL)
+            return block;
+        id = cairn_rseq_id(percpu);
+    }
     if (id < 0 || !shard_is_open(percpu, (unsigned)id))
         return alloc_past(percpu, class_idx);
     return alloc_refill(percpu, class_idx, (unsigned)id);
@@ -224,6 +249,11 @@ CAIRN_COLD void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned cla
         return;
     }
     id = cairn_rseq_id(percpu);
+    if (let_others_open(percpu, id)) {
+        if (cairn_percpu_push(percpu, class_idx, block))
+            return;
+        id = cairn_rseq_id(percpu);
+    }
     if (id >= 0 && shard_is_open(percpu, (unsigned)id) &&
         cairn_shard_enter_own(percpu, (unsigned)id))
         free_entered(percpu, class_idx, block, (unsigned)id, where);
