@@ -22,7 +22,7 @@ import tempfile
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bench.harness import callgrind, environment, machine, places, result, subjects
-from bench.harness.options import UsageError
+from bench.harness.options import Parser, UsageError
 from bench.harness.places import Places
 from bench.harness.subjects import STACK, Subject
 
@@ -35,14 +35,6 @@ MEAN_DIFFERS = 0.005  # as a part: then the mean is told beside the median
 
 
 # --- options ---
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, but a complaint is an exception."""
-
-    def error(self, message: str) -> None:
-        said = message[len("argument "):] if message.startswith("argument ") else message
-        raise UsageError("%s (see --help)" % said)
-
 
 def _names(text: str) -> Tuple[str, ...]:
     return () if text == "none" else tuple(name.strip() for name in text.split(",") if name.strip())
@@ -64,7 +56,7 @@ def _pair(text: str) -> Tuple[str, str]:
 
 def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
     """The options, with paths from where the user stands; raises UsageError."""
-    parser = _Parser(
+    parser = Parser(
         prog="bazel run //bench:instructions --", allow_abbrev=False,
         description="Counts the instructions of a hot pair of malloc and free on each malloc of this machine.",
         epilog="Exit status: 0 when somebody was counted, 1 when nobody, 2 for a wrong call.")

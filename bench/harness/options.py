@@ -47,11 +47,18 @@ class Options:
         return dict(self.settings)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """argparse, but a complaint is an exception."""
 
+    hint = " (see --help)"
+
     def error(self, message: str) -> None:
-        raise UsageError(message[len("argument "):] if message.startswith("argument ") else message)
+        said = message[len("argument "):] if message.startswith("argument ") else message
+        raise UsageError(said + self.hint)
+
+
+class _Parser(Parser):
+    hint = ""  # whoever prints it says so
 
 
 def _names(text: str) -> Tuple[str, ...]:

@@ -21,7 +21,7 @@ import tempfile
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from bench.harness import environment, machine, places, proof, result, session, subjects
-from bench.harness.options import UsageError
+from bench.harness.options import Parser, UsageError
 from bench.harness.places import Places
 from bench.harness.progress import Progress
 from bench.harness.runner import Interrupted, Runner
@@ -34,14 +34,6 @@ DEFAULT_OUT = "replay-report"
 
 
 # --- options ---
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, but a complaint is an exception."""
-
-    def error(self, message: str) -> None:
-        said = message[len("argument "):] if message.startswith("argument ") else message
-        raise UsageError("%s (see --help)" % said)
-
 
 def _names(text: str) -> Tuple[str, ...]:
     return () if text == "none" else tuple(name.strip() for name in text.split(",") if name.strip())
@@ -67,7 +59,7 @@ def _pair(text: str) -> Tuple[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = _Parser(
+    made = Parser(
         prog="bazel run //bench:replay --", allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Replays a trace that //bench:record wrote, on each malloc of this machine.",
