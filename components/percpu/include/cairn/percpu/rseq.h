@@ -90,14 +90,14 @@ CAIRN_END_DECLS
 
 /* ThreadSanitizer does not see what instructions of ours do, and would report each block that changes hands. */
 #if defined(__SANITIZE_THREAD__)
-#define CAIRN_RSEQ_UNSEEN 1
+#define CAIRN_RSEQ_NOT_SHOWN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define CAIRN_RSEQ_UNSEEN 1
+#define CAIRN_RSEQ_NOT_SHOWN 1
 #endif
 #endif
 
-#if defined(CAIRN_RSEQ_UNSEEN)
+#if defined(CAIRN_RSEQ_NOT_SHOWN)
 #include <cairn/percpu/rseq_none.h>
 #elif defined(__x86_64__)
 #include <cairn/percpu/rseq_x86_64.h>
