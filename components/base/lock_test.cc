@@ -61,7 +61,6 @@ TEST(Lock, TryingTakesAFreeLockAndNeverWaits)
     cairn_lock_release(&lock);
 }
 
-// The counter is no atomic: a lost increment or TSan tells when two are inside at once.
 // What a lock goes through, as numbers.
 std::string StatesOfALock()
 {
@@ -100,6 +99,7 @@ TEST(Lock, GoesThroughTheSameStatesAloneAndAmongOthers)
         GTEST_SKIP() << "libc does not say that this process has one thread";
 }
 
+// The counter is no atomic: a lost increment or TSan tells when two are inside at once.
 TEST(Lock, LetsOneThreadInAtATime)
 {
     const unsigned thread_count = 4 * std::max(2u, std::thread::hardware_concurrency());

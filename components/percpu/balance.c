@@ -30,7 +30,7 @@ enum {
     LOOK_MISSES = 256,   /* of a shard, between two looks at its arrays */
     JUST_MISSED = 2,     /* halved at each look: an array is busy for one look and a part */
     SEARCH_STEPS = 8,    /* classes that one miss looks at for limits to take over */
-    RELIEFS_BETWEEN = 16 /* reliefs of a shard between two looks at the other shards */
+    RELIEFS_BETWEEN = 16 /* signals of pressure between two looks at the other shards */
 };
 
 void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
@@ -44,28 +44,27 @@ void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
             shard_history(shard, idx)->busy /= 2;
         cairn_depot_look(&percpu->depot);
     }
+    /* The first miss of a large block says nothing: a buffer that grows leaves one of each length behind. */
     if (shard_word(shard, class_idx) != 0 || percpu->classes[class_idx].refill > 1)
         shard_history(shard, class_idx)->busy = JUST_MISSED;
 }
 
-/* Entered: the oldest blocks beyond `keep_count` go to the source. */
-static void give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
-                        unsigned keep_count)
+size_t cairn_shard_give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
+                               size_t keep_count)
 {
     const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+    size_t count = word_count(shard_word(shard_at(percpu, shard_idx), class_idx), class);
+    size_t surplus = count - cairn_min(count, keep_count);
     void *chunk[CHUNK];
 
-    for (;;) {
-        uint32_t word = shard_word(shard_at(percpu, shard_idx), class_idx);
-        unsigned count = word_count(word, class);
-        size_t moved;
+    for (size_t left = surplus; left > 0;) {
+        size_t moved = cairn_shard_take_oldest(percpu, shard_idx, class_idx, chunk,
+                                               cairn_min(left, (size_t)CHUNK));
 
-        if (count <= keep_count)
-            return;
-        moved = cairn_shard_take_oldest(percpu, shard_idx, class_idx, chunk,
-                                        cairn_min((size_t)(count - keep_count), (size_t)CHUNK));
         cairn_source_give(percpu->depot.source, class->block_bytes, chunk, moved);
+        left -= moved;
     }
+    return surplus;
 }
 
 /* Entered. A limit of 0 ends the array. */
@@ -78,7 +77,7 @@ static void lower_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     unsigned count;
 
     CAIRN_ASSERT(limit <= before && (limit == 0 || limit >= class->batch));
-    give_oldest(percpu, shard_idx, class_idx, limit);
+    (void)cairn_shard_give_oldest(percpu, shard_idx, class_idx, limit);
     count = word_count(shard_word(shard, class_idx), class);
     cairn_store_relaxed(&shard->words[class_idx],
                         limit == 0 ? 0 : word_of(class->slots_offset + count, limit - count));

@@ -27,11 +27,6 @@ CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
     return (uintptr_t)CAIRN_THREAD_POINTER();
 }
 
-CAIRN_HOT_INLINE char *cpu_rseq_at(ptrdiff_t rseq_offset)
-{
-    return (char *)CAIRN_THREAD_POINTER() + rseq_offset;
-}
-
 /* The signature is what stands before each abort handler: registration must name the one that libc and librseq use,
    or no other code in the process could share the area. Values: rseq(2), glibc's bits/rseq.h.
    CPU_RSEQ_DOUBTED: there were kernels that registered areas and did not send everybody back; rseq_proof.c. */

@@ -37,6 +37,7 @@
 
 #include <cairn/base/check.h>
 #include <cairn/base/syscall.h>
+#include <cairn/percpu/rseq.h>
 
 #include <errno.h>
 #include <string.h>
@@ -135,7 +136,7 @@ static size_t area_bytes(bool is_own)
 
 static bool ask_kernel(ptrdiff_t rseq_offset, bool is_own, int flags)
 {
-    return cairn_syscall4(CPU_RSEQ_SYSCALL, cpu_rseq_at(rseq_offset), area_bytes(is_own), flags,
+    return cairn_syscall4(CPU_RSEQ_SYSCALL, cairn_rseq_at(rseq_offset), area_bytes(is_own), flags,
                           CPU_RSEQ_SIGNATURE) == 0;
 }
 
@@ -157,6 +158,6 @@ bool cpu_rseq_rejoin(ptrdiff_t rseq_offset, bool is_own)
 {
     own_refused = false;
     /* Some kernels would look at what was armed last, by the child perhaps. */
-    memset(cpu_rseq_at(rseq_offset) + RSEQ_CS, 0, sizeof(uint64_t));
+    memset(cairn_rseq_at(rseq_offset) + RSEQ_CS, 0, sizeof(uint64_t));
     return ask_kernel(rseq_offset, is_own, 0);
 }

@@ -29,7 +29,6 @@
 enum {
     CACHE_BYTES_DEFAULT = 64 * 1024,
     CAPACITY_MIN = 8,
-    LARGE_BYTES = 32 * 1024, /* of blocks above, few wait */
     CAPACITY_LARGE = 2,
     CAPACITY_MAX = 1024,
     ALIGN_BYTES_MAX = 16,
@@ -38,7 +37,7 @@ enum {
 
 static size_t least_capacity(uint32_t block_bytes)
 {
-    return block_bytes > LARGE_BYTES ? CAPACITY_LARGE : CAPACITY_MIN;
+    return block_bytes > CAIRN_DEPOT_LARGE_BYTES ? CAPACITY_LARGE : CAPACITY_MIN;
 }
 
 static size_t capacity_of(const struct cairn_depot_config *config, unsigned class_idx)

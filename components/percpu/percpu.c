@@ -13,8 +13,8 @@
  *              |    block from the depot                                      or wait
  *              +- empty: refill
  *
- *     refill: relieve the source if it asks (balance.c); a batch from the depot; one to the caller, the others into the shard. Nothing there either: drain every
- *             shard and the depot, ask once more.
+ *     refill: relieve the source if it asks (balance.c); a batch from the depot; one to the caller, the others into the
+ *             shard. Nothing there either: drain every shard and the depot, ask once more.
  *
  *     free    push ---------- done                     free    ... the same ... push
  *              | not                                                             | full

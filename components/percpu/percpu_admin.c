@@ -29,15 +29,13 @@
 enum {
     CACHE_BYTES_DEFAULT = 64 * 1024,
     CAPACITY_MIN = 8,
-    LARGE_BYTES = 32 * 1024, /* of blocks above, few wait, and they are not taken ahead of need */
     CAPACITY_LARGE = 2,
     BATCH_SMALL_MIN = 4,
     BATCH_BYTES = 8 * 1024,
     SHARD_CACHE_MAX_BYTES =
         4 * 1024 * 1024, /* less than this costs time in programs that use all classes */
     SHARD_CACHE_MIN_BYTES = 1024 * 1024,
-    SHARDS_CACHE_BYTES = 64 * 1024 * 1024, /* of all shards, if the minimum allows */
-    CHUNK = 64                             /* blocks that a drain moves at once, over the stack */
+    SHARDS_CACHE_BYTES = 64 * 1024 * 1024 /* of all shards, if the minimum allows */
 };
 
 /* Where the parts of the state lie, in bytes. */
@@ -58,9 +56,10 @@ static size_t clamp(size_t value, size_t low, size_t high)
     return cairn_max(low, cairn_min(value, high));
 }
 
+/* Few of these wait, and they are not taken ahead of need. */
 static bool is_large(uint32_t block_bytes)
 {
-    return block_bytes > LARGE_BYTES;
+    return block_bytes > CAIRN_DEPOT_LARGE_BYTES;
 }
 
 static unsigned capacity_of(const struct cairn_percpu_config *config, unsigned class_idx)
@@ -224,27 +223,12 @@ void cairn_percpu_fini(struct cairn_percpu *percpu)
 }
 
 /* Entered. */
-static size_t drain_array(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
-{
-    void *chunk[CHUNK];
-    size_t moved = 0;
-    size_t count;
-
-    while ((count = cairn_shard_take_oldest(percpu, shard_idx, class_idx, chunk, CHUNK)) > 0) {
-        cairn_source_give(percpu->depot.source, percpu->classes[class_idx].block_bytes, chunk,
-                          count);
-        moved += count;
-    }
-    return moved;
-}
-
-/* Entered. */
 static size_t drain_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     size_t moved = 0;
 
     for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
-        moved += drain_array(percpu, shard_idx, class_idx);
+        moved += cairn_shard_give_oldest(percpu, shard_idx, class_idx, 0);
     return moved;
 }
 

@@ -150,7 +150,7 @@ TEST_P(PercpuLeave, KeepsErrnoAndLeavesNothingArmed)
     EXPECT_EQ(cairn_percpu_pop(caches, 0), nullptr); // arms
     cairn_percpu_rejoin(caches);
     uint64_t armed;
-    memcpy(&armed, cpu_rseq_at(caches->view.area) + RSEQ_CS, sizeof(armed));
+    memcpy(&armed, cairn_rseq_at(caches->view.area) + RSEQ_CS, sizeof(armed));
     EXPECT_EQ(armed, 0u);
     EXPECT_EQ(errno, 77);
 }

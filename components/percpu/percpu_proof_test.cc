@@ -60,7 +60,7 @@ class PercpuProof : public ::testing::Test {
     {
         fake = {};
         fake.cpu_id = cpu_id;
-        percpu()->view.area = reinterpret_cast<char *>(&fake) - cpu_rseq_at(0);
+        percpu()->view.area = reinterpret_cast<char *>(&fake) - cairn_rseq_at(0);
         percpu()->view.id = percpu()->view.area + RSEQ_CPU_ID;
     }
 

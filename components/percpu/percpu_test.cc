@@ -169,7 +169,7 @@ TEST_P(Percpu, AFreeIntoAnUntouchedShardStartsItsLimit)
     cairn_percpu_free(caches, 0, block);
     EXPECT_EQ(caches.array(1, 0).count, 1u);
     EXPECT_EQ(caches.array(1, 0).limit, 64u);
-    EXPECT_EQ(caches.histories(caches.shard_of(1))[0].flushes, 0u);
+    EXPECT_FALSE(caches.histories(caches.shard_of(1))[0].has_flushed);
     expect_ends_clean(caches, tokens);
 }
 

@@ -127,7 +127,7 @@ static bool same_place(struct place a, struct place b)
 
 static bool is_armed(const struct cairn_percpu *percpu)
 {
-    return *(const volatile uint64_t *)(const void *)(cpu_rseq_at(percpu->view.area) + RSEQ_CS) !=
+    return *(const volatile uint64_t *)(const void *)(cairn_rseq_at(percpu->view.area) + RSEQ_CS) !=
            0;
 }
 

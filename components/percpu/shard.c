@@ -41,6 +41,12 @@ static void open_lane(struct cairn_percpu *percpu, unsigned shard_idx)
         cairn_store_release(&percpu->view.lanes[shard_idx].shard, shard_at(percpu, shard_idx));
 }
 
+/* Only for sequences that begin now; a fence sends back those that began before. */
+static void close_lane(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    cairn_store_relaxed(&percpu->view.lanes[shard_idx].shard, cairn_shard_nothing);
+}
+
 /* Without the fence, on the shard's own CPU. */
 static bool stop_here(struct cairn_percpu *percpu, unsigned shard_idx)
 {
@@ -54,7 +60,7 @@ static bool stop_from_anywhere(struct cairn_percpu *percpu, unsigned shard_idx)
         return percpu->unfenced_pid == 0;
     if (stop_here(percpu, shard_idx))
         return true;
-    cairn_store_relaxed(&percpu->view.lanes[shard_idx].shard, cairn_shard_nothing);
+    close_lane(percpu, shard_idx);
     if (cairn_rseq_fence())
         return true;
     open_lane(percpu, shard_idx);
@@ -76,7 +82,7 @@ static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     cairn_store_relaxed(&percpu->fronts[shard_idx].entered_by,
                         (const void *)CAIRN_THREAD_POINTER());
-    cairn_store_relaxed(&percpu->view.lanes[shard_idx].shard, cairn_shard_nothing);
+    close_lane(percpu, shard_idx);
 }
 
 bool cairn_shard_enter_used(struct cairn_percpu *percpu)
@@ -145,7 +151,7 @@ void cairn_shard_enter_all(struct cairn_percpu *percpu)
     if (!by_sequences(percpu))
         return;
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        cairn_store_relaxed(&percpu->view.lanes[shard_idx].shard, cairn_shard_nothing);
+        close_lane(percpu, shard_idx);
     if (!cairn_rseq_fence())
         percpu->unfenced_pid = cairn_syscall1(SYS_getpid, 0);
 }
@@ -190,15 +196,8 @@ static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
                         word_of(class->slots_offset + count, limit - count));
     percpu->fronts[shard_idx].extra_bytes +=
         shard_extra_bytes(class, limit) - shard_extra_bytes(class, word_limit(word, class));
-    shard_history(shard, class_idx)->refills = 0;
-    shard_history(shard, class_idx)->flushes = 0;
-}
-
-/* Saturates: only zero or not matters, and a wrapped counter would read as "never". */
-static void note(uint8_t *events)
-{
-    if (*events < UINT8_MAX)
-        (*events)++;
+    shard_history(shard, class_idx)->has_refilled = false;
+    shard_history(shard, class_idx)->has_flushed = false;
 }
 
 static void adapt_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
@@ -207,7 +206,7 @@ static void adapt_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
     const struct cairn_percpu_history *history = shard_history(shard, class_idx);
     unsigned limit = word_limit(shard_word(shard, class_idx), class);
-    bool swings = history->refills > 0 && history->flushes > 0;
+    bool swings = history->has_refilled && history->has_flushed;
 
     CAIRN_ASSERT(limit <= class->capacity);
     cairn_shard_missed(percpu, shard_idx, class_idx);
@@ -227,7 +226,7 @@ size_t cairn_shard_refill(struct cairn_percpu *percpu, unsigned shard_idx, unsig
 
     if (!cairn_shard_enter_own(percpu, shard_idx))
         return 0;
-    note(&shard_history(shard, class_idx)->refills);
+    shard_history(shard, class_idx)->has_refilled = true;
     adapt_limit(percpu, shard_idx, class_idx);
     word = shard_word(shard, class_idx);
     put = cairn_min(count, word_room(word));
@@ -267,7 +266,7 @@ size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, uns
     bool is_in;
 
     CAIRN_ASSERT(word_room(shard_word(shard, class_idx)) == 0);
-    note(&shard_history(shard, class_idx)->flushes);
+    shard_history(shard, class_idx)->has_flushed = true;
     adapt_limit(percpu, shard_idx, class_idx);
     if (word_room(shard_word(shard, class_idx)) == 0) {
         moved = word_count(shard_word(shard, class_idx), &percpu->classes[class_idx]) / 2u;

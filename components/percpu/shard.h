@@ -244,6 +244,10 @@ void cairn_percpu_relieve(struct cairn_percpu *percpu, unsigned shard_idx);
 size_t cairn_shard_take_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                                void **oldest, size_t count);
 
+/* Entered: gives the oldest blocks beyond `keep_count` to the source; returns how many those were. */
+size_t cairn_shard_give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
+                               size_t keep_count);
+
 /* Enters one shard and walks it; panics on a broken invariant. */
 void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx);
 

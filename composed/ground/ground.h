@@ -37,11 +37,20 @@
 enum { CAIRN_GROUND_GRANULE_MIN_BYTES = 16 * 1024, CAIRN_GROUND_CHUNK_MIN_BYTES = 2 * 1024 * 1024 };
 
 /* Runs of so many granules can be cached by those above: each length is a class, behind the size classes. */
-enum { CAIRN_RUN_GRANULES_MIN = 3, CAIRN_RUN_GRANULES_MAX = 8, CAIRN_RUN_COUNT = 6 };
+enum {
+    CAIRN_RUN_GRANULES_MIN = 3,
+    CAIRN_RUN_GRANULES_MAX = 8,
+    CAIRN_RUN_COUNT = CAIRN_RUN_GRANULES_MAX - CAIRN_RUN_GRANULES_MIN + 1
+};
 
 /* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class; from CAIRN_KIND_RUN on, large blocks by their length;
    CAIRN_KIND_LARGE all other large ones. */
 enum { CAIRN_KIND_RUN = CAIRN_CLASS_COUNT + 1, CAIRN_KIND_LARGE = 254, CAIRN_KIND_HUGE = 255 };
+
+CAIRN_STATIC_ASSERT((CAIRN_RUN_GRANULES_MIN - 1) * CAIRN_GROUND_GRANULE_MIN_BYTES ==
+                        CAIRN_CLASS_BYTES_MAX,
+                    "the shortest run is the first block that no size class holds");
+CAIRN_STATIC_ASSERT(CAIRN_KIND_RUN + CAIRN_RUN_COUNT <= CAIRN_KIND_LARGE, "kinds differ");
 
 struct cairn_ground_config {
     enum cairn_pagesource_policy policy;

@@ -13,17 +13,9 @@
 static void init_kind(struct cairn_hot *hot, unsigned kind,
                       const struct cairn_slab_geometry *geometry)
 {
-    uint64_t multiplier = UINT64_MAX / geometry->block_bytes + 1;
-    uint64_t excess = multiplier * geometry->block_bytes; /* mod 2^64; 0 stands for block_bytes */
-
-    if (excess == 0) {
-        multiplier++;
-        excess = geometry->block_bytes;
-    }
     hot->span_mask[kind] = (uint32_t)cairn_pow2_ceil(geometry->slab_bytes) - 1;
-    hot->multiplier[kind] = multiplier;
-    hot->bound[kind] = (geometry->block_count - 1) * excess + 1;
-    CAIRN_ASSERT(hot->bound[kind] <= multiplier);
+    hot->multiplier[kind] = geometry->reciprocal;
+    hot->bound[kind] = geometry->start_bound;
 }
 
 /* A run begins where its first granule does, which alone is marked. */

@@ -8,15 +8,9 @@
  *     pointer -> class    pagemap: kind of the granule; then, does a block of that kind begin here?
  *
  * Slabs lie at a multiple of their size rounded up to a power of two, as the buddy gives them, so an offset in a slab is a
- * mask away. A block begins at the offsets q * size, 0 <= q < count. With m = floor(2^64 / size) + 1 and e = m * size - 2^64,
- * 0 < e <= size,
- *
- *     q * size * m          = q * e              mod 2^64: at most (count - 1) * e for those q
- *     (q * size + r) * m    = q * e + r * m      0 < r < size: at least m, and below 2^64
- *
- * and (count - 1) * e < slab_bytes * ... < m. So one product and one comparison with (count - 1) * e + 1 answer both
- * "is it a multiple" and "is it within". A run of granules that can be cached has one block, at offset 0: m = 1 and the
- * bound 1. Any other kind has the bound 0.
+ * mask away. The lower half of its product with the geometry's reciprocal is below a bound where a block begins, and only
+ * there (sizeclass/geometry.c says why). A run of granules that can be cached has one block, at offset 0: the multiplier 1 and
+ * the bound 1. Any other kind has the bound 0.
  *
  * Source: Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019.
  */

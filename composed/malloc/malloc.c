@@ -47,37 +47,39 @@ static inline bool is_started(void)
     return CAIRN_LIKELY(cairn_load_acquire(&is_ready)) || cairn_front_start(&is_ready, build);
 }
 
-/* Requires: above the size classes. */
-static bool is_cached_run(size_t size_bytes)
+/* The class of the caches by a run's index, however large; CAIRN_STACK_CLASS_COUNT: of none. */
+static unsigned class_of_run(size_t run_idx)
 {
-    return stack.ground.has_runs && cairn_run_of(size_bytes) < CAIRN_RUN_COUNT;
+    return CAIRN_CLASS_COUNT + (unsigned)cairn_min(run_idx, (size_t)CAIRN_RUN_COUNT);
 }
 
-static unsigned run_class_of(size_t size_bytes)
+/* The class for a size above the size classes; CAIRN_STACK_CLASS_COUNT: none. */
+static unsigned class_of_large(size_t size_bytes)
 {
-    return CAIRN_CLASS_COUNT + (unsigned)cairn_run_of(size_bytes);
+    return stack.ground.has_runs ? class_of_run(cairn_run_of(size_bytes)) : CAIRN_STACK_CLASS_COUNT;
 }
 
-/* The class of the caches that a block is of; CAIRN_STACK_CLASS_COUNT: of none. */
+/* The class that a block is of; CAIRN_STACK_CLASS_COUNT: of none. */
 static unsigned class_at(const void *block, uint16_t tag)
 {
     unsigned class_idx = cairn_sizeclass_of(&stack.slabs, block, tag);
-    size_t run_idx;
 
     if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
         return class_idx;
-    run_idx = cairn_run_at(&stack.ground, block, tag);
-    return CAIRN_CLASS_COUNT + (unsigned)cairn_min(run_idx, (size_t)CAIRN_RUN_COUNT);
+    return class_of_run(cairn_run_at(&stack.ground, block, tag));
 }
 
 void *cairn_front_alloc(size_t size_bytes)
 {
+    unsigned class_idx;
+
     if (CAIRN_UNLIKELY(!is_started()))
         return NULL;
     if (CAIRN_LIKELY(size_bytes <= CAIRN_CLASS_BYTES_MAX))
         return cairn_percpu_alloc(&stack.caches, cairn_class_of(size_bytes));
-    if (is_cached_run(size_bytes))
-        return cairn_percpu_alloc(&stack.caches, run_class_of(size_bytes));
+    class_idx = class_of_large(size_bytes);
+    if (class_idx < CAIRN_STACK_CLASS_COUNT)
+        return cairn_percpu_alloc(&stack.caches, class_idx);
     return cairn_ground_alloc(&stack.ground, size_bytes, 1, NULL);
 }
 
@@ -230,10 +232,11 @@ CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t siz
 /* A run that waits here is clearer of page faults than a fresh one, if not of what was in it. */
 static CAIRN_COLD void *calloc_large(size_t total_bytes)
 {
+    unsigned class_idx = class_of_large(total_bytes);
     void *block = NULL;
 
-    if (is_cached_run(total_bytes))
-        block = cairn_percpu_pop(&stack.caches, run_class_of(total_bytes));
+    if (class_idx < CAIRN_STACK_CLASS_COUNT)
+        block = cairn_percpu_pop(&stack.caches, class_idx);
     return block == NULL ? cairn_surface_calloc(1, total_bytes) : memset(block, 0, total_bytes);
 }
 
@@ -265,7 +268,7 @@ CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
                        !cairn_hot_class_of(&hot, size_bytes, &new_class)))
         return NULL;
     old_bytes = cairn_stack_block_bytes(old_class);
-    if (size_bytes <= old_bytes && size_bytes >= old_bytes / CAIRN_FRONT_SHRINK_SHARE)
+    if (cairn_front_stays(old_bytes, size_bytes))
         return block;
     moved = cairn_percpu_pop(&stack.caches, new_class);
     if (CAIRN_UNLIKELY(moved == NULL))

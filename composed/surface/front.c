@@ -122,7 +122,7 @@ void *cairn_front_resize(void *block, size_t size_bytes, const char *where)
     size_t old_bytes = cairn_front_usable_bytes(block, where);
     void *resized;
 
-    if (size_bytes <= old_bytes && size_bytes >= old_bytes / CAIRN_FRONT_SHRINK_SHARE)
+    if (cairn_front_stays(old_bytes, size_bytes))
         return block;
     resized = resize_pages(block, old_bytes, size_bytes);
     return resized != NULL ? resized : move(block, old_bytes, size_bytes, where);

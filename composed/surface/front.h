@@ -70,8 +70,11 @@ void *cairn_front_alloc_zeroed(size_t size_bytes);
 /* A block aligned to a power of two. */
 void *cairn_front_alloc_aligned(size_t size_bytes, size_t align_bytes);
 
-/* A block that is to hold at least 1/CAIRN_FRONT_SHRINK_SHARE of what it could stays where it is. */
-enum { CAIRN_FRONT_SHRINK_SHARE = 2 };
+/* True when a block of `old_bytes` that is to hold `new_bytes` had better stay where it is: at least half is used. */
+CAIRN_HOT_INLINE bool cairn_front_stays(size_t old_bytes, size_t new_bytes)
+{
+    return new_bytes <= old_bytes && new_bytes >= old_bytes / 2;
+}
 
 /* realloc for a block and size_bytes > 0: NULL and nothing changed when there is no memory. */
 void *cairn_front_resize(void *block, size_t size_bytes, const char *where);

@@ -31,7 +31,10 @@
 
 CAIRN_BEGIN_DECLS
 
-enum { CAIRN_DEPOT_CLASSES_MAX = 128 };
+enum {
+    CAIRN_DEPOT_CLASSES_MAX = 128,
+    CAIRN_DEPOT_LARGE_BYTES = 32 * 1024 /* of blocks above, few wait */
+};
 
 struct cairn_depot_config {
     const uint32_t *block_bytes; /* per class; copied */

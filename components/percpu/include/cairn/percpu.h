@@ -88,8 +88,8 @@ struct cairn_percpu_config {
 
 /* What happened to one array: since its limit last changed, and lately. */
 struct cairn_percpu_history {
-    uint8_t refills;
-    uint8_t flushes;
+    bool has_refilled;
+    bool has_flushed;
     uint8_t busy; /* looks at all arrays that it takes to find this one idle */
     uint8_t unused;
 };

@@ -86,6 +86,12 @@ struct cairn_rseq_view {
     struct cairn_percpu_lane *lanes;
 };
 
+/* From the thread pointer to an address. */
+CAIRN_HOT_INLINE char *cairn_rseq_at(ptrdiff_t distance)
+{
+    return (char *)CAIRN_THREAD_POINTER() + distance;
+}
+
 CAIRN_END_DECLS
 
 /* ThreadSanitizer does not see what instructions of ours do, and would report each block that changes hands. */

@@ -59,12 +59,6 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     "ldr x9, [x9]\n\t" CAIRN_RSEQ_GAP(5)                                                          \
     "ldr w10, [x9, %[class_idx], lsl #2]\n\t" CAIRN_RSEQ_GAP(6)
 
-/* From the thread pointer to an address. */
-CAIRN_HOT_INLINE char *cairn_rseq_at(ptrdiff_t distance)
-{
-    return (char *)CAIRN_THREAD_POINTER() + distance;
-}
-
 /* The newest block of a class on this CPU, or NULL: ask the slow path. */
 CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
 {
