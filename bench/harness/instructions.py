@@ -22,7 +22,7 @@ import tempfile
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bench.harness import callgrind, environment, machine, places, result, subjects
-from bench.harness.options import Parser, UsageError
+from bench.harness.options import Parser, UsageError, given_names
 from bench.harness.places import Places
 from bench.harness.subjects import STACK, Subject
 
@@ -35,10 +35,6 @@ MEAN_DIFFERS = 0.005  # as a part: then the mean is told beside the median
 
 
 # --- options ---
-
-def _names(text: str) -> Tuple[str, ...]:
-    return () if text == "none" else tuple(name.strip() for name in text.split(",") if name.strip())
-
 
 def _sizes(text: str) -> Tuple[int, ...]:
     words = text.split(",")
@@ -62,8 +58,8 @@ def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
         epilog="Exit status: 0 when somebody was counted, 1 when nobody, 2 for a wrong call.")
     add = parser.add_argument
     add("--sizes", metavar="A,B", type=_sizes, default=SIZES, help="bytes (%s)" % ",".join(map(str, SIZES)))
-    add("--stacks", metavar="A,B", type=_names, help="stacks of cairn; 'none' for none (all)")
-    add("--peers", metavar="A,B", type=_names, help="peers and glibc; 'none' for none (all found)")
+    add("--stacks", metavar="A,B", type=given_names, help="stacks of cairn; 'none' for none (all)")
+    add("--peers", metavar="A,B", type=given_names, help="peers and glibc; 'none' for none (all found)")
     add("--peer", metavar="NAME=PATH", type=_pair, action="append", default=[], help="one more shared object")
     add("--control", action="store_true", help="count with valgrind's callgrind, too")
     add("--json", metavar="FILE", help="the counts here too; '-' for stdout, instead of the tables")

@@ -61,6 +61,11 @@ class _Parser(Parser):
     hint = ""  # whoever prints it says so
 
 
+def given_names(text: str) -> Tuple[str, ...]:
+    """The names in a list, empty ones left out."""
+    return () if text == NONE else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _names(text: str) -> Tuple[str, ...]:
     if text == NONE:
         return ()

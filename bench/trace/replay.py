@@ -21,7 +21,7 @@ import tempfile
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from bench.harness import environment, machine, places, proof, result, session, subjects
-from bench.harness.options import Parser, UsageError
+from bench.harness.options import Parser, UsageError, given_names
 from bench.harness.places import Places
 from bench.harness.progress import Progress
 from bench.harness.runner import Interrupted, Runner
@@ -34,10 +34,6 @@ DEFAULT_OUT = "replay-report"
 
 
 # --- options ---
-
-def _names(text: str) -> Tuple[str, ...]:
-    return () if text == "none" else tuple(name.strip() for name in text.split(",") if name.strip())
-
 
 def _count(text: str) -> int:
     if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
@@ -69,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     add("trace", metavar="TRACE", help="the file that //bench:record wrote")
     add("--info", action="store_true", help="only say what the trace holds (with --json -: as JSON)")
     add("--rounds", metavar="N", type=_count, default=5, help="times that each subject plays it (5)")
-    add("--stacks", metavar="A,B", type=_names, help="stacks of cairn; 'none' for none (all)")
-    add("--peers", metavar="A,B", type=_names, help="peers, glibc, floor; 'none' for none (all found)")
+    add("--stacks", metavar="A,B", type=given_names, help="stacks of cairn; 'none' for none (all)")
+    add("--peers", metavar="A,B", type=given_names, help="peers, glibc, floor; 'none' for none (all found)")
     add("--peer", metavar="NAME=PATH", type=_pair, action="append", default=[], help="one more shared object")
     add("--touch", choices=("none", "ends", "all"), default="ends", help="which bytes are written (ends)")
     add("--paced", action="store_true", help="keep the threads about as far as they were recorded")
