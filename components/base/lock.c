@@ -5,14 +5,12 @@
  * lock.c - what a lock does when it is not free, and the order check of debug builds.
  *
  *     state    0 free       1 held       2 held, and somebody may sleep
- *              3 held for a fork         4 the same, and entered by the forking thread
  *
  *     take     0 -> 1, or spin for that; else 1 -> 2 and sleep, and at last 0 -> 2
  *     release  1 -> 0; 2 -> 0 and wake one sleeper
- *     fork     take, 1 or 2 -> 3; the forking thread enters 3 -> 4 and leaves 4 -> 3; 3 -> 0 and wake one
  *
- * Nobody sleeps unseen: a sleeper sleeps on 2 or more, each of which wakes somebody when it ends, and the woken one
- * takes the lock as 2, on behalf of those who still sleep.
+ * A sleeper sleeps on 2, whose release wakes one, and the woken one takes the lock as 2, on behalf of those who still
+ * sleep.
  *
  * Cost. Free: one atomic operation each way. Otherwise one futex call to sleep and one to wake. Where the
  * kernel has no futex, the loop spins.
@@ -28,12 +26,13 @@
 #include <linux/futex.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 /* One to five microseconds, as long as the core's pause takes: holders move at most a few batches of
    pointers. Longer only burns the time slice that a pre-empted holder is waiting for. */
 enum { SPIN_LIMIT = 100 };
 
-enum { HELD = 1, CONTENDED, FOR_FORK, ENTERED };
+enum { HELD = 1, CONTENDED };
 
 static bool spin(struct cairn_lock *lock)
 {
@@ -47,86 +46,41 @@ static bool spin(struct cairn_lock *lock)
     return false;
 }
 
-/* Who holds everything for a fork; NULL: nobody. Only compared with the reader's own thread. */
-static const void *forker;
-
-static bool is_forker(void)
+static void sleep_while_contended(struct cairn_lock *lock, const struct timespec *timeout)
 {
-    return cairn_load_relaxed(&forker) == CAIRN_THREAD_POINTER();
-}
-
-static void sleep_while(struct cairn_lock *lock, uint32_t state)
-{
-    cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, state, NULL);
-}
-
-/* One step towards the lock for a thread that may sleep; true when it has it. */
-static bool take_or_sleep(struct cairn_lock *lock)
-{
-    uint32_t state = 0;
-
-    if (cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED))
-        return true;
-    if (state == HELD && cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED))
-        state = CONTENDED;
-    if (state >= CONTENDED)
-        sleep_while(lock, state);
-    return false;
+    cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, CONTENDED, timeout);
 }
 
 CAIRN_COLD void cairn_lock_take_slow(struct cairn_lock *lock)
 {
-    uint32_t state = FOR_FORK;
-
-    if (is_forker() && cairn_cas_acquire(&lock->state, &state, (uint32_t)ENTERED))
-        return;
     if (spin(lock))
         return;
-    while (!take_or_sleep(lock))
-        continue;
+    while (cairn_exchange_acquire(&lock->state, (uint32_t)CONTENDED) != 0)
+        sleep_while_contended(lock, NULL);
 }
 
 CAIRN_COLD void cairn_lock_release_slow(struct cairn_lock *lock)
 {
-    uint32_t state = ENTERED;
-
-    if (cairn_cas_release(&lock->state, &state, (uint32_t)FOR_FORK))
-        return;
-    if (cairn_exchange_release(&lock->state, 0u) >= CONTENDED)
+    if (cairn_exchange_release(&lock->state, 0u) == CONTENDED)
         cairn_syscall3(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
 }
 
-void cairn_lock_fork_take(struct cairn_lock *lock)
+void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us)
 {
-    cairn_lock_take(lock);
-    cairn_exchange_acquire(&lock->state, (uint32_t)FOR_FORK);
+    const struct timespec timeout = {0, (long)timeout_us * 1000};
+    uint32_t state = HELD;
+
+    CAIRN_ASSERT(timeout_us < 1000000);
+    if (cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED) || state == CONTENDED)
+        sleep_while_contended(lock, &timeout);
 }
 
-void cairn_lock_fork_release(struct cairn_lock *lock)
-{
-    CAIRN_ASSERT(cairn_load_relaxed(&lock->state) == FOR_FORK);
-    cairn_lock_release(lock);
-}
-
-void cairn_lock_fork_begin(void)
-{
-    CAIRN_ASSERT(forker == NULL);
-    cairn_store_relaxed(&forker, (const void *)CAIRN_THREAD_POINTER());
-}
-
-void cairn_lock_fork_end(void)
-{
-    CAIRN_ASSERT(is_forker());
-    cairn_store_relaxed(&forker, (const void *)NULL);
-}
-
-/* How many locks of each rank this thread holds: with one shard per CPU and all of them taken around fork(),
-   thousands. Only debug builds use it, so a release build has no thread-local variable. */
+/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at once, thousands. Only debug builds use it, so a release build has no thread-local variable. */
 static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initial-exec")));
 
 void cairn_lock_rank_enter(const struct cairn_lock *lock)
 {
-    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE || is_forker())
+    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE)
         return;
     CAIRN_CHECK(lock->rank < CAIRN_RANK_COUNT, "lock without a rank: not initialised", lock,
                 __func__);
@@ -137,7 +91,7 @@ void cairn_lock_rank_enter(const struct cairn_lock *lock)
 
 void cairn_lock_rank_leave(const struct cairn_lock *lock)
 {
-    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE || is_forker())
+    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE)
         return;
     CAIRN_CHECK(lock->rank < CAIRN_RANK_COUNT && held[lock->rank] > 0,
                 "unlock of a lock that this thread does not hold", lock, __func__);

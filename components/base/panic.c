@@ -68,6 +68,8 @@ static CAIRN_NORETURN void abort_thread(void)
     __builtin_trap();
 }
 
+void (*cairn_panic_hook)(void);
+
 CAIRN_WEAK void cairn_panic(const char *what, const void *pointer, const char *where)
 {
     struct line line;
@@ -84,5 +86,7 @@ CAIRN_WEAK void cairn_panic(const char *what, const void *pointer, const char *w
     add_text(&line, where);
     line.text[line.used++] = '\n';
     cairn_syscall3(SYS_write, 2, line.text, line.used);
+    if (cairn_panic_hook != NULL)
+        cairn_panic_hook();
     abort_thread();
 }

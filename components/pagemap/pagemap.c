@@ -89,25 +89,29 @@ void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_c
     }
 }
 
-uint16_t cairn_pagemap_tag_slow(const struct cairn_pagemap *map, uintptr_t granule)
+bool cairn_pagemap_claim(struct cairn_pagemap *map, void *base, uint16_t tag)
 {
-    struct cairn_pagemap_place place = cairn_pagemap__place(map, granule);
+    size_t granule = granule_of(map, base);
+    struct cairn_pagemap_place place = {NULL, NULL};
 
-    return place.tag == NULL ? 0 : cairn_load_relaxed(place.tag);
+    CAIRN_ASSERT(tag != 0);
+    if (granule < map->granule_count)
+        place = cairn_pagemap__place(map, granule);
+    return place.tag != NULL &&
+           __atomic_compare_exchange_n(place.tag, &tag, (uint16_t)0, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
 }
 
-struct cairn_pagemap_mark cairn_pagemap_mark_slow(const struct cairn_pagemap *map,
-                                                  uintptr_t granule)
+void cairn_pagemap_set_sure(struct cairn_pagemap *map, void *base, uint8_t kind, uint32_t owner,
+                            struct cairn_pagemap_leaf *leaf)
 {
-    struct cairn_pagemap_place place = cairn_pagemap__place(map, granule);
-    struct cairn_pagemap_mark mark = {0, 0};
+    size_t granule = granule_of(map, base);
 
-    if (place.tag == NULL)
-        return mark;
-    /* acquire: pairs with the release in cairn_pagemap_set() */
-    mark.tag = cairn_load_acquire(place.tag);
-    mark.owner = cairn_load_relaxed(place.owner);
-    return mark;
+    CAIRN_ASSERT(is_within(map, granule, 1));
+    if (leaf != NULL && !cairn_pagemap__hang(map, granule, leaf))
+        cairn_pagemap_leaf_give(map, leaf);
+    if (cairn_pagemap_set(map, base, 1, kind, owner) != 0)
+        cairn_panic("the map refused a granule that has a place", base, __func__);
 }
 
 uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointer)
@@ -124,23 +128,20 @@ uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointe
     return cairn_load_relaxed(place.owner);
 }
 
-void cairn_pagemap_prefork(struct cairn_pagemap *map)
-{
-    cairn_lock_fork_take(&map->lock);
-}
-
-void cairn_pagemap_postfork(struct cairn_pagemap *map)
-{
-    cairn_lock_fork_release(&map->lock);
-}
-
 /* What lies at a granule, by number from address 0; nothing outside the map. */
 static struct cairn_pagemap_mark mark_at(const struct cairn_pagemap *map, size_t granule_number)
 {
     const struct cairn_pagemap_mark nothing = {0, 0};
     size_t granule = granule_number - map->granule_first;
+    struct cairn_pagemap_place place;
 
-    return granule < map->granule_count ? cairn_pagemap_mark_slow(map, granule) : nothing;
+    if (granule >= map->granule_count)
+        return nothing;
+    place = cairn_pagemap__place(map, granule);
+    if (place.tag == NULL)
+        return nothing;
+    return (struct cairn_pagemap_mark){cairn_load_relaxed(place.owner),
+                                       cairn_load_relaxed(place.tag)};
 }
 
 static void check_mark(const struct cairn_pagemap_mark *before,
@@ -160,10 +161,10 @@ static void check_mark(const struct cairn_pagemap_mark *before,
 
 static void check_shape(const struct cairn_pagemap *map)
 {
-    CAIRN_INVARIANT((map->root != NULL) == (map->shape == CAIRN_PAGEMAP_TWO_LEVEL));
-    CAIRN_INVARIANT(map->granule_count == 0 || (map->tags == NULL) == (map->root != NULL));
-    CAIRN_INVARIANT((map->owners == NULL) == (map->tags == NULL));
-    CAIRN_INVARIANT(map->leaf_count == 0 || map->root != NULL);
+    CAIRN_INVARIANT((map->root != NULL) == (map->shape == CAIRN_PAGEMAP_TREE));
+    CAIRN_INVARIANT((map->granule_count == 0) == (map->tags == NULL));
+    CAIRN_INVARIANT((map->owners != NULL) == (map->tags != NULL && map->root == NULL));
+    CAIRN_INVARIANT((map->leaf_count == 0 && map->spare == NULL) || map->root != NULL);
 }
 
 void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size_t length_bytes)

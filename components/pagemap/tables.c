@@ -2,24 +2,24 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * tables.c - making and ending the three shapes.
- *
- *     flat        one block:  | tags: 2 bytes a granule | owners: 4 bytes a granule |   reserved, not committed
+ * tables.c - making and ending the two shapes, and the leaves of a tree.
  *
  *     window      the caller's state:  | owners | tags |       owners first: they need the greater alignment
  *
- *     two-level   root: | leaf * | 0 | leaf * | 0 | 0 | ...          a leaf: | tags | owners |, 96 KiB
+ *     tree        the caller's root:   | d | 0 | d | 0 | 0 | ...        a leaf: | tags | owners |, 1.5 MiB
  *
- * Over 47 address bits and granules of 16 KiB the flat table takes 48 GiB of address space, of which a heap of
- * 1 GiB touches 384 KiB; the root takes 4 MiB of address space, and a leaf covers 256 MiB.
+ * Over 47 address bits and granules of 16 KiB the root has 2^15 words, 256 KiB. A leaf covers 4 GiB, so that a program
+ * whose heap lies in the data segment and among the mappings has two or three. Only what is marked is ever written: a heap of
+ * 1 GiB touches 384 KiB of its leaves.
  *
  * Invariants:
- *   I1  tags is NULL exactly in the two-level shape (and in the map that is all zero);
+ *   I1  root is NULL exactly in a window (and in the map that is all zero);
  *   I2  granule_count is 0 unless the tables are there, so that the inline lookup needs no other test;
- *   I3  leaf_count leaves hang on the root; one that was hung up stays until fini.
+ *   I3  leaf_count leaves hang on the root; one that was hung up stays until fini;
+ *   I4  the empty tags are all zero.
  *
- * Threads. Leaves are made under the lock and published by a release store; the lock is held over the take from
- * `tables`, whose own lock ranks above.
+ * Threads. A leaf is put on the root by a compare-and-exchange with release; the thread that comes second gives its leaf
+ * back. A spare leaf belongs to the thread that exchanged it for NULL.
  */
 
 #include "tables.h"
@@ -28,7 +28,12 @@
 
 #include <errno.h>
 
-enum { GRANULE_BYTES_MIN = 4096, WINDOW_GRANULE_BYTES_MIN = 16, STATE_ALIGN_BYTES = 8 };
+enum {
+    GRANULE_BYTES_MIN = 4096,
+    GRANULE_BYTES_MAX = 64 * 1024,
+    WINDOW_GRANULE_BYTES_MIN = 16,
+    STATE_ALIGN_BYTES = 8
+};
 
 static const size_t place_bytes = sizeof(uint16_t) + sizeof(uint32_t);
 
@@ -44,81 +49,35 @@ static bool is_granule(size_t granule_bytes, size_t least_bytes)
     return cairn_is_pow2(granule_bytes) && granule_bytes >= least_bytes;
 }
 
-/* How many pointers the root has. */
-static size_t root_count(size_t granule_count)
+static bool is_table(const void *table)
 {
-    return ((granule_count - 1) >> CAIRN_PAGEMAP_LEAF_SHIFT) + 1;
+    return table != NULL && cairn_is_aligned((size_t)(uintptr_t)table, CAIRN_CACHE_LINE_BYTES);
 }
 
-/* Sets up what the shapes over the whole address space share, but not granule_count. */
-static int init_whole(struct cairn_pagemap *map, size_t granule_bytes, struct cairn_source tables,
-                      size_t *granule_count)
+/* How many words the root has. */
+static size_t root_count(const struct cairn_pagemap *map)
 {
-    unsigned bits = cairn_pagemap_address_bits();
+    return map->granule_count >> CAIRN_PAGEMAP_LEAF_SHIFT;
+}
 
+int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *root, void *empty,
+                       struct cairn_source leaves)
+{
     clear_map(map);
-    if (!is_granule(granule_bytes, GRANULE_BYTES_MIN) || granule_bytes >= (size_t)1 << bits)
+    if (!is_granule(granule_bytes, GRANULE_BYTES_MIN) || granule_bytes > GRANULE_BYTES_MAX ||
+        !is_table(root) || !is_table(empty))
         return -EINVAL;
-    if (!cairn_source_has(tables, CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE))
+    if (!cairn_source_has(leaves, CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE))
         return -EINVAL;
+    map->shape = CAIRN_PAGEMAP_TREE;
+    map->root = root;
+    map->tags = empty;
+    map->leaves = leaves;
     map->granule_shift = cairn_log2_floor(granule_bytes);
-    map->tables = tables;
-    cairn_lock_init(&map->lock, CAIRN_RANK_PAGEMAP);
-    *granule_count = (size_t)1 << (bits - map->granule_shift);
+    map->granule_count = (size_t)1 << (CAIRN_PAGEMAP_ADDRESS_BITS - map->granule_shift);
+    CAIRN_ASSERT(root_count(map) * sizeof(*map->root) ==
+                 CAIRN_PAGEMAP_ROOT_BYTES(map->granule_shift));
     return 0;
-}
-
-static bool make_flat(struct cairn_pagemap *map, size_t granule_count)
-{
-    uint16_t *tags =
-        cairn_source_take_one(map->tables, granule_count * place_bytes, CAIRN_CACHE_LINE_BYTES);
-
-    if (tags == NULL)
-        return false;
-    CAIRN_ASSERT(cairn_is_aligned((size_t)(uintptr_t)tags, CAIRN_CACHE_LINE_BYTES));
-    map->shape = CAIRN_PAGEMAP_FLAT;
-    map->tags = tags;
-    map->owners = (uint32_t *)(void *)(tags + granule_count);
-    map->granule_count = granule_count;
-    return true;
-}
-
-static bool make_two_level(struct cairn_pagemap *map, size_t granule_count)
-{
-    map->root = cairn_source_take_one(map->tables, root_count(granule_count) * sizeof(*map->root),
-                                      CAIRN_CACHE_LINE_BYTES);
-    if (map->root == NULL)
-        return false;
-    map->shape = CAIRN_PAGEMAP_TWO_LEVEL;
-    map->granule_count = granule_count;
-    return true;
-}
-
-int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, struct cairn_source tables)
-{
-    size_t granule_count;
-    int result = init_whole(map, granule_bytes, tables, &granule_count);
-
-    if (result != 0)
-        return result;
-    if (make_flat(map, granule_count) || make_two_level(map, granule_count))
-        return 0;
-    clear_map(map);
-    return -ENOMEM;
-}
-
-int cairn_pagemap_init_two_level(struct cairn_pagemap *map, size_t granule_bytes,
-                                 struct cairn_source tables)
-{
-    size_t granule_count;
-    int result = init_whole(map, granule_bytes, tables, &granule_count);
-
-    if (result != 0)
-        return result;
-    if (make_two_level(map, granule_count))
-        return 0;
-    clear_map(map);
-    return -ENOMEM;
 }
 
 /* A window of w > 0 bytes touches most granules when it begins on the last byte of one: that one, and those that
@@ -147,7 +106,6 @@ int cairn_pagemap_init_window(struct cairn_pagemap *map, void *base, size_t wind
         return -EINVAL;
     map->shape = CAIRN_PAGEMAP_WINDOW;
     map->granule_shift = cairn_log2_floor(granule_bytes);
-    cairn_lock_init(&map->lock, CAIRN_RANK_PAGEMAP);
     if (window_bytes == 0)
         return 0;
     map->granule_first = first >> map->granule_shift;
@@ -159,65 +117,98 @@ int cairn_pagemap_init_window(struct cairn_pagemap *map, void *base, size_t wind
     return 0;
 }
 
+static struct cairn_pagemap_leaf *take_leaf(struct cairn_pagemap *map)
+{
+    struct cairn_pagemap_leaf *leaf = cairn_source_take_one(
+        map->leaves, sizeof(struct cairn_pagemap_leaf), CAIRN_CACHE_LINE_BYTES);
+
+    CAIRN_ASSERT(leaf == NULL ||
+                 (leaf->tags[0] == 0 && leaf->tags[CAIRN_PAGEMAP_LEAF_GRANULES - 1] == 0));
+    return leaf;
+}
+
+static void give_leaf(struct cairn_pagemap *map, struct cairn_pagemap_leaf *leaf)
+{
+    cairn_source_give_one(map->leaves, sizeof(*leaf), leaf);
+}
+
+struct cairn_pagemap_leaf *cairn_pagemap_leaf_take(struct cairn_pagemap *map)
+{
+    struct cairn_pagemap_leaf *leaf;
+
+    if (map->shape == CAIRN_PAGEMAP_WINDOW)
+        return NULL;
+    leaf = __atomic_exchange_n(&map->spare, NULL, __ATOMIC_ACQUIRE);
+    return leaf != NULL ? leaf : take_leaf(map);
+}
+
+void cairn_pagemap_leaf_give(struct cairn_pagemap *map, struct cairn_pagemap_leaf *leaf)
+{
+    struct cairn_pagemap_leaf *expected = NULL;
+
+    if (leaf != NULL && !cairn_cas_release(&map->spare, &expected, leaf))
+        give_leaf(map, leaf);
+}
+
 static void give_leaves(struct cairn_pagemap *map)
 {
     for (size_t i = 0; map->leaf_count > 0; i++) {
-        CAIRN_ASSERT(i < root_count(map->granule_count));
-        if (map->root[i] == NULL)
+        CAIRN_ASSERT(i < root_count(map));
+        if (map->root[i] == 0)
             continue;
-        cairn_source_give_one(map->tables, sizeof(struct cairn_pagemap_leaf), map->root[i]);
+        give_leaf(map, (void *)((char *)map->tags + map->root[i]));
+        map->root[i] = 0;
         map->leaf_count--;
     }
+    if (map->spare != NULL)
+        give_leaf(map, map->spare);
 }
 
 void cairn_pagemap_fini(struct cairn_pagemap *map)
 {
-    CAIRN_CHECK(!cairn_lock_is_held(&map->lock), "pagemap ended while in use", map, __func__);
-    if (map->shape == CAIRN_PAGEMAP_FLAT)
-        cairn_source_give_one(map->tables, map->granule_count * place_bytes, map->tags);
-    if (map->shape == CAIRN_PAGEMAP_TWO_LEVEL) {
+    if (map->shape == CAIRN_PAGEMAP_TREE)
         give_leaves(map);
-        cairn_source_give_one(map->tables, root_count(map->granule_count) * sizeof(*map->root),
-                              map->root);
-    }
     clear_map(map);
 }
 
-/* Requires the lock. */
-static bool hang_up_leaf(struct cairn_pagemap *map, size_t leaf_idx)
+bool cairn_pagemap__hang(struct cairn_pagemap *map, size_t granule, struct cairn_pagemap_leaf *leaf)
 {
-    struct cairn_pagemap_leaf *leaf;
+    ptrdiff_t *word = &map->root[granule >> CAIRN_PAGEMAP_LEAF_SHIFT];
+    ptrdiff_t distance = (char *)leaf - (char *)map->tags;
+    ptrdiff_t expected = 0;
 
-    if (map->root[leaf_idx] != NULL)
-        return true; /* another thread was faster */
-    leaf = cairn_source_take_one(map->tables, sizeof(*leaf), CAIRN_CACHE_LINE_BYTES);
-    if (leaf == NULL)
+    CAIRN_ASSERT(distance != 0);
+    if (!cairn_cas_release(word, &expected, distance))
         return false;
-    CAIRN_ASSERT(leaf->tags[0] == 0 && leaf->tags[CAIRN_PAGEMAP_LEAF_GRANULES - 1] == 0);
-    /* release: pairs with the acquire in cairn_pagemap__place() */
-    cairn_store_release(&map->root[leaf_idx], leaf);
-    map->leaf_count++;
+    cairn_add_relaxed(&map->leaf_count, (size_t)1);
+    return true;
+}
+
+static bool has_leaf(const struct cairn_pagemap *map, size_t leaf_idx)
+{
+    return cairn_load_relaxed(&map->root[leaf_idx]) != 0;
+}
+
+static bool make_leaf(struct cairn_pagemap *map, size_t leaf_idx)
+{
+    struct cairn_pagemap_leaf *leaf = cairn_pagemap_leaf_take(map);
+
+    if (leaf == NULL) /* another thread may have had more luck */
+        return has_leaf(map, leaf_idx);
+    if (!cairn_pagemap__hang(map, leaf_idx << CAIRN_PAGEMAP_LEAF_SHIFT, leaf))
+        cairn_pagemap_leaf_give(map, leaf);
     return true;
 }
 
 bool cairn_pagemap__cover(struct cairn_pagemap *map, size_t granule, size_t granule_count)
 {
-    size_t end = granule + granule_count;
+    size_t last = (granule + granule_count - 1) >> CAIRN_PAGEMAP_LEAF_SHIFT;
 
     CAIRN_ASSERT(granule_count > 0);
-    if (map->shape != CAIRN_PAGEMAP_TWO_LEVEL)
+    if (map->shape == CAIRN_PAGEMAP_WINDOW)
         return true;
-    for (size_t i = granule >> CAIRN_PAGEMAP_LEAF_SHIFT; i <= (end - 1) >> CAIRN_PAGEMAP_LEAF_SHIFT;
-         i++) {
-        bool is_there;
-
-        if (cairn_load_relaxed(&map->root[i]) != NULL)
-            continue;
-        cairn_lock_take(&map->lock);
-        is_there = hang_up_leaf(map, i);
-        cairn_lock_release(&map->lock);
-        if (!is_there)
+    for (size_t i = granule >> CAIRN_PAGEMAP_LEAF_SHIFT; i <= last; i++)
+        if (!has_leaf(map, i) && !make_leaf(map, i))
             return false;
-    }
     return true;
 }

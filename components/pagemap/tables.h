@@ -17,8 +17,10 @@ enum { CAIRN_PAGEMAP_LEAF_GRANULES = 1 << CAIRN_PAGEMAP_LEAF_SHIFT };
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_pagemap_leaf) ==
                         CAIRN_PAGEMAP_LEAF_GRANULES * (sizeof(uint16_t) + sizeof(uint32_t)),
                     "a leaf is two arrays and nothing else");
+CAIRN_STATIC_ASSERT(offsetof(struct cairn_pagemap_leaf, tags) == 0,
+                    "the tags of a leaf lead to its owners");
 
-/* Both NULL where the two-level table has no leaf: nothing there was ever marked. */
+/* Both NULL where a tree has no leaf: nothing there was ever marked. */
 struct cairn_pagemap_place {
     uint16_t *tag;
     uint32_t *owner;
@@ -28,18 +30,17 @@ static inline struct cairn_pagemap_place cairn_pagemap__place(const struct cairn
                                                               size_t granule)
 {
     struct cairn_pagemap_place place = {NULL, NULL};
-    size_t in_leaf = granule & (CAIRN_PAGEMAP_LEAF_GRANULES - 1);
+    size_t in_leaf = cairn_pagemap__in_leaf(granule);
     struct cairn_pagemap_leaf *leaf;
 
     CAIRN_ASSERT(granule < map->granule_count);
-    if (map->shape != CAIRN_PAGEMAP_TWO_LEVEL) {
+    if (map->shape == CAIRN_PAGEMAP_WINDOW) {
         place.tag = &map->tags[granule];
         place.owner = &map->owners[granule];
         return place;
     }
-    /* acquire: pairs with the release in cairn_pagemap__cover(), so that a new leaf reads as zero */
-    leaf = cairn_load_acquire(&map->root[granule >> CAIRN_PAGEMAP_LEAF_SHIFT]);
-    if (leaf == NULL)
+    leaf = (struct cairn_pagemap_leaf *)(void *)cairn_pagemap__tags(map, granule);
+    if (leaf->tags == map->tags)
         return place;
     place.tag = &leaf->tags[in_leaf];
     place.owner = &leaf->owners[in_leaf];
@@ -48,5 +49,9 @@ static inline struct cairn_pagemap_place cairn_pagemap__place(const struct cairn
 
 /* Makes sure that every granule of the run has a place; false when a leaf cannot be had. */
 bool cairn_pagemap__cover(struct cairn_pagemap *map, size_t granule, size_t granule_count);
+
+/* Puts a leaf where the granule has none; false, and the leaf is the caller's, when there is one. */
+bool cairn_pagemap__hang(struct cairn_pagemap *map, size_t granule,
+                         struct cairn_pagemap_leaf *leaf);
 
 #endif

@@ -159,6 +159,6 @@ void cairn_percpu_relieve(struct cairn_percpu *percpu, unsigned shard_idx)
     cairn_store_relaxed(&percpu->fronts[shard_idx].pressure_seen, pressure);
     empty_idle_arrays(percpu, shard_idx);
     cairn_depot_flush_idle(&percpu->depot, 1 + shards_in_use(percpu));
-    if (pressure % RELIEFS_BETWEEN == 0)
+    if (pressure % RELIEFS_BETWEEN == 0 && cairn_shard_may_enter_others(percpu))
         empty_idle_shards(percpu, pressure);
 }

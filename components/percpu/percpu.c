@@ -34,12 +34,11 @@
 #include "cpu_internal.h"
 #include "shard.h"
 
-#include <cairn/base/syscall.h>
-
-#include <sys/syscall.h>
-
 /* How far a thread looks before it waits for its own shard: beyond, the misses cost more than the wait. */
 enum { NEIGHBOURS = 8 };
+
+/* How long a thread waits for a shard that another closed: about as long as a switch there and back. */
+enum { HOLDER_TURN_US = 50 };
 
 /* The shard for a thread whose id is unknown so far, or beyond the shards. */
 static unsigned fold(const struct cairn_percpu *percpu)
@@ -123,25 +122,71 @@ CAIRN_HOT_INLINE void *alloc_from(struct cairn_percpu *percpu, unsigned class_id
     return block;
 }
 
-static void *alloc_locked(struct cairn_percpu *percpu, unsigned class_idx)
+/* Lock mode: the shard of this thread's CPU. */
+CAIRN_HOT_INLINE unsigned home(const struct cairn_percpu *percpu)
 {
     unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
 
-    if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
-        shard_idx = fold(percpu);
-    return alloc_from(percpu, class_idx, shard_idx);
+    return CAIRN_LIKELY(shard_idx < percpu->shard_count) ? shard_idx : fold(percpu);
+}
+
+/* Lock mode: the shard of this thread's CPU, locked, if it is free and not closed; shard_count if not. */
+CAIRN_HOT_INLINE unsigned trylock_home(struct cairn_percpu *percpu)
+{
+    unsigned shard_idx;
+
+    if (percpu->mode != CAIRN_PERCPU_LOCK)
+        return percpu->shard_count;
+    shard_idx = home(percpu);
+    if (CAIRN_UNLIKELY(!shard_trylock(percpu, shard_idx)))
+        return percpu->shard_count;
+    if (CAIRN_LIKELY(!cairn_load_relaxed(&percpu->is_closed)))
+        return shard_idx;
+    shard_unlock(percpu, shard_idx);
+    return percpu->shard_count;
+}
+
+void *cairn_percpu_try_alloc(struct cairn_percpu *percpu, unsigned class_idx)
+{
+    unsigned shard_idx = trylock_home(percpu);
+    void *block;
+
+    if (CAIRN_UNLIKELY(shard_idx == percpu->shard_count))
+        return NULL;
+    block = shard_pop(percpu, shard_idx, class_idx);
+    shard_unlock(percpu, shard_idx);
+    return block;
+}
+
+bool cairn_percpu_try_free(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                           const char *where)
+{
+    unsigned shard_idx = trylock_home(percpu);
+    bool is_in;
+
+    if (CAIRN_UNLIKELY(shard_idx == percpu->shard_count))
+        return false;
+    is_in = shard_push(percpu, shard_idx, class_idx, block, where);
+    shard_unlock(percpu, shard_idx);
+    return is_in;
+}
+
+static void *alloc_locked(struct cairn_percpu *percpu, unsigned class_idx)
+{
+    return alloc_from(percpu, class_idx, home(percpu));
 }
 
 /*
- * True when the shard of this thread was closed, and one turn for others was worth a try: whoever closed it is likely to
- * have been pre-empted on this very CPU, and would keep it closed for a time slice, while each operation here takes the way
- * past it. Shards that there are not stay closed for ever.
+ * True when the shard of this thread was closed, and one turn for its holder was worth a try: the holder is likely to have been
+ * pre-empted on this very CPU, and would keep it closed for a time slice, while each operation here takes the way past it.
+ * Shards that there are not stay closed for ever, and all are closed for as long as a fork takes.
  */
-static bool let_others_open(const struct cairn_percpu *percpu, int id)
+static bool let_holder_open(const struct cairn_percpu *percpu, int id)
 {
-    if (id < 0 || (unsigned)id >= percpu->shard_count || shard_is_open(percpu, (unsigned)id))
+    if (id < 0 || (unsigned)id >= percpu->shard_count || percpu->is_closed ||
+        shard_is_open(percpu, (unsigned)id))
         return false;
-    cairn_syscall1(SYS_sched_yield, 0);
+    cairn_lock_wait(&percpu->fronts[id].lock, HOLDER_TURN_US);
     return true;
 }
 
@@ -163,14 +208,14 @@ CAIRN_COLD void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned c
     if (percpu->mode == CAIRN_PERCPU_LOCK)
         return alloc_locked(percpu, class_idx);
     id = cairn_rseq_id(percpu);
-    if (let_others_open(percpu, id)) {
+    if (let_holder_open(percpu, id)) {
         void *block = cairn_percpu_pop(percpu, class_idx);
 
         if (block != NULL)
             return block;
         id = cairn_rseq_id(percpu);
     }
-    if (id < 0 || !shard_is_open(percpu, (unsigned)id))
+    if (id < 0 || percpu->is_closed || !shard_is_open(percpu, (unsigned)id))
         return alloc_past(percpu, class_idx);
     return alloc_refill(percpu, class_idx, (unsigned)id);
 }
@@ -220,11 +265,7 @@ CAIRN_HOT_INLINE void free_to(struct cairn_percpu *percpu, unsigned class_idx, v
 static void free_locked(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                         const char *where)
 {
-    unsigned shard_idx = (unsigned)cpu_current_fast(&percpu->cpu);
-
-    if (CAIRN_UNLIKELY(shard_idx >= percpu->shard_count))
-        shard_idx = fold(percpu);
-    free_to(percpu, class_idx, block, shard_idx, where);
+    free_to(percpu, class_idx, block, home(percpu), where);
 }
 
 /* In the shard of this thread, which was full a moment ago, or had this very block as its newest. */
@@ -249,7 +290,7 @@ CAIRN_COLD void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned cla
         return;
     }
     id = cairn_rseq_id(percpu);
-    if (let_others_open(percpu, id)) {
+    if (let_holder_open(percpu, id)) {
         if (cairn_percpu_push(percpu, class_idx, block))
             return;
         id = cairn_rseq_id(percpu);

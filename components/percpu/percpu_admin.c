@@ -198,8 +198,8 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
 
     cairn_cpu_init(&percpu->cpu, config->cpu_way);
     percpu->shards_pressure = 0;
-    percpu->is_forking = false;
-    percpu->unfenced_pid = 0;
+    percpu->fence = config->fence;
+    percpu->is_closed = false;
     percpu->lane_count = layout.lane_count;
     percpu->shard_count = layout.shard_count;
     percpu->shard_bytes = layout.shard_bytes;
@@ -255,6 +255,21 @@ static size_t drain_entered(struct cairn_percpu *percpu)
         cairn_shard_leave_entered(percpu, shard_idx);
     }
     return moved;
+}
+
+size_t cairn_percpu_drain_own(struct cairn_percpu *percpu)
+{
+    int id = percpu->mode == CAIRN_PERCPU_RSEQ ? cairn_rseq_id(percpu) : -1;
+    size_t moved = 0;
+
+    if (percpu->mode == CAIRN_PERCPU_LOCK || cairn_is_alone())
+        return cairn_percpu_drain(percpu);
+    if (id >= 0 && (unsigned)id < percpu->shard_count && shard_used(percpu, (unsigned)id) &&
+        cairn_shard_enter_own(percpu, (unsigned)id)) {
+        moved = drain_arrays(percpu, (unsigned)id);
+        cairn_shard_leave(percpu, (unsigned)id);
+    }
+    return moved + cairn_depot_flush(&percpu->depot);
 }
 
 size_t cairn_percpu_drain(struct cairn_percpu *percpu)
@@ -326,22 +341,26 @@ const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode)
     return "unknown";
 }
 
-void cairn_percpu_prefork(struct cairn_percpu *percpu)
+void cairn_percpu_close(struct cairn_percpu *percpu)
 {
-    cairn_shard_enter_all(percpu);
-    cairn_depot_prefork(&percpu->depot);
+    cairn_shard_close_all(percpu);
 }
 
-void cairn_percpu_postfork(struct cairn_percpu *percpu)
+void cairn_percpu_reopen(struct cairn_percpu *percpu)
 {
-    cairn_depot_postfork(&percpu->depot);
-    cairn_shard_leave_all(percpu);
+    cairn_shard_open_all(percpu);
+}
+
+void cairn_percpu_repair(struct cairn_percpu *percpu)
+{
+    CAIRN_ASSERT(percpu->is_closed);
+    cairn_shard_repair_all(percpu);
 }
 
 void cairn_percpu_check(struct cairn_percpu *percpu)
 {
     CAIRN_INVARIANT(percpu->shard_count > 0);
-    CAIRN_INVARIANT(!percpu->is_forking);
+    CAIRN_INVARIANT(!percpu->is_closed);
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
         cairn_shard_check(percpu, shard_idx);
     cairn_depot_check(&percpu->depot);

@@ -44,10 +44,13 @@ static long membarrier(int command)
 }
 
 /* A process that did not register, being the child of one that did on a kernel that forgets it, does so now. */
-bool cairn_rseq_fence(void)
+bool cairn_rseq_fence(const struct cairn_percpu *percpu)
 {
-    long result = membarrier(MEMBARRIER_RSEQ);
+    long result;
 
+    if (percpu->fence == CAIRN_PERCPU_FENCE_NEVER)
+        return false;
+    result = membarrier(MEMBARRIER_RSEQ);
     if (result == -EPERM && membarrier(MEMBARRIER_REGISTER_RSEQ) == 0)
         result = membarrier(MEMBARRIER_RSEQ);
     return result == 0;

@@ -19,10 +19,10 @@
 #include "shard.h"
 
 #include <cairn/base/align.h>
-#include <cairn/base/syscall.h>
 
 #include <string.h>
-#include <sys/syscall.h>
+
+enum { CLOSING_ROUNDS = 100 };
 
 const struct cairn_lock cairn_shard_rank = {0, CAIRN_RANK_SHARD};
 
@@ -53,18 +53,23 @@ static bool stop_here(struct cairn_percpu *percpu, unsigned shard_idx)
     return cairn_rseq_stop(&percpu->view, shard_idx, cairn_shard_nothing);
 }
 
-/* The lock is held. */
+/* The lock is held. A fence is for the sequences of other threads. */
 static bool stop_from_anywhere(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    if (percpu->is_forking) /* all lanes are closed */
-        return percpu->unfenced_pid == 0;
+    if (percpu->is_closed)
+        return false;
     if (stop_here(percpu, shard_idx))
         return true;
     close_lane(percpu, shard_idx);
-    if (cairn_rseq_fence())
+    if (cairn_is_alone() || cairn_rseq_fence(percpu))
         return true;
     open_lane(percpu, shard_idx);
     return false;
+}
+
+bool cairn_shard_may_enter_others(const struct cairn_percpu *percpu)
+{
+    return !by_sequences(percpu) || cairn_is_alone() || percpu->fence == CAIRN_PERCPU_FENCE_FREELY;
 }
 
 bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx)
@@ -87,14 +92,14 @@ static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 
 bool cairn_shard_enter_used(struct cairn_percpu *percpu)
 {
-    if (!by_sequences(percpu) || percpu->is_forking)
+    if (!by_sequences(percpu) || percpu->is_closed)
         return false;
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
         if (shard_used(percpu, shard_idx)) {
             shard_lock(percpu, shard_idx);
             close_for_many(percpu, shard_idx);
         }
-    if (cairn_rseq_fence())
+    if (cairn_is_alone() || cairn_rseq_fence(percpu))
         return true;
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
         if (cairn_shard_is_entered(percpu, shard_idx))
@@ -120,6 +125,8 @@ bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx)
         shard_lock(percpu, shard_idx);
         return true;
     }
+    if (percpu->is_closed)
+        return false;
     if (!shard_trylock(percpu, shard_idx)) {
         cairn_add_relaxed(&percpu->fronts[shard_idx].contended, 1u);
         return false;
@@ -132,53 +139,83 @@ bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx)
 
 void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    /* The forking thread passes through locks that it holds: to everybody else the shard stays closed. */
-    if (!percpu->is_forking)
-        open_lane(percpu, shard_idx);
+    open_lane(percpu, shard_idx);
     shard_unlock(percpu, shard_idx);
 }
 
-/* The fronts' locks say no rank to the order check, being zeroed memory: one stands for all of them. All are taken, of
-   idle CPUs too, for any thread may be the first on any CPU. Rseq mode: a child must not get words from one moment and
-   slots from another, so sequences keep out as well. */
-void cairn_shard_enter_all(struct cairn_percpu *percpu)
-{
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        cairn_lock_fork_take(&percpu->fronts[shard_idx].lock);
-    if (CAIRN_DEBUG)
-        cairn_lock_rank_enter(&cairn_shard_rank);
-    percpu->is_forking = true;
-    if (!by_sequences(percpu))
-        return;
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        close_lane(percpu, shard_idx);
-    if (!cairn_rseq_fence())
-        percpu->unfenced_pid = cairn_syscall1(SYS_getpid, 0);
-}
-
-/* In a child that may have got words from one moment and slots from another, because there was no fence. What the arrays
-   hold is lost to it. */
-static void forget_torn_arrays(struct cairn_percpu *percpu)
+/* Lock mode: a fast path that took the lock before the shards were closed is done when the lock was free once. */
+static void wait_for_fast_paths(struct cairn_percpu *percpu)
 {
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
         if (shard_used(percpu, shard_idx)) {
-            percpu->fronts[shard_idx].extra_bytes = 0;
-            memset(shard_at(percpu, shard_idx)->words, 0,
-                   sizeof(uint32_t[CAIRN_PERCPU_CLASSES_MAX]));
+            shard_lock(percpu, shard_idx);
+            shard_unlock(percpu, shard_idx);
         }
 }
 
-void cairn_shard_leave_all(struct cairn_percpu *percpu)
+/* Time for sequences of other CPUs that found their lane open to end, and for their stores to be seen: each takes some
+   nanoseconds, this some microseconds. */
+static void wait_for_sequences(void)
 {
-    if (percpu->unfenced_pid != 0 && percpu->unfenced_pid != cairn_syscall1(SYS_getpid, 0))
-        forget_torn_arrays(percpu);
-    percpu->unfenced_pid = 0;
-    percpu->is_forking = false;
-    if (CAIRN_DEBUG)
-        cairn_lock_rank_leave(&cairn_shard_rank);
-    for (unsigned shard_idx = percpu->shard_count; shard_idx-- > 0;) {
-        open_lane(percpu, shard_idx);
-        cairn_lock_fork_release(&percpu->fronts[shard_idx].lock);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (unsigned round = 0; round < CLOSING_ROUNDS; round++)
+        CAIRN_CPU_RELAX();
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void close_lanes(struct cairn_percpu *percpu)
+{
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        if (shard_used(percpu, shard_idx))
+            close_lane(percpu, shard_idx);
+    if (!cairn_is_alone())
+        wait_for_sequences();
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        if (shard_used(percpu, shard_idx))
+            memcpy(shard_seen(shard_at(percpu, shard_idx)), shard_at(percpu, shard_idx)->words,
+                   SHARD_SEEN_BYTES);
+}
+
+void cairn_shard_close_all(struct cairn_percpu *percpu)
+{
+    CAIRN_ASSERT(!percpu->is_closed);
+    cairn_store_relaxed(&percpu->is_closed, true);
+    if (by_sequences(percpu))
+        close_lanes(percpu);
+    else
+        wait_for_fast_paths(percpu);
+}
+
+void cairn_shard_open_all(struct cairn_percpu *percpu)
+{
+    cairn_store_relaxed(&percpu->is_closed, false);
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        if (shard_used(percpu, shard_idx))
+            open_lane(percpu, shard_idx);
+}
+
+/*
+ * At most one sequence per CPU can have been stopped by the hardware, not by the kernel, between finding its lane open and its
+ * commit. If it commits while the memory is copied, the child may have its word without its slot. A push shows by a
+ * top that is higher than what was seen: it is undone, and its block is lost to the child. A pop only takes a block out.
+ */
+static void undo_late_pushes(struct cairn_percpu *percpu, struct cairn_percpu_shard *shard)
+{
+    const uint32_t *seen = shard_seen(shard);
+
+    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
+        if (word_top(shard->words[class_idx]) > word_top(seen[class_idx]))
+            shard->words[class_idx] = seen[class_idx];
+}
+
+/* Lock mode: a lock that another thread held for a moment, to find the shard closed, has no holder here. */
+void cairn_shard_repair_all(struct cairn_percpu *percpu)
+{
+    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++) {
+        if (!by_sequences(percpu))
+            cairn_lock_init(&percpu->fronts[shard_idx].lock, CAIRN_RANK_NONE);
+        else if (shard_used(percpu, shard_idx))
+            undo_late_pushes(percpu, shard_at(percpu, shard_idx));
     }
 }
 

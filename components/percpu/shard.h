@@ -7,8 +7,8 @@
  *     state  | front 0 | front 1 | ... | lanes |  pad to 4096  | shard 0 | shard 1 | ... | slots of the depot |
  *              128 bytes each                                    shard_bytes each, a multiple of 4096
  *
- *     shard  | histories[128] | words[128], none[4] | slots of class 0 | N N N N slots of class 1 | N N N N ...
- *              4 bytes each     struct cairn_percpu_shard                N: a slot that stays NULL
+ *     shard  | seen[128] | histories[128] | words[128], none[4] | slots of class 0 | N N N N slots of class 1 | N N N N ...
+ *              4 bytes each                   struct cairn_percpu_shard                N: a slot that stays NULL
  *
  * Zeroed memory is an empty shard, as rseq.h says: a pop finds it empty and a push finds it full, and the slow path
  * behind either sets the first limit. No shard is touched before its CPU comes along.
@@ -43,7 +43,9 @@ enum {
     SHARD_ALIGN_BYTES =
         4096, /* the smallest page: larger ones cost idle neighbours some memory, nothing else */
     SHARD_HISTORIES_BYTES = CAIRN_PERCPU_CLASSES_MAX * sizeof(struct cairn_percpu_history),
-    SHARD_HEAD_BYTES = SHARD_HISTORIES_BYTES + sizeof(struct cairn_percpu_shard),
+    SHARD_SEEN_BYTES = CAIRN_PERCPU_CLASSES_MAX * sizeof(uint32_t),
+    SHARD_BEFORE_BYTES = SHARD_SEEN_BYTES + SHARD_HISTORIES_BYTES,
+    SHARD_HEAD_BYTES = SHARD_BEFORE_BYTES + sizeof(struct cairn_percpu_shard),
     SHARD_CAPACITY_MAX =
         252, /* with its NULL slots half a page; and 128 of them have 16-bit tops */
     SHARD_FLUSH_MAX = SHARD_CAPACITY_MAX / 2
@@ -64,7 +66,7 @@ CAIRN_HOT_INLINE struct cairn_percpu_shard *shard_at(const struct cairn_percpu *
 {
     CAIRN_ASSERT(shard_idx < percpu->shard_count);
     return (struct cairn_percpu_shard *)(void *)(percpu->shards + shard_idx * percpu->shard_bytes +
-                                                 SHARD_HISTORIES_BYTES);
+                                                 SHARD_BEFORE_BYTES);
 }
 
 CAIRN_HOT_INLINE struct cairn_percpu_history *shard_history(struct cairn_percpu_shard *shard,
@@ -72,6 +74,12 @@ CAIRN_HOT_INLINE struct cairn_percpu_history *shard_history(struct cairn_percpu_
 {
     return (struct cairn_percpu_history *)(void *)((char *)shard - SHARD_HISTORIES_BYTES) +
            class_idx;
+}
+
+/* The words as the thread that closed the shard for a fork saw them. */
+CAIRN_HOT_INLINE uint32_t *shard_seen(struct cairn_percpu_shard *shard)
+{
+    return (uint32_t *)(void *)((char *)shard - SHARD_BEFORE_BYTES);
 }
 
 CAIRN_HOT_INLINE void **shard_all_slots(struct cairn_percpu_shard *shard)
@@ -217,9 +225,10 @@ CAIRN_NODISCARD bool cairn_shard_enter_used(struct cairn_percpu *percpu);
 bool cairn_shard_is_entered(const struct cairn_percpu *percpu, unsigned shard_idx);
 void cairn_shard_leave_entered(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* Enters all shards, and leaves them: for fork. */
-void cairn_shard_enter_all(struct cairn_percpu *percpu);
-void cairn_shard_leave_all(struct cairn_percpu *percpu);
+/* The state of all shards for a fork, and what a child does first. */
+void cairn_shard_close_all(struct cairn_percpu *percpu);
+void cairn_shard_open_all(struct cairn_percpu *percpu);
+void cairn_shard_repair_all(struct cairn_percpu *percpu);
 
 /* Notes a refill, which may raise the limit, and puts in as many of the blocks as fit, so that they are popped in the
    order given. Returns how many of the first ones are in: none when the shard could not be entered. */
@@ -271,8 +280,11 @@ bool cairn_rseq_is_mended(const char *release);
 /* rseq.c: the id of this thread, which has a lane but perhaps no shard, or -1. Registers an area of ours where that is the way. */
 int cairn_rseq_id(const struct cairn_percpu *percpu);
 
-/* rseq.c: no sequence that began before this call commits after it. False when the kernel refuses. */
-CAIRN_NODISCARD bool cairn_rseq_fence(void);
+/* rseq.c: no sequence that began before this call commits after it. False when the kernel refuses, or is not to be asked. */
+CAIRN_NODISCARD bool cairn_rseq_fence(const struct cairn_percpu *percpu);
+
+/* True when shards of other CPUs can be entered without a fence, or fences are free. */
+bool cairn_shard_may_enter_others(const struct cairn_percpu *percpu);
 
 CAIRN_END_DECLS
 

@@ -18,8 +18,7 @@
  * against the bitmap at once, so a double free cannot hide. It is the reference that the other
  * stacks are measured and tested against.
  *
- * Lock order: one shard (several only by fork, in order of address), then the slabs', then the
- * ground's.
+ * Lock order: one shard, then the slabs', then the ground's.
  */
 
 #include <cairn/base/align.h>
@@ -51,18 +50,22 @@ struct classic {
 static struct classic classic;
 static bool is_ready; /* released once the stack is built */
 
+/* The tables of the pagemap, for granules of 16 KiB or more. */
+static struct {
+    char root[CAIRN_PAGEMAP_ROOT_BYTES(14)] CAIRN_CACHE_ALIGNED;
+    char empty[CAIRN_PAGEMAP_EMPTY_BYTES] CAIRN_CACHE_ALIGNED;
+} map_tables;
+
 static int init_slabs(void)
 {
-    struct cairn_slabs_config config = {
+    const struct cairn_slabs_config config = {
         .pagemap = &classic.ground.map,
         .source = cairn_ground_as_source(&classic.ground),
         .granule_bytes = classic.ground.granule_bytes,
+        .descriptors = cairn_ground_as_metadata_source(&classic.ground),
     };
 
-    config.state_bytes =
-        cairn_sizeclass_state_bytes(classic.ground.space_bytes, classic.ground.granule_bytes);
-    config.state = cairn_ground_reserve_down(&classic.ground, &config.state_bytes);
-    return config.state == NULL ? -ENOMEM : cairn_slabs_init(&classic.slabs, &config);
+    return cairn_slabs_init(&classic.slabs, &config);
 }
 
 static int init_shard(unsigned shard_idx)
@@ -94,23 +97,63 @@ static int init_shards(unsigned wanted_count)
     return error;
 }
 
+static void give_up(void)
+{
+    if (classic.shards != NULL)
+        cairn_ground_unreserve(&classic.ground, classic.shards,
+                               classic.shard_count * sizeof(struct shard));
+    if (classic.slabs.config.pagemap != NULL)
+        cairn_slabs_fini(&classic.slabs);
+    cairn_ground_fini(&classic.ground);
+}
+
 static int build(const struct cairn_conf_values *conf)
 {
     struct cairn_ground_config ground = cairn_ground_config_of(conf);
     int error;
 
     memset(&classic, 0, sizeof(classic)); /* an earlier try may have failed half-way */
+    ground.map_root = map_tables.root;
+    ground.map_empty = map_tables.empty;
     error = cairn_ground_init(&classic.ground, &ground);
-    if (error == 0)
-        error = init_slabs();
+    if (error != 0)
+        return error;
+    error = init_slabs();
     if (error == 0)
         error = init_shards((unsigned)conf->value[CAIRN_CONF_SHARDS]);
+    if (error != 0)
+        give_up();
     return error;
 }
 
-static inline bool is_started(void)
+bool cairn_heap_is_started(void)
 {
     return CAIRN_LIKELY(cairn_load_acquire(&is_ready)) || cairn_front_start(&is_ready, build);
+}
+
+/* There is no fast path past the gate. */
+void *cairn_heap_try_alloc(size_t size_bytes)
+{
+    (void)size_bytes;
+    return NULL;
+}
+
+bool cairn_heap_try_free(void *block, const char *where)
+{
+    (void)block, (void)where;
+    return false;
+}
+
+void cairn_heap_close(void)
+{
+}
+
+void cairn_heap_repair(void)
+{
+}
+
+void cairn_heap_reopen(void)
+{
 }
 
 /* The shard of this CPU if it is free, else the next that is, else this one after a wait. Locked. */
@@ -128,7 +171,7 @@ static struct shard *lock_shard(void)
     return &classic.shards[home];
 }
 
-void *cairn_front_alloc_class(unsigned class_idx)
+void *cairn_heap_alloc_class(unsigned class_idx)
 {
     struct shard *shard = lock_shard();
     void *block = cairn_pool_alloc(&shard->pools[class_idx]);
@@ -137,12 +180,10 @@ void *cairn_front_alloc_class(unsigned class_idx)
     return block;
 }
 
-void *cairn_front_alloc(size_t size_bytes)
+void *cairn_heap_alloc(size_t size_bytes)
 {
-    if (CAIRN_UNLIKELY(!is_started()))
-        return NULL;
     if (CAIRN_LIKELY(size_bytes <= CAIRN_CLASS_BYTES_MAX))
-        return cairn_front_alloc_class(cairn_class_of(size_bytes));
+        return cairn_heap_alloc_class(cairn_class_of(size_bytes));
     return cairn_ground_alloc(&classic.ground, size_bytes, 1, NULL);
 }
 
@@ -172,11 +213,19 @@ static void free_small(uint32_t pool_id, void *block, const char *where)
     CAIRN_CHECK(is_out, "double free", block, where);
 }
 
-/* Called with any pointer: before the stack is built the map says "not ours" to everything. */
-void cairn_front_free(void *block, const char *where)
+/* The class of the block that begins at a pointer; CAIRN_CLASS_COUNT: none does. */
+static unsigned class_at(const void *block)
 {
     uint16_t tag = cairn_pagemap_tag(&classic.ground.map, block);
-    bool is_small = cairn_tag_kind(tag) - 1u < CAIRN_CLASS_COUNT && is_block_start(block, tag);
+    unsigned class_idx = cairn_tag_kind(tag) - 1u;
+
+    return class_idx < CAIRN_CLASS_COUNT && is_block_start(block, tag) ? class_idx
+                                                                       : CAIRN_CLASS_COUNT;
+}
+
+void cairn_heap_free(void *block, const char *where)
+{
+    bool is_small = class_at(block) < CAIRN_CLASS_COUNT;
     /* NULL all the same when another thread frees the block, too, and its slab has gone since the tag was read. */
     const struct cairn_slab *slab =
         is_small ? cairn_slabs_find(&classic.slabs, block, CAIRN_CLASS_COUNT) : NULL;
@@ -184,24 +233,27 @@ void cairn_front_free(void *block, const char *where)
     if (CAIRN_LIKELY(slab != NULL))
         free_small(slab->pool_id, block, where);
     else
-        cairn_ground_free(&classic.ground, block, tag, where);
+        cairn_ground_free(&classic.ground, block, where);
 }
 
-size_t cairn_front_usable_bytes(const void *block, const char *where)
+bool cairn_heap_is_block(const void *pointer)
 {
-    uint16_t tag = cairn_pagemap_tag(&classic.ground.map, block);
-    unsigned class_idx = cairn_tag_kind(tag) - 1u;
-
-    if (class_idx >= CAIRN_CLASS_COUNT)
-        return cairn_ground_usable_bytes(&classic.ground, block, tag, where);
-    if (!is_block_start(block, tag))
-        cairn_ground_reject(&classic.ground, block, where);
-    return cairn_class_block_bytes[class_idx];
+    return class_at(pointer) < CAIRN_CLASS_COUNT ||
+           cairn_ground_is_block(&classic.ground, pointer);
 }
 
-struct cairn_ground *cairn_front_ground(void)
+size_t cairn_heap_usable_bytes(const void *block, const char *where)
 {
-    return is_started() ? &classic.ground : NULL;
+    unsigned class_idx = class_at(block);
+
+    if (class_idx < CAIRN_CLASS_COUNT)
+        return cairn_class_block_bytes[class_idx];
+    return cairn_ground_usable_bytes(&classic.ground, block, where);
+}
+
+struct cairn_ground *cairn_heap_ground(void)
+{
+    return &classic.ground;
 }
 
 static void trim_shard(struct shard *shard)
@@ -212,35 +264,16 @@ static void trim_shard(struct shard *shard)
     cairn_lock_release(&shard->lock);
 }
 
-size_t cairn_front_trim(void)
+size_t cairn_heap_trim(bool may_fence)
 {
-    if (!is_started())
-        return 0;
+    (void)may_fence;
     for (unsigned shard_idx = 0; shard_idx < classic.shard_count; shard_idx++)
         trim_shard(&classic.shards[shard_idx]);
     return cairn_ground_trim(&classic.ground);
 }
 
-void cairn_front_lock_all(void)
+void cairn_heap_check(void)
 {
-    for (unsigned shard_idx = 0; shard_idx < classic.shard_count; shard_idx++)
-        cairn_lock_fork_take(&classic.shards[shard_idx].lock);
-    cairn_slabs_prefork(&classic.slabs);
-    cairn_ground_prefork(&classic.ground);
-}
-
-void cairn_front_unlock_all(void)
-{
-    cairn_ground_postfork(&classic.ground);
-    cairn_slabs_postfork(&classic.slabs);
-    for (unsigned shard_idx = classic.shard_count; shard_idx-- > 0;)
-        cairn_lock_fork_release(&classic.shards[shard_idx].lock);
-}
-
-void cairn_front_check(void)
-{
-    if (!is_started())
-        return;
     for (unsigned shard_idx = 0; shard_idx < classic.shard_count; shard_idx++)
         for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++)
             cairn_pool_check(&classic.shards[shard_idx].pools[class_idx]);
@@ -262,15 +295,12 @@ static size_t used_bytes_of(struct shard *shard)
     return used_bytes;
 }
 
-void cairn_front_stats(struct cairn_malloc_stats *stats)
+void cairn_heap_stats(struct cairn_malloc_stats *stats)
 {
     size_t used_bytes = 0;
     size_t slab_bytes;
 
-    memset(stats, 0, sizeof(*stats));
     stats->stack = "classic";
-    if (!is_started())
-        return;
     for (unsigned shard_idx = 0; shard_idx < classic.shard_count; shard_idx++)
         used_bytes += used_bytes_of(&classic.shards[shard_idx]);
     slab_bytes = cairn_load_relaxed(&classic.slabs.slab_bytes);

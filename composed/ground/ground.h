@@ -5,19 +5,27 @@
  * ground.h - what every malloc of cairn stands on: pages, the map of addresses, runs of granules,
  * and the blocks that are too large for a size class.
  *
- *     slabs, large blocks (32 KiB ... 1 MiB)        huge blocks (above)
- *            |                                          |
- *     buddy: runs of 16 KiB granules                    |
- *            | chunks of 2 MiB                          |
- *     pagesource: brk, mmap ----------------------------+
+ *     slabs, large blocks (32 KiB ... 1 MiB)        huge blocks (above)        past blocks
+ *            |                                          |                          |
+ *     buddy: runs of 16 KiB granules                    |                          |
+ *            | chunks of 2 MiB                          |                          |
+ *     pagesource: brk, mmap ----------------------------+---- no lock, no table ---+
  *
  *     pagemap: granule -> kind and owner, for all of them
  *
- * A large or huge block marks its first granule only: any other address in it is "not the start of
- * a block".
+ * A large, huge or past block marks its first granule only: any other address in it is "not the start of a block". The owner
+ * of that granule is the length of the block (length.h), so that no lock and no table is asked for it.
  *
- * Threads: safe. Locks in order: buddy_lock or huge.lock, then the pagemap's, then the
- *          pagesource's.
+ * Past blocks come straight from the kernel, for threads that find the heap closed for a fork: taking and freeing them touches
+ * nothing but the pagemap.
+ *
+ * Nothing is bounded by a table: the state of the buddy moves to a larger block when it is full, and leaves of the pagemap are made
+ * as addresses come into use.
+ *
+ * Settling. No function but cairn_ground_settle() and cairn_ground_trim() gives memory back to the kernel: others note that there
+ * is something to give back, for they are called under the locks of layers above.
+ *
+ * Threads: safe. Locks in order: buddy_lock, then the pagesource's; not both at once.
  */
 
 #ifndef CAIRN_COMPOSED_GROUND_H
@@ -31,10 +39,13 @@
 #include <cairn/pagemap.h>
 #include <cairn/pagesource.h>
 
-#include "composed/ground/huge.h"
 #include "composed/surface/conf.h"
 
-enum { CAIRN_GROUND_GRANULE_MIN_BYTES = 16 * 1024, CAIRN_GROUND_CHUNK_MIN_BYTES = 2 * 1024 * 1024 };
+enum {
+    CAIRN_GROUND_GRANULE_MIN_BYTES = 16 * 1024,
+    CAIRN_GROUND_CHUNK_MIN_BYTES = 2 * 1024 * 1024,
+    CAIRN_GROUND_RETAIN_MS = 100 /* what is wanted again within this time is not worth its page faults */
+};
 
 /* Runs of so many granules can be cached by those above: each length is a class, behind the size classes. */
 enum {
@@ -45,19 +56,25 @@ enum {
 
 /* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class; from CAIRN_KIND_RUN on, large blocks by their length;
    CAIRN_KIND_LARGE all other large ones. */
-enum { CAIRN_KIND_RUN = CAIRN_CLASS_COUNT + 1, CAIRN_KIND_LARGE = 254, CAIRN_KIND_HUGE = 255 };
+enum {
+    CAIRN_KIND_RUN = CAIRN_CLASS_COUNT + 1,
+    CAIRN_KIND_PAST = 253,
+    CAIRN_KIND_LARGE,
+    CAIRN_KIND_HUGE
+};
 
 CAIRN_STATIC_ASSERT((CAIRN_RUN_GRANULES_MIN - 1) * CAIRN_GROUND_GRANULE_MIN_BYTES ==
                         CAIRN_CLASS_BYTES_MAX,
                     "the shortest run is the first block that no size class holds");
-CAIRN_STATIC_ASSERT(CAIRN_KIND_RUN + CAIRN_RUN_COUNT <= CAIRN_KIND_LARGE, "kinds differ");
+CAIRN_STATIC_ASSERT(CAIRN_KIND_RUN + CAIRN_RUN_COUNT <= CAIRN_KIND_PAST, "kinds differ");
 
 struct cairn_ground_config {
     enum cairn_pagesource_policy policy;
     size_t retain_bytes; /* 0: default of the pagesource */
     size_t limit_bytes;  /* 0: none */
-    bool two_level_map;  /* never reserve the flat pagemap */
     bool has_runs;       /* tell runs by their length */
+    void *map_root;      /* zeroed tables of the pagemap for granules of 16 KiB or more, see <cairn/pagemap.h> */
+    void *map_empty;
 };
 
 /* What the program's options say of the ground. */
@@ -68,15 +85,17 @@ struct cairn_ground {
     struct cairn_pagemap map;
     struct cairn_lock buddy_lock; /* rank CAIRN_RANK_BUDDY */
     struct cairn_buddy *buddy;
-    struct cairn_huge huge;
+    size_t buddy_state_bytes;
     size_t page_bytes;
     size_t granule_bytes; /* 16 KiB, or the page size if that is larger */
     size_t chunk_bytes;
     size_t large_max_bytes; /* above: huge */
-    size_t space_bytes;     /* for how much memory metadata has room */
-    bool chunk_zeroed;      /* what the pagesource said of the chunk that the buddy took last */
     bool has_runs;          /* tells runs by their length: asked for, and granules are of 16 KiB */
-    size_t buddy_state_bytes;
+    bool is_over;           /* under the buddy's lock: it holds more free memory than it is to keep */
+    bool is_settling;       /* a thread gives memory back */
+    size_t huge_count;
+    size_t huge_bytes;
+    size_t leaf_bytes;              /* of the pagemap */
     struct cairn_decay decay;       /* of the buddy's dirty free memory, but for ... */
     size_t short_bytes;             /* ... what the last purge left for being in short runs, */
     uint64_t short_ms;              /* ... and when */
@@ -85,15 +104,21 @@ struct cairn_ground {
 
 /*
  * Builds the ground on a zeroed object. Fails: -ENOMEM when not even small tables can be reserved;
- * -EINVAL. Threads: not safe; initialise before sharing. Calls nothing that calls malloc.
+ * -EINVAL. Nothing is held then. Threads: not safe; initialise before sharing. Calls nothing that calls malloc.
  */
 int cairn_ground_init(struct cairn_ground *ground, const struct cairn_ground_config *config);
 
-/* A zeroed, lazily charged block for the metadata of the layers above; NULL when it cannot be had. */
+/* Ends a ground from which nothing is taken, and nothing reserved: for a start that failed above. */
+void cairn_ground_fini(struct cairn_ground *ground);
+
+/* A zeroed block for the metadata of the layers above, with guards around it; NULL when it cannot be had. */
 void *cairn_ground_reserve(struct cairn_ground *ground, size_t length_bytes);
 
-/* The same; asks for half as much again and again while it is refused. *length_bytes becomes what was had. */
-void *cairn_ground_reserve_down(struct cairn_ground *ground, size_t *length_bytes);
+/* Ends a reservation, whole. */
+void cairn_ground_unreserve(struct cairn_ground *ground, void *block, size_t length_bytes);
+
+/* The same as a source: ZEROED, THREAD_SAFE. */
+struct cairn_source cairn_ground_as_metadata_source(struct cairn_ground *ground);
 
 /* Slabs for the layers above: THREAD_SAFE, multiples of a granule. */
 struct cairn_source cairn_ground_as_source(struct cairn_ground *ground);
@@ -108,6 +133,9 @@ CAIRN_HOT_INLINE uint32_t cairn_run_bytes(size_t run_idx)
 {
     return (uint32_t)(run_idx + CAIRN_RUN_GRANULES_MIN) * CAIRN_GROUND_GRANULE_MIN_BYTES;
 }
+
+/* Gives back to the kernel what lay idle, or is too much. Cheap when there is nothing. Requires: no lock is held. */
+void cairn_ground_settle(struct cairn_ground *ground);
 
 /* The run class of a large block, by its tag. CAIRN_RUN_COUNT or more: none. */
 CAIRN_HOT_INLINE size_t cairn_run_at(const struct cairn_ground *ground, const void *block,
@@ -128,19 +156,28 @@ struct cairn_source cairn_ground_as_run_source(struct cairn_ground *ground);
 void *cairn_ground_alloc(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
                          bool *is_zeroed);
 
-/* Gives such a block back; `tag` is its pagemap tag. Panics, naming `where`, when it is none. */
-void cairn_ground_free(struct cairn_ground *ground, void *block, uint16_t tag, const char *where);
+/* Gives such a block back. Panics, naming `where`, when none begins at `block`. */
+void cairn_ground_free(struct cairn_ground *ground, void *block, const char *where);
 
-/* The bytes that may be used. Panics like free. */
-size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block, uint16_t tag,
+/* The bytes that may be used. Panics like free. Takes no lock. */
+size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block,
                                  const char *where);
+
+/* True when a block begins at `pointer` that cairn_ground_free() would take. Takes no lock. */
+bool cairn_ground_is_block(const struct cairn_ground *ground, const void *pointer);
+
+/* A past block, reading as zero: one system call, no lock. NULL when there is no memory for it. */
+void *cairn_ground_alloc_past(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes);
+
+/* Frees a past block, without a lock. False, and nothing changed, when `block` is none. */
+bool cairn_ground_free_past(struct cairn_ground *ground, void *block);
 
 /*
  * Resizes such a block without copying, perhaps by moving its pages. NULL and nothing changed when
  * that cannot be done.
- * Requires: new_bytes above the size classes.
+ * Requires: new_bytes > 0.
  */
-void *cairn_ground_resize(struct cairn_ground *ground, void *block, uint16_t tag, size_t new_bytes);
+void *cairn_ground_resize(struct cairn_ground *ground, void *block, size_t new_bytes);
 
 /* Gives back to the kernel what is free. Returns the bytes released. */
 size_t cairn_ground_trim(struct cairn_ground *ground);
@@ -149,11 +186,18 @@ size_t cairn_ground_trim(struct cairn_ground *ground);
 CAIRN_NORETURN void cairn_ground_reject(struct cairn_ground *ground, const void *pointer,
                                         const char *where);
 
-/* Internal. Requires: the buddy's lock. Something was freed: empties dirty free memory that lay idle, or is too much. */
-void cairn_ground__freed(struct cairn_ground *ground);
+/* Internal (runs.c): runs of granules; NULL when there is no memory. Neither is called with the buddy's lock. */
+void *cairn_ground__take_run(struct cairn_ground *ground, size_t length_bytes, size_t align_bytes,
+                             bool *is_zeroed);
+void cairn_ground__give_run(struct cairn_ground *ground, void *run, size_t length_bytes);
+bool cairn_ground__resize_run(struct cairn_ground *ground, void *run, size_t old_bytes,
+                              size_t new_bytes);
 
-/* Internal. Requires: the buddy's lock. Something was taken. */
-void cairn_ground__taken(struct cairn_ground *ground);
+/* Internal (runs.c): the buddy's first state. 0 or -ENOMEM. */
+int cairn_ground__init_runs(struct cairn_ground *ground);
+
+/* Internal (runs.c): gives back all that is free. Returns the bytes that are not resident any more. */
+size_t cairn_ground__purge_runs(struct cairn_ground *ground);
 
 struct cairn_ground_stats {
     struct cairn_pagesource_stats pages;
@@ -168,8 +212,6 @@ struct cairn_ground_stats cairn_ground_stats(struct cairn_ground *ground);
 void cairn_ground_report(struct cairn_ground *ground, size_t slab_bytes,
                          struct cairn_malloc_stats *report);
 
-void cairn_ground_prefork(struct cairn_ground *ground);
-void cairn_ground_postfork(struct cairn_ground *ground);
 void cairn_ground_check(struct cairn_ground *ground);
 
 #endif

@@ -4,33 +4,97 @@
 /*
  * large.c - blocks above the size classes: runs of granules from the buddy, or pages of their own.
  *
- *     (32 KiB, 128 KiB] RUN    a run, where a cache above is to know its length from the map alone
- *     (32 KiB, 1 MiB]   LARGE  a run; its length is in the buddy's bitmaps
- *     (1 MiB, ...)      HUGE   from the pagesource; its length is in the table of huge blocks, by the owner id
+ *     (32 KiB, 128 KiB] RUN    a run, where a cache above is to know its length from the tag alone
+ *     (32 KiB, 1 MiB]   LARGE  a run
+ *     (1 MiB, ...)      HUGE   from the pagesource
+ *     any               PAST   from the kernel, past every lock
  *
- * Either marks its first granule in the pagemap, after the block exists and until just before it
- * ends, so a stale or invented pointer finds no mark. A huge block begins at a page, which may lie
- * within a granule: no other block can begin in that granule, since slabs and runs are whole
- * granules and no huge block is shorter than one. So huge blocks need no alignment beyond a page,
- * and the kernel may move them when they grow.
+ * Each marks its first granule in the pagemap, after the block exists and until just before it ends, with its length as the
+ * owner (length.h). So a stale or invented pointer finds no mark, and a length is had without a lock.
+ *
+ * To free a block, or to move it, a thread first claims the mark: of two threads that free one block, one finds it, and the
+ * other is told of its mistake.
+ *
+ * A huge block begins at a page, which may lie within a granule: no other block can begin in that granule, since slabs and
+ * runs are whole granules and no huge block is shorter than one. So huge blocks need no alignment beyond a page, and
+ * the kernel may move them when they grow.
  */
 
 #include "composed/ground/ground.h"
+#include "composed/ground/length.h"
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
 
+/* A block that the pagemap knows. */
+struct found {
+    uint16_t tag; /* 0: none begins at the pointer */
+    uint32_t owner;
+    size_t length_bytes;
+};
+
+static bool is_run_tag(uint16_t tag)
+{
+    return tag == CAIRN_KIND_LARGE || (size_t)tag - CAIRN_KIND_RUN < CAIRN_RUN_COUNT;
+}
+
+static bool is_pages_tag(uint16_t tag)
+{
+    return tag == CAIRN_KIND_HUGE || tag == CAIRN_KIND_PAST;
+}
+
+/* The block of these kinds that begins at a pointer. */
+static struct found find(const struct cairn_ground *ground, const void *pointer)
+{
+    struct cairn_pagemap_mark mark = cairn_pagemap_mark(&ground->map, pointer);
+    size_t offset_bytes = (uintptr_t)pointer & (ground->granule_bytes - 1);
+    struct found found = {0, 0, 0};
+
+    if (!is_run_tag(mark.tag) && !is_pages_tag(mark.tag))
+        return found;
+    if (offset_bytes != cairn_length_page_idx(mark.owner) * ground->page_bytes)
+        return found;
+    found.tag = mark.tag;
+    found.owner = mark.owner;
+    found.length_bytes = cairn_length_bytes(mark.owner, ground->page_bytes);
+    return found;
+}
+
+static void *granule_of(const struct cairn_ground *ground, void *block)
+{
+    return (char *)block - ((uintptr_t)block & (ground->granule_bytes - 1));
+}
+
+static uint32_t code_of(const struct cairn_ground *ground, const void *block, size_t length_bytes)
+{
+    size_t page_idx = ((uintptr_t)block & (ground->granule_bytes - 1)) / ground->page_bytes;
+
+    return cairn_length_code(length_bytes, ground->page_bytes, page_idx);
+}
+
+static bool mark(struct cairn_ground *ground, void *block, uint8_t kind, size_t length_bytes)
+{
+    return cairn_pagemap_set(&ground->map, granule_of(ground, block), 1, kind,
+                             code_of(ground, block, length_bytes)) == 0;
+}
+
+/* Marks again what was claimed: its granule has a place, so this cannot fail. */
+static void mark_again(struct cairn_ground *ground, void *block, uint8_t kind, size_t length_bytes)
+{
+    cairn_pagemap_set_sure(&ground->map, granule_of(ground, block), kind,
+                           code_of(ground, block, length_bytes), NULL);
+}
+
+static bool claim(struct cairn_ground *ground, void *block, uint16_t tag)
+{
+    return tag != 0 && cairn_pagemap_claim(&ground->map, granule_of(ground, block), tag);
+}
+
+/* --- runs -------------------------------------------------------------------------------------------------------- */
+
 static bool is_large_size(const struct cairn_ground *ground, size_t size_bytes, size_t align_bytes)
 {
     return size_bytes <= ground->large_max_bytes && align_bytes <= ground->large_max_bytes;
-}
-
-static void give_run(struct cairn_ground *ground, void *run, size_t length_bytes)
-{
-    cairn_lock_take(&ground->buddy_lock);
-    cairn_buddy_free(ground->buddy, run, length_bytes);
-    cairn_ground__freed(ground);
-    cairn_lock_release(&ground->buddy_lock);
 }
 
 static uint8_t large_kind(const struct cairn_ground *ground, size_t size_bytes)
@@ -41,59 +105,60 @@ static uint8_t large_kind(const struct cairn_ground *ground, size_t size_bytes)
                                                          : CAIRN_KIND_LARGE;
 }
 
-/* Of the granule where a large block begins: its index in the run is 0. */
-static bool is_large_tag(uint16_t tag)
+static size_t run_length(const struct cairn_ground *ground, size_t size_bytes)
 {
-    return tag == CAIRN_KIND_LARGE || (size_t)tag - CAIRN_KIND_RUN < CAIRN_RUN_COUNT;
+    return cairn_align_up(size_bytes, ground->granule_bytes);
 }
 
 static void *alloc_large(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
                          bool *is_zeroed)
 {
-    void *run;
+    size_t length_bytes = run_length(ground, size_bytes);
+    void *run = cairn_ground__take_run(
+        ground, length_bytes, cairn_max(align_bytes, ground->granule_bytes), is_zeroed);
 
-    cairn_lock_take(&ground->buddy_lock);
-    run = cairn_buddy_alloc(ground->buddy, size_bytes,
-                            cairn_max(align_bytes, ground->granule_bytes), is_zeroed);
-    cairn_ground__taken(ground);
-    cairn_lock_release(&ground->buddy_lock);
-    if (run == NULL)
-        return NULL;
-    if (cairn_pagemap_set(&ground->map, run, 1, large_kind(ground, size_bytes), 0) != 0) {
-        give_run(ground, run, size_bytes);
-        return NULL;
-    }
-    return run;
+    if (run == NULL || mark(ground, run, large_kind(ground, size_bytes), length_bytes))
+        return run;
+    cairn_ground__give_run(ground, run, length_bytes);
+    return NULL;
 }
+
+static bool resize_large(struct cairn_ground *ground, void *block, const struct found *found,
+                         size_t new_bytes)
+{
+    size_t length_bytes = run_length(ground, new_bytes);
+    bool is_resized;
+
+    if (!claim(ground, block, found->tag))
+        return false;
+    is_resized = cairn_ground__resize_run(ground, block, found->length_bytes, length_bytes);
+    if (is_resized)
+        mark_again(ground, block, large_kind(ground, length_bytes), length_bytes);
+    else
+        mark_again(ground, block, (uint8_t)found->tag, found->length_bytes);
+    return is_resized;
+}
+
+/* --- pages of their own ------------------------------------------------------------------------------------------ */
 
 /* At least a granule: two blocks must not begin in one (small sizes come here for their alignment). */
 static bool huge_length(const struct cairn_ground *ground, size_t size_bytes, size_t *length_bytes)
 {
     return size_bytes <= PTRDIFF_MAX &&
-           cairn_try_align_up(cairn_max(size_bytes, ground->granule_bytes), ground->page_bytes,
+           cairn_length_round(cairn_max(size_bytes, ground->granule_bytes), ground->page_bytes,
                               length_bytes);
 }
 
-static void *granule_of(const struct cairn_ground *ground, void *block)
+static void count_huge(struct cairn_ground *ground, size_t count, size_t bytes)
 {
-    return (char *)block - ((uintptr_t)block & (ground->granule_bytes - 1));
-}
-
-static bool mark_huge(struct cairn_ground *ground, void *block, uint32_t id)
-{
-    return cairn_pagemap_set(&ground->map, granule_of(ground, block), 1, CAIRN_KIND_HUGE, id) == 0;
-}
-
-static void unmark_huge(struct cairn_ground *ground, void *block)
-{
-    cairn_pagemap_clear(&ground->map, granule_of(ground, block), 1);
+    cairn_add_relaxed(&ground->huge_count, count);
+    cairn_add_relaxed(&ground->huge_bytes, bytes);
 }
 
 static void *alloc_huge(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
                         bool *is_zeroed)
 {
     size_t length_bytes;
-    uint32_t id;
     void *block;
 
     if (!huge_length(ground, size_bytes, &length_bytes))
@@ -101,14 +166,83 @@ static void *alloc_huge(struct cairn_ground *ground, size_t size_bytes, size_t a
     block = cairn_pagesource_alloc(&ground->pages, length_bytes, align_bytes, is_zeroed);
     if (block == NULL)
         return NULL;
-    id = cairn_huge_add(&ground->huge, block, length_bytes);
-    if (id != 0 && mark_huge(ground, block, id))
+    if (!mark(ground, block, CAIRN_KIND_HUGE, length_bytes)) {
+        cairn_pagesource_free(&ground->pages, block, length_bytes);
+        return NULL;
+    }
+    count_huge(ground, 1, length_bytes);
+    return block;
+}
+
+/* A block that may move has no mark meanwhile: once the kernel has moved it, another thread may get the old place and mark it.
+   Marking the new place must not fail, hence the leaf in hand; without one the block stays where it is. */
+static void *resize_huge(struct cairn_ground *ground, void *block, const struct found *found,
+                         size_t new_bytes)
+{
+    struct cairn_pagemap_leaf *leaf;
+    size_t length_bytes;
+    void *resized;
+
+    if (!huge_length(ground, new_bytes, &length_bytes) || !claim(ground, block, found->tag))
+        return NULL;
+    leaf = length_bytes > found->length_bytes ? cairn_pagemap_leaf_take(&ground->map) : NULL;
+    resized = cairn_pagesource_resize(&ground->pages, block, found->length_bytes, length_bytes,
+                                      ground->page_bytes, leaf != NULL);
+    if (resized == NULL) {
+        cairn_pagemap_leaf_give(&ground->map, leaf);
+        mark_again(ground, block, CAIRN_KIND_HUGE, found->length_bytes);
+        return NULL;
+    }
+    cairn_pagemap_set_sure(&ground->map, granule_of(ground, resized), CAIRN_KIND_HUGE,
+                           code_of(ground, resized, length_bytes), leaf);
+    count_huge(ground, 0, length_bytes - found->length_bytes);
+    return resized;
+}
+
+/* Cuts the ends off a mapping of its own, so that it is aligned. */
+static char *cut(struct cairn_ground *ground, char *base, size_t length_bytes, size_t over_bytes,
+                 size_t align_bytes)
+{
+    char *block = (char *)cairn_align_up((uintptr_t)base, align_bytes);
+    size_t lead_bytes = (size_t)(block - base);
+
+    if (lead_bytes > 0)
+        cairn_pagesource_unmap_past(&ground->pages, base, lead_bytes);
+    if (over_bytes > lead_bytes)
+        cairn_pagesource_unmap_past(&ground->pages, block + length_bytes, over_bytes - lead_bytes);
+    return block;
+}
+
+void *cairn_ground_alloc_past(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes)
+{
+    size_t over_bytes = cairn_max(align_bytes, ground->page_bytes) - ground->page_bytes;
+    size_t length_bytes;
+    char *block;
+
+    if (over_bytes > PTRDIFF_MAX / 2 || size_bytes > PTRDIFF_MAX / 2 ||
+        !huge_length(ground, size_bytes, &length_bytes))
+        return NULL;
+    block = cairn_pagesource_map_past(&ground->pages, length_bytes + over_bytes);
+    if (block == NULL)
+        return NULL;
+    block = cut(ground, block, length_bytes, over_bytes, cairn_max(align_bytes, ground->page_bytes));
+    if (mark(ground, block, CAIRN_KIND_PAST, length_bytes))
         return block;
-    if (id != 0)
-        cairn_huge_remove(&ground->huge, id, block);
-    cairn_pagesource_free(&ground->pages, block, length_bytes);
+    cairn_pagesource_unmap_past(&ground->pages, block, length_bytes);
     return NULL;
 }
+
+bool cairn_ground_free_past(struct cairn_ground *ground, void *block)
+{
+    struct found found = find(ground, block);
+
+    if (found.tag != CAIRN_KIND_PAST || !claim(ground, block, found.tag))
+        return false;
+    cairn_pagesource_unmap_past(&ground->pages, block, found.length_bytes);
+    return true;
+}
+
+/* --- all of them ------------------------------------------------------------------------------------------------- */
 
 void *cairn_ground_alloc(struct cairn_ground *ground, size_t size_bytes, size_t align_bytes,
                          bool *is_zeroed)
@@ -119,125 +253,45 @@ void *cairn_ground_alloc(struct cairn_ground *ground, size_t size_bytes, size_t 
     return alloc_huge(ground, size_bytes, align_bytes, is_zeroed);
 }
 
-static size_t run_bytes(struct cairn_ground *ground, const void *block)
+bool cairn_ground_is_block(const struct cairn_ground *ground, const void *pointer)
 {
-    size_t length_bytes;
-
-    cairn_lock_take(&ground->buddy_lock);
-    length_bytes = cairn_buddy_run_bytes(ground->buddy, block);
-    cairn_lock_release(&ground->buddy_lock);
-    return length_bytes;
+    return find(ground, pointer).tag != 0;
 }
 
-size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block, uint16_t tag,
-                                 const char *where)
+size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block, const char *where)
 {
-    size_t length_bytes = 0;
+    struct found found = find(ground, block);
 
-    if (is_large_tag(tag))
-        length_bytes = run_bytes(ground, block);
-    if (cairn_tag_kind(tag) == CAIRN_KIND_HUGE)
-        length_bytes =
-            cairn_huge_bytes(&ground->huge, cairn_pagemap_owner(&ground->map, block), block);
-    if (CAIRN_UNLIKELY(length_bytes == 0))
+    if (CAIRN_UNLIKELY(found.tag == 0))
         cairn_ground_reject(ground, block, where);
-    return length_bytes;
+    return found.length_bytes;
 }
 
-static void free_huge(struct cairn_ground *ground, void *block, const char *where)
+void cairn_ground_free(struct cairn_ground *ground, void *block, const char *where)
 {
-    uint32_t id = cairn_pagemap_owner(&ground->map, block);
-    size_t length_bytes = cairn_huge_remove(&ground->huge, id, block);
+    struct found found = find(ground, block);
 
-    if (CAIRN_UNLIKELY(length_bytes == 0))
+    if (CAIRN_UNLIKELY(!claim(ground, block, found.tag)))
         cairn_ground_reject(ground, block, where);
-    unmark_huge(ground, block);
-    cairn_pagesource_free(&ground->pages, block, length_bytes);
-}
-
-/* The length is asked and the mark removed under one lock: of two threads that free a block, one is told. */
-static void free_large(struct cairn_ground *ground, void *block, const char *where)
-{
-    size_t length_bytes;
-
-    cairn_lock_take(&ground->buddy_lock);
-    length_bytes = cairn_buddy_run_bytes(ground->buddy, block);
-    if (length_bytes != 0 && is_large_tag(cairn_pagemap_tag(&ground->map, block))) {
-        cairn_pagemap_clear(&ground->map, block, 1);
-        cairn_buddy_free(ground->buddy, block, length_bytes);
-        cairn_ground__freed(ground);
-        cairn_lock_release(&ground->buddy_lock);
-        return;
+    if (is_run_tag(found.tag)) {
+        cairn_ground__give_run(ground, block, found.length_bytes);
+    } else if (found.tag == CAIRN_KIND_HUGE) {
+        count_huge(ground, (size_t)-1, 0 - found.length_bytes);
+        cairn_pagesource_free(&ground->pages, block, found.length_bytes);
+    } else {
+        cairn_pagesource_unmap_past(&ground->pages, block, found.length_bytes);
     }
-    cairn_lock_release(&ground->buddy_lock);
-    cairn_ground_reject(ground, block, where);
 }
 
-void cairn_ground_free(struct cairn_ground *ground, void *block, uint16_t tag, const char *where)
+void *cairn_ground_resize(struct cairn_ground *ground, void *block, size_t new_bytes)
 {
-    if (is_large_tag(tag))
-        free_large(ground, block, where);
-    else if (cairn_tag_kind(tag) == CAIRN_KIND_HUGE)
-        free_huge(ground, block, where);
-    else
-        cairn_ground_reject(ground, block, where);
-}
+    struct found found = find(ground, block);
 
-/* Its granule is marked already, so this cannot fail. */
-static void remark_large(struct cairn_ground *ground, void *block, size_t new_bytes)
-{
-    if (cairn_pagemap_set(&ground->map, block, 1, large_kind(ground, new_bytes), 0) != 0)
-        cairn_panic("the map refused a granule that it had", block, "realloc");
-}
-
-static bool resize_large(struct cairn_ground *ground, void *block, size_t new_bytes)
-{
-    bool resized;
-
-    cairn_lock_take(&ground->buddy_lock);
-    resized = cairn_buddy_resize(ground->buddy, block, cairn_buddy_run_bytes(ground->buddy, block),
-                                 new_bytes);
-    if (resized) {
-        remark_large(ground, block, new_bytes);
-        cairn_ground__freed(ground);
-    }
-    cairn_lock_release(&ground->buddy_lock);
-    return resized;
-}
-
-/*
- * A block that may move loses its mark first: once the kernel has moved it, another thread may get
- * the old place at once and mark it. Marking cannot fail in a flat map; in a two-level map a block
- * is resized in place only.
- */
-static void *resize_huge(struct cairn_ground *ground, void *block, size_t new_bytes)
-{
-    uint32_t id = cairn_pagemap_owner(&ground->map, block);
-    size_t old_bytes = cairn_huge_bytes(&ground->huge, id, block);
-    bool may_move = ground->map.shape == CAIRN_PAGEMAP_FLAT;
-    size_t length_bytes;
-    void *resized;
-
-    if (!huge_length(ground, new_bytes, &length_bytes))
+    if (found.tag == CAIRN_KIND_HUGE)
+        return resize_huge(ground, block, &found, new_bytes);
+    if (!is_run_tag(found.tag) || new_bytes > ground->large_max_bytes)
         return NULL;
-    if (may_move)
-        unmark_huge(ground, block);
-    resized = cairn_pagesource_resize(&ground->pages, block, old_bytes, length_bytes,
-                                      ground->page_bytes, may_move);
-    if (may_move && !mark_huge(ground, resized != NULL ? resized : block, id))
-        cairn_panic("flat map refused a mark", block, "realloc");
-    if (resized != NULL)
-        cairn_huge_update(&ground->huge, id, resized, length_bytes);
-    return resized;
-}
-
-void *cairn_ground_resize(struct cairn_ground *ground, void *block, uint16_t tag, size_t new_bytes)
-{
-    if (cairn_tag_kind(tag) == CAIRN_KIND_HUGE)
-        return new_bytes > ground->large_max_bytes ? resize_huge(ground, block, new_bytes) : NULL;
-    if (new_bytes > ground->large_max_bytes)
-        return NULL;
-    return resize_large(ground, block, new_bytes) ? block : NULL;
+    return resize_large(ground, block, &found, new_bytes) ? block : NULL;
 }
 
 static size_t take_runs(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
@@ -253,11 +307,20 @@ static size_t take_runs(void *self, size_t block_bytes, size_t align_bytes, void
     return taken;
 }
 
+/* A run that was freed twice may have been given out since at another length: its successor is not freed in its place. */
 static void give_runs(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
-    (void)block_bytes;
-    for (size_t idx = 0; idx < count; idx++)
-        free_large(self, blocks[idx], "free");
+    struct cairn_ground *ground = self;
+    uint16_t tag = large_kind(ground, block_bytes);
+
+    for (size_t idx = 0; idx < count; idx++) {
+        struct found found = find(ground, blocks[idx]);
+
+        if (found.tag != tag || found.length_bytes != block_bytes ||
+            !claim(ground, blocks[idx], tag))
+            cairn_panic("double free", blocks[idx], "free");
+        cairn_ground__give_run(ground, blocks[idx], block_bytes);
+    }
 }
 
 struct cairn_source cairn_ground_as_run_source(struct cairn_ground *ground)
@@ -273,13 +336,12 @@ CAIRN_COLD void cairn_ground_reject(struct cairn_ground *ground, const void *poi
                                     const char *where)
 {
     const char *what = "pointer is not from this heap, or its block was freed before";
-    uint16_t tag = cairn_pagemap_tag(&ground->map, pointer);
     bool is_ours;
 
     cairn_lock_take(&ground->buddy_lock);
     is_ours = ground->buddy != NULL && cairn_buddy_owns(ground->buddy, pointer);
     cairn_lock_release(&ground->buddy_lock);
-    if (tag != 0 || is_ours)
+    if (is_ours || cairn_pagemap_tag(&ground->map, pointer) != 0)
         what = "pointer is not the start of a block in use: interior, misaligned or a double free";
     cairn_panic(what, pointer, where);
 }

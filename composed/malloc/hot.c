@@ -35,11 +35,8 @@ void cairn_hot_init(struct cairn_hot *hot, const struct cairn_stack *stack)
     if (stack->ground.has_runs)
         for (unsigned run_idx = 0; run_idx < CAIRN_RUN_COUNT; run_idx++)
             init_run_kind(hot, CAIRN_KIND_RUN + run_idx);
-    if (map->shape == CAIRN_PAGEMAP_FLAT && map->granule_shift == CAIRN_HOT_GRANULE_SHIFT) {
-        CAIRN_ASSERT(map->granule_first == 0);
-        hot->kinds = (const uint8_t *)map->tags;
-        cairn_store_release(&hot->granule_count, map->granule_count);
-    }
+    if (map->root == hot->map_root && map->granule_shift == CAIRN_HOT_GRANULE_SHIFT)
+        cairn_store_release(&hot->leaf_count, sizeof(hot->map_root) / sizeof(hot->map_root[0]));
     cairn_store_release(&hot->coarse_limit, (size_t)CAIRN_CLASS_BYTES_MAX);
     cairn_store_release(&hot->fine_limit, (size_t)CAIRN_CLASS_FINE_BYTES_MAX);
 }

@@ -7,10 +7,15 @@
  *     size    -> class    one load of a table; no other test says that the stack is built: the limits are 0 until it is
  *     pointer -> class    pagemap: kind of the granule; then, does a block of that kind begin here?
  *
+ * The pagemap's root and its empty tags lie in the same object as the tables, so that one base register reaches all of them: nine
+ * instructions and three loads from an address to a kind.
+ *
  * Slabs lie at a multiple of their size rounded up to a power of two, as the buddy gives them, so an offset in a slab is a
  * mask away. The lower half of its product with the geometry's reciprocal is below a bound where a block begins, and only
  * there (sizeclass/geometry.c says why). A run of granules that can be cached has one block, at offset 0: the multiplier 1 and
  * the bound 1. Any other kind has the bound 0.
+ *
+ * Guards. The object lies in .bss, next to which there may be user memory. A page of 64 KiB on both sides is made inaccessible.
  *
  * Source: Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019.
  */
@@ -27,18 +32,28 @@
 
 #include "composed/malloc/stack.h"
 
-enum { CAIRN_HOT_KINDS = 256, CAIRN_HOT_GRANULE_SHIFT = 14 };
+enum {
+    CAIRN_HOT_KINDS = 256,
+    CAIRN_HOT_GRANULE_SHIFT = 14,
+    CAIRN_HOT_LEAF_ADDRESS_SHIFT = CAIRN_HOT_GRANULE_SHIFT + CAIRN_PAGEMAP_LEAF_SHIFT
+};
+
+CAIRN_STATIC_ASSERT((int)CAIRN_HOT_LEAF_ADDRESS_SHIFT == 32,
+                    "the lower half of an address leads to its granule in the leaf");
 
 /* Written once, by whoever builds the stack, which is the loader or a constructor before there is a second thread: hence
    read without ceremony. */
 struct cairn_hot {
     size_t fine_limit; /* sizes that the fine table serves; 0 until the stack is built */
     size_t coarse_limit;
-    const uint8_t *kinds; /* the flat pagemap's tags of two bytes: the lower is the kind */
-    size_t granule_count; /* 0 without a flat map of this granule: every pointer goes slowly */
+    size_t leaf_count; /* words of the root; 0 without a pagemap of this granule: every pointer goes slowly */
     uint32_t span_mask[CAIRN_HOT_KINDS];
     uint64_t multiplier[CAIRN_HOT_KINDS];
     uint64_t bound[CAIRN_HOT_KINDS];
+    /* The pagemap's, who alone writes them. */
+    ptrdiff_t map_root[CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_HOT_GRANULE_SHIFT) / sizeof(ptrdiff_t)]
+        CAIRN_CACHE_ALIGNED;
+    char map_empty[CAIRN_PAGEMAP_EMPTY_BYTES] CAIRN_CACHE_ALIGNED;
 };
 
 /* Fills the tables from a stack that is built; the limits last. */
@@ -60,17 +75,26 @@ CAIRN_HOT_INLINE bool cairn_hot_class_of(const struct cairn_hot *hot, size_t siz
     return true;
 }
 
+/* The kind of a tag: its lower byte. */
+CAIRN_HOT_INLINE size_t cairn_hot_kind(const char *tag)
+{
+    CAIRN_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the kind is the first byte");
+    return cairn_load_relaxed((const uint8_t *)tag);
+}
+
 /* The class of the small block that begins at a pointer. False when none does. */
 CAIRN_HOT_INLINE bool cairn_hot_class_at(const struct cairn_hot *hot, const void *block,
                                          size_t *class_idx)
 {
     uintptr_t address = (uintptr_t)block;
-    uintptr_t granule = address >> CAIRN_HOT_GRANULE_SHIFT;
+    uintptr_t leaf_idx = address >> CAIRN_HOT_LEAF_ADDRESS_SHIFT;
+    const char *tags = hot->map_empty;
     size_t kind;
 
-    if (CAIRN_UNLIKELY(granule >= hot->granule_count))
+    if (CAIRN_UNLIKELY(leaf_idx >= hot->leaf_count))
         return false;
-    kind = cairn_load_relaxed(&hot->kinds[granule * sizeof(uint16_t)]);
+    tags += cairn_load_relaxed(&hot->map_root[leaf_idx]);
+    kind = cairn_hot_kind(tags + ((uint32_t)address >> CAIRN_HOT_GRANULE_SHIFT) * sizeof(uint16_t));
     if (CAIRN_UNLIKELY((address & hot->span_mask[kind]) * hot->multiplier[kind] >=
                        hot->bound[kind]))
         return false;

@@ -33,16 +33,16 @@ static bool is_ready; /* released once the stack is built */
 
 static int build(const struct cairn_conf_values *conf)
 {
-    int error = 0;
+    int error;
 
     memset(&stack, 0, sizeof(stack)); /* an earlier try may have failed half-way */
-    error = cairn_stack_init(&stack, conf);
+    error = cairn_stack_init(&stack, conf, hot.map_root, hot.map_empty);
     if (error == 0)
         cairn_hot_init(&hot, &stack);
     return error;
 }
 
-static inline bool is_started(void)
+bool cairn_heap_is_started(void)
 {
     return CAIRN_LIKELY(cairn_load_acquire(&is_ready)) || cairn_front_start(&is_ready, build);
 }
@@ -69,59 +69,106 @@ static unsigned class_at(const void *block, uint16_t tag)
     return class_of_run(cairn_run_at(&stack.ground, block, tag));
 }
 
-void *cairn_front_alloc(size_t size_bytes)
+/* The class of the caches for a size; CAIRN_STACK_CLASS_COUNT: none. */
+static unsigned class_of(size_t size_bytes)
+{
+    return CAIRN_LIKELY(size_bytes <= CAIRN_CLASS_BYTES_MAX) ? cairn_class_of(size_bytes)
+                                                             : class_of_large(size_bytes);
+}
+
+/* Before the stack is built all tables are zero: no lane has an id, and no mode is chosen. */
+void *cairn_heap_try_alloc(size_t size_bytes)
 {
     unsigned class_idx;
+    void *block;
 
-    if (CAIRN_UNLIKELY(!is_started()))
+    if (CAIRN_UNLIKELY(!cairn_load_acquire(&is_ready)))
         return NULL;
-    if (CAIRN_LIKELY(size_bytes <= CAIRN_CLASS_BYTES_MAX))
-        return cairn_percpu_alloc(&stack.caches, cairn_class_of(size_bytes));
-    class_idx = class_of_large(size_bytes);
-    if (class_idx < CAIRN_STACK_CLASS_COUNT)
-        return cairn_percpu_alloc(&stack.caches, class_idx);
+    class_idx = class_of(size_bytes);
+    if (class_idx == CAIRN_STACK_CLASS_COUNT)
+        return NULL;
+    block = cairn_percpu_pop(&stack.caches, class_idx);
+    return CAIRN_LIKELY(block != NULL) ? block
+                                       : cairn_percpu_try_alloc(&stack.caches, class_idx);
+}
+
+bool cairn_heap_try_free(void *block, const char *where)
+{
+    size_t class_idx;
+
+    if (CAIRN_UNLIKELY(!cairn_hot_class_at(&hot, block, &class_idx)))
+        return false;
+    return cairn_percpu_push(&stack.caches, class_idx, block) ||
+           cairn_percpu_try_free(&stack.caches, (unsigned)class_idx, block, where);
+}
+
+void *cairn_heap_alloc(size_t size_bytes)
+{
+    unsigned class_idx = class_of(size_bytes);
+
+    if (CAIRN_LIKELY(class_idx < CAIRN_STACK_CLASS_COUNT))
+        return cairn_percpu_alloc_slow(&stack.caches, class_idx);
     return cairn_ground_alloc(&stack.ground, size_bytes, 1, NULL);
 }
 
-void *cairn_front_alloc_class(unsigned class_idx)
+void *cairn_heap_alloc_class(unsigned class_idx)
 {
     return cairn_percpu_alloc(&stack.caches, class_idx);
 }
 
-/* Before the stack is built the map says "not ours" to everything. */
-void cairn_front_free(void *block, const char *where)
+void cairn_heap_free(void *block, const char *where)
 {
-    uint16_t tag = cairn_pagemap_tag(&stack.ground.map, block);
-    unsigned class_idx = class_at(block, tag);
+    unsigned class_idx = class_at(block, cairn_pagemap_tag(&stack.ground.map, block));
 
     if (CAIRN_LIKELY(class_idx < CAIRN_STACK_CLASS_COUNT))
-        cairn_percpu_free_from(&stack.caches, class_idx, block, where);
+        cairn_percpu_free_slow(&stack.caches, class_idx, block, where);
     else
-        cairn_ground_free(&stack.ground, block, tag, where);
+        cairn_ground_free(&stack.ground, block, where);
 }
 
-size_t cairn_front_usable_bytes(const void *block, const char *where)
+size_t cairn_heap_usable_bytes(const void *block, const char *where)
 {
-    uint16_t tag = cairn_pagemap_tag(&stack.ground.map, block);
-    unsigned class_idx = class_at(block, tag);
+    unsigned class_idx = class_at(block, cairn_pagemap_tag(&stack.ground.map, block));
 
-    if (CAIRN_LIKELY(class_idx < CAIRN_STACK_CLASS_COUNT))
-        return cairn_stack_block_bytes(class_idx);
-    return cairn_ground_usable_bytes(&stack.ground, block, tag, where);
+    if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
+        return cairn_class_block_bytes[class_idx];
+    return cairn_ground_usable_bytes(&stack.ground, block, where);
 }
 
-struct cairn_ground *cairn_front_ground(void)
+bool cairn_heap_is_block(const void *pointer)
 {
-    return is_started() ? &stack.ground : NULL;
+    return class_at(pointer, cairn_pagemap_tag(&stack.ground.map, pointer)) < CAIRN_CLASS_COUNT ||
+           cairn_ground_is_block(&stack.ground, pointer);
 }
 
-size_t cairn_front_trim(void)
+struct cairn_ground *cairn_heap_ground(void)
 {
-    if (!is_started())
-        return 0;
-    cairn_percpu_drain(&stack.caches);
+    return &stack.ground;
+}
+
+size_t cairn_heap_trim(bool may_fence)
+{
+    if (may_fence)
+        cairn_percpu_drain(&stack.caches);
+    else
+        cairn_percpu_drain_own(&stack.caches);
     cairn_sizeclass_trim(&stack.slabs);
     return cairn_ground_trim(&stack.ground);
+}
+
+void cairn_heap_close(void)
+{
+    cairn_percpu_close(&stack.caches);
+}
+
+void cairn_heap_repair(void)
+{
+    cairn_percpu_repair(&stack.caches);
+}
+
+void cairn_heap_reopen(void)
+{
+    cairn_percpu_reopen(&stack.caches);
 }
 
 struct cairn_percpu *cairn_stack_caches(void)
@@ -129,32 +176,18 @@ struct cairn_percpu *cairn_stack_caches(void)
     return cairn_load_acquire(&is_ready) ? &stack.caches : NULL;
 }
 
-void cairn_front_lock_all(void)
+void cairn_heap_check(void)
 {
-    cairn_stack_prefork(&stack);
+    cairn_stack_check(&stack);
 }
 
-void cairn_front_unlock_all(void)
-{
-    cairn_stack_postfork(&stack);
-}
-
-void cairn_front_check(void)
-{
-    if (is_started())
-        cairn_stack_check(&stack);
-}
-
-void cairn_front_stats(struct cairn_malloc_stats *stats)
+void cairn_heap_stats(struct cairn_malloc_stats *stats)
 {
     struct cairn_percpu_stats caches;
     struct cairn_sizeclass_stats slabs;
     size_t out_bytes;
 
-    memset(stats, 0, sizeof(*stats));
     stats->stack = "cairn";
-    if (!is_started())
-        return;
     caches = cairn_percpu_stats(&stack.caches);
     slabs = cairn_sizeclass_stats(&stack.slabs);
     cairn_ground_report(&stack.ground, slabs.slab_bytes, stats);
@@ -177,8 +210,12 @@ CAIRN_EXPORT void cfree(void *block);
 
 static CAIRN_COLD void *malloc_slow(size_t size_bytes)
 {
-    void *block = size_bytes > PTRDIFF_MAX ? NULL : cairn_front_alloc(size_bytes);
+    void *block = NULL;
 
+    if (stack.caches.mode == CAIRN_PERCPU_LOCK)
+        block = cairn_heap_try_alloc(size_bytes);
+    if (block == NULL && size_bytes <= PTRDIFF_MAX)
+        block = cairn_front_alloc_slow(size_bytes);
     if (CAIRN_UNLIKELY(block == NULL))
         errno = ENOMEM;
     return block;
@@ -197,8 +234,11 @@ CAIRN_EXPORT void *malloc(size_t size_bytes)
 
 static CAIRN_COLD void free_slow(void *block, const char *where)
 {
-    if (block != NULL)
-        cairn_front_free(block, where);
+    if (block == NULL)
+        return;
+    if (stack.caches.mode == CAIRN_PERCPU_LOCK && cairn_heap_try_free(block, where))
+        return;
+    cairn_front_free_slow(block, where);
 }
 
 CAIRN_HOT_INLINE void give(void *block, const char *where)
@@ -237,7 +277,8 @@ static CAIRN_COLD void *calloc_large(size_t total_bytes)
 
     if (class_idx < CAIRN_STACK_CLASS_COUNT)
         block = cairn_percpu_pop(&stack.caches, class_idx);
-    return block == NULL ? cairn_surface_calloc(1, total_bytes) : memset(block, 0, total_bytes);
+    return block == NULL ? cairn_surface_calloc(1, total_bytes)
+                         : memset(block, 0, cairn_stack_block_bytes(class_idx));
 }
 
 CAIRN_EXPORT void *calloc(size_t count, size_t size_bytes)
@@ -253,10 +294,10 @@ CAIRN_EXPORT void *calloc(size_t count, size_t size_bytes)
     block = cairn_percpu_pop(&stack.caches, class_idx);
     if (CAIRN_UNLIKELY(block == NULL))
         return cairn_surface_calloc(count, size_bytes);
-    return memset(block, 0, total_bytes);
+    return memset(block, 0, cairn_class_block_bytes[class_idx]);
 }
 
-/* A small block that becomes another small one. NULL: not that, or not at once. */
+/* A small block that becomes another small one. NULL: not that (a run of whole pages can give some back), or not at once. */
 CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
 {
     size_t old_class;
@@ -265,9 +306,10 @@ CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
     void *moved;
 
     if (CAIRN_UNLIKELY(!cairn_hot_class_at(&hot, block, &old_class) ||
+                       old_class >= CAIRN_CLASS_COUNT ||
                        !cairn_hot_class_of(&hot, size_bytes, &new_class)))
         return NULL;
-    old_bytes = cairn_stack_block_bytes(old_class);
+    old_bytes = cairn_class_block_bytes[old_class];
     if (cairn_front_stays(old_bytes, size_bytes))
         return block;
     moved = cairn_percpu_pop(&stack.caches, new_class);
@@ -275,7 +317,7 @@ CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
         return NULL;
     memcpy(moved, block, cairn_min(old_bytes, size_bytes));
     if (CAIRN_UNLIKELY(!cairn_percpu_push(&stack.caches, old_class, block)))
-        cairn_front_free(block, "realloc");
+        cairn_front_free_slow(block, "realloc");
     return moved;
 }
 

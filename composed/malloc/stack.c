@@ -24,16 +24,14 @@
 
 static int init_slabs(struct cairn_stack *stack)
 {
-    struct cairn_sizeclass_config config = {
+    const struct cairn_sizeclass_config config = {
         .pagemap = &stack->ground.map,
         .source = cairn_ground_as_source(&stack->ground),
         .granule_bytes = stack->ground.granule_bytes,
+        .descriptors = cairn_ground_as_metadata_source(&stack->ground),
     };
 
-    config.state_bytes =
-        cairn_sizeclass_state_bytes(stack->ground.space_bytes, stack->ground.granule_bytes);
-    config.state = cairn_ground_reserve_down(&stack->ground, &config.state_bytes);
-    return config.state == NULL ? -ENOMEM : cairn_sizeclass_init(&stack->slabs, &config);
+    return cairn_sizeclass_init(&stack->slabs, &config);
 }
 
 /* Where the caches get a block from, and give it to: small ones are of slabs, others runs. */
@@ -67,10 +65,12 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
         .class_count = stack->ground.has_runs ? CAIRN_STACK_CLASS_COUNT : CAIRN_CLASS_COUNT,
         .shard_count = (unsigned)conf->value[CAIRN_CONF_SHARDS],
         .mode = (enum cairn_percpu_mode)conf->value[CAIRN_CONF_PERCPU],
+        .fence = (enum cairn_percpu_fence)conf->value[CAIRN_CONF_FENCE],
         .cpu_way = ways[conf->value[CAIRN_CONF_CPU]],
         .pressure = &stack->ground.pressure.signals,
         .source = {&block_ops, stack},
     };
+    int error;
 
     for (unsigned class_idx = 0; class_idx < CAIRN_STACK_CLASS_COUNT; class_idx++)
         block_bytes[class_idx] = cairn_stack_block_bytes(class_idx);
@@ -78,35 +78,33 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
     config.state = cairn_ground_reserve(&stack->ground, config.state_bytes);
     if (config.state == NULL)
         return -ENOMEM;
-    return cairn_percpu_init(&stack->caches, &config);
+    error = cairn_percpu_init(&stack->caches, &config);
+    if (error != 0)
+        cairn_ground_unreserve(&stack->ground, config.state, config.state_bytes);
+    return error;
 }
 
-int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf)
+int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf,
+                     void *map_root, void *map_empty)
 {
     struct cairn_ground_config ground = cairn_ground_config_of(conf);
     int error;
 
     ground.has_runs = true;
+    ground.map_root = map_root;
+    ground.map_empty = map_empty;
     error = cairn_ground_init(&stack->ground, &ground);
-    if (error == 0)
-        error = init_slabs(stack);
-    if (error == 0)
+    if (error != 0)
+        return error;
+    error = init_slabs(stack);
+    if (error == 0) {
         error = init_caches(stack, conf);
+        if (error != 0)
+            cairn_sizeclass_fini(&stack->slabs);
+    }
+    if (error != 0)
+        cairn_ground_fini(&stack->ground);
     return error;
-}
-
-void cairn_stack_prefork(struct cairn_stack *stack)
-{
-    cairn_percpu_prefork(&stack->caches);
-    cairn_sizeclass_prefork(&stack->slabs);
-    cairn_ground_prefork(&stack->ground);
-}
-
-void cairn_stack_postfork(struct cairn_stack *stack)
-{
-    cairn_ground_postfork(&stack->ground);
-    cairn_sizeclass_postfork(&stack->slabs);
-    cairn_percpu_postfork(&stack->caches);
 }
 
 void cairn_stack_check(struct cairn_stack *stack)

@@ -30,12 +30,10 @@ CAIRN_HOT_INLINE uint32_t cairn_stack_block_bytes(size_t class_idx)
                                          : cairn_run_bytes(class_idx - CAIRN_CLASS_COUNT);
 }
 
-/* Builds the layers, the lowest first. 0, or -ENOMEM / -EINVAL. Calls nothing that calls malloc. */
-int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf);
-
-/* Every lock of the stack, from the top down; and back. */
-void cairn_stack_prefork(struct cairn_stack *stack);
-void cairn_stack_postfork(struct cairn_stack *stack);
+/* Builds the layers, the lowest first, over zeroed tables for the pagemap. 0, or -ENOMEM / -EINVAL: nothing is held then. Calls
+   nothing that calls malloc. */
+int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf,
+                     void *map_root, void *map_empty);
 
 /* malloc.c: the caches of the process, for vfork.c; NULL as long as the stack is not built. */
 struct cairn_percpu *cairn_stack_caches(void);

@@ -23,7 +23,7 @@ enum cairn_conf_key {
     CAIRN_CONF_PAGES = 0, /* index into "auto", "brk", "mmap" */
     CAIRN_CONF_PERCPU,    /* "auto", "lock" */
     CAIRN_CONF_CPU,       /* "auto", "rseq", "getcpu" */
-    CAIRN_CONF_MAP,       /* "auto", "two_level" */
+    CAIRN_CONF_FENCE,     /* "asked", "freely", "never" */
     CAIRN_CONF_SHARDS,
     CAIRN_CONF_LIMIT_MIB,
     CAIRN_CONF_RETAIN_MIB,

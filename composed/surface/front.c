@@ -2,14 +2,28 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * front.c - what is the same for every stack: start, fork, zeroed and aligned blocks, and changing
- * a block's size.
+ * front.c - what is the same for every stack: start, fork, the gate, exhaustion, zeroed and aligned blocks, changing a block's size.
+ *
+ *     request -> enter the gate -> heap -> a block?                     -> settle -> leave
+ *                   |                       no: give everything back, once more
+ *                   closed: wait a little; still closed: past
+ *
+ * Settling gives memory back to the kernel that lay idle. It happens here, at the end of each call that passed the gate, because no
+ * lock of any layer is held here.
+ *
+ * Fork. The prepare handler closes the gate, which waits for the threads inside and takes no lock. What glibc locks after
+ * that (its list of files, for one) may be held by threads that want memory: they get past blocks. The handlers of parent and
+ * child open the gate. A fork within a fork handler closes and opens it again, one level deeper.
+ *
+ * Stop. When a layer finds a misuse, it holds locks perhaps, and the handler of SIGABRT may allocate, fork or exit. So the gate is
+ * shut for good first: all threads go past the heap from then on.
  */
 
 #include "composed/surface/front.h"
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
+#include <cairn/base/gate.h>
 #include <cairn/base/lock.h>
 #include <cairn/classes.h>
 
@@ -19,23 +33,59 @@
 #include "composed/ground/ground.h"
 #include "composed/surface/report.h"
 
-/* A block that shrinks stays where it is until it would waste more than half. */
+/* How long a thread waits at a gate that is closed before it goes past. A fork takes about as long; and a thread that holds what
+   the forker waits for makes so many microseconds of progress per call. */
+enum { PAST_WAIT_US = 100 };
 
+/* No block is larger than all addresses: a request beyond is a mistake, and empties no cache. */
+#define ADDRESSES_BYTES ((size_t)1 << CAIRN_PAGEMAP_ADDRESS_BITS)
+
+static struct cairn_gate gate;
 static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 
-static void prefork(void)
+/* ---- fork and stop ------------------------------------------------------------------------------------------------ */
+
+static void before_fork(void)
 {
-    cairn_lock_fork_take(&start_lock);
-    cairn_front_lock_all();
-    cairn_lock_fork_begin(); /* handlers that were registered before ours run now, and may allocate */
+    if (cairn_gate_close(&gate))
+        cairn_heap_close();
 }
 
-static void postfork(void)
+/* Blocks that other threads freed meanwhile. */
+static void free_kept(void)
 {
-    cairn_lock_fork_end();
-    cairn_front_unlock_all();
-    cairn_lock_fork_release(&start_lock);
+    int ticket = cairn_gate_enter(&gate);
+
+    if (ticket == CAIRN_GATE_CLOSED)
+        return;
+    cairn_past_free_kept();
+    cairn_gate_leave(&gate, ticket);
 }
+
+static void open_after_fork(void)
+{
+    if (cairn_gate_depth(&gate) == 1)
+        cairn_heap_reopen();
+    cairn_gate_open(&gate);
+    if (cairn_past_has_kept())
+        free_kept();
+}
+
+static void after_fork_in_child(void)
+{
+    cairn_past_forget();
+    cairn_gate_forget_others(&gate);
+    if (cairn_gate_depth(&gate) > 0)
+        cairn_heap_repair();
+    open_after_fork();
+}
+
+static void shut(void)
+{
+    cairn_gate_shut(&gate);
+}
+
+/* ---- start -------------------------------------------------------------------------------------------------------- */
 
 CAIRN_COLD bool cairn_front_start(bool *is_ready,
                                   int (*build)(const struct cairn_conf_values *conf))
@@ -43,67 +93,196 @@ CAIRN_COLD bool cairn_front_start(bool *is_ready,
     struct cairn_conf_values conf = {{0}};
     bool is_first = false;
 
+    cairn_conf_load(&conf); /* before the lock, for it calls the C library */
     cairn_lock_take(&start_lock);
     if (!*is_ready) {
-        cairn_conf_load(&conf);
         is_first = build(&conf) == 0;
-        cairn_report_at_exit(conf.value[CAIRN_CONF_STATS] != 0);
+        cairn_panic_hook = shut;
         cairn_store_release(is_ready,
                             is_first); /* pairs with the acquire at the head of every call */
     }
     cairn_lock_release(&start_lock);
-    /* After the release, for pthread_atfork() may allocate. */
-    if (is_first)
-        pthread_atfork(prefork, postfork, postfork);
+    /* After the release, for these call the C library; pthread_atfork() may allocate. */
+    if (is_first) {
+        cairn_report_at_exit(conf.value[CAIRN_CONF_STATS] != 0);
+        pthread_atfork(before_fork, open_after_fork, after_fork_in_child);
+    }
     return cairn_load_acquire(is_ready);
 }
 
 /* A program that never allocates still has its options read, and its statistics printed. */
 static __attribute__((constructor)) void start_at_load(void)
 {
-    (void)cairn_front_ground();
+    (void)cairn_heap_is_started();
 }
 
-void *cairn_front_alloc_zeroed(size_t size_bytes)
+/* ---- the gate ------------------------------------------------------------------------------------------------------ */
+
+static int enter(void)
 {
-    bool is_zeroed = false;
-    void *block;
+    int ticket = cairn_gate_enter(&gate);
 
-    if (size_bytes <= CAIRN_CLASS_BYTES_MAX) {
-        block = cairn_front_alloc(size_bytes);
-    } else {
-        struct cairn_ground *ground = cairn_front_ground();
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED) && cairn_gate_wait(&gate, PAST_WAIT_US))
+        ticket = cairn_gate_enter(&gate);
+    return ticket;
+}
 
-        block = ground == NULL ? NULL : cairn_ground_alloc(ground, size_bytes, 1, &is_zeroed);
+static void leave(int ticket)
+{
+    cairn_ground_settle(cairn_heap_ground());
+    cairn_gate_leave(&gate, ticket);
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------------------------- */
+
+struct request {
+    size_t size_bytes;
+    size_t align_bytes; /* 1: that of malloc */
+    bool wants_zeroed;  /* pages that are known to be zero are of use */
+    bool is_zeroed;     /* the answer to that */
+};
+
+static void *alloc_aligned(struct request *request)
+{
+    struct cairn_ground *ground = cairn_heap_ground();
+
+    if (request->size_bytes <= CAIRN_CLASS_BYTES_MAX &&
+        request->align_bytes <= CAIRN_CLASS_BYTES_MAX) {
+        unsigned class_idx = cairn_class_of_aligned(request->size_bytes, request->align_bytes);
+
+        if (class_idx < CAIRN_CLASS_COUNT)
+            return cairn_heap_alloc_class(class_idx);
     }
-    if (CAIRN_LIKELY(block != NULL) && !is_zeroed)
-        memset(block, 0, size_bytes);
+    return cairn_ground_alloc(ground, cairn_max(request->size_bytes, 1), request->align_bytes,
+                              &request->is_zeroed);
+}
+
+static void *alloc_once(struct request *request)
+{
+    bool wants_pages = request->wants_zeroed && request->size_bytes > CAIRN_CLASS_BYTES_MAX;
+
+    if (request->align_bytes > 1 || wants_pages)
+        return alloc_aligned(request);
+    return cairn_heap_alloc(request->size_bytes);
+}
+
+/* NULL comes last: what caches and slabs hold, and all that is free, goes back first. */
+static void *alloc_inside(struct request *request)
+{
+    void *block = alloc_once(request);
+
+    if (CAIRN_LIKELY(block != NULL) || request->size_bytes > ADDRESSES_BYTES)
+        return block;
+    cairn_heap_trim(true);
+    return alloc_once(request);
+}
+
+static CAIRN_COLD void *alloc_past(struct request *request)
+{
+    request->is_zeroed = true;
+    return cairn_ground_alloc_past(cairn_heap_ground(), request->size_bytes, request->align_bytes);
+}
+
+static void *alloc(struct request *request)
+{
+    void *block;
+    int ticket;
+
+    if (CAIRN_UNLIKELY(!cairn_heap_is_started()))
+        return NULL;
+    ticket = enter();
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
+        return alloc_past(request);
+    block = alloc_inside(request);
+    leave(ticket);
     return block;
+}
+
+void *cairn_front_alloc_slow(size_t size_bytes)
+{
+    struct request request = {size_bytes, 1, false, false};
+
+    return alloc(&request);
+}
+
+void *cairn_front_alloc(size_t size_bytes)
+{
+    void *block = cairn_heap_try_alloc(size_bytes);
+
+    return CAIRN_LIKELY(block != NULL) ? block : cairn_front_alloc_slow(size_bytes);
 }
 
 void *cairn_front_alloc_aligned(size_t size_bytes, size_t align_bytes)
 {
-    struct cairn_ground *ground = cairn_front_ground();
+    struct request request = {size_bytes, align_bytes, false, false};
 
-    if (ground == NULL)
-        return NULL;
-    if (size_bytes <= CAIRN_CLASS_BYTES_MAX && align_bytes <= CAIRN_CLASS_BYTES_MAX) {
-        unsigned class_idx = cairn_class_of_aligned(size_bytes, align_bytes);
-
-        if (class_idx < CAIRN_CLASS_COUNT)
-            return cairn_front_alloc_class(class_idx);
-    }
-    return cairn_ground_alloc(ground, cairn_max(size_bytes, 1), align_bytes, NULL);
+    return alloc(&request);
 }
 
-/* In place, or by moving pages: for blocks above the size classes that stay above them. */
+void *cairn_front_alloc_zeroed(size_t size_bytes)
+{
+    struct request request = {size_bytes, 1, true, false};
+    void *block = NULL;
+
+    if (size_bytes <= CAIRN_CLASS_BYTES_MAX)
+        block = cairn_heap_try_alloc(size_bytes);
+    if (block == NULL)
+        block = alloc(&request);
+    if (CAIRN_LIKELY(block != NULL) && !request.is_zeroed)
+        memset(block, 0, cairn_heap_usable_bytes(block, "calloc"));
+    return block;
+}
+
+/* A past block goes back at once; any other when the heap is open. */
+static CAIRN_COLD void free_past(void *block, const char *where)
+{
+    if (cairn_ground_free_past(cairn_heap_ground(), block))
+        return;
+    CAIRN_CHECK(cairn_heap_is_block(block), "pointer is not a block in use", block, where);
+    cairn_past_keep(block);
+    if (!cairn_gate_is_closed(&gate))
+        free_kept();
+}
+
+void cairn_front_free_slow(void *block, const char *where)
+{
+    int ticket;
+
+    /* Without a heap every pointer is foreign: the map says so. */
+    CAIRN_CHECK(cairn_heap_is_started(), "pointer is not from this heap", block, where);
+    ticket = enter();
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED)) {
+        free_past(block, where);
+        return;
+    }
+    cairn_heap_free(block, where);
+    leave(ticket);
+}
+
+void cairn_front_free(void *block, const char *where)
+{
+    if (CAIRN_UNLIKELY(!cairn_heap_try_free(block, where)))
+        cairn_front_free_slow(block, where);
+}
+
+/* ---- changing a block's size ----------------------------------------------------------------------------------------- */
+
+/* In place, or by moving pages: for blocks above the size classes. One that would shrink to less than half of
+   a block that a size class holds is moved there. */
 static void *resize_pages(void *block, size_t old_bytes, size_t new_bytes)
 {
-    struct cairn_ground *ground = cairn_front_ground();
+    void *resized;
+    int ticket;
 
-    if (old_bytes <= CAIRN_CLASS_BYTES_MAX || new_bytes <= CAIRN_CLASS_BYTES_MAX)
+    if (old_bytes <= CAIRN_CLASS_BYTES_MAX ||
+        (new_bytes <= CAIRN_CLASS_BYTES_MAX && new_bytes < old_bytes / 2))
         return NULL;
-    return cairn_ground_resize(ground, block, cairn_pagemap_tag(&ground->map, block), new_bytes);
+    ticket = enter();
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
+        return NULL;
+    resized = cairn_ground_resize(cairn_heap_ground(), block, new_bytes);
+    leave(ticket);
+    return resized;
 }
 
 static void *move(void *block, size_t old_bytes, size_t new_bytes, const char *where)
@@ -119,11 +298,55 @@ static void *move(void *block, size_t old_bytes, size_t new_bytes, const char *w
 
 void *cairn_front_resize(void *block, size_t size_bytes, const char *where)
 {
-    size_t old_bytes = cairn_front_usable_bytes(block, where);
-    void *resized;
+    size_t old_bytes = cairn_heap_usable_bytes(block, where);
+    void *resized = resize_pages(block, old_bytes, size_bytes);
 
-    if (cairn_front_stays(old_bytes, size_bytes))
-        return block;
-    resized = resize_pages(block, old_bytes, size_bytes);
-    return resized != NULL ? resized : move(block, old_bytes, size_bytes, where);
+    if (resized != NULL)
+        return resized;
+    return cairn_front_stays(old_bytes, size_bytes) ? block
+                                                    : move(block, old_bytes, size_bytes, where);
+}
+
+/* ---- the heap as a whole --------------------------------------------------------------------------------------------- */
+
+size_t cairn_front_trim(bool may_fence)
+{
+    size_t released_bytes;
+    int ticket;
+
+    if (!cairn_heap_is_started())
+        return 0;
+    ticket = enter();
+    if (ticket == CAIRN_GATE_CLOSED)
+        return 0;
+    released_bytes = cairn_heap_trim(may_fence);
+    cairn_gate_leave(&gate, ticket);
+    return released_bytes;
+}
+
+void cairn_front_stats(struct cairn_malloc_stats *stats)
+{
+    int ticket = CAIRN_GATE_CLOSED;
+
+    memset(stats, 0, sizeof(*stats));
+    stats->stack = stats->mode = stats->reason = stats->cpu = stats->pages = "unknown";
+    if (cairn_heap_is_started())
+        ticket = enter();
+    if (ticket == CAIRN_GATE_CLOSED)
+        return;
+    cairn_heap_stats(stats);
+    cairn_gate_leave(&gate, ticket);
+}
+
+void cairn_front_check(void)
+{
+    int ticket;
+
+    if (!cairn_heap_is_started())
+        return;
+    ticket = enter();
+    if (ticket == CAIRN_GATE_CLOSED)
+        return;
+    cairn_heap_check();
+    cairn_gate_leave(&gate, ticket);
 }

@@ -2,18 +2,20 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * front.h - what a stack offers to the libc surface: one implementation per product, chosen by
- * linking.
+ * front.h - what lies between the names of the C library and the heap of a stack: start, fork, exhaustion, and the ways round.
  *
  *     malloc, free, operator new ...   override.c, introspect.c, new.cc    (errno, limits of size, C's rules)
  *                  |
- *             cairn_front_*            front.c            common to all stacks: zeroed, aligned, resize, start
- *                  |
- *             cairn_front_*            composed/malloc, composed/classic   (blocks)
+ *             cairn_front_*            front.c   through the gate: into the heap, and out again
+ *                  |            \      past.c    past a heap that is closed: straight from the kernel
+ *             cairn_heap_*             composed/malloc, composed/classic   (blocks)
  *
- * The surface has checked what C and POSIX demand; the front sees sizes up to PTRDIFF_MAX and valid
- * alignments. Neither reads nor writes errno. All functions may be called before main, by any
- * thread, and build the stack at the first call.
+ * The surface has checked what C and POSIX demand; the front sees sizes up to PTRDIFF_MAX and valid alignments. Neither
+ * reads nor writes errno. All functions may be called before main, by any thread, and build the stack at the first call.
+ *
+ * The gate. Each call of a cairn_heap_* function is between cairn_gate_enter() and cairn_gate_leave(), but for those that say
+ * otherwise. So no thread is inside the heap when the process forks, and no lock of the heap is held by a thread that was stopped for
+ * a misuse as far as others can tell.
  */
 
 #ifndef CAIRN_COMPOSED_FRONT_H
@@ -34,41 +36,64 @@ struct cairn_ground;
 
 /* ---- what each stack implements ---- */
 
+/* The stack, built if need be. False when it cannot be built now. No gate. */
+bool cairn_heap_is_started(void);
+
+/* A block, if the fast path has one for the size, and true if the fast path takes the block. No gate; the stack need not be built. */
+void *cairn_heap_try_alloc(size_t size_bytes);
+bool cairn_heap_try_free(void *block, const char *where);
+
 /* A block of at least size_bytes (0: a distinct block), aligned to 16, or to 8 up to 8 bytes. NULL: no memory. */
-void *cairn_front_alloc(size_t size_bytes);
+void *cairn_heap_alloc(size_t size_bytes);
 
 /* A block of a size class. */
-void *cairn_front_alloc_class(unsigned class_idx);
+void *cairn_heap_alloc_class(unsigned class_idx);
 
 /* Gives a block back. `block` is not NULL. Panics, naming `where`, when it is not a block in use. */
-void cairn_front_free(void *block, const char *where);
+void cairn_heap_free(void *block, const char *where);
 
-/* The bytes of a block that may be written. Panics like free. */
-size_t cairn_front_usable_bytes(const void *block, const char *where);
+/* The bytes of a block that may be written. Panics like free. No gate, and no lock. */
+size_t cairn_heap_usable_bytes(const void *block, const char *where);
 
-/* Gives back to the kernel what can be. Returns the bytes released. */
-size_t cairn_front_trim(void);
+/* True when a block begins at `pointer`, in use or cached. No gate, and no lock. */
+bool cairn_heap_is_block(const void *pointer);
+
+/* Gives back to the kernel what can be. Returns the bytes released. may_fence: with all means (see <cairn/percpu.h>). */
+size_t cairn_heap_trim(bool may_fence);
 
 /* A snapshot of everything that the stack can say of itself. */
-void cairn_front_stats(struct cairn_malloc_stats *stats);
+void cairn_heap_stats(struct cairn_malloc_stats *stats);
 
 /* Walks everything; panics on a broken invariant. Nobody else may be inside. */
-void cairn_front_check(void);
+void cairn_heap_check(void);
 
-/* The ground of the stack, built if need be; NULL when it cannot be built. */
-struct cairn_ground *cairn_front_ground(void);
+/* The ground of the stack, which is built. No gate. */
+struct cairn_ground *cairn_heap_ground(void);
 
-/* Every lock of the stack, from the top down; and back. */
-void cairn_front_lock_all(void);
-void cairn_front_unlock_all(void);
+/* The fast paths, which do not pass the gate, around a fork: closed before; in the child, repaired; opened. The gate is closed. */
+void cairn_heap_close(void);
+void cairn_heap_repair(void);
+void cairn_heap_reopen(void);
 
 /* ---- what front.c makes of it ---- */
 
-/* A block as by alloc, reading as zero over size_bytes. */
+/* A block, as by cairn_heap_alloc(), but tried again when all that is cached and kept was given back; or a past block. */
+void *cairn_front_alloc(size_t size_bytes);
+
+/* The same after the fast path was tried in vain. */
+void *cairn_front_alloc_slow(size_t size_bytes);
+
+/* A block that reads as zero over all of its usable bytes. */
 void *cairn_front_alloc_zeroed(size_t size_bytes);
 
 /* A block aligned to a power of two. */
 void *cairn_front_alloc_aligned(size_t size_bytes, size_t align_bytes);
+
+/* Gives a block back. */
+void cairn_front_free(void *block, const char *where);
+
+/* The same after the fast path was tried in vain. */
+void cairn_front_free_slow(void *block, const char *where);
 
 /* True when a block of `old_bytes` that is to hold `new_bytes` had better stay where it is: at least half is used. */
 CAIRN_HOT_INLINE bool cairn_front_stays(size_t old_bytes, size_t new_bytes)
@@ -79,12 +104,31 @@ CAIRN_HOT_INLINE bool cairn_front_stays(size_t old_bytes, size_t new_bytes)
 /* realloc for a block and size_bytes > 0: NULL and nothing changed when there is no memory. */
 void *cairn_front_resize(void *block, size_t size_bytes, const char *where);
 
+/* As the functions of the heap, through the gate; nothing, or zeros, while it is closed. */
+size_t cairn_front_trim(bool may_fence);
+void cairn_front_stats(struct cairn_malloc_stats *stats);
+void cairn_front_check(void);
+
 /*
  * Builds the stack once, whoever comes first: loads the options, calls `build`, publishes *is_ready
  * (release), and registers the fork handlers. False when it cannot be built now; the next call
  * tries again.
  */
 bool cairn_front_start(bool *is_ready, int (*build)(const struct cairn_conf_values *conf));
+
+/* ---- past.c: what a thread does that finds the heap closed ---- */
+
+/* Keeps a block until the heap is open. Never fails: a block that cannot be noted is leaked. No lock. */
+void cairn_past_keep(void *block);
+
+/* True when blocks are kept. */
+bool cairn_past_has_kept(void);
+
+/* Frees what is kept. Inside the gate. */
+void cairn_past_free_kept(void);
+
+/* In the child of a fork: what other threads kept is not the child's to free. */
+void cairn_past_forget(void);
 
 /* ---- what override.c makes of it: C's rules and errno, for the names that a stack may have a shorter way for ---- */
 

@@ -87,7 +87,7 @@ CAIRN_EXPORT int malloc_trim(size_t pad_bytes)
     size_t released_bytes;
 
     (void)pad_bytes;
-    released_bytes = cairn_front_trim();
+    released_bytes = cairn_front_trim(false);
     errno = saved_errno;
     return released_bytes > 0;
 }

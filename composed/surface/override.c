@@ -132,5 +132,5 @@ EXPORT void *pvalloc(size_t size_bytes)
 
 size_t cairn_surface_usable_bytes(void *block)
 {
-    return block == NULL ? 0 : cairn_front_usable_bytes(block, "malloc_usable_size");
+    return block == NULL ? 0 : cairn_heap_usable_bytes(block, "malloc_usable_size");
 }

@@ -163,7 +163,7 @@ CAIRN_EXPORT void cairn_malloc_stats_print(cairn_malloc_write_fn write, void *se
 
 CAIRN_EXPORT size_t cairn_malloc_trim(void)
 {
-    return cairn_front_trim();
+    return cairn_front_trim(true);
 }
 
 CAIRN_EXPORT void cairn_malloc_check(void)

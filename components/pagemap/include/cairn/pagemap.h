@@ -2,26 +2,30 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * pagemap.h - from an address to what lies there: a tag by one load, an owner by another.
+ * pagemap.h - from an address to what lies there: a tag by two loads, an owner by another.
  *
- * Idea. The address space is cut into granules (16 KiB for the malloc). Two parallel tables hold,
- * per granule,
+ * Idea. The address space is cut into granules (16 KiB for the malloc). Two parallel tables hold, per granule,
  *
  *     tags[granule]    16 bits:  | index of the granule in its run (8) | kind (8) |    hot: read by every free
- *     owners[granule]  32 bits:  the id of whoever owns the run                        cold: read by refills
+ *     owners[granule]  32 bits:  a number of the caller's                              cold: read by refills
  *
- * Kind 0 means "not ours"; other kinds belong to the caller. The index leads from any granule of a
- * run to its first one without another load; it saturates at 255.
+ * Kind 0 means "not ours"; other kinds belong to the caller. The index leads from any granule of a run to its first one
+ * without another load; it saturates at 255.
  *
- * Three shapes behind one interface:
- *   flat       one table over the whole address space, reserved and never committed: pages of it come into
- *              being as granules are marked, and a page that was never marked reads as "not ours";
- *   two-level  where such a reservation is refused (RLIMIT_AS, strict overcommit): a root of pointers to leaves;
- *   window     over one given range, in memory that the caller supplies: no system call at all.
+ * Two shapes behind one interface:
  *
- * Threads. Lookups take no lock and may race with changes to other granules; a granule's own tag
- * may be looked up by whoever got an address in it from the owner. Setting: one thread per granule
- * at a time.
+ *   tree     over the whole address space: a root of one word per leaf, and leaves of 2^18 granules (4 GiB of addresses for
+ *            granules of 16 KiB), made when the first granule in them is marked:
+ *
+ *                root   | 0 | 0 | d | 0 | d | ...        d: distance in bytes from the empty tags to the tags of a leaf
+ *                             leaf  | tags | owners |
+ *
+ *            A word of 0 leads to the empty tags, a table of zeros: a lookup needs no test for a leaf that is not there.
+ *   window   over one given range, in memory that the caller supplies: no system call at all.
+ *
+ * Threads. No function takes a lock. Lookups may race with changes to other granules; the tag of a granule may be looked up
+ * by a thread that got an address in it from the owner. Setting: one thread per granule at a time. Two threads that need
+ * the same leaf both make one, and one of the two is given back.
  */
 
 #ifndef CAIRN_PAGEMAP_H
@@ -33,14 +37,13 @@
 
 #include <cairn/base/atomic.h>
 #include <cairn/base/compiler.h>
-#include <cairn/base/lock.h>
 #include <cairn/source.h>
 
 CAIRN_BEGIN_DECLS
 
-enum { CAIRN_PAGEMAP_LEAF_SHIFT = 14 }; /* granules per leaf of the two-level table, log2 */
+enum { CAIRN_PAGEMAP_LEAF_SHIFT = 18 }; /* granules per leaf, log2 */
 
-enum cairn_pagemap_shape { CAIRN_PAGEMAP_FLAT = 1, CAIRN_PAGEMAP_TWO_LEVEL, CAIRN_PAGEMAP_WINDOW };
+enum cairn_pagemap_shape { CAIRN_PAGEMAP_TREE = 1, CAIRN_PAGEMAP_WINDOW };
 
 struct cairn_pagemap_leaf {
     uint16_t tags[1u << CAIRN_PAGEMAP_LEAF_SHIFT];
@@ -55,37 +58,42 @@ struct cairn_pagemap_mark {
 
 /* Private; visible for the inline lookup. Not moved after init. All zero: every lookup says "not ours". */
 struct cairn_pagemap {
-    uint16_t *tags; /* flat, window; NULL in the two-level shape */
+    ptrdiff_t *root; /* tree; NULL in a window */
+    uint16_t *tags;  /* tree: the empty ones; window: its own */
     size_t granule_first;
     size_t granule_count;
     unsigned granule_shift;
     enum cairn_pagemap_shape shape;
-    uint32_t *owners;
-    struct cairn_pagemap_leaf **root; /* two-level */
-    size_t leaf_count;                /* leaves that exist */
-    struct cairn_source tables;       /* where the tables came from */
-    struct cairn_lock lock;           /* creation of leaves; rank CAIRN_RANK_PAGEMAP */
+    uint32_t *owners;                 /* window */
+    struct cairn_pagemap_leaf *spare; /* tree: a leaf on no word of the root, or NULL */
+    size_t leaf_count;                /* leaves on the root */
+    struct cairn_source leaves;       /* where leaves come from */
 };
 
 /* The highest address a user program can have on this machine, log2: 47 on x86-64, 48 on aarch64. */
-unsigned cairn_pagemap_address_bits(void);
+#if defined(__x86_64__)
+enum { CAIRN_PAGEMAP_ADDRESS_BITS = 47 };
+#else
+enum { CAIRN_PAGEMAP_ADDRESS_BITS = 48 };
+#endif
+
+/* Bytes of the root and of the empty tags for granules of 2^shift bytes, as constants for who places them in a static object. */
+#define CAIRN_PAGEMAP_ROOT_BYTES(granule_shift)                                                    \
+    ((size_t)8 << (CAIRN_PAGEMAP_ADDRESS_BITS - (granule_shift)-CAIRN_PAGEMAP_LEAF_SHIFT))
+#define CAIRN_PAGEMAP_EMPTY_BYTES ((size_t)2 << CAIRN_PAGEMAP_LEAF_SHIFT)
 
 /*
- * Makes a map over the whole address space, flat if `tables` can give that much, two-level
- * otherwise.
+ * Makes a map over the whole address space.
  *
- * Requires: granule_bytes a power of two >= 4096; tables is ZEROED and THREAD_SAFE and commits
- *           lazily (cairn_pagesource_as_reserve_source).
- * Fails:    -EINVAL for a bad granule or a source without the traits; -ENOMEM when not even the root of the
- *           two-level table could be had. The map is all zero then.
- * Cost:     O(1). Threads: not safe.
+ * Requires: granule_bytes a power of two, 4096 to 64 KiB; root and empty are aligned to 64, zero, of at least
+ *           CAIRN_PAGEMAP_ROOT_BYTES and CAIRN_PAGEMAP_EMPTY_BYTES; nothing ever writes to `empty`; leaves is ZEROED and
+ *           THREAD_SAFE (it gives blocks of the size of a leaf).
+ * Fails:    -EINVAL for a bad granule or a source without the traits. The map is all zero then.
+ * Owns:     the caller keeps both tables, and keeps them valid until fini.
+ * Cost:     O(1): nothing is taken. Threads: not safe.
  */
-CAIRN_NODISCARD int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes,
-                                       struct cairn_source tables);
-
-/* The same, never flat: for tests, and where address space is dear. */
-CAIRN_NODISCARD int cairn_pagemap_init_two_level(struct cairn_pagemap *map, size_t granule_bytes,
-                                                 struct cairn_source tables);
+CAIRN_NODISCARD int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *root,
+                                       void *empty, struct cairn_source leaves);
 
 /* Bytes of state that a window over `window_bytes` at any alignment needs: exact, O(1). 0 for a bad granule. */
 size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_bytes);
@@ -104,15 +112,14 @@ CAIRN_NODISCARD int cairn_pagemap_init_window(struct cairn_pagemap *map, void *b
                                               size_t window_bytes, size_t granule_bytes,
                                               void *state, size_t state_bytes);
 
-/* Gives the tables back; the map is all zero then. Requires: nobody looks up any more. O(root) if two-level. */
+/* Gives the leaves back; the map is all zero then. Requires: no lookup is under way. O(root) in a tree. */
 void cairn_pagemap_fini(struct cairn_pagemap *map);
 
 /*
  * Marks a run: granule i of it gets {index min(i, 255), kind} and `owner`.
  *
  * Requires: base aligned to a granule; kind 1 ... 255.
- * Fails:    -ENOMEM when a leaf of the two-level table cannot be had, -EINVAL when the run is not within the map:
- *           nothing is marked.
+ * Fails:    -ENOMEM when a leaf cannot be had, -EINVAL when the run is not within the map: nothing is marked.
  * Cost:     O(granules). Threads: as said above; owners are written before tags (release).
  */
 CAIRN_NODISCARD int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_count,
@@ -121,38 +128,68 @@ CAIRN_NODISCARD int cairn_pagemap_set(struct cairn_pagemap *map, void *base, siz
 /* Unmarks a run that was marked, or the last part of one. Never fails. O(granules). */
 void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_count);
 
-/* Lookups in the two-level table. Requires: granule < map->granule_count. */
-uint16_t cairn_pagemap_tag_slow(const struct cairn_pagemap *map, uintptr_t granule);
-struct cairn_pagemap_mark cairn_pagemap_mark_slow(const struct cairn_pagemap *map,
-                                                  uintptr_t granule);
+/* Unmarks one granule if its tag is `tag`, at once: of two threads that try, one is told true. O(1). */
+bool cairn_pagemap_claim(struct cairn_pagemap *map, void *base, uint16_t tag);
 
-/* The tag of the granule that `pointer` (any value) lies in; 0 when it is not ours. One load in the flat shape. */
+/*
+ * A leaf in hand, for a block that is about to move to a place that is not known yet: marking it there must not fail.
+ *
+ * cairn_pagemap_leaf_take() returns a leaf, or NULL when none can be had (or the map is a window, which needs none: see
+ * cairn_pagemap_needs_leaf()). cairn_pagemap_set_sure() marks one granule, with that leaf if the place has none, and takes
+ * the leaf back in any case; it cannot fail for a granule within the map. cairn_pagemap_leaf_give() takes it back unused.
+ */
+struct cairn_pagemap_leaf *cairn_pagemap_leaf_take(struct cairn_pagemap *map);
+void cairn_pagemap_leaf_give(struct cairn_pagemap *map, struct cairn_pagemap_leaf *leaf);
+void cairn_pagemap_set_sure(struct cairn_pagemap *map, void *base, uint8_t kind, uint32_t owner,
+                            struct cairn_pagemap_leaf *leaf);
+
+/* The tags of the leaf that a granule of a tree lies in: the empty ones where there is none. */
+CAIRN_HOT_INLINE uint16_t *cairn_pagemap__tags(const struct cairn_pagemap *map, uintptr_t granule)
+{
+    const ptrdiff_t *word = &map->root[granule >> CAIRN_PAGEMAP_LEAF_SHIFT];
+
+    /* What is read at the distance depends on it, which orders the two loads: a leaf that is seen reads as zero at least. */
+    return (uint16_t *)(void *)((char *)map->tags + cairn_load_relaxed(word));
+}
+
+/* The place of a granule among the tags of its leaf. */
+CAIRN_HOT_INLINE size_t cairn_pagemap__in_leaf(uintptr_t granule)
+{
+    return granule & (((size_t)1 << CAIRN_PAGEMAP_LEAF_SHIFT) - 1);
+}
+
+/* The tag of the granule that `pointer` (any value) lies in; 0 when it is not ours. */
 CAIRN_HOT_INLINE uint16_t cairn_pagemap_tag(const struct cairn_pagemap *map, const void *pointer)
 {
     uintptr_t granule = ((uintptr_t)pointer >> map->granule_shift) - map->granule_first;
 
     if (CAIRN_UNLIKELY(granule >= map->granule_count))
         return 0;
-    if (CAIRN_UNLIKELY(map->tags == NULL))
-        return cairn_pagemap_tag_slow(map, granule);
-    return cairn_load_relaxed(&map->tags[granule]);
+    if (map->root == NULL)
+        return cairn_load_relaxed(&map->tags[granule]);
+    return cairn_load_relaxed(&cairn_pagemap__tags(map, granule)[cairn_pagemap__in_leaf(granule)]);
 }
 
-/* The tag and the owner at once, of any pointer: for whoever goes on to the owner anyway. Two loads in the flat
-   shape. */
+/* The tag and the owner at once, of any pointer. */
 CAIRN_HOT_INLINE struct cairn_pagemap_mark cairn_pagemap_mark(const struct cairn_pagemap *map,
                                                               const void *pointer)
 {
     uintptr_t granule = ((uintptr_t)pointer >> map->granule_shift) - map->granule_first;
     struct cairn_pagemap_mark mark = {0, 0};
+    const uint16_t *tags = map->tags;
+    const uint32_t *owners = map->owners;
 
     if (CAIRN_UNLIKELY(granule >= map->granule_count))
         return mark;
-    if (CAIRN_UNLIKELY(map->tags == NULL))
-        return cairn_pagemap_mark_slow(map, granule);
+    if (map->root != NULL) {
+        tags = cairn_pagemap__tags(map, granule);
+        owners = ((const struct cairn_pagemap_leaf *)(const void *)tags)->owners;
+        granule = cairn_pagemap__in_leaf(granule);
+    }
     /* acquire: pairs with the release in cairn_pagemap_set(), so that a tag that is there has its owner */
-    mark.tag = cairn_load_acquire(&map->tags[granule]);
-    mark.owner = cairn_load_relaxed(&map->owners[granule]);
+    mark.tag = cairn_load_acquire(&tags[granule]);
+    if (mark.tag != 0) /* the empty tags have no owners behind them */
+        mark.owner = cairn_load_relaxed(&owners[granule]);
     return mark;
 }
 
@@ -169,10 +206,6 @@ CAIRN_HOT_INLINE unsigned cairn_tag_granule_idx(uint16_t tag)
 
 /* The owner given to cairn_pagemap_set(). Requires: the tag of `pointer` is not 0. */
 uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointer);
-
-/* Holds the lock across fork(). */
-void cairn_pagemap_prefork(struct cairn_pagemap *map);
-void cairn_pagemap_postfork(struct cairn_pagemap *map);
 
 /*
  * Walks the marked granules of [base, base + length_bytes): panics when a run's indices are not 0,

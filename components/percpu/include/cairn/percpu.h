@@ -25,8 +25,8 @@
  *         uses one shard wherever it runs, and the CPU id elsewhere. A thread that has neither, and one that meets a
  *         shard which somebody else is at work on, goes past the shards to the depot.
  *
- * Any thread can drain any shard, in both modes; unless a filter that was put up later denies membarrier(2): then rseq
- * mode leaves other CPUs' shards alone, and a child of fork() starts with empty ones, the blocks of which are lost to it.
+ * Any thread can drain any shard, in both modes. In rseq mode, while there are other threads, the shard of another CPU takes a
+ * membarrier(2) (`fence` says when that may be called); where it may not, or a filter denies it, such shards are left alone.
  *
  * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and
  * no pointer twice; the limits of a shard in bytes are what its front says.
@@ -67,6 +67,13 @@ enum {
 
 enum cairn_percpu_mode { CAIRN_PERCPU_AUTO = 0, CAIRN_PERCPU_LOCK, CAIRN_PERCPU_RSEQ };
 
+/* When membarrier(2) may be called after init, which a filter of system calls may answer by killing the process. */
+enum cairn_percpu_fence {
+    CAIRN_PERCPU_FENCE_ASKED = 0, /* by cairn_percpu_drain() and drain_shard(), and before an allocation fails */
+    CAIRN_PERCPU_FENCE_FREELY,    /* also under pressure, to empty the shards of idle CPUs */
+    CAIRN_PERCPU_FENCE_NEVER
+};
+
 struct cairn_percpu_config {
     const uint32_t *block_bytes; /* per class; copied */
     unsigned class_count;        /* <= CAIRN_PERCPU_CLASSES_MAX */
@@ -79,6 +86,7 @@ struct cairn_percpu_config {
     enum cairn_percpu_mode mode;
     bool
         by_cpu_id; /* rseq mode: by CPU id even where there are concurrency ids, as before Linux 6.3 */
+    enum cairn_percpu_fence fence;
     enum cairn_cpu_way cpu_way;
     const uint32_t *pressure;   /* changes when the source would take more memory; NULL: never */
     struct cairn_source source; /* THREAD_SAFE; serves block_bytes[class] */
@@ -133,8 +141,8 @@ struct cairn_percpu {
     size_t shard_cache_bytes;
     const uint32_t *pressure;
     uint32_t shards_pressure;          /* at which somebody last looked for idle shards */
-    bool is_forking;                   /* between prefork and postfork */
-    long unfenced_pid;                 /* who forks without a fence; 0: nobody */
+    enum cairn_percpu_fence fence;
+    bool is_closed; /* between cairn_percpu_close() and cairn_percpu_reopen() */
     struct cairn_percpu_front *fronts; /* in the state */
     char *shards;                      /* in the state */
     struct cairn_percpu_class classes[CAIRN_PERCPU_CLASSES_MAX];
@@ -220,6 +228,9 @@ size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx)
 /* Drains all shards and the depot. Returns the number of blocks given to the source. */
 size_t cairn_percpu_drain(struct cairn_percpu *percpu);
 
+/* The same without membarrier(2): while there are other threads, rseq mode drains the shard of the calling thread alone. */
+size_t cairn_percpu_drain_own(struct cairn_percpu *percpu);
+
 /* One array, likewise: how many blocks it holds, and how many it may (0: not used yet). */
 struct cairn_percpu_level {
     unsigned count;
@@ -234,9 +245,29 @@ struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu);
 
 const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode);
 
-/* Holds all locks across fork(). The child keeps every cache. */
-void cairn_percpu_prefork(struct cairn_percpu *percpu);
-void cairn_percpu_postfork(struct cairn_percpu *percpu);
+/*
+ * The fast paths alone, in lock mode: a block, or NULL; true when the block is in. They touch nothing but the shard, and only
+ * while it is not closed: so they may run beside a fork, unlike every other function. In vain in rseq mode.
+ */
+void *cairn_percpu_try_alloc(struct cairn_percpu *percpu, unsigned class_idx);
+bool cairn_percpu_try_free(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+                           const char *where);
+
+/*
+ * Closes all shards for a fork, so that the child finds each of them whole, and keeps every cache.
+ *
+ * Requires: no other thread is inside any function but the fast paths (pop, push, try_alloc, try_free) until they are open
+ *           again: see <cairn/base/gate.h>. The caller itself may use all functions meanwhile.
+ * Cost:     O(shards in use); some microseconds of waiting in a process of several threads. No system call but of a lock that
+ *           is held.
+ */
+void cairn_percpu_close(struct cairn_percpu *percpu);
+
+/* In the child of a fork, while they are closed: undoes what a sequence of another thread may have left half done. */
+void cairn_percpu_repair(struct cairn_percpu *percpu);
+
+/* Opens them again, in parent and child. */
+void cairn_percpu_reopen(struct cairn_percpu *percpu);
 
 /*
  * Around vfork(): a child of it runs in its parent's memory, and with its parent's thread pointer, but is not sent back out of

@@ -18,7 +18,7 @@
  *     shards:N                caches, 0: one per possible CPU                           (0)
  *     limit_mib:N             hard cap on blocks and what is kept for them, 0: none      (0)
  *     retain_mib:N            free memory kept by the page source at least               (4)
- *     map:auto|two_level      shape of the map of addresses                             (auto)
+ *     fence:asked|freely|never  when membarrier(2) may be called after start             (asked)
  *     stats:0|1               print statistics on stderr at exit                        (0)
  */
 

@@ -9,12 +9,11 @@
  * stay for under a microsecond, and then sleeps in the kernel, because with more threads than CPUs
  * the holder may not be running at all.
  *
- * There is no owner field, so a lock taken before fork() may be released in the child. It is for the threads of one process:
- * in memory shared by several it keeps nobody out.
+ * It is for the threads of one process: in memory shared by several it keeps nobody out. No lock is held across fork():
+ * gate.h keeps all threads out of the code that takes locks.
  *
  * Alone. While the process has one thread (libc says so: glibc 2.32) a load and a store do for each atomic operation, which
- * costs some twenty cycles and waits for every store before it. A thread cannot come into being while another holds a lock
- * but in a fork, and the locks of a fork are always taken and released by atomic operations.
+ * costs some twenty cycles and waits for every store before it. A thread cannot come into being while another holds a lock.
  *
  * Order. Locks nest in stack order, top layer first. Each lock of a stack carries a rank (enum
  * below); debug builds assert that a thread takes them in rising rank.
@@ -33,8 +32,7 @@
 
 CAIRN_BEGIN_DECLS
 
-/* Rising is the order in which one thread may take them. Several locks of one rank may be held in order
-   of address only by the fork handlers, which take everything. */
+/* Rising is the order in which one thread may take them. Several locks of one rank are held in order of index only. */
 enum cairn_lock_rank {
     CAIRN_RANK_NONE = 0, /* not checked */
     CAIRN_RANK_STACK,    /* start-up and reconfiguration of a whole stack */
@@ -43,7 +41,6 @@ enum cairn_lock_rank {
     CAIRN_RANK_CLASS,    /* sizeclass: slabs of one class */
     CAIRN_RANK_SLABS,    /* sizeclass: slab descriptors */
     CAIRN_RANK_BUDDY,    /* buddy behind a locked adapter */
-    CAIRN_RANK_PAGEMAP,  /* pagemap: leaves of the two-level table */
     CAIRN_RANK_PAGES,    /* pagesource: extents */
     CAIRN_RANK_COUNT
 };
@@ -139,18 +136,9 @@ static inline bool cairn_lock_is_held(const struct cairn_lock *lock)
     return cairn_load_relaxed(&lock->state) != 0;
 }
 
-/*
- * Fork. Whoever is about to fork takes every lock with cairn_lock_fork_take(), from the top down, then calls
- * cairn_lock_fork_begin(): from then on the forking thread, and it alone, passes through the locks that it holds this
- * way, because fork handlers that others registered earlier run now, and may allocate. After the fork, in parent and
- * child: cairn_lock_fork_end(), then cairn_lock_fork_release() of each.
- *
- * Threads: one thread at a time may be between the first take and the last release; the topmost lock sees to that.
- */
-void cairn_lock_fork_take(struct cairn_lock *lock);
-void cairn_lock_fork_release(struct cairn_lock *lock);
-void cairn_lock_fork_begin(void);
-void cairn_lock_fork_end(void);
+/* Sleeps until the lock may be free, at most `timeout_us` < 1,000,000 microseconds; takes nothing. For a thread that
+   has something else to do than to wait, once the holder has had a chance to run. */
+void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us);
 
 CAIRN_END_DECLS
 

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * gate.h - a gate that many threads pass in and out of, and that one thread may close: for fork().
+ *
+ *     threads   enter ... leave        enter ... leave       enter: "closed"
+ *     forker              close (waits until all have left) ------ fork ------ open
+ *
+ * Idea. The child of a fork gets the memory of its parent as it is, and one thread. Data that another thread was changing stays
+ * half changed in the child for ever. So code that changes shared data runs between enter and leave, and the thread that forks
+ * closes the gate first: then no data is half changed, and no lock inside is held. It holds no lock across the fork, either:
+ * a thread that finds the gate closed is told so at once, and does what it can do without the data. That is why a fork cannot
+ * deadlock with the locks of the C library, whose holders may want memory.
+ *
+ * The thread that closed the gate passes it meanwhile (fork handlers of others may allocate), and may close it again (they may
+ * fork). If the threads inside do not leave within a second, because one of them is the forker itself, interrupted by a signal, the
+ * gate closes all the same, and in the child it stays shut: see cairn_gate_forget_others().
+ *
+ * A gate can be shut for good: then every thread is told "closed", the caller too. A program that is being stopped for a misuse
+ * runs its own handlers in that state, with locks held that are never released.
+ *
+ * Counting. The threads inside are counted in CAIRN_GATE_COUNTERS places, chosen by the thread pointer, so that threads rarely
+ * share a cache line. While the process has one thread nothing is counted: that thread cannot fork while it is inside.
+ *
+ * Cost: two atomic operations for enter and leave, none in a process of one thread. Threads: safe.
+ */
+
+#ifndef CAIRN_BASE_GATE_H
+#define CAIRN_BASE_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cairn/base/atomic.h>
+#include <cairn/base/compiler.h>
+#include <cairn/base/lock.h>
+
+CAIRN_BEGIN_DECLS
+
+enum { CAIRN_GATE_COUNTERS = 16 };
+
+/* Tickets that are not the index of a counter. */
+enum {
+    CAIRN_GATE_CLOSED = -1,   /* the thread is not inside */
+    CAIRN_GATE_UNCOUNTED = -2 /* it is, and need not be counted */
+};
+
+struct cairn_gate_counter {
+    uint32_t inside;
+    char apart[124]; /* two cache lines, because processors fetch lines in pairs */
+} CAIRN_CACHE_ALIGNED;
+
+/* All zero: open. */
+struct cairn_gate {
+    uint32_t closed;    /* how many times, by `closer`; CAIRN_GATE_FOR_GOOD added when it is shut for good */
+    uint32_t is_torn;   /* a thread was inside when the gate closed */
+    const void *closer; /* the thread pointer of the thread that closed it */
+    struct cairn_gate_counter counters[CAIRN_GATE_COUNTERS];
+};
+
+#define CAIRN_GATE_FOR_GOOD 0x80000000u
+
+/* Private. */
+int cairn_gate_enter_closed(struct cairn_gate *gate, int ticket);
+void cairn_gate_leave_closed(struct cairn_gate *gate, int ticket);
+
+/* Private: the counter of this thread. Thread pointers differ by a stack each: both halves count. */
+CAIRN_HOT_INLINE int cairn_gate_counter_of_thread(void)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)CAIRN_THREAD_POINTER();
+
+    hash = (hash ^ hash >> 21) * UINT64_C(0x9e3779b97f4a7c15);
+    return (int)(hash >> 60);
+}
+
+/*
+ * Enters. Returns a ticket for cairn_gate_leave(), or CAIRN_GATE_CLOSED: the thread is not inside then, and leaves nothing.
+ * Never waits. A thread must not enter twice.
+ */
+CAIRN_HOT_INLINE int cairn_gate_enter(struct cairn_gate *gate)
+{
+    int ticket = CAIRN_GATE_UNCOUNTED;
+
+    if (!cairn_is_alone()) {
+        ticket = cairn_gate_counter_of_thread();
+        /* Sequentially consistent, as the load below: either the closer sees this count, or this thread that it is closed. */
+        __atomic_fetch_add(&gate->counters[ticket].inside, 1u, __ATOMIC_SEQ_CST);
+    }
+    if (CAIRN_LIKELY(__atomic_load_n(&gate->closed, __ATOMIC_SEQ_CST) == 0))
+        return ticket;
+    return cairn_gate_enter_closed(gate, ticket);
+}
+
+/* Leaves, with the ticket of the entry. */
+CAIRN_HOT_INLINE void cairn_gate_leave(struct cairn_gate *gate, int ticket)
+{
+    if (ticket == CAIRN_GATE_UNCOUNTED)
+        return;
+    __atomic_fetch_sub(&gate->counters[ticket].inside, 1u, __ATOMIC_SEQ_CST);
+    if (CAIRN_UNLIKELY(__atomic_load_n(&gate->closed, __ATOMIC_SEQ_CST) != 0))
+        cairn_gate_leave_closed(gate, ticket);
+}
+
+/* True while the gate is closed to the calling thread. */
+bool cairn_gate_is_closed(const struct cairn_gate *gate);
+
+/* Waits until the gate is open, at most `timeout_us` microseconds. True when it is. One system call at the most. */
+bool cairn_gate_wait(struct cairn_gate *gate, unsigned timeout_us);
+
+/*
+ * Closes the gate and waits until every thread has left, at most a second. Another thread that closes it waits for the first.
+ * Returns true when it was open, false when this thread had closed it before, or it is shut for good.
+ */
+bool cairn_gate_close(struct cairn_gate *gate);
+
+/* How many times the calling thread has closed the gate; 0 when it did not, or the gate is shut for good. */
+unsigned cairn_gate_depth(const struct cairn_gate *gate);
+
+/* After each close, in parent and child. In a gate that is shut for good: nothing. */
+void cairn_gate_open(struct cairn_gate *gate);
+
+/*
+ * First in the child of a fork: the threads that were counted are not there. When one was inside (cairn_gate_close() gave up
+ * waiting), the data may be half changed: the gate is shut for good.
+ */
+void cairn_gate_forget_others(struct cairn_gate *gate);
+
+/* Shuts the gate for all threads, and for ever. */
+void cairn_gate_shut(struct cairn_gate *gate);
+
+CAIRN_END_DECLS
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * runs.c - runs of granules: from the buddy, which is fed with chunks when it has none, and settled when it has too many.
+ *
+ *     take   buddy has a run? -> it          else a chunk from the pagesource -> feed the buddy -> again
+ *     give   into the buddy; note whether it now holds more free memory than it is to keep
+ *     settle shed empty chunks to the pagesource; empty dirty stretches: begin | madvise | end
+ *
+ * The buddy's lock is held for the buddy alone: chunks are mapped, given back and emptied without it, and so is the memory that
+ * the buddy's own state moves to. Other threads take and give meanwhile; what is being emptied is not free to them.
+ *
+ * Dirty free granules are kept for re-use up to a bound and emptied when they lay idle, or when there are too many: one fault costs
+ * as much as hundreds of allocations, so nothing goes back that is likely to be wanted at once.
+ */
+
+#include "composed/ground/ground.h"
+
+#include <cairn/base/align.h>
+#include <cairn/base/check.h>
+
+#include <errno.h>
+
+enum {
+    CHUNKS_FIRST = 16,                  /* that the first state has room for */
+    CHUNKS_GROWTH = 4,                  /* how many times as many the next one has */
+    CHUNKS_KEEP = 1,                    /* empty ones that are not given back */
+    DIRTY_MIN_BYTES = 4 * 1024 * 1024,  /* dirty free memory that is always kept */
+    DIRTY_SHARE = 8,                    /* ... or an eighth of what is used */
+    DIRTY_MAX_BYTES = 32 * 1024 * 1024, /* dirty free memory that may stay for a while */
+    DIRTY_MAX_SHARE = 1,                /* ... or as much as is used */
+    PURGE_RUN_MIN_BYTES = 64 * 1024,    /* shorter stretches are not worth a system call */
+    STRETCHES = 16                      /* that are emptied between two visits of the buddy */
+};
+
+/* --- the state of the buddy -------------------------------------------------------------------------------------- */
+
+static struct cairn_buddy_config buddy_config(const struct cairn_ground *ground)
+{
+    struct cairn_buddy_config config = {0};
+
+    config.grain_bytes = ground->granule_bytes;
+    config.chunk_bytes = ground->chunk_bytes;
+    config.chunk_count_max = CHUNKS_FIRST;
+    return config;
+}
+
+int cairn_ground__init_runs(struct cairn_ground *ground)
+{
+    struct cairn_buddy_config config = buddy_config(ground);
+    size_t state_bytes = cairn_buddy_state_bytes(&config);
+
+    ground->buddy = cairn_ground_reserve(ground, state_bytes);
+    if (ground->buddy == NULL)
+        return -ENOMEM;
+    ground->buddy_state_bytes = state_bytes;
+    return cairn_buddy_init(ground->buddy, state_bytes, &config);
+}
+
+/* Under the buddy's lock: moves it into a larger state. Returns the state that is not needed any more, which may be the new one. */
+static void *exchange_state(struct cairn_ground *ground, void *state, size_t *state_bytes,
+                            size_t chunk_count)
+{
+    struct cairn_buddy *old = ground->buddy;
+    size_t old_bytes = ground->buddy_state_bytes;
+
+    if (!cairn_buddy_is_full(old) || cairn_buddy_move(state, *state_bytes, old, chunk_count) != 0)
+        return state; /* another thread was faster */
+    ground->buddy = state;
+    ground->buddy_state_bytes = *state_bytes;
+    *state_bytes = old_bytes;
+    return old;
+}
+
+/* Called and left with the buddy's lock. False when there is no memory for a larger state. */
+static bool grow_state(struct cairn_ground *ground)
+{
+    size_t chunk_count = CHUNKS_GROWTH * cairn_buddy_stats(ground->buddy).chunk_count;
+    size_t state_bytes = cairn_buddy_state_bytes_for(ground->buddy, chunk_count);
+    void *state;
+
+    cairn_lock_release(&ground->buddy_lock);
+    state = state_bytes == 0 ? NULL : cairn_ground_reserve(ground, state_bytes);
+    cairn_lock_take(&ground->buddy_lock);
+    if (state == NULL)
+        return !cairn_buddy_is_full(ground->buddy);
+    state = exchange_state(ground, state, &state_bytes, chunk_count);
+    cairn_lock_release(&ground->buddy_lock);
+    cairn_ground_unreserve(ground, state, state_bytes);
+    cairn_lock_take(&ground->buddy_lock);
+    return true;
+}
+
+/* --- taking and giving ------------------------------------------------------------------------------------------- */
+
+/* Gives the buddy one chunk more. */
+static bool feed(struct cairn_ground *ground)
+{
+    bool is_zeroed = false;
+    bool is_fed = true;
+    void *chunk = cairn_pagesource_alloc(&ground->pages, ground->chunk_bytes, ground->chunk_bytes,
+                                         &is_zeroed);
+
+    if (chunk == NULL)
+        return false;
+    cairn_lock_take(&ground->buddy_lock);
+    while (is_fed && cairn_buddy_is_full(ground->buddy))
+        is_fed = grow_state(ground);
+    if (is_fed)
+        cairn_buddy_feed(ground->buddy, chunk, is_zeroed);
+    cairn_lock_release(&ground->buddy_lock);
+    if (!is_fed)
+        cairn_pagesource_free(&ground->pages, chunk, ground->chunk_bytes);
+    return is_fed;
+}
+
+/* Dirty free memory, but for runs that the last purge found too short to be worth a system call. */
+static size_t purgeable_bytes(struct cairn_ground *ground, const struct cairn_buddy_stats *stats)
+{
+    ground->short_bytes = cairn_min(ground->short_bytes, stats->free_dirty_bytes);
+    return stats->free_dirty_bytes - ground->short_bytes;
+}
+
+static size_t least_bytes(const struct cairn_buddy_stats *stats)
+{
+    return cairn_max(DIRTY_MIN_BYTES, stats->used_bytes / DIRTY_SHARE);
+}
+
+/* Under the buddy's lock, after each change: what there is to settle, and what the caches above should know. */
+static void note(struct cairn_ground *ground, bool is_taken)
+{
+    struct cairn_buddy_stats stats = cairn_buddy_stats(ground->buddy);
+    size_t dirty_bytes = purgeable_bytes(ground, &stats);
+
+    cairn_store_relaxed(&ground->is_over, dirty_bytes > least_bytes(&stats) ||
+                                              stats.empty_chunk_count > CHUNKS_KEEP);
+    if (!is_taken)
+        return;
+    cairn_decay_shrunk(&ground->decay, dirty_bytes);
+    cairn_pressure_note(&ground->pressure, stats.used_bytes, stats.free_dirty_bytes);
+}
+
+void *cairn_ground__take_run(struct cairn_ground *ground, size_t length_bytes, size_t align_bytes,
+                             bool *is_zeroed)
+{
+    void *run;
+
+    do {
+        cairn_lock_take(&ground->buddy_lock);
+        run = cairn_buddy_alloc(ground->buddy, length_bytes, align_bytes, is_zeroed);
+        if (run != NULL)
+            note(ground, true);
+        cairn_lock_release(&ground->buddy_lock);
+    } while (run == NULL && feed(ground));
+    return run;
+}
+
+void cairn_ground__give_run(struct cairn_ground *ground, void *run, size_t length_bytes)
+{
+    cairn_lock_take(&ground->buddy_lock);
+    cairn_buddy_free(ground->buddy, run, length_bytes);
+    note(ground, false);
+    cairn_lock_release(&ground->buddy_lock);
+}
+
+bool cairn_ground__resize_run(struct cairn_ground *ground, void *run, size_t old_bytes,
+                              size_t new_bytes)
+{
+    bool is_resized;
+
+    cairn_lock_take(&ground->buddy_lock);
+    is_resized = cairn_buddy_resize(ground->buddy, run, old_bytes, new_bytes);
+    note(ground, new_bytes > old_bytes);
+    cairn_lock_release(&ground->buddy_lock);
+    return is_resized;
+}
+
+/* --- settling ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t now_ms(const struct cairn_ground *ground)
+{
+    const struct cairn_os *os = &ground->pages.config.os;
+
+    return os->ops->now_ms(os->self);
+}
+
+/* Under the lock. Short runs may have become long ones since. */
+static void forget_short(struct cairn_ground *ground, uint64_t now)
+{
+    if (CAIRN_UNLIKELY(ground->short_bytes > 0) &&
+        now - ground->short_ms >= CAIRN_GROUND_RETAIN_MS)
+        ground->short_bytes = 0;
+}
+
+/* Under the lock: what is to be emptied now, which is what is beyond the budget and lay idle, or beyond the second bound. */
+static size_t surplus_bytes(struct cairn_ground *ground, uint64_t now)
+{
+    struct cairn_buddy_stats stats = cairn_buddy_stats(ground->buddy);
+    size_t dirty_bytes = purgeable_bytes(ground, &stats);
+    size_t keep_bytes = least_bytes(&stats);
+    size_t most_bytes = cairn_max(DIRTY_MAX_BYTES, stats.used_bytes / DIRTY_MAX_SHARE);
+    size_t idle_bytes =
+        cairn_decay_note(&ground->decay, now, CAIRN_GROUND_RETAIN_MS, dirty_bytes);
+
+    if (dirty_bytes <= keep_bytes)
+        return 0;
+    if (dirty_bytes > most_bytes)
+        return dirty_bytes - most_bytes / 8 * 7;
+    return cairn_min(idle_bytes, dirty_bytes - keep_bytes);
+}
+
+/* Called and left with the buddy's lock. Gives empty chunks to the pagesource. */
+static void shed_chunks(struct cairn_ground *ground, size_t keep_count)
+{
+    void *chunk;
+
+    while ((chunk = cairn_buddy_shed(ground->buddy, keep_count)) != NULL) {
+        cairn_lock_release(&ground->buddy_lock);
+        cairn_pagesource_free(&ground->pages, chunk, ground->chunk_bytes);
+        cairn_lock_take(&ground->buddy_lock);
+    }
+}
+
+/* Called and left with the buddy's lock. Empties some stretches; returns how many bytes are not resident any more, 0 when
+   nothing was found or the kernel refused. */
+static size_t purge_some(struct cairn_ground *ground, size_t min_bytes, size_t quota_bytes,
+                         size_t *found_count)
+{
+    struct cairn_buddy_stretch stretches[STRETCHES];
+    size_t count =
+        cairn_buddy_purge_begin(ground->buddy, min_bytes, quota_bytes, stretches, STRETCHES);
+    size_t purged_bytes = 0;
+
+    *found_count = count;
+    if (count == 0)
+        return 0;
+    cairn_lock_release(&ground->buddy_lock);
+    for (size_t idx = 0; idx < count; idx++) {
+        stretches[idx].is_emptied = cairn_pagesource_purge_range(&ground->pages, stretches[idx].base,
+                                                                 stretches[idx].length_bytes) == 0;
+        if (stretches[idx].is_emptied)
+            purged_bytes += stretches[idx].length_bytes;
+    }
+    cairn_lock_take(&ground->buddy_lock);
+    cairn_buddy_purge_end(ground->buddy, stretches, count);
+    return purged_bytes;
+}
+
+/* Called and left with the buddy's lock. */
+static size_t purge(struct cairn_ground *ground, size_t min_bytes, size_t quota_bytes, uint64_t now)
+{
+    size_t purged_bytes = 0;
+    size_t found_count = 1;
+
+    while (found_count > 0 && purged_bytes < quota_bytes) {
+        size_t part_bytes =
+            purge_some(ground, min_bytes, quota_bytes - purged_bytes, &found_count);
+
+        purged_bytes += part_bytes;
+        if (part_bytes == 0)
+            break;
+    }
+    if (purged_bytes < quota_bytes) { /* a pass found no more: another would not, either, for a while */
+        ground->short_bytes = cairn_buddy_stats(ground->buddy).free_dirty_bytes;
+        ground->short_ms = now;
+    }
+    return purged_bytes;
+}
+
+static void settle_runs(struct cairn_ground *ground)
+{
+    uint64_t now = now_ms(ground);
+    size_t quota_bytes;
+
+    cairn_lock_take(&ground->buddy_lock);
+    forget_short(ground, now);
+    shed_chunks(ground, CHUNKS_KEEP);
+    quota_bytes = surplus_bytes(ground, now);
+    if (quota_bytes > 0)
+        purge(ground, PURGE_RUN_MIN_BYTES, quota_bytes, now);
+    note(ground, false);
+    cairn_lock_release(&ground->buddy_lock);
+}
+
+void cairn_ground_settle(struct cairn_ground *ground)
+{
+    cairn_pagesource_tick(&ground->pages);
+    if (CAIRN_LIKELY(!cairn_load_relaxed(&ground->is_over)))
+        return;
+    if (__atomic_exchange_n(&ground->is_settling, true, __ATOMIC_ACQUIRE))
+        return; /* another thread is at it */
+    settle_runs(ground);
+    cairn_store_release(&ground->is_settling, false);
+}
+
+size_t cairn_ground__purge_runs(struct cairn_ground *ground)
+{
+    size_t purged_bytes;
+
+    cairn_lock_take(&ground->buddy_lock);
+    purged_bytes = purge(ground, ground->granule_bytes, SIZE_MAX, 0);
+    ground->short_bytes = 0;
+    shed_chunks(ground, 0);
+    note(ground, false);
+    cairn_lock_release(&ground->buddy_lock);
+    return purged_bytes;
+}
