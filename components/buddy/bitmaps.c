@@ -103,6 +103,42 @@ size_t cairn_buddy__bitmap_lowest(const uint64_t *words, const struct cairn_budd
     return bit;
 }
 
+size_t cairn_buddy__bitmap_highest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap)
+{
+    size_t bit = 0;
+    uint32_t level = bitmap->level_count;
+
+    CAIRN_ASSERT(!cairn_buddy__bitmap_is_empty(words, bitmap));
+    while (level-- > 0) {
+        uint64_t word = words[bitmap->level_at[level] + bit];
+
+        CAIRN_ASSERT(word != 0);
+        bit = bit * 64 + 63 - (size_t)__builtin_clzll(word);
+    }
+    return bit;
+}
+
+/* Levels that only the larger set has summarise one word. Words of zero are not written: they may
+   lie in pages that were never touched. */
+void cairn_buddy__bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
+                              const uint64_t *from_words, const struct cairn_buddy_bitmap *from)
+{
+    size_t bit_count = from->bit_count;
+    uint32_t level;
+    size_t idx;
+
+    CAIRN_ASSERT(to->bit_count >= from->bit_count);
+    for (level = 0; level < from->level_count; level++) {
+        bit_count = words_for(bit_count);
+        for (idx = 0; idx < bit_count; idx++) {
+            if (from_words[from->level_at[level] + idx] != 0)
+                to_words[to->level_at[level] + idx] = from_words[from->level_at[level] + idx];
+        }
+    }
+    for (; level < to->level_count; level++)
+        to_words[to->level_at[level]] = !cairn_buddy__bitmap_is_empty(from_words, from);
+}
+
 void cairn_buddy__bitmap_check(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap,
                                size_t bit_count)
 {
