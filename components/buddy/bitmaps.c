@@ -118,25 +118,17 @@ size_t cairn_buddy__bitmap_highest(const uint64_t *words, const struct cairn_bud
     return bit;
 }
 
-/* Levels that only the larger set has summarise one word. Words of zero are not written: they may
-   lie in pages that were never touched. */
 void cairn_buddy__bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
                               const uint64_t *from_words, const struct cairn_buddy_bitmap *from)
 {
-    size_t bit_count = from->bit_count;
-    uint32_t level;
     size_t idx;
 
-    CAIRN_ASSERT(to->bit_count >= from->bit_count);
-    for (level = 0; level < from->level_count; level++) {
-        bit_count = words_for(bit_count);
-        for (idx = 0; idx < bit_count; idx++) {
-            if (from_words[from->level_at[level] + idx] != 0)
-                to_words[to->level_at[level] + idx] = from_words[from->level_at[level] + idx];
-        }
+    for (idx = 0; idx * 64 < from->bit_count; idx++) {
+        uint64_t bits = from_words[from->level_at[0] + idx];
+
+        for (; bits != 0; bits &= bits - 1)
+            cairn_buddy__bitmap_set(to_words, to, idx * 64 + (size_t)__builtin_ctzll(bits));
     }
-    for (; level < to->level_count; level++)
-        to_words[to->level_at[level]] = !cairn_buddy__bitmap_is_empty(from_words, from);
 }
 
 void cairn_buddy__bitmap_check(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap,

@@ -163,14 +163,11 @@ size_t cairn_buddy__checked(const struct cairn_buddy *buddy, enum cairn_buddy_so
     return first;
 }
 
-void cairn_buddy__free_grains(struct cairn_buddy *buddy, size_t first, size_t end)
+void cairn_buddy__free_grains(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty)
 {
-    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
-
-    cairn_buddy__runs_unmark(runs, first, end);
+    cairn_buddy__runs_unmark(cairn_buddy__runs(buddy), first, end);
     cairn_buddy__release(buddy, first, end);
-    count_free(buddy, first, end - first,
-               cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, first, end));
+    count_free(buddy, first, end - first, is_dirty ? end - first : 0);
     cairn_buddy__end_call(buddy);
 }
 
@@ -178,7 +175,8 @@ void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes)
 {
     size_t first = cairn_buddy__checked(buddy, CAIRN_BUDDY_RUN, run, length_bytes, __func__);
 
-    cairn_buddy__free_grains(buddy, first, first + cairn_buddy__grains_for(buddy, length_bytes));
+    cairn_buddy__free_grains(buddy, first, first + cairn_buddy__grains_for(buddy, length_bytes),
+                             true);
 }
 
 size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer)
@@ -224,7 +222,7 @@ bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, 
     if (new_count > old_count)
         return grow_run(buddy, first + old_count, first + new_count);
     if (new_count < old_count)
-        cairn_buddy__free_grains(buddy, first + new_count, first + old_count);
+        cairn_buddy__free_grains(buddy, first + new_count, first + old_count, true);
     return true;
 }
 

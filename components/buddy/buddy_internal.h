@@ -167,8 +167,8 @@ size_t cairn_buddy__checked(const struct cairn_buddy *buddy, enum cairn_buddy_so
 void cairn_buddy__count_used(struct cairn_buddy *buddy, size_t first, size_t count,
                              size_t dirty_count);
 
-/* Frees part of a run, or all of it, or what was purged. Ends the call. May give the chunk back. */
-void cairn_buddy__free_grains(struct cairn_buddy *buddy, size_t first, size_t end);
+/* Frees grains in use, all of them dirty or none. Ends the call. May give the chunk back. */
+void cairn_buddy__free_grains(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty);
 
 /* blocks.c: ranges are [first, end) in grains. */
 

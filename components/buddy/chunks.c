@@ -143,13 +143,19 @@ static bool is_zeroed(const struct cairn_buddy *buddy, const void *chunk)
 }
 
 /* Takes in a chunk that has arrived. */
-static void adopt_chunk(struct cairn_buddy *buddy, void *chunk, bool is_dirty)
+static void adopt_chunk(struct cairn_buddy *buddy, void *chunk, bool is_dirty, const char *where)
 {
     size_t grains = (size_t)1 << buddy->shape.top_order;
-    size_t slot = claim_slot(buddy);
-    size_t first = slot << buddy->shape.top_order;
-    struct cairn_buddy_slot *place = &cairn_buddy__slots(buddy)[slot];
+    struct cairn_buddy_slot *place;
+    size_t slot, first;
 
+    CAIRN_CHECK(chunk != NULL && (uintptr_t)chunk == chunk_base_of(buddy, (uintptr_t)chunk),
+                "a chunk that is not aligned", chunk, where);
+    CAIRN_CHECK(cairn_buddy__find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
+                "a chunk that is held already", chunk, where);
+    slot = claim_slot(buddy);
+    first = slot << buddy->shape.top_order;
+    place = &cairn_buddy__slots(buddy)[slot];
     CAIRN_ASSERT(place->base == 0 && place->used_grains == 0);
     place->base = (uintptr_t)chunk;
     add_entry(buddy, slot);
@@ -173,11 +179,7 @@ bool cairn_buddy__add_chunk(struct cairn_buddy *buddy)
     chunk = cairn_source_take_one(buddy->source, chunk_bytes, chunk_bytes);
     if (chunk == NULL)
         return false;
-    CAIRN_CHECK(cairn_is_aligned((uintptr_t)chunk, chunk_bytes),
-                "the source gave a chunk that is not aligned", chunk, __func__);
-    CAIRN_CHECK(cairn_buddy__find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
-                "the source gave a chunk twice", chunk, __func__);
-    adopt_chunk(buddy, chunk, !is_zeroed(buddy, chunk));
+    adopt_chunk(buddy, chunk, !is_zeroed(buddy, chunk), __func__);
     return true;
 }
 
@@ -189,12 +191,7 @@ bool cairn_buddy_is_full(const struct cairn_buddy *buddy)
 void cairn_buddy_feed(struct cairn_buddy *buddy, void *chunk, bool is_zeroed)
 {
     CAIRN_CHECK(!cairn_buddy_is_full(buddy), "a buddy without a free slot is fed", chunk, __func__);
-    CAIRN_CHECK(chunk != NULL &&
-                    cairn_is_aligned((uintptr_t)chunk, (size_t)1 << buddy->shape.chunk_shift),
-                "a chunk that is not aligned", chunk, __func__);
-    CAIRN_CHECK(cairn_buddy__find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
-                "a chunk that is held already", chunk, __func__);
-    adopt_chunk(buddy, chunk, !is_zeroed);
+    adopt_chunk(buddy, chunk, !is_zeroed, __func__);
     cairn_buddy__end_call(buddy);
 }
 

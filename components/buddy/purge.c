@@ -152,6 +152,6 @@ void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_s
         if (!stretch->is_emptied)
             cairn_buddy__runs_set_dirty(cairn_buddy__runs(buddy), first, end, true);
         buddy->purging_grains -= end - first;
-        cairn_buddy__free_grains(buddy, first, end);
+        cairn_buddy__free_grains(buddy, first, end, !stretch->is_emptied);
     }
 }
