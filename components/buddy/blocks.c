@@ -27,17 +27,20 @@
  *     release      2 tests and 2 updates for each order below the top, 1 set     4T + 1
  *     absorb       T tests (a run lies before: no top block); 2 clears for       3T
  *                  each order below the top
+ *     carve        2 (T + 1) tests; 2 clears for each order below the top, 1;    4T + 3
+ *                  then, as a second call: a test and a set for each order       3T
+ *                  before the range, a set after it
  *     alloc        add a chunk (1 set), take_block, spill                        T + 3
  *     free         release, drop the chunk (1 clear)                             4T + 2
  *     resize       release; or absorb and spill                                  4T + 1
  *
- * so no call takes more than 4T + 2 <= 126 < CAIRN_BUDDY_STEPS_MAX (asserted in
+ * so no call takes more than 4T + 3 <= 127 < CAIRN_BUDDY_STEPS_MAX (asserted in
  * cairn_buddy__end_call).
  */
 
 #include "buddy_internal.h"
 
-CAIRN_STATIC_ASSERT(4 * (CAIRN_BUDDY_ORDERS_MAX - 1) + 2 <= CAIRN_BUDDY_STEPS_MAX,
+CAIRN_STATIC_ASSERT(4 * (CAIRN_BUDDY_ORDERS_MAX - 1) + 3 <= CAIRN_BUDDY_STEPS_MAX,
                     "the bound on the steps of a call");
 
 static bool is_free(struct cairn_buddy *buddy, unsigned order, size_t block)
@@ -145,8 +148,8 @@ void cairn_buddy__take_chunk(struct cairn_buddy *buddy, size_t slot)
     take(buddy, buddy->shape.top_order, slot);
 }
 
-/* The free block in which a free grain lies: where it ends. */
-static size_t block_end(struct cairn_buddy *buddy, size_t grain)
+/* The order of the free block in which a free grain lies. */
+static unsigned order_at(struct cairn_buddy *buddy, size_t grain)
 {
     unsigned order = 0;
 
@@ -154,19 +157,29 @@ static size_t block_end(struct cairn_buddy *buddy, size_t grain)
         CAIRN_ASSERT(order < buddy->shape.top_order);
         order++;
     }
+    return order;
+}
+
+static size_t block_first(struct cairn_buddy *buddy, size_t grain)
+{
+    unsigned order = order_at(buddy, grain);
+
+    return grain >> order << order;
+}
+
+static size_t block_end(struct cairn_buddy *buddy, size_t grain)
+{
+    unsigned order = order_at(buddy, grain);
+
     return ((grain >> order) + 1) << order;
 }
 
-size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
+/* Takes all blocks of a range that begins and ends where free blocks do. */
+static void take_range(struct cairn_buddy *buddy, size_t first, size_t end)
 {
-    size_t absorbed_end;
     unsigned order;
 
-    CAIRN_ASSERT(first < end);
-    end = block_end(buddy, end - 1);
-    absorbed_end = end;
-    for (order = 0; first < end; order++) {
-        CAIRN_ASSERT(order < buddy->shape.top_order);
+    for (order = 0; order < buddy->shape.top_order && first < end; order++) {
         if (first % 2 != 0)
             take(buddy, order, first++);
         if (end % 2 != 0)
@@ -175,5 +188,30 @@ size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
         first /= 2;
         end /= 2;
     }
-    return absorbed_end;
+    if (first < end) {
+        CAIRN_ASSERT(end - first == 1);
+        take(buddy, order, first);
+    }
+}
+
+size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
+{
+    CAIRN_ASSERT(first < end);
+    end = block_end(buddy, end - 1);
+    take_range(buddy, first, end);
+    return end;
+}
+
+/* What is put back lies in the two outer blocks, with the buddies of its blocks: nothing merges. */
+void cairn_buddy__carve(struct cairn_buddy *buddy, size_t first, size_t end)
+{
+    size_t outer_first = block_first(buddy, first);
+    size_t outer_end = block_end(buddy, end - 1);
+
+    CAIRN_ASSERT(first < end);
+    take_range(buddy, outer_first, outer_end);
+    cairn_buddy__end_call(buddy);
+    if (outer_first < first)
+        cairn_buddy__release(buddy, outer_first, first);
+    cairn_buddy__spill(buddy, end, outer_end);
 }

@@ -17,6 +17,7 @@
  * Who asks for misuse: the start bit tells a run from the inside of one and from free memory; the
  * end of the run (the next start, or the next grain that is not in use) tells whether the length
  * is right. Both are bits that lie away from the memory, so no overflow of a block can forge them.
+ * A stretch being purged has the bits of a run that is not dirty: it is not one that can be freed.
  *
  * Cost. See blocks.c for the steps of each call.
  */
@@ -69,12 +70,6 @@ static bool is_grain_start(const struct cairn_buddy *buddy, const void *pointer)
                             (size_t)1 << buddy->shape.grain_shift);
 }
 
-/* Bytes to grains, rounded up. Cannot wrap. */
-static size_t grains_for(const struct cairn_buddy *buddy, size_t length_bytes)
-{
-    return length_bytes == 0 ? 0 : ((length_bytes - 1) >> buddy->shape.grain_shift) + 1;
-}
-
 /* The order of the least block for a run; more than the top order when no block can do. */
 static unsigned order_for(const struct cairn_buddy *buddy, size_t grain_count, size_t align_bytes)
 {
@@ -91,8 +86,8 @@ static unsigned order_for(const struct cairn_buddy *buddy, size_t grain_count, s
     return align_shift - shape->grain_shift;
 }
 
-/* Books `count` grains from `first` on as used. */
-static void count_used(struct cairn_buddy *buddy, size_t first, size_t count, size_t dirty_count)
+void cairn_buddy__count_used(struct cairn_buddy *buddy, size_t first, size_t count,
+                             size_t dirty_count)
 {
     struct cairn_buddy_slot *slot;
 
@@ -108,15 +103,14 @@ static void count_used(struct cairn_buddy *buddy, size_t first, size_t count, si
     CAIRN_ASSERT(slot->used_grains <= (size_t)1 << buddy->shape.top_order);
 }
 
-/* Books grains as free, all of them dirty; gives the chunk back when it is one too many that is
-   empty. */
-static void count_free(struct cairn_buddy *buddy, size_t first, size_t count)
+/* Books grains as free; gives the chunk back when it is one too many that is empty. */
+static void count_free(struct cairn_buddy *buddy, size_t first, size_t count, size_t dirty_count)
 {
     struct cairn_buddy_slot *slot;
 
     CAIRN_ASSERT(count <= buddy->used_grains);
     buddy->used_grains -= count;
-    buddy->free_dirty_grains += count;
+    buddy->free_dirty_grains += dirty_count;
     if (!cairn_buddy__is_over_source(buddy))
         return;
     slot = &cairn_buddy__slots(buddy)[first >> buddy->shape.top_order];
@@ -132,7 +126,7 @@ static void count_free(struct cairn_buddy *buddy, size_t first, size_t count)
 void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t align_bytes,
                         bool *is_zeroed)
 {
-    size_t count = grains_for(buddy, length_bytes);
+    size_t count = cairn_buddy__grains_for(buddy, length_bytes);
     unsigned order = order_for(buddy, count, align_bytes);
     size_t first, dirty_count;
     unsigned taken_order;
@@ -144,44 +138,45 @@ void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t a
     taken_order = cairn_buddy__take_block(buddy, order, &first);
     cairn_buddy__spill(buddy, first + count, first + ((size_t)1 << taken_order));
     dirty_count = cairn_buddy__runs_mark(cairn_buddy__runs(buddy), first, first + count);
-    count_used(buddy, first, count, dirty_count);
+    cairn_buddy__count_used(buddy, first, count, dirty_count);
     cairn_buddy__end_call(buddy);
     if (is_zeroed != NULL)
         *is_zeroed = dirty_count == 0;
     return cairn_buddy__address_of(buddy, first);
 }
 
-/* The first grain of a run in use of that length; panics when it is anything else. */
-static size_t checked_run(const struct cairn_buddy *buddy, const void *run, size_t grain_count,
-                          const char *where)
+size_t cairn_buddy__checked(const struct cairn_buddy *buddy, enum cairn_buddy_sought kind,
+                            const void *run, size_t length_bytes, const char *where)
 {
     size_t first = grain_of(buddy, run);
     size_t held_count;
 
     CAIRN_CHECK(first != CAIRN_BUDDY_NONE, "memory that this buddy does not hold", run, where);
-    held_count = cairn_buddy__runs_length(cairn_buddy__const_runs(buddy), first,
+    held_count = cairn_buddy__runs_length(cairn_buddy__const_runs(buddy), kind, first,
                                           cairn_buddy__limit_of(buddy, first));
     CAIRN_CHECK(held_count != 0 && is_grain_start(buddy, run),
-                "no run in use begins here (freed twice, or inside a run)", run, where);
-    CAIRN_CHECK(held_count == grain_count, "a run of another length", run, where);
+                kind == CAIRN_BUDDY_RUN ? "no run in use begins here (freed twice, or inside a run)"
+                                        : "no stretch being purged begins here",
+                run, where);
+    CAIRN_CHECK(held_count == cairn_buddy__grains_for(buddy, length_bytes),
+                "a run of another length", run, where);
     return first;
 }
 
-/* Frees part of a run, or all of it. */
-static void free_grains(struct cairn_buddy *buddy, size_t first, size_t end)
+void cairn_buddy__free_grains(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty)
 {
     cairn_buddy__runs_unmark(cairn_buddy__runs(buddy), first, end);
     cairn_buddy__release(buddy, first, end);
-    count_free(buddy, first, end - first);
+    count_free(buddy, first, end - first, is_dirty ? end - first : 0);
     cairn_buddy__end_call(buddy);
 }
 
 void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes)
 {
-    size_t count = grains_for(buddy, length_bytes);
-    size_t first = checked_run(buddy, run, count, __func__);
+    size_t first = cairn_buddy__checked(buddy, CAIRN_BUDDY_RUN, run, length_bytes, __func__);
 
-    free_grains(buddy, first, first + count);
+    cairn_buddy__free_grains(buddy, first, first + cairn_buddy__grains_for(buddy, length_bytes),
+                             true);
 }
 
 size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer)
@@ -190,7 +185,7 @@ size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointe
 
     if (first == CAIRN_BUDDY_NONE || !is_grain_start(buddy, pointer))
         return 0;
-    return cairn_buddy__runs_length(cairn_buddy__const_runs(buddy), first,
+    return cairn_buddy__runs_length(cairn_buddy__const_runs(buddy), CAIRN_BUDDY_RUN, first,
                                     cairn_buddy__limit_of(buddy, first))
            << buddy->shape.grain_shift;
 }
@@ -211,23 +206,23 @@ static bool grow_run(struct cairn_buddy *buddy, size_t end, size_t new_end)
     taken_end = cairn_buddy__absorb(buddy, end, new_end);
     cairn_buddy__spill(buddy, new_end, taken_end);
     dirty_count = cairn_buddy__runs_extend(runs, end, new_end);
-    count_used(buddy, end, new_end - end, dirty_count);
+    cairn_buddy__count_used(buddy, end, new_end - end, dirty_count);
     cairn_buddy__end_call(buddy);
     return true;
 }
 
 bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes)
 {
-    size_t old_count = grains_for(buddy, old_bytes);
-    size_t new_count = grains_for(buddy, new_bytes);
-    size_t first = checked_run(buddy, run, old_count, __func__);
+    size_t old_count = cairn_buddy__grains_for(buddy, old_bytes);
+    size_t new_count = cairn_buddy__grains_for(buddy, new_bytes);
+    size_t first = cairn_buddy__checked(buddy, CAIRN_BUDDY_RUN, run, old_bytes, __func__);
 
     if (new_count == 0 || new_count > cairn_buddy__limit_of(buddy, first) - first)
         return false;
     if (new_count > old_count)
         return grow_run(buddy, first + old_count, first + new_count);
     if (new_count < old_count)
-        free_grains(buddy, first + new_count, first + old_count);
+        cairn_buddy__free_grains(buddy, first + new_count, first + old_count, true);
     return true;
 }
 
@@ -236,15 +231,19 @@ struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy)
     unsigned shift = buddy->shape.grain_shift;
     struct cairn_buddy_stats stats = {0};
 
-    CAIRN_ASSERT(buddy->used_grains <= buddy->held_grains);
+    CAIRN_ASSERT(buddy->purging_grains <= buddy->used_grains &&
+                 buddy->used_grains <= buddy->held_grains);
     stats.grain_bytes = (size_t)1 << shift;
     stats.held_bytes = buddy->held_grains << shift;
-    stats.used_bytes = buddy->used_grains << shift;
-    stats.free_bytes = stats.held_bytes - stats.used_bytes;
+    stats.used_bytes = (buddy->used_grains - buddy->purging_grains) << shift;
+    stats.free_bytes = (buddy->held_grains - buddy->used_grains) << shift;
+    stats.purging_bytes = buddy->purging_grains << shift;
     stats.free_dirty_bytes = buddy->free_dirty_grains << shift;
     if (buddy->nonempty_orders != 0)
         stats.largest_free_bytes = (size_t)1 << (cairn_log2_floor(buddy->nonempty_orders) + shift);
     stats.chunk_count = buddy->chunk_count;
+    stats.empty_chunk_count = buddy->empty_chunk_count;
+    stats.chunk_count_max = buddy->shape.slot_limit;
     stats.state_bytes = buddy->shape.state_bytes;
     stats.steps_max = buddy->steps_max;
     return stats;

@@ -4,6 +4,7 @@
 #include "buddy_duel.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csetjmp>
 #include <cstdio>
 
@@ -74,10 +75,10 @@ Duel::Duel(const cairn_buddy_config &config, ChunkYard *yard, Hard hard)
     : config_(config), yard_(yard), top_order_(ShapeOf(config).top_order),
       align_max_bytes_(yard != nullptr ? config.chunk_bytes
                                        : std::max(config.align_bytes, config.grain_bytes)),
-      grain_count_(ShapeOf(config).grain_count), state_(cairn_buddy_state_bytes(&config), hard),
-      oracle_(grain_count_, top_order_)
+      grain_count_(ShapeOf(config).grain_count), hard_(hard),
+      state_(new Guarded(cairn_buddy_state_bytes(&config), hard)), oracle_(grain_count_, top_order_)
 {
-    Require(cairn_buddy_init(state_.buddy(), state_.size(), &config) == 0, "init");
+    Require(cairn_buddy_init(state_->buddy(), state_->size(), &config) == 0, "init");
     if (yard_ != nullptr)
         return;
     std::size_t grain = config.grain_bytes;
@@ -115,22 +116,27 @@ unsigned Duel::OrderFor(std::size_t bytes, std::size_t align_bytes) const
 
 std::size_t Duel::Place(unsigned order)
 {
-    std::size_t chunk_grains = static_cast<std::size_t>(1) << top_order_;
-    std::size_t first = oracle_.FindBlock(order);
+    if (oracle_.FindBlock(order) == Oracle::kNone && yard_ != nullptr &&
+        yard_->last_taken != nullptr)
+        HoldChunk(yard_->last_taken, !yard_->is_zeroed);
+    return oracle_.FindBlock(order);
+}
 
-    if (first != Oracle::kNone || yard_ == nullptr || yard_->last_taken == nullptr)
-        return first;
-    for (first = 0; oracle_.grains[first] != '.'; first += chunk_grains)
-        continue;
-    oracle_.Hold({first, first + chunk_grains, reinterpret_cast<std::uintptr_t>(yard_->last_taken)},
-                 !yard_->is_zeroed);
-    return first;
+// In the lowest slot.
+void Duel::HoldChunk(void *chunk, bool is_dirty)
+{
+    std::size_t chunk_grains = static_cast<std::size_t>(1) << top_order_;
+    std::size_t first = 0;
+
+    while (oracle_.grains[first] != '.')
+        first += chunk_grains;
+    oracle_.Hold({first, first + chunk_grains, reinterpret_cast<std::uintptr_t>(chunk)}, is_dirty);
 }
 
 bool Duel::Alloc(std::size_t bytes, std::size_t align_bytes)
 {
     unsigned order = OrderFor(bytes, align_bytes);
-    std::vector<char> before = state_.Bytes();
+    std::vector<char> before = state_->Bytes();
     bool is_zeroed = (bytes & 1) != 0; // any value
     bool was = is_zeroed;
 
@@ -140,7 +146,7 @@ bool Duel::Alloc(std::size_t bytes, std::size_t align_bytes)
     std::size_t first = order > top_order_ ? Oracle::kNone : Place(order);
     if (first == Oracle::kNone) {
         Require(run == nullptr, "nothing to be had where there is nothing");
-        Require(before == state_.Bytes() && is_zeroed == was, "a failed alloc changes nothing");
+        Require(before == state_->Bytes() && is_zeroed == was, "a failed alloc changes nothing");
         return false;
     }
     Require(run == AddressOf(first), "the run lies where the oracle puts it");
@@ -159,7 +165,7 @@ void Duel::DropEmpty(std::size_t keep_count)
         if (oracle_.AreFree(segment.first, segment.end))
             empty.push_back(segment);
     }
-    if (yard_ == nullptr || empty.size() <= keep_count)
+    if (yard_ == nullptr || IsByHand() || empty.size() <= keep_count)
         return;
     for (const Oracle::Segment &segment : empty) {
         bool is_last = reinterpret_cast<void *>(segment.address) == yard_->last_given;
@@ -195,12 +201,12 @@ bool Duel::Resize(std::size_t run_idx, std::size_t new_bytes)
     bool can = new_bytes != 0 &&
                Grains(new_bytes) <= oracle_.SegmentOf(run.first).end - run.first &&
                (new_end <= old_end || oracle_.AreFree(old_end, new_end));
-    std::vector<char> before = state_.Bytes();
+    std::vector<char> before = state_->Bytes();
 
     Require(cairn_buddy_resize(buddy(), AddressOf(run.first), run.bytes, new_bytes) == can,
             "resize succeeds exactly when it can");
     if (!can) {
-        Require(before == state_.Bytes(), "a failed resize changes nothing");
+        Require(before == state_->Bytes(), "a failed resize changes nothing");
         return false;
     }
     if (new_end > old_end)
@@ -221,31 +227,178 @@ int Duel::Empty(void *self, void *base, std::size_t length_bytes)
 
 void Duel::PredictPurge(std::size_t min_bytes, PurgeLog *log, std::size_t *emptied)
 {
-    std::vector<Oracle::Segment> segments = oracle_.segments;
+    std::size_t next = 0;
 
-    std::sort(segments.begin(), segments.end(),
-              [](const auto &a, const auto &b) { return a.first < b.first; });
-    for (const Oracle::Segment &segment : segments) {
-        for (std::size_t g = segment.first; g < segment.end; g++) {
-            std::size_t last = g;
-            std::size_t end = g;
+    for (std::size_t g = 0; g < oracle_.grains.size(); g = next) {
+        std::size_t end = g;
 
-            if (oracle_.grains[g] != 'f' || !oracle_.dirty[g])
-                continue;
-            for (; end < segment.end && oracle_.grains[end] == 'f'; end++)
-                last = oracle_.dirty[end] ? end : last;
-            std::size_t length_bytes = (last + 1 - g) * config_.grain_bytes;
-            if (length_bytes >= min_bytes) {
-                log->calls.push_back(
-                    {reinterpret_cast<std::uintptr_t>(AddressOf(g)), length_bytes});
-                for (std::size_t at = g; at <= last && !Fails(*log); at++) {
-                    *emptied += oracle_.dirty[at] ? config_.grain_bytes : 0;
-                    oracle_.dirty[at] = false;
-                }
-            }
-            g = end - 1;
+        next = EndOfFree(g, &end);
+        if (end == g || (end - g) * config_.grain_bytes < min_bytes)
+            continue;
+        log->calls.push_back(
+            {reinterpret_cast<std::uintptr_t>(AddressOf(g)), (end - g) * config_.grain_bytes});
+        for (; g < end && !Fails(*log); g++) {
+            *emptied += oracle_.dirty[g] ? config_.grain_bytes : 0;
+            oracle_.dirty[g] = false;
         }
     }
+}
+
+// Where the free grains from `first` on end, and the last dirty one of them; when that is not
+// free and dirty itself, the next grain.
+std::size_t Duel::EndOfFree(std::size_t first, std::size_t *dirty_end) const
+{
+    std::size_t end = first;
+
+    *dirty_end = first;
+    if (oracle_.grains[first] != 'f' || !oracle_.dirty[first])
+        return first + 1;
+    for (; end < oracle_.SegmentOf(first).end && oracle_.grains[end] == 'f'; end++)
+        *dirty_end = oracle_.dirty[end] ? end + 1 : *dirty_end;
+    return end;
+}
+
+std::vector<Duel::Stretch> Duel::PredictBegin(std::size_t min_bytes, std::size_t quota_bytes,
+                                              std::size_t count)
+{
+    std::vector<Stretch> found;
+    std::size_t start = purge_at_;
+    std::size_t dirty_bytes = 0;
+
+    for (int half = 0; half < 2; half++) {
+        std::size_t next = 0;
+        for (std::size_t g = half == 0 ? start : 0;
+             g < (half == 0 ? oracle_.grains.size() : start) && found.size() < count &&
+             dirty_bytes < quota_bytes;
+             g = next) {
+            std::size_t end = g;
+
+            next = EndOfFree(g, &end);
+            if (end == g || (end - g) * config_.grain_bytes < min_bytes)
+                continue;
+            for (std::size_t at = g; at < end; at++)
+                dirty_bytes += oracle_.dirty[at] ? config_.grain_bytes : 0;
+            found.push_back({g, end});
+            oracle_.BeginPurge(g, end);
+            purge_at_ = next;
+        }
+    }
+    return found;
+}
+
+std::size_t Duel::PurgeBegin(std::size_t min_bytes, std::size_t quota_bytes, std::size_t count)
+{
+    std::vector<cairn_buddy_stretch> seen(count + 1);
+    std::vector<char> before = state_->Bytes();
+    std::size_t dirty_before = oracle_.CountFreeDirty();
+    std::size_t dirty_bytes = 0;
+
+    seen[count].length_bytes = 1;
+    std::size_t taken =
+        cairn_buddy_purge_begin(buddy(), min_bytes, quota_bytes, seen.data(), count);
+    std::vector<Stretch> expected = PredictBegin(min_bytes, quota_bytes, count);
+    Require(taken == expected.size(), "as many stretches as the oracle finds");
+    Require(taken > 0 || before == state_->Bytes(), "a purge of nothing changes nothing");
+    Require(seen[count].length_bytes == 1, "no more stretches are written than there is room for");
+    for (std::size_t i = 0; i < taken; i++) {
+        Require(seen[i].base == AddressOf(expected[i].first) &&
+                    seen[i].length_bytes ==
+                        (expected[i].end - expected[i].first) * config_.grain_bytes &&
+                    !seen[i].is_emptied,
+                "the stretches that the oracle finds");
+        dirty_bytes += seen[i].dirty_bytes;
+        stretches.push_back(expected[i]);
+    }
+    Require(dirty_bytes == (dirty_before - oracle_.CountFreeDirty()) * config_.grain_bytes,
+            "how much of them was dirty");
+    return taken;
+}
+
+void Duel::PurgeEnd(std::size_t stretch_idx, bool is_emptied)
+{
+    Stretch stretch = stretches.at(stretch_idx);
+    cairn_buddy_stretch given = {AddressOf(stretch.first),
+                                 (stretch.end - stretch.first) * config_.grain_bytes, 0,
+                                 is_emptied};
+
+    if (yard_ != nullptr)
+        yard_->last_given = nullptr;
+    cairn_buddy_purge_end(buddy(), &given, 1);
+    oracle_.EndPurge(stretch.first, stretch.end, is_emptied);
+    stretches[stretch_idx] = stretches.back();
+    stretches.pop_back();
+    DropEmpty(config_.chunk_keep_count);
+}
+
+bool Duel::Feed()
+{
+    if (cairn_buddy_is_full(buddy()))
+        return false;
+    void *chunk = yard_->TakeChunk();
+    if (chunk == nullptr)
+        return false;
+    cairn_buddy_feed(buddy(), chunk, yard_->is_zeroed);
+    HoldChunk(chunk, !yard_->is_zeroed);
+    return true;
+}
+
+bool Duel::Shed(std::size_t keep_count)
+{
+    const Oracle::Segment *last = nullptr;
+    std::vector<char> before = state_->Bytes();
+    void *chunk = cairn_buddy_shed(buddy(), keep_count);
+
+    if (oracle_.CountEmpty() <= keep_count) {
+        Require(chunk == nullptr && before == state_->Bytes(), "nothing to shed, nothing changed");
+        return false;
+    }
+    for (const Oracle::Segment &segment : oracle_.segments) {
+        if (oracle_.AreFree(segment.first, segment.end) &&
+            (last == nullptr || last->first < segment.first))
+            last = &segment;
+    }
+    Require(chunk == reinterpret_cast<void *>(last->address), "the last empty chunk is shed");
+    oracle_.Drop(last->first);
+    yard_->GiveChunk(chunk);
+    return true;
+}
+
+void Duel::Move(std::size_t chunk_count_max)
+{
+    cairn_buddy_config config = config_;
+    std::vector<char> before = state_->Bytes();
+    std::size_t bytes = cairn_buddy_state_bytes_for(buddy(), chunk_count_max);
+
+    config.chunk_count_max = chunk_count_max;
+    if (chunk_count_max < config_.chunk_count_max) {
+        Guarded state(state_->size(), hard_);
+
+        Require(bytes == 0, "there is no move to fewer chunks");
+        Require(cairn_buddy_move(state.buddy(), state.size(), buddy(), chunk_count_max) == -EINVAL,
+                "a move to fewer chunks");
+        Require(state.Bytes() == std::vector<char>(state.size(), 0),
+                "a failed move writes nothing");
+        return;
+    }
+    Require(bytes == cairn_buddy_state_bytes(&config), "as much state as a new one needs");
+    std::unique_ptr<Guarded> to(new Guarded(bytes, hard_));
+    Require(cairn_buddy_move(to->buddy(), bytes - 1, buddy(), chunk_count_max) == -EINVAL &&
+                to->Bytes() == std::vector<char>(bytes, 0),
+            "too little state is refused");
+    Require(cairn_buddy_move(to->buddy(), bytes, buddy(), chunk_count_max) == 0, "move");
+    Require(before == state_->Bytes(), "what is moved from is only read");
+    state_.swap(to);
+    config_ = config;
+    oracle_.Grow(chunk_count_max << top_order_);
+}
+
+bool Duel::IsStretch(const void *pointer, std::size_t bytes) const
+{
+    for (const Stretch &stretch : stretches) {
+        if (AddressOf(stretch.first) == pointer && stretch.end - stretch.first == Grains(bytes))
+            return true;
+    }
+    return false;
 }
 
 void Duel::Purge(std::size_t min_bytes, unsigned fail_one_in)
@@ -272,13 +425,20 @@ bool Duel::IsLive(const void *pointer, std::size_t bytes) const
 
 void Duel::Misuse(const void *pointer, std::size_t bytes)
 {
-    std::vector<char> before = state_.Bytes();
+    std::vector<char> before = state_->Bytes();
     void *run = const_cast<void *>(pointer);
 
     Require(Panics([&] { cairn_buddy_free(buddy(), run, bytes); }), "a wrong free panics");
     Require(Panics([&] { (void)cairn_buddy_resize(buddy(), run, bytes, bytes + 1); }),
             "a wrong resize panics");
-    Require(before == state_.Bytes(), "misuse changes nothing");
+    if (!IsStretch(pointer, bytes)) {
+        cairn_buddy_stretch stretch = {run, bytes, 0, (bytes & 1) != 0};
+        Require(Panics([&] { cairn_buddy_purge_end(buddy(), &stretch, 1); }),
+                "a wrong end of a purge panics");
+    }
+    if (cairn_buddy_owns(buddy(), pointer)) // held, if not also misaligned, or full
+        Require(Panics([&] { cairn_buddy_feed(buddy(), run, true); }), "a wrong feed panics");
+    Require(before == state_->Bytes(), "misuse changes nothing");
 }
 
 void Duel::CompareBriefly() const
@@ -287,16 +447,22 @@ void Duel::CompareBriefly() const
     std::size_t grain = config_.grain_bytes;
 
     cairn_buddy_check(buddy());
-    Require(state_.IsIntact(), "nothing is written beside the state");
+    Require(state_->IsIntact(), "nothing is written beside the state");
     Require(stats.used_bytes == oracle_.CountUsed() * grain, "used_bytes");
     Require(stats.free_bytes == oracle_.CountFree() * grain, "free_bytes");
-    Require(stats.held_bytes == stats.used_bytes + stats.free_bytes, "held_bytes");
+    Require(stats.purging_bytes == oracle_.CountPurging() * grain, "purging_bytes");
+    Require(stats.held_bytes == stats.used_bytes + stats.free_bytes + stats.purging_bytes,
+            "held_bytes");
     Require(stats.free_dirty_bytes == oracle_.CountFreeDirty() * grain, "free_dirty_bytes");
     Require(stats.largest_free_bytes == oracle_.LargestFree() * grain, "largest_free_bytes");
     Require(stats.steps_max <= CAIRN_BUDDY_STEPS_MAX, "steps_max");
     if (yard_ != nullptr) {
         Require(stats.chunk_count == oracle_.segments.size(), "chunk_count");
         Require(stats.chunk_count == yard_->outstanding, "chunks outstanding");
+        Require(stats.empty_chunk_count == oracle_.CountEmpty(), "empty_chunk_count");
+        Require(stats.chunk_count_max == config_.chunk_count_max, "chunk_count_max");
+        Require(cairn_buddy_is_full(buddy()) == (stats.chunk_count == stats.chunk_count_max),
+                "is_full");
     }
 }
 
@@ -320,19 +486,25 @@ void Duel::Compare() const
 
 void Duel::End()
 {
+    while (!stretches.empty())
+        PurgeEnd(stretches.size() - 1, true);
     while (!runs.empty())
         Free(runs.size() - 1);
     Compare();
+    while (IsByHand() && Shed(0))
+        continue;
     cairn_buddy_fini(buddy());
     Require(yard_ == nullptr || yard_->outstanding == 0, "everything is back after fini");
-    Require(state_.IsIntact(), "nothing is written beside the state");
+    Require(state_->IsIntact(), "nothing is written beside the state");
 }
 
 void Duel::Restore(const Saved &saved)
 {
-    std::memcpy(state_.data(), saved.state.data(), saved.state.size());
+    std::memcpy(state_->data(), saved.state.data(), saved.state.size());
     oracle_ = saved.oracle;
     runs = saved.runs;
+    stretches = saved.stretches;
+    purge_at_ = saved.purge_at;
 }
 
 } // namespace buddy_rig

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "buddy_oracle.h"
@@ -28,13 +29,19 @@ class Duel {
         std::size_t first;
         std::size_t bytes; // as asked
     };
+    struct Stretch {
+        std::size_t first;
+        std::size_t end;
+    };
     struct Saved {
         std::vector<char> state;
         Oracle oracle;
         std::vector<Run> runs;
+        std::vector<Stretch> stretches;
+        std::size_t purge_at;
     };
 
-    // The config is over a range, or over `yard`.
+    // The config is over a range, or over `yard`, or without a source and fed from `yard`.
     Duel(const cairn_buddy_config &config, ChunkYard *yard, Hard hard = Hard::kBack);
     ~Duel();
 
@@ -42,34 +49,53 @@ class Duel {
     void Free(std::size_t run_idx);
     bool Resize(std::size_t run_idx, std::size_t new_bytes);
     void Purge(std::size_t min_bytes, unsigned fail_one_in);
-    void Misuse(const void *pointer,
-                std::size_t bytes); // neither free nor resize takes it; both change nothing
-    void Compare() const;           // everything that can be asked
-    void CompareBriefly() const;    // the counters, and cairn_buddy_check()
-    void End();                     // frees everything; fini; everything is back
+    // Takes stretches out; returns how many.
+    std::size_t PurgeBegin(std::size_t min_bytes, std::size_t quota_bytes, std::size_t count);
+    void PurgeEnd(std::size_t stretch_idx, bool is_emptied);
+    bool Feed(); // a chunk of the yard, unless it is dry or the buddy is full
+    bool Shed(std::size_t keep_count);
+    void Move(std::size_t chunk_count_max); // more than before, or fails
+    // Neither free nor resize nor purge_end nor feed takes it; all change nothing.
+    void Misuse(const void *pointer, std::size_t bytes);
+    void Compare() const;        // everything that can be asked
+    void CompareBriefly() const; // the counters, and cairn_buddy_check()
+    void End();                  // frees everything; fini; everything is back
 
     Saved Save() const
     {
-        return Saved{state_.Bytes(), oracle_, runs};
+        return Saved{state_->Bytes(), oracle_, runs, stretches, purge_at_};
     }
     void Restore(const Saved &saved);
 
     void *AddressOf(std::size_t grain) const;
     cairn_buddy *buddy() const
     {
-        return state_.buddy();
+        return state_->buddy();
     }
     const Guarded &state() const
     {
-        return state_;
+        return *state_;
     }
     const Oracle &oracle() const
     {
         return oracle_;
     }
+    std::size_t purge_at() const
+    {
+        return purge_at_;
+    }
+    std::size_t chunk_count_max() const
+    {
+        return config_.chunk_count_max;
+    }
+    bool IsByHand() const
+    {
+        return yard_ != nullptr && config_.source.ops == nullptr;
+    }
     bool IsLive(const void *pointer, std::size_t bytes) const;
 
     std::vector<Run> runs;
+    std::vector<Stretch> stretches; // being purged
 
   private:
     struct Emptied {
@@ -95,14 +121,21 @@ class Duel {
     std::size_t Place(unsigned order); // Where the next run goes; in a new chunk if need be.
     void DropEmpty(std::size_t keep_count);
     void PredictPurge(std::size_t min_bytes, PurgeLog *log, std::size_t *emptied);
+    std::vector<Stretch> PredictBegin(std::size_t min_bytes, std::size_t quota_bytes,
+                                      std::size_t count);
+    std::size_t EndOfFree(std::size_t first, std::size_t *dirty_end) const;
+    bool IsStretch(const void *pointer, std::size_t bytes) const;
+    void HoldChunk(void *chunk, bool is_dirty);
 
     cairn_buddy_config config_;
     ChunkYard *yard_;
     unsigned top_order_ = 0;
     std::size_t align_max_bytes_ = 0;
     std::size_t grain_count_ = 0;
-    Guarded state_;
+    Hard hard_;
+    std::unique_ptr<Guarded> state_;
     Oracle oracle_;
+    std::size_t purge_at_ = 0;
 };
 
 } // namespace buddy_rig

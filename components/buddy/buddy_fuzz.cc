@@ -59,6 +59,42 @@ void Misuse(Bytes *bytes, Duel *duel, std::size_t grain)
         duel->Misuse(pointer, length);
 }
 
+void Chunks(Bytes *bytes, Duel *duel, std::size_t operation)
+{
+    if (operation % 4 == 0)
+        duel->Move(duel->chunk_count_max() * (4 + bytes->Next() % 4) / 5);
+    else if (duel->IsByHand() && operation % 4 != 1)
+        duel->Feed();
+    else if (duel->IsByHand())
+        duel->Shed(bytes->Next() % 4);
+}
+
+void Rarely(Bytes *bytes, Duel *duel, std::size_t operation, std::size_t grain)
+{
+    std::size_t length = bytes->Next() * grain / 8;
+
+    switch (operation % 8) {
+    case 0:
+        duel->Purge(length, static_cast<unsigned>(bytes->Next() % 4));
+        break;
+    case 1:
+        Misuse(bytes, duel, grain);
+        break;
+    case 2:
+    case 3:
+        duel->PurgeBegin(length, bytes->Next() * grain, bytes->Next() % 8);
+        break;
+    case 4:
+    case 5:
+        if (!duel->stretches.empty())
+            duel->PurgeEnd(bytes->Next() % duel->stretches.size(), length % (2 * grain) == 0);
+        break;
+    default:
+        if (duel->chunk_count_max() != 0)
+            Chunks(bytes, duel, operation / 8);
+    }
+}
+
 void Operate(Bytes *bytes, Duel *duel, ChunkYard *yard, std::size_t grain)
 {
     std::size_t operation = bytes->Next();
@@ -66,7 +102,7 @@ void Operate(Bytes *bytes, Duel *duel, ChunkYard *yard, std::size_t grain)
 
     if (yard != nullptr) {
         yard->is_dry = operation >= 240;
-        yard->is_zeroed = operation % 2 == 0;
+        yard->is_zeroed = operation / 8 % 2 == 0;
     }
     switch (operation % 8) {
     case 0:
@@ -87,10 +123,7 @@ void Operate(Bytes *bytes, Duel *duel, ChunkYard *yard, std::size_t grain)
             duel->Resize(bytes->Next() % duel->runs.size(), length);
         break;
     default:
-        if (operation / 8 % 2 == 0)
-            duel->Purge(length, static_cast<unsigned>(operation / 16 % 4));
-        else
-            Misuse(bytes, duel, grain);
+        Rarely(bytes, duel, operation / 8, grain);
     }
     duel->CompareBriefly();
 }
@@ -122,6 +155,8 @@ void PlaySource(Bytes *bytes, std::size_t grain)
     cairn_buddy_config config = OverSource(yard.AsSource(), chunk, count, grain);
 
     config.chunk_keep_count = bytes->Next() % 4;
+    if (bytes->Next() % 2 == 0)
+        config.source.ops = nullptr;
     config.chunk_is_zeroed = ChunkYard::IsZeroed;
     config.chunk_is_zeroed_self = &yard;
     Duel duel(config, &yard, Hard::kFront);

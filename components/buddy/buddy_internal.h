@@ -37,8 +37,8 @@ CAIRN_STATIC_ASSERT((int)CAIRN_BUDDY_LEVELS_MAX == (int)CAIRN_BUDDY_BITMAP_LEVEL
 #define CAIRN_BUDDY_NONE       SIZE_MAX /* no such grain, no such slot */
 
 struct cairn_buddy_slot {
-    uintptr_t base; /* 0: no chunk here */
-    size_t used_grains;
+    uintptr_t base;     /* 0: no chunk here */
+    size_t used_grains; /* in runs or being purged */
 };
 
 /* What follows from a configuration. */
@@ -64,13 +64,15 @@ struct cairn_buddy {
     uint32_t nonempty_orders; /* bit k: the bitmap of order k is not empty */
     uint32_t reserved;
     size_t held_grains;
-    size_t used_grains;
+    size_t used_grains;    /* in runs or being purged */
+    size_t purging_grains; /* of these, being purged */
     size_t free_dirty_grains;
-    uint64_t steps; /* of the call under way; 0 between calls */
+    size_t purge_at; /* the grain at which the next purge begins */
+    uint64_t steps;  /* of the call under way; 0 between calls */
     uint64_t steps_max;
 
-    struct cairn_source source;
-    size_t chunk_keep_count;
+    struct cairn_source source; /* ops NULL: over a range, or fed by hand */
+    size_t chunk_keep_count;    /* fed by hand: SIZE_MAX */
     cairn_buddy_zeroed_fn chunk_is_zeroed;
     void *chunk_is_zeroed_self;
     size_t chunk_count;
@@ -128,6 +130,20 @@ static inline size_t cairn_buddy__limit_of(const struct cairn_buddy *buddy, size
     return ((grain >> buddy->shape.top_order) + 1) << buddy->shape.top_order;
 }
 
+/* Bytes to grains, rounded up. Cannot wrap. */
+static inline size_t cairn_buddy__grains_for(const struct cairn_buddy *buddy, size_t length_bytes)
+{
+    return length_bytes == 0 ? 0 : ((length_bytes - 1) >> buddy->shape.grain_shift) + 1;
+}
+
+/* Indices from here on were never used. */
+static inline size_t cairn_buddy__walk_end(const struct cairn_buddy *buddy)
+{
+    if (!cairn_buddy__is_over_source(buddy))
+        return buddy->shape.grain_count;
+    return buddy->slot_end << buddy->shape.top_order;
+}
+
 /* Ends a public call: notes how many steps it took. The bound is derived in blocks.c. */
 static inline void cairn_buddy__end_call(struct cairn_buddy *buddy)
 {
@@ -137,8 +153,22 @@ static inline void cairn_buddy__end_call(struct cairn_buddy *buddy)
     buddy->steps = 0;
 }
 
-/* buddy.c: the address of a grain that is held. */
+/* buddy.c */
+
+/* The address of a grain that is held. */
 void *cairn_buddy__address_of(const struct cairn_buddy *buddy, size_t grain);
+
+/* The first grain of a run (CAIRN_BUDDY_RUN), or of a stretch being purged (CAIRN_BUDDY_PURGING),
+   of that length; panics when it is anything else. */
+size_t cairn_buddy__checked(const struct cairn_buddy *buddy, enum cairn_buddy_sought kind,
+                            const void *run, size_t length_bytes, const char *where);
+
+/* Books `count` free grains from `first` on, of which dirty_count were dirty, as used. */
+void cairn_buddy__count_used(struct cairn_buddy *buddy, size_t first, size_t count,
+                             size_t dirty_count);
+
+/* Frees grains in use, all of them dirty or none. Ends the call. May give the chunk back. */
+void cairn_buddy__free_grains(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty);
 
 /* blocks.c: ranges are [first, end) in grains. */
 
@@ -157,6 +187,10 @@ bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end);
    where they end. */
 size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end);
 
+/* Takes a free range out of the free blocks, where it may begin and end inside of one. Ends one
+   call's worth of steps. */
+void cairn_buddy__carve(struct cairn_buddy *buddy, size_t first, size_t end);
+
 /* Takes the free block that is the whole chunk in a slot. */
 void cairn_buddy__take_chunk(struct cairn_buddy *buddy, size_t slot);
 
@@ -168,6 +202,12 @@ bool cairn_buddy__add_chunk(struct cairn_buddy *buddy);
 
 /* Gives an empty chunk back to the source. */
 void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot);
+
+/* The last slot with an empty chunk. Requires: there is one. */
+size_t cairn_buddy__last_empty(const struct cairn_buddy *buddy);
+
+/* Fills the slots and the table, which are untouched, from those of a buddy with fewer slots. */
+void cairn_buddy__copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from);
 
 /* The slot of the chunk in which the address lies, or CAIRN_BUDDY_NONE. */
 size_t cairn_buddy__find_slot(const struct cairn_buddy *buddy, uintptr_t address);

@@ -20,6 +20,16 @@ cairn_source ChunkYard::AsSource()
     return cairn_source{&ops_, this};
 }
 
+void *ChunkYard::TakeChunk()
+{
+    return cairn_source_take_one(AsSource(), chunk_bytes_, chunk_bytes_);
+}
+
+void ChunkYard::GiveChunk(void *chunk)
+{
+    cairn_source_give_one(AsSource(), chunk_bytes_, chunk);
+}
+
 bool ChunkYard::IsZeroed(void *self, const void *)
 {
     return static_cast<ChunkYard *>(self)->is_zeroed;
@@ -134,6 +144,30 @@ void Oracle::Free(std::size_t first, std::size_t count)
     }
 }
 
+void Oracle::BeginPurge(std::size_t first, std::size_t end)
+{
+    for (std::size_t g = first; g < end; g++) {
+        Require(grains[g] == 'f', "only free grains are purged");
+        grains[g] = g == first ? 'P' : 'p';
+        dirty[g] = false;
+    }
+}
+
+void Oracle::EndPurge(std::size_t first, std::size_t end, bool is_emptied)
+{
+    for (std::size_t g = first; g < end; g++) {
+        Require(grains[g] == (g == first ? 'P' : 'p'), "only what is being purged ends so");
+        grains[g] = 'f';
+        dirty[g] = !is_emptied;
+    }
+}
+
+void Oracle::Grow(std::size_t grain_count)
+{
+    grains.resize(grain_count, '.');
+    dirty.resize(grain_count, false);
+}
+
 bool Oracle::AreFree(std::size_t first, std::size_t end) const
 {
     for (std::size_t g = first; g < end; g++) {
@@ -163,8 +197,23 @@ std::size_t Oracle::RunLength(std::size_t first) const
 
 std::size_t Oracle::CountUsed() const
 {
-    return grains.size() - CountFree() -
-           static_cast<std::size_t>(std::count(grains.begin(), grains.end(), '.'));
+    return static_cast<std::size_t>(std::count(grains.begin(), grains.end(), 'S') +
+                                    std::count(grains.begin(), grains.end(), 'u'));
+}
+
+std::size_t Oracle::CountPurging() const
+{
+    return static_cast<std::size_t>(std::count(grains.begin(), grains.end(), 'P') +
+                                    std::count(grains.begin(), grains.end(), 'p'));
+}
+
+std::size_t Oracle::CountEmpty() const
+{
+    std::size_t count = 0;
+
+    for (const Segment &segment : segments)
+        count += AreFree(segment.first, segment.end);
+    return count;
 }
 
 std::size_t Oracle::CountFree() const

@@ -25,6 +25,8 @@ class ChunkYard {
     ChunkYard(std::size_t chunk_bytes, std::size_t place_count, std::uint64_t seed);
 
     cairn_source AsSource();
+    void *TakeChunk(); // nullptr when dry
+    void GiveChunk(void *chunk);
     static bool IsZeroed(void *self, const void *chunk);
 
     bool is_dry = false;        // the next takes fail
@@ -65,16 +67,22 @@ class Oracle {
     void Use(std::size_t first, std::size_t count);
     void Extend(std::size_t first, std::size_t count);
     void Free(std::size_t first, std::size_t count);
+    void BeginPurge(std::size_t first, std::size_t end);
+    void EndPurge(std::size_t first, std::size_t end, bool is_emptied);
+    void Grow(std::size_t grain_count);
     bool AreFree(std::size_t first, std::size_t end) const;
     bool AnyDirty(std::size_t first, std::size_t end) const;
     std::size_t RunLength(std::size_t first) const;
     std::size_t CountUsed() const;
+    std::size_t CountPurging() const;
+    std::size_t CountEmpty() const; // segments
     std::size_t CountFree() const;
     std::size_t CountFreeDirty() const;
     std::size_t LargestFree() const;
     const Segment &SegmentOf(std::size_t grain) const;
 
-    // '.' not held, 'f' free, 'S' in use and first of its run, 'u' in use
+    // '.' not held, 'f' free, 'S' in use and first of its run, 'u' in use, 'P' being purged and first of
+    // its stretch, 'p' being purged
     std::vector<char> grains;
     std::vector<bool> dirty;
     std::vector<Segment> segments;

@@ -142,15 +142,20 @@ static bool is_zeroed(const struct cairn_buddy *buddy, const void *chunk)
            buddy->chunk_is_zeroed(buddy->chunk_is_zeroed_self, chunk);
 }
 
-/* All bookkeeping of a chunk that has arrived. */
-static void adopt_chunk(struct cairn_buddy *buddy, void *chunk)
+/* Takes in a chunk that has arrived. */
+static void adopt_chunk(struct cairn_buddy *buddy, void *chunk, bool is_dirty, const char *where)
 {
     size_t grains = (size_t)1 << buddy->shape.top_order;
-    bool is_dirty = !is_zeroed(buddy, chunk);
-    size_t slot = claim_slot(buddy);
-    size_t first = slot << buddy->shape.top_order;
-    struct cairn_buddy_slot *place = &cairn_buddy__slots(buddy)[slot];
+    struct cairn_buddy_slot *place;
+    size_t slot, first;
 
+    CAIRN_CHECK(chunk != NULL && (uintptr_t)chunk == chunk_base_of(buddy, (uintptr_t)chunk),
+                "a chunk that is not aligned", chunk, where);
+    CAIRN_CHECK(cairn_buddy__find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
+                "a chunk that is held already", chunk, where);
+    slot = claim_slot(buddy);
+    first = slot << buddy->shape.top_order;
+    place = &cairn_buddy__slots(buddy)[slot];
     CAIRN_ASSERT(place->base == 0 && place->used_grains == 0);
     place->base = (uintptr_t)chunk;
     add_entry(buddy, slot);
@@ -169,20 +174,29 @@ bool cairn_buddy__add_chunk(struct cairn_buddy *buddy)
     size_t chunk_bytes = (size_t)1 << buddy->shape.chunk_shift;
     void *chunk;
 
-    if (!cairn_buddy__is_over_source(buddy) || buddy->chunk_count == buddy->shape.slot_limit)
+    if (buddy->source.ops == NULL || cairn_buddy_is_full(buddy))
         return false;
     chunk = cairn_source_take_one(buddy->source, chunk_bytes, chunk_bytes);
     if (chunk == NULL)
         return false;
-    CAIRN_CHECK(cairn_is_aligned((uintptr_t)chunk, chunk_bytes),
-                "the source gave a chunk that is not aligned", chunk, __func__);
-    CAIRN_CHECK(cairn_buddy__find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
-                "the source gave a chunk twice", chunk, __func__);
-    adopt_chunk(buddy, chunk);
+    adopt_chunk(buddy, chunk, !is_zeroed(buddy, chunk), __func__);
     return true;
 }
 
-void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot)
+bool cairn_buddy_is_full(const struct cairn_buddy *buddy)
+{
+    return buddy->chunk_count == buddy->shape.slot_limit;
+}
+
+void cairn_buddy_feed(struct cairn_buddy *buddy, void *chunk, bool is_zeroed)
+{
+    CAIRN_CHECK(!cairn_buddy_is_full(buddy), "a buddy without a free slot is fed", chunk, __func__);
+    adopt_chunk(buddy, chunk, !is_zeroed, __func__);
+    cairn_buddy__end_call(buddy);
+}
+
+/* Forgets an empty chunk. Returns it. */
+static void *detach_chunk(struct cairn_buddy *buddy, size_t slot)
 {
     struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
     struct cairn_buddy_slot *place = &cairn_buddy__slots(buddy)[slot];
@@ -193,7 +207,8 @@ void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot)
     CAIRN_ASSERT(chunk != NULL && place->used_grains == 0);
     CAIRN_ASSERT(buddy->empty_chunk_count > 0);
     cairn_buddy__take_chunk(buddy, slot);
-    buddy->free_dirty_grains -= cairn_buddy__runs_count_dirty(runs, first, first + grains);
+    buddy->free_dirty_grains -=
+        cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, first, first + grains);
     cairn_buddy__runs_set_dirty(runs, first, first + grains, false);
     remove_entry(buddy, slot);
     place->base = 0;
@@ -201,7 +216,43 @@ void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot)
     buddy->held_grains -= grains;
     buddy->chunk_count--;
     buddy->empty_chunk_count--;
+    return chunk;
+}
+
+void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot)
+{
+    void *chunk = detach_chunk(buddy, slot);
+
     cairn_source_give_one(buddy->source, (size_t)1 << buddy->shape.chunk_shift, chunk);
+}
+
+size_t cairn_buddy__last_empty(const struct cairn_buddy *buddy)
+{
+    return cairn_buddy__bitmap_highest(cairn_buddy__const_words(buddy),
+                                       &buddy->orders[buddy->shape.top_order]);
+}
+
+void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count)
+{
+    void *chunk;
+
+    if (buddy->empty_chunk_count <= keep_count)
+        return NULL;
+    chunk = detach_chunk(buddy, cairn_buddy__last_empty(buddy));
+    cairn_buddy__end_call(buddy);
+    return chunk;
+}
+
+void cairn_buddy__copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from)
+{
+    struct cairn_buddy_slot *slots = cairn_buddy__slots(to);
+    size_t slot;
+
+    for (slot = 0; slot < from->slot_end; slot++) {
+        slots[slot] = cairn_buddy__const_slots(from)[slot];
+        if (slots[slot].base != 0)
+            add_entry(to, slot);
+    }
 }
 
 static size_t count_entries(const struct cairn_buddy *buddy)
@@ -219,8 +270,8 @@ static void check_slot(const struct cairn_buddy *buddy, size_t slot)
 {
     const struct cairn_buddy_slot *place = &cairn_buddy__const_slots(buddy)[slot];
     size_t first = slot << buddy->shape.top_order;
-    size_t used = cairn_buddy__runs_count_in_use(cairn_buddy__const_runs(buddy), first,
-                                                 cairn_buddy__limit_of(buddy, first));
+    size_t used = cairn_buddy__runs_count(cairn_buddy__const_runs(buddy), CAIRN_BUDDY_IN_USE, first,
+                                          cairn_buddy__limit_of(buddy, first));
     bool is_freed =
         cairn_buddy__bitmap_test(cairn_buddy__const_words(buddy), &buddy->freed_slots, slot);
 

@@ -454,11 +454,11 @@ TEST(ChunksTableDeathTest, ASourceThatBreaksItsLawsIsFoundOut)
 
     places.next = {0x10800};
     EXPECT_DEATH((void)cairn_buddy_alloc(buddy.get(), 1, 1, nullptr),
-                 "cairn: the source gave a chunk that is not aligned \\(pointer 0x10800\\)");
+                 "cairn: a chunk that is not aligned \\(pointer 0x10800\\)");
     places.next = {0x10000, 0x10000};
     ASSERT_NE(cairn_buddy_alloc(buddy.get(), 4096, 1, nullptr), nullptr);
     EXPECT_DEATH((void)cairn_buddy_alloc(buddy.get(), 1, 1, nullptr),
-                 "cairn: the source gave a chunk twice \\(pointer 0x10000\\)");
+                 "cairn: a chunk that is held already \\(pointer 0x10000\\)");
 }
 
 } // namespace

@@ -67,10 +67,38 @@ class History {
             duel_->Purge(Below(8) * grain_, static_cast<unsigned>(Below(4)));
         else if (choice < 14)
             Misuse();
+        else if (choice < 18)
+            duel_->PurgeBegin(Below(4) * grain_, Below(2) == 0 ? Below(20) * grain_ : SIZE_MAX,
+                              Below(5));
+        else if (choice < 24 && !duel_->stretches.empty())
+            duel_->PurgeEnd(Below(duel_->stretches.size()), Below(3) != 0);
+        else if (choice < 28 && duel_->IsByHand())
+            Below(2) == 0 ? duel_->Feed() : duel_->Shed(Below(4));
+        else if (choice < 30 && yard_ != nullptr)
+            Move();
         else if (Below(100) < fill_percent_ || duel_->runs.empty())
-            duel_->Alloc(Bytes(), grain_ << (Below(3) == 0 ? Below(8) : 0));
+            Alloc();
         else
             duel_->Free(Below(duel_->runs.size()));
+    }
+
+    void Alloc()
+    {
+        bool is_had = duel_->Alloc(Bytes(), grain_ << (Below(3) == 0 ? Below(8) : 0));
+
+        if (!is_had && duel_->IsByHand() && Below(3) == 0)
+            duel_->Feed();
+    }
+
+    // Seldom far, so that a history sees many sizes; sometimes to fewer, which fails.
+    void Move()
+    {
+        std::size_t count = duel_->chunk_count_max();
+
+        if (Below(4) == 0 && count > 1)
+            duel_->Move(Below(count - 1) + 1);
+        else if (count < 40 || Below(8) == 0)
+            duel_->Move(count + (count < 40 && Below(4) == 0 ? Below(6) : 0));
     }
 
     void Misuse()
@@ -149,6 +177,32 @@ TEST(BuddyModel, ASourceOfChunksBehavesAsTheOracleDoes)
 
         SCOPED_TRACE(::testing::Message() << c.chunk_count_max << " chunks, seed " << seed - 1);
         history.Play(20000);
+        duel.End();
+    }
+}
+
+struct HandCase {
+    std::size_t grain_bytes, chunk_bytes, chunk_count, places;
+};
+
+TEST(BuddyModel, ABuddyFedByHandBehavesAsTheOracleDoes)
+{
+    static const HandCase cases[] = {{16, 16, 1, 70},           {16, 64, 1, 50},
+                                     {64, 64 * 16, 2, 30},      {64, 64 * 64, 1, 12},
+                                     {4096, 4096 * 128, 1, 10}, {4096, 4096 * 2, 5, 90},
+                                     {65536, 1 << 22, 1, 9}};
+    std::uint64_t seed = Seed() + 2000;
+
+    std::cout << "seed " << seed << "\n";
+    for (const HandCase &c : cases) {
+        ChunkYard yard(c.chunk_bytes, c.places, seed);
+        Duel duel(OverSource({nullptr, nullptr}, c.chunk_bytes, c.chunk_count, c.grain_bytes),
+                  &yard, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
+        History history(&duel, &yard, c.grain_bytes, c.chunk_bytes / c.grain_bytes, seed++);
+
+        SCOPED_TRACE(::testing::Message() << c.chunk_bytes << " bytes, seed " << seed - 1);
+        history.Play(20000);
+        EXPECT_GT(duel.chunk_count_max(), 10u);
         duel.End();
     }
 }

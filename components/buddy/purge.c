@@ -6,84 +6,152 @@
  *
  *     in use    1 1 . . . . . . . . 1 1
  *     dirty     1 1 . . 1 1 . 1 . . 1 1
- *                       [=====)     one call: from the first dirty grain of the stretch to the last
+ *                       [=====)     one stretch: from the first dirty grain to the last
  *
  * A stretch of free grains is emptied in one call, over the clean grains between its dirty ones
  * too: a call costs more than a clean grain. What is not dirty at either end is left alone. A
  * stretch ends where its chunk does.
  *
- * Empty chunks go back to the source as they are: emptying what leaves would be in vain.
+ * In one step, the stretch stays free while the callback empties it. In two steps, it is taken out
+ * of the free blocks and marked, so that the caller may empty it without its lock:
+ *
+ *     begin     in use    1 1 . . 1 1 1 1 . . 1 1     in use and not dirty: being purged
+ *               dirty     1 1 . . . . . . . . 1 1
+ *     end       in use    1 1 . . . . . . . . 1 1     emptied: free and clean
+ *
+ * A pass of begin runs from the cursor to the end, then from the start to the cursor. The stretch
+ * that lies across the cursor is seen whole in the second half, so nothing is overlooked.
+ *
+ * In one step, empty chunks go back to the source as they are: emptying what leaves would be in
+ * vain.
  */
 
 #include "buddy_internal.h"
 
-struct purge {
-    struct cairn_buddy *buddy;
-    size_t min_bytes;
-    cairn_buddy_purge_fn empty;
-    void *self;
-    size_t emptied_grains;
+#include <cairn/base/align.h>
+
+/* The grains [first, end) are to be emptied; the free grains around them end at free_end. */
+struct span {
+    size_t first;
+    size_t end;
+    size_t free_end;
 };
 
-static void purge_stretch(struct purge *purge, size_t first, size_t end)
+/* The first stretch of min_bytes or more that begins in [at, end). */
+static bool find_span(const struct cairn_buddy *buddy, size_t at, size_t end, size_t min_bytes,
+                      struct span *span)
 {
-    struct cairn_buddy *buddy = purge->buddy;
+    const struct cairn_buddy_run_word *runs = cairn_buddy__const_runs(buddy);
+
+    for (; at < end; at = span->free_end) {
+        size_t first = cairn_buddy__runs_find(runs, CAIRN_BUDDY_FREE_DIRTY, at, end);
+
+        if (first == end)
+            return false;
+        span->first = first;
+        span->free_end = cairn_buddy__runs_find(runs, CAIRN_BUDDY_IN_USE, first,
+                                                cairn_buddy__limit_of(buddy, first));
+        span->end = cairn_buddy__runs_dirty_end(runs, first, span->free_end);
+        if ((span->end - first) << buddy->shape.grain_shift >= min_bytes)
+            return true;
+    }
+    return false;
+}
+
+static size_t empty_span(struct cairn_buddy *buddy, const struct span *span,
+                         cairn_buddy_purge_fn purge, void *self)
+{
     struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
-    size_t length_bytes, dirty_count;
+    size_t length_bytes = (span->end - span->first) << buddy->shape.grain_shift;
+    size_t dirty_count;
 
-    end = cairn_buddy__runs_dirty_end(runs, first, end);
-    first = cairn_buddy__runs_find(runs, CAIRN_BUDDY_DIRTY, first, end);
-    length_bytes = (end - first) << buddy->shape.grain_shift;
-    if (length_bytes == 0 || length_bytes < purge->min_bytes)
-        return;
-    if (purge->empty(purge->self, cairn_buddy__address_of(buddy, first), length_bytes) != 0)
-        return;
-    dirty_count = cairn_buddy__runs_count_dirty(runs, first, end);
+    if (purge(self, cairn_buddy__address_of(buddy, span->first), length_bytes) != 0)
+        return 0;
+    dirty_count = cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, span->first, span->end);
     CAIRN_ASSERT(dirty_count > 0 && dirty_count <= buddy->free_dirty_grains);
-    cairn_buddy__runs_set_dirty(runs, first, end, false);
+    cairn_buddy__runs_set_dirty(runs, span->first, span->end, false);
     buddy->free_dirty_grains -= dirty_count;
-    purge->emptied_grains += dirty_count;
-}
-
-/* All stretches of free grains in a range or chunk. */
-static void purge_between(struct purge *purge, size_t first, size_t limit)
-{
-    const struct cairn_buddy_run_word *runs = cairn_buddy__const_runs(purge->buddy);
-
-    while (first < limit) {
-        size_t free_first = cairn_buddy__runs_find(runs, CAIRN_BUDDY_FREE, first, limit);
-        size_t free_end = cairn_buddy__runs_find(runs, CAIRN_BUDDY_IN_USE, free_first, limit);
-
-        purge_stretch(purge, free_first, free_end);
-        first = free_end;
-    }
-}
-
-static void purge_slot(struct purge *purge, size_t slot)
-{
-    struct cairn_buddy *buddy = purge->buddy;
-    const struct cairn_buddy_slot *place = &cairn_buddy__slots(buddy)[slot];
-    size_t first = slot << buddy->shape.top_order;
-
-    if (place->base == 0)
-        return;
-    if (place->used_grains == 0) {
-        cairn_buddy__drop_chunk(buddy, slot);
-        cairn_buddy__end_call(buddy);
-        return;
-    }
-    purge_between(purge, first, cairn_buddy__limit_of(buddy, first));
+    return dirty_count << buddy->shape.grain_shift;
 }
 
 size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
                          void *self)
 {
-    struct purge walk = {buddy, min_bytes, purge, self, 0};
-    size_t slot;
+    size_t end = cairn_buddy__walk_end(buddy);
+    size_t emptied_bytes = 0;
+    struct span span;
+    size_t at;
 
-    if (!cairn_buddy__is_over_source(buddy))
-        purge_between(&walk, buddy->shape.lead_grains, buddy->shape.grain_count);
-    for (slot = 0; slot < buddy->slot_end; slot++)
-        purge_slot(&walk, slot);
-    return walk.emptied_grains << buddy->shape.grain_shift;
+    while (buddy->source.ops != NULL && buddy->empty_chunk_count > 0) {
+        cairn_buddy__drop_chunk(buddy, cairn_buddy__last_empty(buddy));
+        cairn_buddy__end_call(buddy);
+    }
+    for (at = 0; find_span(buddy, at, end, min_bytes, &span); at = span.free_end)
+        emptied_bytes += empty_span(buddy, &span, purge, self);
+    return emptied_bytes;
+}
+
+/* Takes the grains of a span out of the free blocks. */
+static struct cairn_buddy_stretch hold_span(struct cairn_buddy *buddy, const struct span *span)
+{
+    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
+    struct cairn_buddy_stretch stretch = {0};
+    size_t count = span->end - span->first;
+    size_t dirty_count;
+
+    cairn_buddy__carve(buddy, span->first, span->end);
+    dirty_count = cairn_buddy__runs_mark(runs, span->first, span->end);
+    cairn_buddy__runs_set_dirty(runs, span->first, span->end, false);
+    cairn_buddy__count_used(buddy, span->first, count, dirty_count);
+    buddy->purging_grains += count;
+    cairn_buddy__end_call(buddy);
+    stretch.base = cairn_buddy__address_of(buddy, span->first);
+    stretch.length_bytes = count << buddy->shape.grain_shift;
+    stretch.dirty_bytes = dirty_count << buddy->shape.grain_shift;
+    return stretch;
+}
+
+size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size_t quota_bytes,
+                               struct cairn_buddy_stretch *stretches, size_t count)
+{
+    size_t start = buddy->purge_at;
+    size_t end = cairn_buddy__walk_end(buddy);
+    size_t at = start;
+    bool is_second_half = false;
+    size_t taken = 0;
+    struct span span;
+
+    while (taken < count && quota_bytes > 0) {
+        if (find_span(buddy, at, end, min_bytes, &span)) {
+            stretches[taken] = hold_span(buddy, &span);
+            quota_bytes -= cairn_min(quota_bytes, stretches[taken++].dirty_bytes);
+            buddy->purge_at = at = span.free_end;
+            continue;
+        }
+        if (is_second_half)
+            break;
+        is_second_half = true;
+        at = 0;
+        end = start;
+    }
+    return taken;
+}
+
+void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_stretch *stretches,
+                           size_t count)
+{
+    size_t idx;
+
+    for (idx = 0; idx < count; idx++) {
+        const struct cairn_buddy_stretch *stretch = &stretches[idx];
+        size_t first = cairn_buddy__checked(buddy, CAIRN_BUDDY_PURGING, stretch->base,
+                                            stretch->length_bytes, __func__);
+        size_t end = first + cairn_buddy__grains_for(buddy, stretch->length_bytes);
+
+        CAIRN_ASSERT(end - first <= buddy->purging_grains);
+        if (!stretch->is_emptied)
+            cairn_buddy__runs_set_dirty(cairn_buddy__runs(buddy), first, end, true);
+        buddy->purging_grains -= end - first;
+        cairn_buddy__free_grains(buddy, first, end, !stretch->is_emptied);
+    }
 }

@@ -69,19 +69,35 @@ void cairn_buddy__runs_unmark(struct cairn_buddy_run_word *runs, size_t first, s
         uint64_t mask = mask_of(idx, first, end);
 
         CAIRN_ASSERT((runs[idx].in_use & mask) == mask);
-        CAIRN_ASSERT((runs[idx].dirty & mask) == mask);
         runs[idx].in_use &= ~mask;
         runs[idx].start &= ~mask;
     }
 }
 
-size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs, size_t first, size_t limit)
+static inline uint64_t sought_bits(const struct cairn_buddy_run_word *word,
+                                   enum cairn_buddy_sought sought)
+{
+    switch (sought) {
+    case CAIRN_BUDDY_FREE_DIRTY:
+        return word->dirty & ~word->in_use;
+    case CAIRN_BUDDY_RUN:
+        return word->in_use & word->dirty;
+    case CAIRN_BUDDY_PURGING:
+        return word->in_use & ~word->dirty;
+    case CAIRN_BUDDY_IN_USE:
+    default:
+        return word->in_use;
+    }
+}
+
+size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs,
+                                enum cairn_buddy_sought kind, size_t first, size_t limit)
 {
     const struct cairn_buddy_run_word *word = &runs[first / 64];
     size_t idx;
 
     CAIRN_ASSERT(first < limit);
-    if (((word->start & word->in_use) >> (first % 64) & 1) == 0)
+    if (((word->start & sought_bits(word, kind)) >> (first % 64) & 1) == 0)
         return 0;
     for (idx = (first + 1) / 64; idx * 64 < limit; idx++) {
         uint64_t ends = (~runs[idx].in_use | runs[idx].start) & mask_of(idx, first + 1, limit);
@@ -90,14 +106,6 @@ size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs, size_t 
             return idx * 64 + (size_t)__builtin_ctzll(ends) - first;
     }
     return limit - first;
-}
-
-static inline uint64_t sought_bits(const struct cairn_buddy_run_word *word,
-                                   enum cairn_buddy_sought sought)
-{
-    if (sought == CAIRN_BUDDY_DIRTY)
-        return word->dirty;
-    return sought == CAIRN_BUDDY_FREE ? ~word->in_use : word->in_use;
 }
 
 size_t cairn_buddy__runs_find(const struct cairn_buddy_run_word *runs,
@@ -114,8 +122,8 @@ size_t cairn_buddy__runs_find(const struct cairn_buddy_run_word *runs,
     return end;
 }
 
-static size_t count_sought(const struct cairn_buddy_run_word *runs, enum cairn_buddy_sought sought,
-                           size_t first, size_t end)
+size_t cairn_buddy__runs_count(const struct cairn_buddy_run_word *runs,
+                               enum cairn_buddy_sought sought, size_t first, size_t end)
 {
     size_t count = 0;
     size_t idx;
@@ -123,18 +131,6 @@ static size_t count_sought(const struct cairn_buddy_run_word *runs, enum cairn_b
     for (idx = first / 64; idx * 64 < end; idx++)
         count += count_bits(sought_bits(&runs[idx], sought) & mask_of(idx, first, end));
     return count;
-}
-
-size_t cairn_buddy__runs_count_in_use(const struct cairn_buddy_run_word *runs, size_t first,
-                                      size_t end)
-{
-    return count_sought(runs, CAIRN_BUDDY_IN_USE, first, end);
-}
-
-size_t cairn_buddy__runs_count_dirty(const struct cairn_buddy_run_word *runs, size_t first,
-                                     size_t end)
-{
-    return count_sought(runs, CAIRN_BUDDY_DIRTY, first, end);
 }
 
 size_t cairn_buddy__runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
@@ -159,25 +155,27 @@ void cairn_buddy__runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first
     for (idx = first / 64; idx * 64 < end; idx++) {
         uint64_t mask = mask_of(idx, first, end);
 
-        CAIRN_ASSERT((runs[idx].in_use & mask) == 0);
         runs[idx].dirty = is_dirty ? runs[idx].dirty | mask : runs[idx].dirty & ~mask;
     }
 }
 
 void cairn_buddy__runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end)
 {
-    uint64_t before = 0; /* is the last grain of the word before in use? */
+    uint64_t before = 0;       /* is the last grain of the word before in use? */
+    uint64_t before_dirty = 0; /* and dirty? */
     size_t idx;
 
     for (idx = first / 64; idx * 64 < end; idx++) {
         uint64_t mask = mask_of(idx, first, end);
         uint64_t in_use = runs[idx].in_use & mask;
         uint64_t start = runs[idx].start & mask;
+        uint64_t dirty = runs[idx].dirty & mask;
         uint64_t continued = in_use << 1 | before;
 
         CAIRN_INVARIANT((start & ~in_use) == 0);
-        CAIRN_INVARIANT((in_use & ~runs[idx].dirty) == 0);
         CAIRN_INVARIANT((in_use & ~start & ~continued) == 0);
+        CAIRN_INVARIANT((in_use & ~start & (dirty ^ (dirty << 1 | before_dirty))) == 0);
         before = in_use >> 63;
+        before_dirty = dirty >> 63;
     }
 }

@@ -10,11 +10,18 @@
  *     start    1 . . 1 . . . .    a run ends before the next start or a grain not in use
  *     dirty    1 1 1 1 1 1 . .    grain 5 was in use and is free again; 6 and 7 read as zero
  *
+ *     in use   dirty
+ *       0        0     free, reads as zero
+ *       0        1     free, of any content
+ *       1        1     in a run
+ *       1        0     in a stretch that is being purged, which begins with a start as a run does
+ *
  * The three words of 64 grains lie side by side: an operation on a short run touches one cache
  * line, mostly.
  *
- * Invariants. start implies in use; in use implies dirty; the first grain in use after one that
- * is not has start. All ranges are [first, end) in grains. Cost: one operation per 64 grains.
+ * Invariants. start implies in use; a grain in use without start is as dirty as the one before it;
+ * the first grain in use after one that is not has start. All ranges are [first, end) in grains.
+ * Cost: one operation per 64 grains.
  */
 
 #ifndef CAIRN_BUDDY_RUNS_H
@@ -34,8 +41,13 @@ struct cairn_buddy_run_word {
     uint64_t dirty;
 };
 
-/* What cairn_buddy__runs_find looks for. */
-enum cairn_buddy_sought { CAIRN_BUDDY_FREE, CAIRN_BUDDY_IN_USE, CAIRN_BUDDY_DIRTY };
+/* Kinds of grains. */
+enum cairn_buddy_sought {
+    CAIRN_BUDDY_FREE_DIRTY,
+    CAIRN_BUDDY_IN_USE, /* in a run, or being purged */
+    CAIRN_BUDDY_RUN,    /* in a run */
+    CAIRN_BUDDY_PURGING /* being purged */
+};
 
 /* Marks free grains as in use and dirty, without a start. Returns how many of them were dirty
    before. */
@@ -44,28 +56,27 @@ size_t cairn_buddy__runs_extend(struct cairn_buddy_run_word *runs, size_t first,
 /* The same as one run. */
 size_t cairn_buddy__runs_mark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
-/* Marks grains as free. They stay dirty. */
+/* Marks grains as free. They stay dirty, or clean when they were being purged. */
 void cairn_buddy__runs_unmark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
-/* The length of the run that starts at `first`, before `limit`; 0 when none does. */
-size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs, size_t first,
-                                size_t limit);
+/* The length of the run, or of the stretch being purged, that starts at `first`, before `limit`; 0
+   when none of that kind does. */
+size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs,
+                                enum cairn_buddy_sought kind, size_t first, size_t limit);
 
 /* The first grain of the kind sought, or `end`. */
 size_t cairn_buddy__runs_find(const struct cairn_buddy_run_word *runs,
                               enum cairn_buddy_sought sought, size_t first, size_t end);
 
-/* How many grains are in use; how many are dirty. */
-size_t cairn_buddy__runs_count_in_use(const struct cairn_buddy_run_word *runs, size_t first,
-                                      size_t end);
-size_t cairn_buddy__runs_count_dirty(const struct cairn_buddy_run_word *runs, size_t first,
-                                     size_t end);
+/* How many grains are of the kind sought. */
+size_t cairn_buddy__runs_count(const struct cairn_buddy_run_word *runs,
+                               enum cairn_buddy_sought sought, size_t first, size_t end);
 
 /* One past the last dirty grain, or `first`. */
 size_t cairn_buddy__runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
                                    size_t end);
 
-/* Makes all the grains dirty, or not. */
+/* Makes all the grains dirty, or not: a run that is marked and then made clean is being purged. */
 void cairn_buddy__runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
                                  bool is_dirty);
 

@@ -59,16 +59,17 @@ TEST_F(Runs, EveryRangeIsMarkedAndUnmarkedExactly)
             ASSERT_EQ(cairn_buddy__runs_mark(words_, first, end), 0u);
             ASSERT_EQ(InUse(), Ones(first, end));
             ASSERT_EQ(Start(), Ones(first, first + 1));
-            ASSERT_EQ(cairn_buddy__runs_length(words_, first, kGrains), end - first);
-            ASSERT_EQ(cairn_buddy__runs_count_in_use(words_, 0, kGrains), end - first);
+            ASSERT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, first, kGrains),
+                      end - first);
+            ASSERT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_IN_USE, 0, kGrains), end - first);
             ASSERT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 0, kGrains), first);
-            ASSERT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE, first, kGrains), end);
             cairn_buddy__runs_check(words_, 0, kGrains);
             cairn_buddy__runs_unmark(words_, first, end);
             ASSERT_EQ(InUse(), none);
             ASSERT_EQ(Start(), none);
             ASSERT_EQ(Dirty(), Ones(first, end));
-            ASSERT_EQ(cairn_buddy__runs_count_dirty(words_, 0, kGrains), end - first);
+            ASSERT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 0, kGrains),
+                      end - first);
             ASSERT_EQ(cairn_buddy__runs_dirty_end(words_, 0, kGrains), end);
             ASSERT_EQ(cairn_buddy__runs_mark(words_, first, end), end - first);
             cairn_buddy__runs_unmark(words_, first, end);
@@ -83,12 +84,12 @@ TEST_F(Runs, ARunEndsBeforeTheNextOneOrAtTheLimit)
     cairn_buddy__runs_mark(words_, 60, 64);
     cairn_buddy__runs_mark(words_, 64, 70);
     cairn_buddy__runs_mark(words_, 70, 71);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, 60, kGrains), 4u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, 64, kGrains), 6u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, 70, kGrains), 1u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, 64, 66), 2u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, 63, 64), 0u) << "inside a run";
-    EXPECT_EQ(cairn_buddy__runs_length(words_, 71, kGrains), 0u) << "free";
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 60, kGrains), 4u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 64, kGrains), 6u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 70, kGrains), 1u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 64, 66), 2u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 63, 64), 0u) << "inside a run";
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 71, kGrains), 0u) << "free";
     cairn_buddy__runs_check(words_, 0, kGrains);
 }
 
@@ -96,9 +97,9 @@ TEST_F(Runs, ExtendingJoinsTheRunBefore)
 {
     cairn_buddy__runs_mark(words_, 10, 20);
     EXPECT_EQ(cairn_buddy__runs_extend(words_, 20, 130), 0u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, 10, kGrains), 120u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 10, kGrains), 120u);
     cairn_buddy__runs_unmark(words_, 50, 130);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, 10, kGrains), 40u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 10, kGrains), 40u);
     EXPECT_EQ(cairn_buddy__runs_extend(words_, 50, 131), 80u) << "all but one were dirty";
 }
 
@@ -108,13 +109,33 @@ TEST_F(Runs, WhatIsSoughtIsSoughtWithinTheRangeOnly)
     cairn_buddy__runs_unmark(words_, 104, 106);
     EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 0, 100), 100u);
     EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 104, 106), 106u);
-    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE, 101, kGrains), 104u);
-    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_DIRTY, 110, kGrains), kGrains);
-    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_DIRTY, 128, 128), 128u);
+    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 101, kGrains), 104u);
+    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 110, kGrains), kGrains);
+    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 128, 128), 128u);
     EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 0, 105), 105u);
     EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 110, kGrains), 110u);
     EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 128, 128), 128u);
-    EXPECT_EQ(cairn_buddy__runs_count_dirty(words_, 103, 107), 4u);
+    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 101, 105), 1u);
+    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_IN_USE, 101, 105), 3u);
+}
+
+TEST_F(Runs, AStretchBeingPurgedIsInUseAndNotDirtyAndNoRun)
+{
+    cairn_buddy__runs_mark(words_, 50, 60);
+    cairn_buddy__runs_mark(words_, 60, 70);
+    cairn_buddy__runs_set_dirty(words_, 60, 70, false);
+    cairn_buddy__runs_mark(words_, 70, 75);
+    cairn_buddy__runs_check(words_, 0, kGrains);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 50, kGrains), 10u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_PURGING, 50, kGrains), 0u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 60, kGrains), 0u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_PURGING, 60, kGrains), 10u);
+    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_PURGING, 61, kGrains), 0u);
+    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_RUN, 0, kGrains), 15u);
+    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_PURGING, 0, kGrains), 10u);
+    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 0, kGrains), 0u);
+    cairn_buddy__runs_unmark(words_, 60, 70);
+    EXPECT_EQ(Dirty(), Ones(50, 60).replace(70, 5, 5, '1')) << "it comes back clean";
 }
 
 TEST_F(RunsDeathTest, CheckSeesWhatIsNotARun)
@@ -127,7 +148,7 @@ TEST_F(RunsDeathTest, CheckSeesWhatIsNotARun)
     words_[0].start = std::uint64_t{1} << 60;
     cairn_buddy__runs_check(words_, 0, kGrains);
     words_[1].dirty = 0;
-    EXPECT_DEATH(cairn_buddy__runs_check(words_, 0, kGrains), "invariant broken") << "clean in use";
+    EXPECT_DEATH(cairn_buddy__runs_check(words_, 0, kGrains), "invariant broken") << "half clean";
 }
 
 } // namespace

@@ -49,23 +49,27 @@ static bool shape_range(struct cairn_buddy_shape *shape, const struct cairn_budd
     return true;
 }
 
+/* How many chunks. Requires: the top order is known. False when there are too many, or none. */
+static bool shape_slots(struct cairn_buddy_shape *shape, size_t chunk_count_max)
+{
+    if (chunk_count_max == 0 || chunk_count_max > CAIRN_BUDDY_GRAINS_MAX >> shape->top_order)
+        return false;
+    shape->grain_count = chunk_count_max << shape->top_order;
+    shape->slot_limit = chunk_count_max;
+    shape->hash_count = cairn_pow2_ceil(2 * chunk_count_max);
+    return true;
+}
+
 static bool shape_source(struct cairn_buddy_shape *shape, const struct cairn_buddy_config *config)
 {
     size_t chunk_bytes = config->chunk_bytes;
 
-    if (config->source.ops == NULL || !cairn_is_pow2(chunk_bytes) ||
-        chunk_bytes < config->grain_bytes || config->chunk_count_max == 0)
+    if (!cairn_is_pow2(chunk_bytes) || chunk_bytes < config->grain_bytes)
         return false;
     shape->chunk_shift = cairn_log2_floor(chunk_bytes);
     shape->top_order = shape->chunk_shift - shape->grain_shift;
-    if (shape->top_order >= CAIRN_BUDDY_ORDERS_MAX ||
-        config->chunk_count_max > CAIRN_BUDDY_GRAINS_MAX >> shape->top_order)
-        return false;
-    shape->grain_count = config->chunk_count_max << shape->top_order;
-    shape->slot_limit = config->chunk_count_max;
-    shape->hash_count = cairn_pow2_ceil(2 * config->chunk_count_max);
     shape->align_max_bytes = chunk_bytes;
-    return true;
+    return shape->top_order < CAIRN_BUDDY_ORDERS_MAX && shape_slots(shape, config->chunk_count_max);
 }
 
 /* Where everything lies. Requires: the grains, orders and slots are known. */
@@ -128,7 +132,7 @@ static void lay_out_bitmaps(struct cairn_buddy *buddy)
 static void start_source(struct cairn_buddy *buddy, const struct cairn_buddy_config *config)
 {
     buddy->source = config->source;
-    buddy->chunk_keep_count = config->chunk_keep_count;
+    buddy->chunk_keep_count = config->source.ops == NULL ? SIZE_MAX : config->chunk_keep_count;
     buddy->chunk_is_zeroed = config->chunk_is_zeroed;
     buddy->chunk_is_zeroed_self = config->chunk_is_zeroed_self;
 }
@@ -176,11 +180,68 @@ int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_bytes,
     return 0;
 }
 
+/* The shape of the same buddy with room for other chunks. False when that is no growth. */
+static bool shape_grown(const struct cairn_buddy *buddy, size_t chunk_count_max,
+                        struct cairn_buddy_shape *shape)
+{
+    *shape = buddy->shape;
+    if (!cairn_buddy__is_over_source(buddy) || chunk_count_max < shape->slot_limit ||
+        !shape_slots(shape, chunk_count_max))
+        return false;
+    shape_layout(shape);
+    return true;
+}
+
+size_t cairn_buddy_state_bytes_for(const struct cairn_buddy *buddy, size_t chunk_count_max)
+{
+    struct cairn_buddy_shape shape;
+
+    return shape_grown(buddy, chunk_count_max, &shape) ? shape.state_bytes : 0;
+}
+
+/* All that lies behind the head. Slots keep their numbers, and so do grains. */
+static void copy_state(struct cairn_buddy *to, const struct cairn_buddy *from)
+{
+    uint64_t *to_words = cairn_buddy__words(to);
+    const uint64_t *from_words = cairn_buddy__const_words(from);
+    size_t word_count = (cairn_buddy__walk_end(from) + 63) / 64;
+    unsigned order;
+    size_t idx;
+
+    for (order = 0; order <= from->shape.top_order; order++)
+        cairn_buddy__bitmap_copy(to_words, &to->orders[order], from_words, &from->orders[order]);
+    cairn_buddy__bitmap_copy(to_words, &to->freed_slots, from_words, &from->freed_slots);
+    for (idx = 0; idx < word_count; idx++)
+        cairn_buddy__runs(to)[idx] = cairn_buddy__const_runs(from)[idx];
+    cairn_buddy__copy_chunks(to, from);
+}
+
+int cairn_buddy_move(struct cairn_buddy *to, size_t state_bytes, const struct cairn_buddy *from,
+                     size_t chunk_count_max)
+{
+    struct cairn_buddy_shape shape;
+
+    if (!shape_grown(from, chunk_count_max, &shape) || state_bytes < shape.state_bytes)
+        return -EINVAL;
+    CAIRN_CHECK(cairn_is_aligned((uintptr_t)to, CAIRN_CACHE_LINE_BYTES),
+                "the state of a buddy is not aligned to 64", to, __func__);
+    CAIRN_CHECK((uintptr_t)to >= (uintptr_t)from + from->shape.state_bytes ||
+                    (uintptr_t)to + shape.state_bytes <= (uintptr_t)from,
+                "a buddy is moved onto itself", to, __func__);
+    *to = *from;
+    to->shape = shape;
+    lay_out_bitmaps(to);
+    copy_state(to, from);
+    return 0;
+}
+
 void cairn_buddy_fini(struct cairn_buddy *buddy)
 {
     size_t slot;
 
     CAIRN_CHECK(buddy->used_grains == 0, "a buddy ended with runs in use", buddy, __func__);
+    CAIRN_CHECK(buddy->source.ops != NULL || buddy->chunk_count == 0,
+                "a buddy ended with chunks that it was fed", buddy, __func__);
     for (slot = 0; slot < buddy->slot_end; slot++) {
         if (cairn_buddy__slots(buddy)[slot].base != 0)
             cairn_buddy__drop_chunk(buddy, slot);

@@ -73,7 +73,9 @@ TEST(BuddySetup, InvalidSourcesAreRefused)
     cairn_buddy_config config = OverSource(kNoSource, 4096, 4, 64);
 
     EXPECT_NE(cairn_buddy_state_bytes(&config), 0u);
-    ExpectInvalid(OverSource({nullptr, nullptr}, 4096, 4, 64), "no source");
+    config.source.ops = nullptr;
+    EXPECT_NE(cairn_buddy_state_bytes(&config), 0u) << "fed by hand";
+    ExpectInvalid(OverSource({nullptr, nullptr}, 0, 4, 64), "no chunk, by hand");
     ExpectInvalid(OverSource(kNoSource, 0, 4, 64), "no chunk");
     ExpectInvalid(OverSource(kNoSource, 4097, 4, 64), "an odd chunk");
     ExpectInvalid(OverSource(kNoSource, 32, 4, 64), "a chunk below the grain");

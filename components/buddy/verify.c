@@ -17,14 +17,6 @@
 
 #include "buddy_internal.h"
 
-/* Indices from here on were never used. */
-static size_t walk_end(const struct cairn_buddy *buddy)
-{
-    if (!cairn_buddy__is_over_source(buddy))
-        return buddy->shape.grain_count;
-    return buddy->slot_end << buddy->shape.top_order;
-}
-
 static bool is_free(const struct cairn_buddy *buddy, unsigned order, size_t block)
 {
     return cairn_buddy__bitmap_test(cairn_buddy__const_words(buddy), &buddy->orders[order], block);
@@ -36,9 +28,9 @@ static void check_block(const struct cairn_buddy *buddy, unsigned order, size_t 
     size_t end = (block + 1) << order;
     unsigned above;
 
-    CAIRN_INVARIANT(first >= buddy->shape.lead_grains && end <= walk_end(buddy));
-    CAIRN_INVARIANT(cairn_buddy__runs_count_in_use(cairn_buddy__const_runs(buddy), first, end) ==
-                    0);
+    CAIRN_INVARIANT(first >= buddy->shape.lead_grains && end <= cairn_buddy__walk_end(buddy));
+    CAIRN_INVARIANT(cairn_buddy__runs_count(cairn_buddy__const_runs(buddy), CAIRN_BUDDY_IN_USE,
+                                            first, end) == 0);
     if (cairn_buddy__is_over_source(buddy))
         CAIRN_INVARIANT(cairn_buddy__const_slots(buddy)[first >> buddy->shape.top_order].base != 0);
     if (order < buddy->shape.top_order)
@@ -52,7 +44,7 @@ static size_t check_order(const struct cairn_buddy *buddy, unsigned order)
 {
     const uint64_t *words = cairn_buddy__const_words(buddy);
     const struct cairn_buddy_bitmap *bitmap = &buddy->orders[order];
-    size_t block_count = walk_end(buddy) >> order;
+    size_t block_count = cairn_buddy__walk_end(buddy) >> order;
     bool is_nonempty = (buddy->nonempty_orders >> order & 1) != 0;
     size_t found = 0;
     size_t idx;
@@ -74,7 +66,7 @@ static void check_runs(const struct cairn_buddy *buddy)
 {
     size_t first = 0;
 
-    while (first < walk_end(buddy)) {
+    while (first < cairn_buddy__walk_end(buddy)) {
         size_t limit = cairn_buddy__limit_of(buddy, first);
 
         cairn_buddy__runs_check(cairn_buddy__const_runs(buddy), first, limit);
@@ -85,18 +77,23 @@ static void check_runs(const struct cairn_buddy *buddy)
 void cairn_buddy_check(const struct cairn_buddy *buddy)
 {
     const struct cairn_buddy_run_word *runs = cairn_buddy__const_runs(buddy);
-    size_t end = walk_end(buddy);
+    size_t end = cairn_buddy__walk_end(buddy);
     size_t free_count = 0;
-    size_t dirty_count = cairn_buddy__runs_count_dirty(runs, 0, end);
     unsigned order;
 
     for (order = 0; order <= buddy->shape.top_order; order++)
         free_count += check_order(buddy, order);
     CAIRN_INVARIANT(buddy->nonempty_orders >> buddy->shape.top_order <= 1);
     check_runs(buddy);
-    CAIRN_INVARIANT(buddy->used_grains == cairn_buddy__runs_count_in_use(runs, 0, end));
-    CAIRN_INVARIANT(cairn_buddy__runs_count_dirty(runs, 0, buddy->shape.lead_grains) == 0);
-    CAIRN_INVARIANT(buddy->free_dirty_grains == dirty_count - buddy->used_grains);
+    CAIRN_INVARIANT(buddy->used_grains ==
+                    cairn_buddy__runs_count(runs, CAIRN_BUDDY_IN_USE, 0, end));
+    CAIRN_INVARIANT(buddy->purging_grains ==
+                    cairn_buddy__runs_count(runs, CAIRN_BUDDY_PURGING, 0, end));
+    CAIRN_INVARIANT(
+        cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, buddy->shape.lead_grains) == 0);
+    CAIRN_INVARIANT(buddy->free_dirty_grains ==
+                    cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, end));
+    CAIRN_INVARIANT(buddy->purge_at <= end);
     CAIRN_INVARIANT(free_count + buddy->used_grains == buddy->held_grains);
     CAIRN_INVARIANT(buddy->free_dirty_grains <= free_count);
     CAIRN_INVARIANT(buddy->steps == 0 && buddy->steps_max <= CAIRN_BUDDY_STEPS_MAX);

@@ -35,16 +35,24 @@ enum {
     CAIRN_SLAB_BLOCKS_MAX = CAIRN_SLAB_WORDS_MAX * CAIRN_SLAB_WORD_BITS
 };
 
-static inline struct cairn_slab *cairn_slabs__at(const struct cairn_slabs *slabs, uint32_t slab_id)
+/* The descriptor, without the lock: an id reaches a thread after its piece did (descriptors.c), and
+   the entry of the piece never changes again. Four instructions. */
+CAIRN_HOT_INLINE struct cairn_slab *cairn_slabs__at(const struct cairn_slabs *slabs,
+                                                    uint32_t slab_id)
 {
-    CAIRN_ASSERT(slab_id != 0 && slab_id < slabs->unit_count);
-    return (struct cairn_slab *)slabs->config.state + slab_id;
+    size_t log2 = (unsigned)(31 ^ __builtin_clz(slab_id));
+
+    CAIRN_ASSERT(slab_id != 0 && slab_id < cairn_load_relaxed(&slabs->unit_count));
+    return (struct cairn_slab *)(slabs->piece_bases[log2] +
+                                 (uintptr_t)slab_id * CAIRN_SLAB_UNIT_BYTES);
 }
 
+/* The id of a slab that is taken: from the pagemap, for a descriptor has no room for it. */
 static inline uint32_t cairn_slabs__id(const struct cairn_slabs *slabs,
                                        const struct cairn_slab *slab)
 {
-    return (uint32_t)(slab - (const struct cairn_slab *)slabs->config.state);
+    CAIRN_ASSERT(slab->base != 0);
+    return cairn_pagemap_owner(slabs->config.pagemap, (const void *)slab->base);
 }
 
 /* The bitmap. Through a char pointer, because it is longer than the array at its beginning says. */
@@ -88,9 +96,22 @@ static inline bool cairn_slabs__is_slab(uint16_t tag, uint8_t kind_max)
 void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
                           uint32_t slab_bytes, uint32_t block_count);
 
-/* The first slab in use with an id >= `slab_id` (of a descriptor, or unit 1), or NULL. Requires:
-   the directory's lock. */
-struct cairn_slab *cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t slab_id);
+/* The units of descriptors, from the config of the directory. Fails: -EINVAL as cairn_slabs_init(). */
+int cairn_slabs__init_units(struct cairn_slabs *slabs);
+void cairn_slabs__fini_units(struct cairn_slabs *slabs);
+
+/* The id of a descriptor that is nobody's, with base 0 and its unit_count set; 0 when there is none
+   and none can be had. Requires: the directory's lock. */
+uint32_t cairn_slabs__pop(struct cairn_slabs *slabs, uint32_t unit_count);
+
+/* Takes it back. Requires: the directory's lock, base is 0. */
+void cairn_slabs__push(struct cairn_slabs *slabs, uint32_t slab_id);
+
+/* The id of the first slab in use with an id >= `slab_id` (of a descriptor, or unit 1), or 0.
+   Requires: the directory's lock. */
+uint32_t cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t slab_id);
+
+void cairn_slabs__check_units(const struct cairn_slabs *slabs);
 
 /* cairn_pool_init() with a geometry of the caller's making. */
 void cairn_pool__init(struct cairn_pool *pool, struct cairn_slabs *slabs,

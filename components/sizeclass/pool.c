@@ -59,45 +59,45 @@ static unsigned list_for(const struct cairn_slab *slab)
            (unsigned)(used4 > 3 * block_count);
 }
 
-static void set_next(struct cairn_pool *pool, uint32_t slab_id, uint32_t next_id)
-{
-    if (slab_id != 0)
-        cairn_slabs__at(pool->slabs, slab_id)->next_id = next_id;
-}
-
 static void set_prev(struct cairn_pool *pool, uint32_t slab_id, uint32_t prev_id)
 {
     if (slab_id != 0)
         cairn_slabs__at(pool->slabs, slab_id)->prev_id = prev_id;
 }
 
-static void unlink_slab(struct cairn_pool *pool, struct cairn_slab *slab)
+static void unlink_slab(struct cairn_pool *pool, struct cairn_slab *slab, uint32_t slab_id)
 {
     uint32_t *first_id = &pool->lists[slab->list_idx];
 
     CAIRN_ASSERT(slab->list_idx < CAIRN_POOL_LISTS);
-    CAIRN_ASSERT((slab->prev_id == 0) == (*first_id == cairn_slabs__id(pool->slabs, slab)));
+    CAIRN_ASSERT((slab->prev_id == 0) == (*first_id == slab_id));
+    (void)slab_id;
     if (slab->prev_id == 0)
         *first_id = slab->next_id;
-    set_next(pool, slab->prev_id, slab->next_id);
+    else
+        cairn_slabs__at(pool->slabs, slab->prev_id)->next_id = slab->next_id;
     set_prev(pool, slab->next_id, slab->prev_id);
 }
 
-static void link_slab(struct cairn_pool *pool, struct cairn_slab *slab, unsigned list_idx)
+static void link_slab(struct cairn_pool *pool, struct cairn_slab *slab, uint32_t slab_id,
+                      unsigned list_idx)
 {
     uint32_t *first_id = &pool->lists[list_idx];
-    uint32_t slab_id = cairn_slabs__id(pool->slabs, slab);
-    bool goes_first;
+    struct cairn_slab *first;
 
     CAIRN_ASSERT(list_idx < CAIRN_POOL_LISTS);
     CAIRN_ASSERT(*first_id != slab_id);
-    goes_first = *first_id == 0 || slab->base < cairn_slabs__at(pool->slabs, *first_id)->base;
-    slab->prev_id = goes_first ? 0 : *first_id;
-    slab->next_id = goes_first ? *first_id : cairn_slabs__at(pool->slabs, *first_id)->next_id;
-    set_prev(pool, slab->next_id, slab_id);
-    set_next(pool, slab->prev_id, slab_id);
-    if (goes_first)
+    first = *first_id == 0 ? NULL : cairn_slabs__at(pool->slabs, *first_id);
+    if (first == NULL || slab->base < first->base) {
+        slab->prev_id = 0;
+        slab->next_id = *first_id;
         *first_id = slab_id;
+    } else {
+        slab->prev_id = *first_id;
+        slab->next_id = first->next_id;
+        first->next_id = slab_id;
+    }
+    set_prev(pool, slab->next_id, slab_id);
 }
 
 static void give_slab(struct cairn_pool *pool, struct cairn_slab *slab)
@@ -109,9 +109,8 @@ static void give_slab(struct cairn_pool *pool, struct cairn_slab *slab)
 }
 
 /* Keeps this slab, or the one kept so far, as the empty one; the other goes back. */
-static void keep_empty(struct cairn_pool *pool, struct cairn_slab *slab)
+static void keep_empty(struct cairn_pool *pool, struct cairn_slab *slab, uint32_t slab_id)
 {
-    uint32_t slab_id = cairn_slabs__id(pool->slabs, slab);
     struct cairn_slab *kept = cairn_slabs_at(pool->slabs, pool->empty_id);
 
     CAIRN_ASSERT(slab->free_count == slab->block_count);
@@ -127,20 +126,21 @@ static void keep_empty(struct cairn_pool *pool, struct cairn_slab *slab)
 }
 
 /* Moves a slab whose free_count left the bounds of its list: perhaps back to the directory. */
-static __attribute__((noinline)) void file_slab(struct cairn_pool *pool, struct cairn_slab *slab)
+static __attribute__((noinline)) void file_slab(struct cairn_pool *pool, struct cairn_slab *slab,
+                                                uint32_t slab_id)
 {
     unsigned list_idx = list_for(slab);
 
     CAIRN_ASSERT(list_idx != slab->list_idx);
     if (slab->list_idx < CAIRN_POOL_LISTS)
-        unlink_slab(pool, slab);
+        unlink_slab(pool, slab, slab_id);
     else if (slab->list_idx == IS_EMPTY)
         pool->empty_id = 0;
     slab->list_idx = (uint8_t)list_idx;
     if (list_idx < CAIRN_POOL_LISTS)
-        link_slab(pool, slab, list_idx);
+        link_slab(pool, slab, slab_id, list_idx);
     else if (list_idx == IS_EMPTY)
-        keep_empty(pool, slab);
+        keep_empty(pool, slab, slab_id);
 }
 
 /* Says list_for() again, as bounds: see struct cairn_pool. A full slab leaves with the first block
@@ -193,23 +193,23 @@ void cairn_pool_fini(struct cairn_pool *pool)
     pool->slabs = NULL;
 }
 
-/* A slab with a free block, or NULL. */
-static struct cairn_slab *slab_to_take_from(struct cairn_pool *pool)
+/* The id of a slab with a free block, or 0. */
+static uint32_t slab_to_take_from(struct cairn_pool *pool)
 {
     struct cairn_slab *slab;
 
     for (unsigned i = CAIRN_POOL_LISTS; i-- > 0;)
         if (pool->lists[i] != 0)
-            return cairn_slabs__at(pool->slabs, pool->lists[i]);
+            return pool->lists[i];
     if (pool->empty_id != 0)
-        return cairn_slabs__at(pool->slabs, pool->empty_id);
+        return pool->empty_id;
     slab = cairn_slabs_take(pool->slabs, &pool->geometry, pool->kind, pool->pool_id);
     if (slab == NULL)
-        return NULL;
+        return 0;
     pool->slab_count++;
     slab->list_idx = IS_EMPTY;
     pool->empty_id = cairn_slabs__id(pool->slabs, slab);
-    return slab;
+    return pool->empty_id;
 }
 
 size_t cairn_pool_take(struct cairn_pool *pool, void **blocks, size_t count)
@@ -218,24 +218,27 @@ size_t cairn_pool_take(struct cairn_pool *pool, void **blocks, size_t count)
 
     CAIRN_ASSERT(pool->slabs != NULL);
     while (taken < count) {
-        struct cairn_slab *slab = slab_to_take_from(pool);
+        uint32_t slab_id = slab_to_take_from(pool);
+        struct cairn_slab *slab;
         size_t part;
 
-        if (slab == NULL)
+        if (slab_id == 0)
             break;
+        slab = cairn_slabs__at(pool->slabs, slab_id);
         part = cairn_min(count - taken, slab->free_count);
         cairn_blocks__take(slab, pool->geometry.block_bytes, blocks + taken, part);
         if (slab->free_count < pool->free_bounds[slab->list_idx + 1])
-            file_slab(pool, slab);
+            file_slab(pool, slab, slab_id);
         taken += part;
     }
     pool->used_count += taken;
     return taken;
 }
 
-/* The slab that a block given back lies in. */
+/* The slab that a block given back lies in, and its id. */
 CAIRN_HOT_INLINE struct cairn_slab *slab_of(const struct cairn_pool *pool,
-                                            const struct cairn_pagemap *map, const void *block)
+                                            const struct cairn_pagemap *map, const void *block,
+                                            uint32_t *slab_id)
 {
     struct cairn_pagemap_mark mark = cairn_pagemap_mark(map, block);
     struct cairn_slab *slab;
@@ -246,6 +249,7 @@ CAIRN_HOT_INLINE struct cairn_slab *slab_of(const struct cairn_pool *pool,
     CAIRN_CHECK(slab->pool_id == pool->pool_id, "pointer is not from this pool", block,
                 cairn_blocks__give_name);
     CAIRN_ASSERT(slab->block_count == pool->geometry.block_count);
+    *slab_id = mark.owner;
     return slab;
 }
 
@@ -257,11 +261,12 @@ void cairn_pool_give(struct cairn_pool *pool, void *const *blocks, size_t count)
     CAIRN_ASSERT(pool->slabs != NULL);
     map = pool->slabs->config.pagemap;
     while (blocks != end) {
-        struct cairn_slab *slab = slab_of(pool, map, *blocks);
+        uint32_t slab_id;
+        struct cairn_slab *slab = slab_of(pool, map, *blocks, &slab_id);
 
         blocks = cairn_blocks__free_stretch(&pool->geometry, slab, blocks, end);
         if (slab->free_count >= pool->free_bounds[slab->list_idx])
-            file_slab(pool, slab);
+            file_slab(pool, slab, slab_id);
     }
     CAIRN_ASSERT(pool->used_count >= count);
     pool->used_count -= count;
@@ -291,12 +296,17 @@ size_t cairn_pool_trim(struct cairn_pool *pool)
     return pool->geometry.slab_bytes;
 }
 
+/* The kind first: only slabs of this pool's kind are known to stay while its caller looks. */
 bool cairn_pool_is_out(const struct cairn_pool *pool, const void *pointer)
 {
-    struct cairn_slab *slab = cairn_slabs_find(pool->slabs, pointer, pool->kind_max);
+    struct cairn_pagemap_mark mark = cairn_pagemap_mark(pool->slabs->config.pagemap, pointer);
+    struct cairn_slab *slab;
     size_t offset_bytes;
 
-    if (slab == NULL || slab->pool_id != pool->pool_id)
+    if (cairn_tag_kind(mark.tag) != pool->kind)
+        return false;
+    slab = cairn_slabs__at(pool->slabs, mark.owner);
+    if (slab->pool_id != pool->pool_id)
         return false;
     offset_bytes = (uintptr_t)pointer - slab->base;
     if (!cairn_slab_is_block_start(&pool->geometry, offset_bytes))
@@ -362,20 +372,22 @@ static uint32_t check_list(const struct cairn_pool *pool, unsigned list_idx)
     return count;
 }
 
-static void check_slab(const struct cairn_pool *pool, struct cairn_slab *slab)
+static void check_slab(const struct cairn_pool *pool, struct cairn_slab *slab, uint32_t slab_id)
 {
     const uint64_t *words = cairn_slab__words(slab);
     uint32_t free_count = 0;
+    uint32_t found_id;
 
     CAIRN_INVARIANT(slab->block_count == pool->geometry.block_count);
     CAIRN_INVARIANT(slab->slab_bytes == pool->geometry.slab_bytes);
     CAIRN_INVARIANT(slab->list_idx == list_for(slab));
-    CAIRN_INVARIANT((slab->list_idx == IS_EMPTY) ==
-                    (pool->empty_id == cairn_slabs__id(pool->slabs, slab)));
+    CAIRN_INVARIANT((slab->list_idx == IS_EMPTY) == (pool->empty_id == slab_id));
     for (uint32_t i = 0; i < cairn_slab__word_count(slab->block_count); i++)
         free_count += (uint32_t)__builtin_popcountll(words[i]);
     CAIRN_INVARIANT(free_count == slab->free_count);
-    CAIRN_INVARIANT(slab_of(pool, pool->slabs->config.pagemap, (const void *)slab->base) == slab);
+    CAIRN_INVARIANT(
+        slab_of(pool, pool->slabs->config.pagemap, (const void *)slab->base, &found_id) == slab);
+    CAIRN_INVARIANT(found_id == slab_id);
 }
 
 /* The lock of the directory keeps the heads in place; those of other pools may change under it, but
@@ -387,15 +399,17 @@ void cairn_pool_check(const struct cairn_pool *pool)
     uint32_t on_lists = 0;
     uint32_t slab_count = 0;
     size_t used_count = 0;
+    struct cairn_slab *slab;
 
     for (unsigned i = 0; i < CAIRN_POOL_LISTS; i++)
         listed += check_list(pool, i);
     cairn_lock_take(&slabs->lock);
-    for (struct cairn_slab *slab = cairn_slabs__next(slabs, 1); slab != NULL;
-         slab = cairn_slabs__next(slabs, cairn_slabs__id(slabs, slab) + slab->unit_count)) {
+    for (uint32_t id = cairn_slabs__next(slabs, 1); id != 0;
+         id = cairn_slabs__next(slabs, id + slab->unit_count)) {
+        slab = cairn_slabs__at(slabs, id);
         if (slab->pool_id != pool->pool_id)
             continue;
-        check_slab(pool, slab);
+        check_slab(pool, slab, id);
         slab_count++;
         on_lists += slab->list_idx < CAIRN_POOL_LISTS;
         used_count += (size_t)slab->block_count - slab->free_count;

@@ -256,8 +256,11 @@ static bool assemble(struct alone *alone, const struct plan *plan, const struct 
     char *units = (char *)(alone + 1);
     char *map = units + plan->units_bytes;
     size_t window_bytes = fitted->slab_count * fitted->slab_bytes;
-    struct cairn_slabs_config config = {
-        &alone->map, {&slots_ops, &alone->slots}, plan->granule_bytes, units, plan->units_bytes};
+    struct cairn_slabs_config config = {.pagemap = &alone->map,
+                                        .source = {&slots_ops, &alone->slots},
+                                        .granule_bytes = plan->granule_bytes,
+                                        .state = units,
+                                        .state_bytes = plan->units_bytes};
     struct cairn_slab_geometry geometry;
 
     init_slots(&alone->slots, fitted, base, map + plan->map_bytes);

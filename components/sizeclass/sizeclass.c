@@ -80,16 +80,16 @@ static int init_line(struct cairn_sizeclass *set, unsigned class_idx)
 
 int cairn_sizeclass_init(struct cairn_sizeclass *set, const struct cairn_sizeclass_config *config)
 {
-    struct cairn_slabs_config slabs_config;
+    const struct cairn_slabs_config slabs_config = {.pagemap = config->pagemap,
+                                                    .source = config->source,
+                                                    .granule_bytes = config->granule_bytes,
+                                                    .state = config->state,
+                                                    .state_bytes = config->state_bytes,
+                                                    .descriptors = config->descriptors};
     int error;
 
     if (config->class_count > CAIRN_CLASS_COUNT)
         return -EINVAL;
-    slabs_config.pagemap = config->pagemap;
-    slabs_config.source = config->source;
-    slabs_config.granule_bytes = config->granule_bytes;
-    slabs_config.state = config->state;
-    slabs_config.state_bytes = config->state_bytes;
     error = cairn_slabs_init(&set->slabs, &slabs_config);
     if (error != 0)
         return error;

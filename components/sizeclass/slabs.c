@@ -2,30 +2,23 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * slabs.c - the directory of slabs: descriptors out of line, found through the pagemap.
+ * slabs.c - the directory of slabs: memory, descriptor and marks in the pagemap, brought together.
  *
- *     state    | unit 0 | 1 head | 2 head   3 words | 4 free | ... never touched ... |
- *                never             one descriptor             unit_top        unit_count
+ *     take    memory (source) -> descriptor (lock) -> marks, bitmap (no lock) -> publish (lock)
+ *     give    check -> marks off (no lock) -> unpublish, descriptor (lock) -> memory (source)
  *
- * A descriptor is a run of 1 ... 16 units. Free ones wait on a list per unit count, last in first
- * out, so that the state stays as small as it once had to be; only when the list is empty does
- * unit_top rise. Units are not exchanged between the lists: cairn_sizeclass_state_bytes() counts on
- * that.
+ * Where descriptors lie and which are free is in descriptors.c. While a slab is marked and described
+ * nobody else knows of it. The memory comes first and goes last: so another thread cannot mark it
+ * anew too early, and no more descriptors are in use than fit the memory, however many threads find
+ * it exhausted. base != 0 says that a descriptor is published.
  *
- * Taking a slab: take the memory, reserve a descriptor (lock), mark and describe (no lock: nobody
- * else knows of it), publish (lock). Giving is the same backwards. The memory comes first and goes
- * last: so another thread cannot mark it anew too early, and no more descriptors are in use than
- * fit the memory, however many threads find it exhausted. base != 0 says that a descriptor is
- * published.
+ * A descriptor does not hold its own id: where the caller does not know it, the pagemap says it.
  *
- * Invariants (cairn_slabs_check):
- *   I1  heads lie one behind the other from unit 1 to unit_top;
- *   I2  each is published, or on the list of its unit count (or in the hands of a thread inside
- *       take or give);
- *   I3  popcount of the bitmap == free_count <= block_count, bits behind block_count are 0, words
+ * Invariants (cairn_slabs_check), besides those of the units:
+ *   I1  popcount of the bitmap == free_count <= block_count, bits behind block_count are 0, words
  *       below first_word are 0;
- *   I4  the first and the last granule of a published slab lead to it in the pagemap;
- *   I5  slab_count and slab_bytes are the sums over the published.
+ *   I2  the first and the last granule of a published slab lead to it in the pagemap;
+ *   I3  slab_count and slab_bytes are the sums over the published.
  *
  * Cost. O(1) but for the bitmap (at most 1 KiB) and the granules.
  */
@@ -43,22 +36,13 @@ static size_t granules_of(const struct cairn_slabs *slabs, size_t slab_bytes)
 
 int cairn_slabs_init(struct cairn_slabs *slabs, const struct cairn_slabs_config *config)
 {
-    size_t unit_count = config->state_bytes / CAIRN_SLAB_UNIT_BYTES;
-
-    if (config->state == NULL || unit_count < 2 ||
-        !cairn_is_aligned((uintptr_t)config->state, CAIRN_SLAB_UNIT_BYTES))
-        return -EINVAL;
     if (config->granule_bytes != (size_t)1 << config->pagemap->granule_shift)
         return -EINVAL;
     cairn_lock_init(&slabs->lock, CAIRN_RANK_SLABS);
     slabs->config = *config;
-    slabs->unit_count = (uint32_t)cairn_min(unit_count, UINT32_MAX);
-    slabs->unit_top = 1;
-    for (unsigned i = 0; i <= CAIRN_SLAB_UNITS_MAX; i++)
-        slabs->free_units[i] = 0;
     slabs->slab_count = 0;
     slabs->slab_bytes = 0;
-    return 0;
+    return cairn_slabs__init_units(slabs);
 }
 
 void cairn_slabs_fini(struct cairn_slabs *slabs)
@@ -66,54 +50,23 @@ void cairn_slabs_fini(struct cairn_slabs *slabs)
     CAIRN_CHECK(slabs->slab_count == 0, "fini of a directory with slabs taken", slabs, __func__);
     CAIRN_ASSERT(slabs->slab_bytes == 0);
     CAIRN_ASSERT(!cairn_lock_is_held(&slabs->lock));
-    slabs->unit_count = 0;
+    cairn_slabs__fini_units(slabs);
 }
 
-/* A descriptor that nobody uses, not published; NULL when the state is exhausted. */
-static struct cairn_slab *pop_descriptor(struct cairn_slabs *slabs, uint32_t unit_count)
+static uint32_t reserve(struct cairn_slabs *slabs, uint32_t unit_count)
 {
-    struct cairn_slab *slab;
     uint32_t slab_id;
 
-    CAIRN_ASSERT(unit_count >= 1 && unit_count <= CAIRN_SLAB_UNITS_MAX);
-    CAIRN_ASSERT(slabs->unit_top <= slabs->unit_count);
-    slab_id = slabs->free_units[unit_count];
-    if (slab_id != 0) {
-        slab = cairn_slabs__at(slabs, slab_id);
-        CAIRN_ASSERT(slab->base == 0 && slab->unit_count == unit_count);
-        slabs->free_units[unit_count] = slab->next_id;
-        return slab;
-    }
-    if (slabs->unit_count - slabs->unit_top < unit_count)
-        return NULL;
-    slab = cairn_slabs__at(slabs, slabs->unit_top);
-    slabs->unit_top += unit_count;
-    slab->base = 0;
-    slab->unit_count = (uint8_t)unit_count;
-    return slab;
-}
-
-static void push_descriptor(struct cairn_slabs *slabs, struct cairn_slab *slab)
-{
-    CAIRN_ASSERT(slab->base == 0);
-    slab->next_id = slabs->free_units[slab->unit_count];
-    slabs->free_units[slab->unit_count] = cairn_slabs__id(slabs, slab);
-}
-
-static struct cairn_slab *reserve(struct cairn_slabs *slabs, uint32_t unit_count)
-{
-    struct cairn_slab *slab;
-
     cairn_lock_take(&slabs->lock);
-    slab = pop_descriptor(slabs, unit_count);
+    slab_id = cairn_slabs__pop(slabs, unit_count);
     cairn_lock_release(&slabs->lock);
-    return slab;
+    return slab_id;
 }
 
-static void unreserve(struct cairn_slabs *slabs, struct cairn_slab *slab)
+static void unreserve(struct cairn_slabs *slabs, uint32_t slab_id)
 {
     cairn_lock_take(&slabs->lock);
-    push_descriptor(slabs, slab);
+    cairn_slabs__push(slabs, slab_id);
     cairn_lock_release(&slabs->lock);
 }
 
@@ -126,19 +79,16 @@ static void publish(struct cairn_slabs *slabs, struct cairn_slab *slab, void *ba
     cairn_lock_release(&slabs->lock);
 }
 
-/* The slab's memory; the descriptor is on its list afterwards. */
-static void *unpublish(struct cairn_slabs *slabs, struct cairn_slab *slab)
+/* The descriptor is on its list afterwards. */
+static void unpublish(struct cairn_slabs *slabs, struct cairn_slab *slab, uint32_t slab_id)
 {
-    void *base = (void *)slab->base;
-
     cairn_lock_take(&slabs->lock);
     CAIRN_ASSERT(slabs->slab_count > 0 && slabs->slab_bytes >= slab->slab_bytes);
     slabs->slab_count--;
     slabs->slab_bytes -= slab->slab_bytes;
     slab->base = 0;
-    push_descriptor(slabs, slab);
+    cairn_slabs__push(slabs, slab_id);
     cairn_lock_release(&slabs->lock);
-    return base;
 }
 
 static void free_all_blocks(struct cairn_slab *slab, uint32_t block_count)
@@ -170,14 +120,14 @@ static void *take_memory(struct cairn_slabs *slabs, const struct cairn_slab_geom
 static struct cairn_slab *reserve_marked(struct cairn_slabs *slabs, void *base,
                                          const struct cairn_slab_geometry *geometry, uint8_t kind)
 {
-    struct cairn_slab *slab = reserve(slabs, cairn_slab__unit_count(geometry->block_count));
+    uint32_t slab_id = reserve(slabs, cairn_slab__unit_count(geometry->block_count));
 
-    if (slab == NULL)
+    if (slab_id == 0)
         return NULL;
     if (cairn_pagemap_set(slabs->config.pagemap, base, granules_of(slabs, geometry->slab_bytes),
-                          kind, cairn_slabs__id(slabs, slab)) == 0)
-        return slab;
-    unreserve(slabs, slab);
+                          kind, slab_id) == 0)
+        return cairn_slabs__at(slabs, slab_id);
+    unreserve(slabs, slab_id);
     return NULL;
 }
 
@@ -209,13 +159,15 @@ struct cairn_slab *cairn_slabs_take(struct cairn_slabs *slabs,
 void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab)
 {
     size_t slab_bytes = slab->slab_bytes;
-    void *base;
+    void *base = (void *)slab->base;
+    uint32_t slab_id;
 
-    CAIRN_CHECK(slab->base != 0, "give of a slab that is not taken", slab, __func__);
-    CAIRN_CHECK(slab->free_count == slab->block_count, "give of a slab with blocks out",
-                (void *)slab->base, __func__);
-    cairn_pagemap_clear(slabs->config.pagemap, (void *)slab->base, granules_of(slabs, slab_bytes));
-    base = unpublish(slabs, slab);
+    CAIRN_CHECK(base != NULL, "give of a slab that is not taken", slab, __func__);
+    CAIRN_CHECK(slab->free_count == slab->block_count, "give of a slab with blocks out", base,
+                __func__);
+    slab_id = cairn_slabs__id(slabs, slab);
+    cairn_pagemap_clear(slabs->config.pagemap, base, granules_of(slabs, slab_bytes));
+    unpublish(slabs, slab, slab_id);
     cairn_source_give_one(slabs->config.source, slab_bytes, base);
 }
 
@@ -235,18 +187,6 @@ struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab
 uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab *slab)
 {
     return slab == NULL ? 0 : cairn_slabs__id(slabs, slab);
-}
-
-struct cairn_slab *cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t slab_id)
-{
-    while (slab_id < slabs->unit_top) {
-        struct cairn_slab *slab = cairn_slabs__at(slabs, slab_id);
-
-        if (slab->base != 0)
-            return slab;
-        slab_id += slab->unit_count;
-    }
-    return NULL;
 }
 
 void cairn_slabs_prefork(struct cairn_slabs *slabs)
@@ -275,66 +215,34 @@ static void check_bitmap(struct cairn_slab *slab)
     CAIRN_INVARIANT(rest == 0 || words[word_count - 1] >> rest == 0);
 }
 
-static void check_mapped(const struct cairn_slabs *slabs, const struct cairn_slab *slab)
+static void check_mapped(const struct cairn_slabs *slabs, const struct cairn_slab *slab,
+                         uint32_t slab_id)
 {
     const char *base = (const char *)slab->base;
-    uint32_t slab_id = cairn_slabs__id(slabs, slab);
 
     CAIRN_INVARIANT(cairn_is_aligned(slab->base, slabs->config.granule_bytes));
     CAIRN_INVARIANT(cairn_slabs_find(slabs, base, UINT8_MAX) == slab);
     CAIRN_INVARIANT(cairn_slabs_find(slabs, base + slab->slab_bytes - 1, UINT8_MAX) == slab);
     CAIRN_INVARIANT(cairn_tag_granule_idx(cairn_pagemap_tag(slabs->config.pagemap, base)) == 0);
-    CAIRN_INVARIANT(slab_id + slab->unit_count <= slabs->unit_top);
+    CAIRN_INVARIANT(cairn_slabs__id(slabs, slab) == slab_id);
     CAIRN_INVARIANT(cairn_slab__unit_count(slab->block_count) == slab->unit_count);
-}
-
-/* How many free descriptors are on the lists; panics unless each is a head of the right size. */
-static uint32_t count_listed(const struct cairn_slabs *slabs)
-{
-    uint32_t listed = 0;
-
-    for (uint32_t units = 1; units <= CAIRN_SLAB_UNITS_MAX; units++) {
-        for (uint32_t id = slabs->free_units[units]; id != 0;
-             id = cairn_slabs__at(slabs, id)->next_id) {
-            CAIRN_INVARIANT(id < slabs->unit_top && listed < slabs->unit_top);
-            CAIRN_INVARIANT(cairn_slabs__at(slabs, id)->base == 0);
-            CAIRN_INVARIANT(cairn_slabs__at(slabs, id)->unit_count == units);
-            listed++;
-        }
-    }
-    return listed;
-}
-
-static void check_all(const struct cairn_slabs *slabs)
-{
-    uint32_t slab_count = 0;
-    uint32_t free_count = 0;
-    size_t slab_bytes = 0;
-    uint32_t id = 1;
-
-    while (id < slabs->unit_top) {
-        struct cairn_slab *slab = cairn_slabs__at(slabs, id);
-
-        CAIRN_INVARIANT(slab->unit_count >= 1 && slab->unit_count <= CAIRN_SLAB_UNITS_MAX);
-        id += slab->unit_count;
-        if (slab->base == 0) {
-            free_count++;
-            continue;
-        }
-        check_bitmap(slab);
-        check_mapped(slabs, slab);
-        slab_count++;
-        slab_bytes += slab->slab_bytes;
-    }
-    CAIRN_INVARIANT(id == slabs->unit_top && id <= slabs->unit_count);
-    CAIRN_INVARIANT(slab_count == slabs->slab_count);
-    CAIRN_INVARIANT(slab_bytes == slabs->slab_bytes);
-    CAIRN_INVARIANT(free_count == count_listed(slabs));
 }
 
 void cairn_slabs_check(const struct cairn_slabs *slabs)
 {
-    CAIRN_INVARIANT(slabs->unit_top >= 1 && slabs->unit_top <= slabs->unit_count);
-    CAIRN_INVARIANT(slabs->free_units[0] == 0);
-    check_all(slabs);
+    uint32_t slab_count = 0;
+    size_t slab_bytes = 0;
+    struct cairn_slab *slab;
+
+    cairn_slabs__check_units(slabs);
+    for (uint32_t id = cairn_slabs__next(slabs, 1); id != 0;
+         id = cairn_slabs__next(slabs, id + slab->unit_count)) {
+        slab = cairn_slabs__at(slabs, id);
+        check_bitmap(slab);
+        check_mapped(slabs, slab, id);
+        slab_count++;
+        slab_bytes += slab->slab_bytes;
+    }
+    CAIRN_INVARIANT(slab_count == slabs->slab_count);
+    CAIRN_INVARIANT(slab_bytes == slabs->slab_bytes);
 }

@@ -21,16 +21,20 @@
  * offsets only: it may live in shared memory, mapped at different addresses, beside or before its
  * range (alignments then hold as far as the addresses of the mappings agree modulo them).
  *
- * Two ways to feed it:
+ * Three ways to feed it:
  *   range   the caller's [base, base + length): any length, any alignment, no source;
- *   source  chunks of a power of two, taken when needed and given back when empty.
+ *   source  chunks of a power of two, taken when needed and given back when empty;
+ *   hand    chunks as well, but the caller adds and removes them (feed, shed): no call of the buddy
+ *           calls anything else, so no lock around it is held during a system call.
+ * A buddy of chunks may start small and move to a larger state block when it is full (move).
  *
  * Invariants (walked by cairn_buddy_check):
- *   I1  a grain is in use or covered by exactly one free block, never both;
+ *   I1  a grain is in use, or being purged, or covered by exactly one free block, never two of these;
  *   I2  two free buddies of one order never coexist below the top order;
- *   I3  free grains + used grains == all grains, also counted per chunk;
+ *   I3  free grains + used grains + grains being purged == all grains, also counted per chunk (used
+ *       and being purged as one: a chunk with either is not empty);
  *   I4  a summary bit is set exactly when the word below it is not 0;
- *   I5  the first grain of every run in use is marked, and no free grain is.
+ *   I5  the first grain of every run in use or stretch being purged is marked, and no free grain is.
  *
  * Cost.    O(orders + levels) steps for alloc and free, at most CAIRN_BUDDY_STEPS_MAX, asserted;
  *          plus one bit operation per 64 grains of the run.
@@ -71,11 +75,11 @@ struct cairn_buddy_config {
     size_t length_bytes; /* whole grains within are used */
     size_t align_bytes;  /* the largest alignment that alloc may be asked for; 0: grain_bytes */
 
-    /* Over a source: base NULL. */
+    /* Over a source: base NULL. Fed by hand: source.ops NULL too. */
     struct cairn_source source;
     size_t chunk_bytes;      /* a power of two, >= grain_bytes */
     size_t chunk_count_max;  /* how many chunks it can ever hold at once */
-    size_t chunk_keep_count; /* empty chunks kept instead of given back at once */
+    size_t chunk_keep_count; /* empty chunks kept instead of given back at once; by hand: all are */
 
     /* Asked about a chunk when it arrives; NULL: only what the source's ZEROED trait promises.
        Over a range: asked about it once, with its base; NULL: it is dirty. */
@@ -83,14 +87,25 @@ struct cairn_buddy_config {
     void *chunk_is_zeroed_self;
 };
 
+/* Memory between cairn_buddy_purge_begin() and cairn_buddy_purge_end(). */
+struct cairn_buddy_stretch {
+    void *base;
+    size_t length_bytes;
+    size_t dirty_bytes; /* of these, not known to read as zero */
+    bool is_emptied;    /* for the caller to set when all of it reads as zero */
+};
+
 struct cairn_buddy_stats {
     size_t grain_bytes;
     size_t held_bytes;       /* the range, or the chunks held */
     size_t used_bytes;       /* in runs, rounded up to grains */
-    size_t free_bytes;       /* held_bytes - used_bytes */
+    size_t purging_bytes;    /* in stretches between purge_begin and purge_end */
+    size_t free_bytes;       /* held_bytes - used_bytes - purging_bytes */
     size_t free_dirty_bytes; /* free, and not known to read as zero */
     size_t largest_free_bytes;
     size_t chunk_count;
+    size_t empty_chunk_count; /* of these, without a run and without a stretch being purged */
+    size_t chunk_count_max;   /* over a range: 0 */
     size_t state_bytes;
     uint64_t steps_max; /* the most steps that one call has taken */
 };
@@ -122,10 +137,50 @@ CAIRN_NODISCARD int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_byt
                                      const struct cairn_buddy_config *config);
 
 /*
- * Gives all chunks back to the source. Panics when a run is in use. The state block must be zeroed
- * before another buddy is made in it. O(slots ever used + grains held / 64).
+ * Gives all chunks back to the source. Panics when a run is in use or a stretch is being purged, or
+ * when a buddy fed by hand holds a chunk. The state block must be zeroed before another buddy is
+ * made in it. O(slots ever used + grains held / 64).
  */
 void cairn_buddy_fini(struct cairn_buddy *buddy);
+
+/* How much state this buddy needs for that many chunks: exact. 0 when it cannot have so many, or
+   has more already, or is over a range. O(orders). */
+size_t cairn_buddy_state_bytes_for(const struct cairn_buddy *buddy, size_t chunk_count_max);
+
+/*
+ * Makes a buddy in another state block that is what `from` is, with room for more chunks: the same
+ * chunks, runs, stretches being purged and statistics. `from` may then be discarded, without fini:
+ * only one of the two may be used. A source made of `from` must be made anew.
+ *
+ * Requires: the block `to` is aligned to 64 and reads as zero; it does not overlap `from`. Panics
+ *           when it is not aligned, or overlaps.
+ * Fails:    -EINVAL when cairn_buddy_state_bytes_for() says 0, or more than state_bytes: then
+ *           nothing changed.
+ * Cost:     O(state of from); pages of `to` that are not needed are not touched.
+ */
+CAIRN_NODISCARD int cairn_buddy_move(struct cairn_buddy *to, size_t state_bytes,
+                                     const struct cairn_buddy *from, size_t chunk_count_max);
+
+/* True when there is no room for another chunk. Over a range: always. O(1). */
+bool cairn_buddy_is_full(const struct cairn_buddy *buddy);
+
+/*
+ * Adds a chunk that the caller obtained; is_zeroed says whether it is known to read as zero.
+ *
+ * Requires: not full; the chunk is of chunk_bytes, aligned to them, and not held. Over a source:
+ *           the source may be given it. Panics when full, misaligned or held.
+ * Owns:     the buddy, until shed (over a source: until it gives it back).
+ * Cost:     as in the head, and one operation per 64 grains of a chunk that is not zeroed.
+ */
+void cairn_buddy_feed(struct cairn_buddy *buddy, void *chunk, bool is_zeroed);
+
+/*
+ * Removes the empty chunk in the last slot when there are more than keep_count empty ones.
+ *
+ * Returns: the chunk, for the caller to give back where it came from; or NULL and nothing changed.
+ *          Cost: O(levels), and one operation per 64 grains of the chunk.
+ */
+void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count);
 
 /*
  * Takes a run of at least `length_bytes`, aligned to `align_bytes`: the head of the lowest of the
@@ -134,7 +189,7 @@ void cairn_buddy_fini(struct cairn_buddy *buddy);
  * Requires: align_bytes a power of two; is_zeroed may be NULL.
  * Returns:  the run, of length_bytes rounded up to grains; *is_zeroed says whether it is known to
  *           read as zero. NULL and *is_zeroed untouched when length_bytes is 0, no free block is
- *           large enough and the source gives none, or the size or alignment exceeds a chunk
+ *           large enough and the source gives none (by hand: there is none), or the size or alignment exceeds a chunk
  *           (range: the config's align_bytes): then nothing changed.
  * Owns:     the caller, until cairn_buddy_free().
  * Cost:     as in the head; at most one call of the source. Panics when it gives a chunk that is
@@ -170,10 +225,10 @@ bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer);
 bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes);
 
 /*
- * Empties free memory that is dirty: calls `purge` for each stretch of free grains, cut to its
+ * Empties free memory that is dirty, in one step: calls `purge` for each stretch of free grains, cut to its
  * first and last dirty grain, that is then at least min_bytes long, and notes those that it emptied
  * (a stretch that it could not empty stays dirty). All empty chunks, those that chunk_keep_count
- * keeps too, go back to the source instead.
+ * keeps too, go back to the source instead, if there is one.
  *
  * Requires: purge does not call the buddy.
  * Returns:  how many bytes are zero that were not known to be. Cost: O(slots ever used + grains
@@ -181,6 +236,33 @@ bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, 
  */
 size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
                          void *self);
+
+/*
+ * Empties free memory that is dirty, in two steps, so that the caller may release its lock between
+ * them. The first takes out stretches as cairn_buddy_purge() finds them, up to `count` of them and
+ * until they have quota_bytes dirty bytes: no stretch is split, so the last may exceed the quota.
+ * Until purge_end they are neither free nor used: nothing is allocated from them, and no run begins
+ * there. All other calls are allowed meanwhile, also other pairs and cairn_buddy_move().
+ *
+ * Each call goes on where the one before it ended, around from the last chunk to the first.
+ *
+ * Returns: how many stretches it took out. 0 after a whole pass that found none (or when count or
+ *          quota_bytes is 0).
+ * Owns:    the caller, until purge_end.
+ * Cost:    at most one pass, O(grains held / 64 + slots ever used); for each stretch as for three
+ *          calls in the head.
+ */
+size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size_t quota_bytes,
+                               struct cairn_buddy_stretch *stretches, size_t count);
+
+/*
+ * Makes stretches free again: known to read as zero when is_emptied, otherwise all of it dirty.
+ * They may come in any order and grouping. Panics unless each is a stretch being purged.
+ *
+ * Cost: for each stretch as for a free of it; may give an empty chunk back to the source.
+ */
+void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_stretch *stretches,
+                           size_t count);
 
 /* A snapshot. O(1). */
 struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy);

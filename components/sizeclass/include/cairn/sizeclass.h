@@ -27,8 +27,9 @@ struct cairn_sizeclass_config {
     struct cairn_source source;    /* whole slabs; THREAD_SAFE if several threads use the set */
     size_t granule_bytes;          /* that of the pagemap */
     unsigned class_count;          /* the classes served, from the smallest; 0: all */
-    void *state;                   /* descriptors: reads as zero, aligned to 64, lazily touched */
+    void *state;                   /* as in struct cairn_slabs_config, or NULL with a source ... */
     size_t state_bytes;
+    struct cairn_source descriptors; /* ... of descriptors: ZEROED, THREAD_SAFE; no `ops`: none */
 };
 
 struct cairn_sizeclass_line {

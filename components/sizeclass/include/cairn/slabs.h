@@ -5,16 +5,19 @@
  * slabs.h - the directory of slabs: runs of granules cut into equal blocks, described out of line.
  *
  *     a slab (user memory)            | block 0 | block 1 | block 2 | ...      | tail |
- *     its descriptor (state block)    { base, counts, links, bitmap: 1 = free }
+ *     its descriptor (elsewhere)      { base, counts, links, bitmap: 1 = free }
  *     the pagemap                     granule -> { kind, index in the slab }, descriptor's id
  *
  * One directory serves any number of pools (a size-class set, or a set per CPU). It takes whole
  * slabs from a source, finds the descriptor of an address, and recognises any pointer that is not
  * the start of a block: a reciprocal multiplication turns an offset into an index without dividing.
  *
- * Descriptors are units of 64 bytes in the caller's state block; a slab of more than 256 blocks
- * uses as many consecutive units as its bitmap needs. Units are touched only when used. State holds
- * no pointer into itself.
+ * Descriptors are units of 64 bytes; a slab of more than 256 blocks uses as many consecutive units
+ * as its bitmap needs. Units lie in the caller's state block, in pieces from a source, or in both,
+ * the block first. They are touched only when used, and hold no pointer to each other.
+ *
+ *     state only            the number of slabs is bounded by the state
+ *     source (and state)    each piece doubles the units, up to 2^32 of them
  *
  * Threads: cairn_slabs_find() takes no lock. Taking and giving whole slabs locks (rank
  *          CAIRN_RANK_SLABS).
@@ -41,7 +44,10 @@ enum {
     CAIRN_SLAB_GRANULES_MAX = 16,
     CAIRN_SLAB_BLOCKS_MIN = 8,
     CAIRN_SLAB_ALIGN_BYTES_MAX = 32768, /* that of the largest class */
-    CAIRN_SLAB_BYTES_MAX = 1 << 21
+    CAIRN_SLAB_BYTES_MAX = 1 << 21,
+    CAIRN_SLABS_FIRST_PIECE_BYTES = 1 << 16,       /* from a source, without a state */
+    CAIRN_SLABS_GROWING_STATE_BYTES_MIN = 1 << 11, /* of a state that a source comes after */
+    CAIRN_SLABS_PIECE_ENTRIES = 32                 /* one per bit of an id */
 };
 
 __extension__ typedef unsigned __int128 cairn_slab_product; /* of an offset and a reciprocal */
@@ -77,15 +83,20 @@ struct cairn_slabs_config {
     struct cairn_pagemap *pagemap; /* whose granule is the unit of slabs; outlives the directory */
     struct cairn_source source;    /* THREAD_SAFE if the pools are used by several threads */
     size_t granule_bytes;          /* that of the pagemap */
-    void *state;                   /* reads as zero, aligned to 64, lazily touched */
-    size_t state_bytes;            /* bounds the number of slabs: 64 bytes per unit */
+    void *state;                   /* 64 bytes per unit; zero, aligned to 64, lazily touched */
+    size_t state_bytes;
+    /* Where more units come from when those in the state are used up: ZEROED, THREAD_SAFE; called
+       with the directory's lock held. Without `ops` there are no more. */
+    struct cairn_source descriptors;
 };
 
 /* Private; visible so that the caller can place it. Not moved after init. */
 struct cairn_slabs {
     struct cairn_lock lock;
     struct cairn_slabs_config config;
-    uint32_t unit_count;                           /* in the state block */
+    /* By the logarithm of an id: where unit 0 would lie, were all units in the piece of that id. */
+    uintptr_t piece_bases[CAIRN_SLABS_PIECE_ENTRIES];
+    uint32_t unit_count;                           /* units below have memory; 1: none has */
     uint32_t unit_top;                             /* units below were used once; 0 never is */
     uint32_t free_units[CAIRN_SLAB_UNITS_MAX + 1]; /* free descriptors by unit count, by id */
     uint32_t slab_count;
@@ -128,24 +139,28 @@ CAIRN_HOT_INLINE bool cairn_slab_is_block_start(const struct cairn_slab_geometry
 }
 
 /*
- * Makes a directory. Reads and writes nothing in the state. O(1).
+ * Makes a directory. Reads and writes nothing in the state, and takes nothing from a source. O(1).
  *
- * Fails: -EINVAL for a misaligned state, one below two units (id 0 means none), or granules that
- *        differ.
+ * Requires: the state, if there is one, and the sources are valid until fini. Of a state that a
+ *           source comes after, the largest power of two of units is used.
+ * Fails:    -EINVAL for a misaligned state, one below two units (id 0 means none), or below
+ *           CAIRN_SLABS_GROWING_STATE_BYTES_MIN with a source for descriptors; for neither of the
+ *           two; for such a source that is not ZEROED and THREAD_SAFE; for granules that differ.
  */
 CAIRN_NODISCARD int cairn_slabs_init(struct cairn_slabs *slabs,
                                      const struct cairn_slabs_config *config);
 
-/* Ends it. Panics when a slab is still taken. */
+/* Ends it: gives the pieces for descriptors back. Panics when a slab is still taken. */
 void cairn_slabs_fini(struct cairn_slabs *slabs);
 
 /*
  * Takes a slab from the source, describes it (all blocks free) and marks its granules with `kind`.
  *
- * Returns: the descriptor, or NULL when the source, the state block or the pagemap is exhausted:
- *          nothing changed.
- * Cost:    O(granules + bitmap words); the source and the pagemap are called without the lock.
- *          Touches no block.
+ * Returns: the descriptor, or NULL when the source or the pagemap is exhausted, or the state is and
+ *          the source for descriptors refuses or is not there: nothing changed, and the next call
+ *          tries again.
+ * Cost:    O(granules + bitmap words); the source and the pagemap are called without the lock, the
+ *          source for descriptors with it. Touches no block.
  * Threads: safe.
  */
 struct cairn_slab *cairn_slabs_take(struct cairn_slabs *slabs,
@@ -161,7 +176,8 @@ void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab);
 struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void *pointer,
                                     uint8_t kind_max);
 
-/* Id to descriptor and back; id 0 is NULL. */
+/* Id to descriptor and back; id 0 is NULL. The way back asks the pagemap. O(1). Requires: the slab
+   is taken. */
 struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab_id);
 uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab *slab);
 

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * descriptors.c - the units that descriptors are made of: where they lie, and which are free.
+ *
+ *     id        0  1  2 ...      F-1 | F ...         2F-1 | 2F ...                     4F-1 | ...
+ *     piece     | first: F units     | second: F units    | third: 2F units                 |
+ *     index     0 ... log2(F)-1      | log2(F)            | log2(F)+1                       |
+ *
+ *     in one    | 0 never | 1 head | 2 head   3 words | 4 free | ... never touched ... |
+ *                                    one descriptor              unit_top     unit_count
+ *
+ * The first piece is the caller's state, or comes from the source `descriptors` as all others do.
+ * Each piece after it doubles the number of units, so the logarithm of an id is the index of its
+ * piece, and 32 entries suffice for all ids. An entry holds the address that unit 0 would have if
+ * that piece began there: the address of a unit is one load and one sum. A piece never moves, and
+ * goes back only in the end.
+ *
+ * A descriptor is a run of 1 ... 16 units in one piece. Free ones wait on a list per unit count,
+ * last in first out, so that no more memory is used than was once needed; only when the list is
+ * empty does unit_top rise. Units are not exchanged between the lists:
+ * cairn_sizeclass_state_bytes() counts on that. What is too little at the end of a piece becomes
+ * one free descriptor of that many units.
+ *
+ * Invariants (cairn_slabs_check):
+ *   U1  heads lie one behind the other from unit 1 to unit_top, none across the end of a piece;
+ *   U2  each is published, or on the list of its unit count (or in the hands of a thread inside
+ *       take or give);
+ *   U3  exactly the entries of ids below unit_count have an address; with a source unit_count is a
+ *       power of two.
+ *
+ * Cost. O(1); one call of the source when the units double.
+ * Threads. Under the directory's lock, but for lookups.
+ */
+
+#include "internal.h"
+
+#include <cairn/base/align.h>
+
+#include <errno.h>
+#include <string.h>
+
+enum { FIRST_UNITS = CAIRN_SLABS_FIRST_PIECE_BYTES / CAIRN_SLAB_UNIT_BYTES };
+
+static bool can_grow(const struct cairn_slabs_config *config)
+{
+    return config->descriptors.ops != NULL;
+}
+
+static bool is_sound(const struct cairn_slabs_config *config)
+{
+    size_t least_bytes =
+        can_grow(config) ? CAIRN_SLABS_GROWING_STATE_BYTES_MIN : 2 * CAIRN_SLAB_UNIT_BYTES;
+
+    if (can_grow(config) &&
+        !cairn_source_has(config->descriptors, CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE))
+        return false;
+    if (config->state == NULL)
+        return can_grow(config);
+    return config->state_bytes >= least_bytes &&
+           cairn_is_aligned((uintptr_t)config->state, CAIRN_SLAB_UNIT_BYTES);
+}
+
+/* In the piece that the caller gave, or that comes first. */
+static size_t first_unit_count(const struct cairn_slabs_config *config)
+{
+    size_t unit_count = cairn_min(config->state_bytes / CAIRN_SLAB_UNIT_BYTES, UINT32_MAX);
+
+    if (config->state == NULL)
+        return FIRST_UNITS;
+    return can_grow(config) ? (size_t)1 << cairn_log2_floor(unit_count) : unit_count;
+}
+
+/* Makes `piece` the memory of units first_id ... first_id + unit_count - 1. */
+static void lay_piece(struct cairn_slabs *slabs, void *piece, size_t first_id, size_t unit_count)
+{
+    uintptr_t base = (uintptr_t)piece - first_id * CAIRN_SLAB_UNIT_BYTES;
+    size_t end_id = first_id + unit_count;
+    unsigned last_idx = cairn_log2_floor(end_id - 1);
+
+    CAIRN_ASSERT(cairn_is_aligned((uintptr_t)piece, CAIRN_SLAB_UNIT_BYTES));
+    for (unsigned i = first_id == 0 ? 0 : cairn_log2_floor(first_id); i <= last_idx; i++) {
+        CAIRN_ASSERT(slabs->piece_bases[i] == 0);
+        /* release: an id in the piece reaches other threads later, by the lock or by the release of
+           the pagemap */
+        cairn_store_release(&slabs->piece_bases[i], base);
+    }
+    cairn_store_relaxed(&slabs->unit_count, (uint32_t)cairn_min(end_id, UINT32_MAX));
+}
+
+int cairn_slabs__init_units(struct cairn_slabs *slabs)
+{
+    const struct cairn_slabs_config *config = &slabs->config;
+
+    if (!is_sound(config))
+        return -EINVAL;
+    memset(slabs->piece_bases, 0, sizeof(slabs->piece_bases));
+    memset(slabs->free_units, 0, sizeof(slabs->free_units));
+    slabs->unit_count = 1;
+    slabs->unit_top = 1;
+    if (config->state != NULL)
+        lay_piece(slabs, config->state, 0, first_unit_count(config));
+    return 0;
+}
+
+static void give_piece(struct cairn_slabs *slabs, size_t first_id, size_t unit_count)
+{
+    uintptr_t base = slabs->piece_bases[cairn_log2_floor(first_id + unit_count - 1)];
+
+    cairn_source_give_one(slabs->config.descriptors, unit_count * CAIRN_SLAB_UNIT_BYTES,
+                          (void *)(base + first_id * CAIRN_SLAB_UNIT_BYTES));
+}
+
+void cairn_slabs__fini_units(struct cairn_slabs *slabs)
+{
+    size_t first_units = first_unit_count(&slabs->config);
+    size_t end_id = cairn_pow2_ceil(slabs->unit_count);
+
+    slabs->unit_count = 0;
+    if (!can_grow(&slabs->config))
+        return;
+    for (; end_id > first_units; end_id /= 2)
+        give_piece(slabs, end_id / 2, end_id / 2);
+    if (end_id == first_units && slabs->config.state == NULL)
+        give_piece(slabs, 0, first_units);
+}
+
+/* A descriptor that was never used. Requires: so many units are left. */
+static uint32_t cut_descriptor(struct cairn_slabs *slabs, uint32_t unit_count)
+{
+    uint32_t slab_id = slabs->unit_top;
+    struct cairn_slab *slab = cairn_slabs__at(slabs, slab_id);
+
+    CAIRN_ASSERT(unit_count <= slabs->unit_count - slabs->unit_top);
+    slabs->unit_top += unit_count;
+    slab->base = 0;
+    slab->unit_count = (uint8_t)unit_count;
+    return slab_id;
+}
+
+/* Takes another piece. Requires: less is left in the last one than some descriptor needs. */
+static bool grow(struct cairn_slabs *slabs)
+{
+    size_t first_id = slabs->unit_count == 1 ? 0 : slabs->unit_count;
+    size_t unit_count = first_id == 0 ? FIRST_UNITS : first_id;
+    uint32_t rest = slabs->unit_count - slabs->unit_top;
+    void *piece;
+
+    CAIRN_ASSERT(rest < CAIRN_SLAB_UNITS_MAX);
+    if (!can_grow(&slabs->config) || slabs->unit_count == UINT32_MAX)
+        return false;
+    piece = cairn_source_take_one(slabs->config.descriptors, unit_count * CAIRN_SLAB_UNIT_BYTES,
+                                  CAIRN_SLAB_UNIT_BYTES);
+    if (piece == NULL)
+        return false;
+    if (rest > 0)
+        cairn_slabs__push(slabs, cut_descriptor(slabs, rest));
+    lay_piece(slabs, piece, first_id, unit_count);
+    return true;
+}
+
+uint32_t cairn_slabs__pop(struct cairn_slabs *slabs, uint32_t unit_count)
+{
+    uint32_t slab_id;
+    struct cairn_slab *slab;
+
+    CAIRN_ASSERT(unit_count >= 1 && unit_count <= CAIRN_SLAB_UNITS_MAX);
+    CAIRN_ASSERT(slabs->unit_top <= slabs->unit_count);
+    slab_id = slabs->free_units[unit_count];
+    if (slab_id != 0) {
+        slab = cairn_slabs__at(slabs, slab_id);
+        CAIRN_ASSERT(slab->base == 0 && slab->unit_count == unit_count);
+        slabs->free_units[unit_count] = slab->next_id;
+        return slab_id;
+    }
+    if (slabs->unit_count - slabs->unit_top < unit_count && !grow(slabs))
+        return 0;
+    return cut_descriptor(slabs, unit_count);
+}
+
+void cairn_slabs__push(struct cairn_slabs *slabs, uint32_t slab_id)
+{
+    struct cairn_slab *slab = cairn_slabs__at(slabs, slab_id);
+
+    CAIRN_ASSERT(slab->base == 0);
+    slab->next_id = slabs->free_units[slab->unit_count];
+    slabs->free_units[slab->unit_count] = slab_id;
+}
+
+uint32_t cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t slab_id)
+{
+    while (slab_id < slabs->unit_top) {
+        const struct cairn_slab *slab = cairn_slabs__at(slabs, slab_id);
+
+        if (slab->base != 0)
+            return slab_id;
+        slab_id += slab->unit_count;
+    }
+    return 0;
+}
+
+static void check_pieces(const struct cairn_slabs *slabs)
+{
+    bool is_all = slabs->unit_count == UINT32_MAX;
+
+    CAIRN_INVARIANT(slabs->unit_top >= 1 && slabs->unit_top <= slabs->unit_count);
+    CAIRN_INVARIANT(!can_grow(&slabs->config) || is_all || cairn_is_pow2(slabs->unit_count));
+    for (unsigned i = 0; i < CAIRN_SLABS_PIECE_ENTRIES; i++) {
+        CAIRN_INVARIANT((slabs->piece_bases[i] != 0) == ((size_t)1 << i < slabs->unit_count));
+        CAIRN_INVARIANT(cairn_is_aligned(slabs->piece_bases[i], CAIRN_SLAB_UNIT_BYTES));
+    }
+}
+
+/* How many free descriptors are on the lists; panics unless each is a head of the right size. */
+static uint32_t count_listed(const struct cairn_slabs *slabs)
+{
+    uint32_t listed = 0;
+
+    for (uint32_t units = 1; units <= CAIRN_SLAB_UNITS_MAX; units++) {
+        for (uint32_t id = slabs->free_units[units]; id != 0;
+             id = cairn_slabs__at(slabs, id)->next_id) {
+            CAIRN_INVARIANT(id < slabs->unit_top && listed < slabs->unit_top);
+            CAIRN_INVARIANT(cairn_slabs__at(slabs, id)->base == 0);
+            CAIRN_INVARIANT(cairn_slabs__at(slabs, id)->unit_count == units);
+            listed++;
+        }
+    }
+    return listed;
+}
+
+void cairn_slabs__check_units(const struct cairn_slabs *slabs)
+{
+    uint32_t free_count = 0;
+    uint32_t id = 1;
+
+    check_pieces(slabs);
+    CAIRN_INVARIANT(slabs->free_units[0] == 0);
+    while (id < slabs->unit_top) {
+        const struct cairn_slab *slab = cairn_slabs__at(slabs, id);
+        uint32_t last_id = id + slab->unit_count - 1;
+
+        CAIRN_INVARIANT(slab->unit_count >= 1 && slab->unit_count <= CAIRN_SLAB_UNITS_MAX);
+        CAIRN_INVARIANT(last_id < slabs->unit_top);
+        CAIRN_INVARIANT(cairn_slabs__at(slabs, last_id) == slab + slab->unit_count - 1);
+        free_count += slab->base == 0;
+        id = last_id + 1;
+    }
+    CAIRN_INVARIANT(free_count == count_listed(slabs));
+}
