@@ -46,7 +46,7 @@ static void *take_leaf(struct cairn_ground *ground, size_t leaf_bytes)
 {
     const struct cairn_os *os = &ground->pages.config.os;
     size_t region_bytes = leaf_bytes + 2 * ground->page_bytes;
-    char *region = os->ops->map(os->self, region_bytes, CAIRN_OS_MAP_NONE);
+    char *region = os->ops->map(os->self, region_bytes, false);
 
     if (region == NULL)
         return NULL;

@@ -44,16 +44,16 @@ CAIRN_STATIC_ASSERT((int)CAIRN_HOT_LEAF_ADDRESS_SHIFT == 32,
 /* Written once, by whoever builds the stack, which is the loader or a constructor before there is a second thread: hence
    read without ceremony. */
 struct cairn_hot {
+    /* The pagemap's, which alone writes it. First, so that the register that holds the object's address is the table's. */
+    ptrdiff_t map_root[CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_HOT_GRANULE_SHIFT) / sizeof(ptrdiff_t)]
+        CAIRN_CACHE_ALIGNED;
     size_t fine_limit; /* sizes that the fine table serves; 0 until the stack is built */
     size_t coarse_limit;
     size_t leaf_count; /* words of the root; 0 without a pagemap of this granule: every pointer goes slowly */
     uint32_t span_mask[CAIRN_HOT_KINDS];
     uint64_t multiplier[CAIRN_HOT_KINDS];
     uint64_t bound[CAIRN_HOT_KINDS];
-    /* The pagemap's, who alone writes them. */
-    ptrdiff_t map_root[CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_HOT_GRANULE_SHIFT) / sizeof(ptrdiff_t)]
-        CAIRN_CACHE_ALIGNED;
-    char map_empty[CAIRN_PAGEMAP_EMPTY_BYTES] CAIRN_CACHE_ALIGNED;
+    uint8_t map_empty[CAIRN_PAGEMAP_EMPTY_BYTES] CAIRN_CACHE_ALIGNED; /* the pagemap's; never written */
 };
 
 /* Fills the tables from a stack that is built; the limits last. */
@@ -75,26 +75,23 @@ CAIRN_HOT_INLINE bool cairn_hot_class_of(const struct cairn_hot *hot, size_t siz
     return true;
 }
 
-/* The kind of a tag: its lower byte. */
-CAIRN_HOT_INLINE size_t cairn_hot_kind(const char *tag)
-{
-    CAIRN_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the kind is the first byte");
-    return cairn_load_relaxed((const uint8_t *)tag);
-}
-
 /* The class of the small block that begins at a pointer. False when none does. */
 CAIRN_HOT_INLINE bool cairn_hot_class_at(const struct cairn_hot *hot, const void *block,
                                          size_t *class_idx)
 {
     uintptr_t address = (uintptr_t)block;
     uintptr_t leaf_idx = address >> CAIRN_HOT_LEAF_ADDRESS_SHIFT;
-    const char *tags = hot->map_empty;
+    size_t kind_at;
     size_t kind;
 
+    CAIRN_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+                        "the kind is the first byte of a tag");
     if (CAIRN_UNLIKELY(leaf_idx >= hot->leaf_count))
         return false;
-    tags += cairn_load_relaxed(&hot->map_root[leaf_idx]);
-    kind = cairn_hot_kind(tags + ((uint32_t)address >> CAIRN_HOT_GRANULE_SHIFT) * sizeof(uint16_t));
+    /* Plain loads of whole words: atomic ones cost GCC two instructions more. */
+    kind_at = (size_t)hot->map_root[leaf_idx] +
+              ((uint32_t)address >> CAIRN_HOT_GRANULE_SHIFT) * sizeof(uint16_t);
+    kind = hot->map_empty[kind_at];
     if (CAIRN_UNLIKELY((address & hot->span_mask[kind]) * hot->multiplier[kind] >=
                        hot->bound[kind]))
         return false;
