@@ -75,12 +75,26 @@ void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us)
         sleep_while_contended(lock, &timeout);
 }
 
-/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at once, thousands. Only debug builds use it, so a release build has no thread-local variable. */
+bool cairn_lock__has_company;
+
+void cairn_lock_expect_company(void)
+{
+    cairn_store_relaxed(&cairn_lock__has_company, true);
+}
+
+/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at once, thousands. Only
+   debug builds use it, so a release build has no thread-local variable. */
 static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initial-exec")));
+
+static bool is_unranked(const struct cairn_lock *lock)
+{
+    return !CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE || is_forker() ||
+           cairn_load_relaxed(&cairn_lock__has_company);
+}
 
 void cairn_lock_rank_enter(const struct cairn_lock *lock)
 {
-    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE)
+    if (is_unranked(lock))
         return;
     CAIRN_CHECK(lock->rank < CAIRN_RANK_COUNT, "lock without a rank: not initialised", lock,
                 __func__);
@@ -91,7 +105,7 @@ void cairn_lock_rank_enter(const struct cairn_lock *lock)
 
 void cairn_lock_rank_leave(const struct cairn_lock *lock)
 {
-    if (!CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE)
+    if (is_unranked(lock))
         return;
     CAIRN_CHECK(lock->rank < CAIRN_RANK_COUNT && held[lock->rank] > 0,
                 "unlock of a lock that this thread does not hold", lock, __func__);

@@ -7,7 +7,8 @@
  * blocks, a depot. Every step of the pseudo-code is a step of the model; between any two of them any thread may be put
  * off its CPU, or onto another. Memory is as if every store were seen at once.
  *
- *     kernel   a thread that is put off its CPU inside a sequence starts it anew; a fence does that to those who run
+ *     kernel   a thread that is put off its CPU inside a sequence goes on behind it, in vain; a fence does that to those
+ *              who run
  *     lost     at the end a token is nowhere
  *     twice    somebody gets a token that another has
  *
@@ -20,8 +21,9 @@
  *     fence, then close a sequence begins between the two, and finds the lane open
  *     lock freed early  the next to enter closes the lane, and the last one then opens it
  *     no look at the id a stop after a move closes a lane of which another CPU runs a sequence
- *     id before arming  a pop restarts on another CPU with the id of the first
- *     no restart        a kernel that does not send pre-empted threads back (hence PercpuGaps, which counts that it does)
+ *     id before arming  a pop that was moved in between arms on another CPU with the id of the first
+ *     no abort          a kernel that does not send pre-empted threads out (hence PercpuGaps, which counts that it does)
+ *     start anew        a thread that is put off at each of its steps never ends, as under a debugger
  */
 
 #ifndef CAIRN_PERCPU_EXPLORER_H
@@ -44,13 +46,15 @@ enum Flaw {
     LOCK_FREED_EARLY,
     NO_LOOK_AT_ID,
     ID_BEFORE_ARMING,
-    NO_RESTART,
+    NO_ABORT,
+    START_ANEW,
     FLAWS
 };
 
 inline const char *const FLAW_NAMES[] = {"none",          "no fence",         "no close",
                                          "no stop",       "fence then close", "lock freed early",
-                                         "no look at id", "id before arming", "no restart"};
+                                         "no look at id", "id before arming", "no abort",
+                                         "start anew"};
 
 // Where a thread is. The sequences are the runs from _ID to _COMMIT.
 enum Place : uint8_t {
@@ -204,6 +208,24 @@ class Explorer {
         return wrong_;
     }
 
+    /* True when each thread, running alone and put off after each of its steps, comes to its end. */
+    bool ends_step_by_step()
+    {
+        State state = scenario_.start;
+        for (uint8_t who = 0; who < THREADS; who++) {
+            Thread &thread = state.threads[who];
+            thread.cpu = who % CPUS;
+            for (unsigned steps = 0; steps < 200 && thread.place != DONE; steps++) {
+                step(state, thread, who);
+                send_out(thread);
+            }
+            if (thread.place != DONE)
+                return false;
+        }
+        finish(state);
+        return wrong_.empty();
+    }
+
     Seen seen;
 
   private:
@@ -224,7 +246,7 @@ class Explorer {
         }
         State off = state;
         off.threads[who].cpu = NOWHERE;
-        restart(off.threads[who]);
+        send_out(off.threads[who]);
         add(off, waiting);
         State next = state;
         if (step(next, next.threads[who], static_cast<uint8_t>(who)))
@@ -246,18 +268,18 @@ class Explorer {
         return who;
     }
 
-    /* The kernel's part. */
-    void restart(Thread &thread)
+    /* The kernel's part. With the id before arming, the step that looks at the lane arms first. */
+    void send_out(Thread &thread)
     {
-        const bool early_id = flaw_ == ID_BEFORE_ARMING;
-        if (flaw_ == NO_RESTART)
+        const int early = flaw_ == ID_BEFORE_ARMING ? 2 : 0;
+        if (flaw_ == NO_ABORT)
             return;
-        if (thread.place >= POP_ID && thread.place <= POP_COMMIT)
-            thread.place = early_id ? POP_LANE : POP_ARM;
-        if (thread.place >= PUSH_ID && thread.place <= PUSH_COMMIT)
-            thread.place = early_id ? PUSH_LANE : PUSH_ARM;
+        if (thread.place >= POP_ID + early && thread.place <= POP_COMMIT)
+            thread.place = flaw_ == START_ANEW ? POP_ARM : ALLOC_ID;
+        if (thread.place >= PUSH_ID + early && thread.place <= PUSH_COMMIT)
+            thread.place = flaw_ == START_ANEW ? PUSH_ARM : FREE_ID;
         if (thread.place >= STOP_ID && thread.place <= STOP_COMMIT)
-            thread.place = STOP_ARM;
+            thread.place = flaw_ == START_ANEW ? STOP_ARM : STOP_FAILED;
     }
 
     void wrong(const char *what)
@@ -547,7 +569,7 @@ class Explorer {
     {
         const unsigned who = runner(state, cpu);
         if (flaw_ != NO_FENCE && who < THREADS)
-            restart(state.threads[who]);
+            send_out(state.threads[who]);
     }
 
     bool drain(State &state, Thread &thread, uint8_t who)

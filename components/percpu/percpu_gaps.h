@@ -50,7 +50,6 @@ __attribute__((visibility("hidden"))) extern cairn_gaps cairn_gaps_of_pop, cairn
     "leal -0x5eed0000(%%r12), %%eax\n\t"                                                           \
     "cmpl $32, %%eax\n\t"                                                                          \
     "jae 9f\n\t"                                                                                   \
-    "movq %%r13, %%rcx\n\t"                                                                        \
     "leaq " CAIRN_GAPS_NAME " + 128(%%rip), %%r13\n\t"                                             \
     "lock incq (%%r13, %%rax, 8)\n\t"                                                              \
     "xorl %%r12d, %%r12d\n"                                                                        \

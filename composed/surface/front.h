@@ -29,6 +29,7 @@
 #include <cairn/malloc.h>
 
 #include "composed/surface/conf.h"
+#include "composed/surface/export.h"
 
 CAIRN_BEGIN_DECLS
 

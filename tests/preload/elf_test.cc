@@ -147,11 +147,12 @@ const std::set<std::string> kMallocFamily = {"malloc",
                                              "free_sized",
                                              "free_aligned_sized"};
 
-// Names that other libcs and old programs know the family by; and vfork, which a stack may have to wrap.
+// Names that other libcs and old programs know the family by; and vfork and clone, which a stack may have to wrap.
 const std::set<std::string> kMayBeExported = {"cfree",         "__libc_malloc",  "__libc_free",
                                               "__libc_calloc", "__libc_realloc", "__libc_memalign",
                                               "__libc_valloc", "__libc_pvalloc", "__posix_memalign",
-                                              "_init",         "_fini",          "vfork"};
+                                              "_init",         "_fini",          "vfork",
+                                              "clone"};
 
 bool IsOperatorNewOrDelete(const std::string &name)
 {

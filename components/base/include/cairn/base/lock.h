@@ -14,6 +14,8 @@
  *
  * Alone. While the process has one thread (libc says so: glibc 2.32) a load and a store do for each atomic operation, which
  * costs some twenty cycles and waits for every store before it. A thread cannot come into being while another holds a lock.
+ * Libc does not know of children that clone() made to share the memory: a program that makes one says so first
+ * (cairn_lock_expect_company()).
  *
  * Order. Locks nest in stack order, top layer first. Each lock of a stack carries a rank (enum
  * below); debug builds assert that a thread takes them in rising rank.
@@ -70,10 +72,23 @@ static inline void cairn_lock_init(struct cairn_lock *lock, enum cairn_lock_rank
 /* As <sys/single_threaded.h> declares it, but weak: its address is NULL where libc has none. */
 extern CAIRN_WEAK CAIRN_EXPORT char __libc_single_threaded;
 
+/* Private: somebody may be here whom libc does not count. Hidden, to be read without a detour. */
+extern __attribute__((visibility("hidden"))) bool cairn_lock__has_company;
+
+/*
+ * To be called before clone(CLONE_VM), by whoever makes a child beside itself. From then on no lock of this process is taken as
+ * if it were alone, and the order check of debug builds rests, for its counts belong to a thread pointer, and there may be two
+ * on one.
+ *
+ * Requires: the caller holds no lock. Threads: safe. O(1).
+ */
+void cairn_lock_expect_company(void);
+
 /* True when no other thread can be there. */
 static inline bool cairn_is_alone(void)
 {
-    return &__libc_single_threaded != NULL && __libc_single_threaded != 0;
+    return &__libc_single_threaded != NULL && __libc_single_threaded != 0 &&
+           !cairn_load_relaxed(&cairn_lock__has_company);
 }
 
 /* Private: changes the state if it is `from`; true when it did. Requires: alone. */

@@ -4,9 +4,12 @@
 /*
  * rseq.h - the three restartable sequences, in words; an architecture's own file has them in instructions.
  *
- * A restartable sequence is a piece of code that the kernel sends back to its start when the thread was pre-empted,
- * migrated or interrupted by a signal inside it. What lies before its last store, the commit, must be harmless to
- * repeat; then the whole of it happens on one CPU, at once, or not at all, without a lock or an atomic operation.
+ * A restartable sequence is a piece of code that the kernel sends a thread out of, to an abort handler, when the thread was
+ * pre-empted, migrated or interrupted by a signal inside it. What lies before its last store, the commit, must be harmless
+ * to do in vain; then the whole of it happens on one CPU, at once, or not at all, without a lock or an atomic operation.
+ *
+ * Sent out, a thread does not start anew: it goes on as if it had found nothing, no room, or another id, by the way that
+ * has locks. So a thread that is sent out every time, under a debugger that steps through it, gets on nonetheless.
  *
  *     lanes     0    1    2  ...                 one pointer per id: a shard, or `nothing` (n) while somebody else
  *             [ s0 | s1 | n  ... ]               works on that shard; 128 bytes each, for a slow path writes its own
@@ -16,6 +19,7 @@
  *                    below: NULL  ^ top (from the first slot of the shard)
  *
  *     pop (class)                       push (class, block)                  stop (id)
+ *       sent out: slow                    sent out: slow                       sent out: moved
  *       arm                               arm                                  arm
  *       if no id of this thread: slow     if no id of this thread: slow        if no id of this thread: moved
  *       shard = lanes[id]                 shard = lanes[id]                    if id differs: moved
@@ -39,9 +43,8 @@
  * of the shard's lock, between stop and start (shard.h). lanes[id]: the holder of that lock.
  *
  * Limits. The child of vfork() or of clone(CLONE_VM) without a thread pointer of its own shows the id of its parent, but
- * the kernel does not restart it: it must not allocate before it calls exec (POSIX forbids it that anyway), unless its
- * parent gave the area up for that time (cairn_percpu_leave(); the malloc library's vfork() does so). A debugger that
- * steps through a sequence instruction by instruction starts it anew for ever.
+ * the kernel does not send it out: it must not use sequences, unless its parent gave the area up for that time
+ * (cairn_percpu_leave(); the malloc library's vfork() and clone() do so).
  *
  * Source: Linux include/uapi/linux/rseq.h and kernel/rseq.c; Dice, Garthwaite, "Mostly lock-free malloc", ISMM 2002, for
  *         the idea.

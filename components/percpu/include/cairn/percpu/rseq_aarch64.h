@@ -8,7 +8,9 @@
  * 4, rseq_cs at 8. The order of a shard's arrays after its lane came back is that of an address dependency: the lane is
  * loaded, and everything else is at an address computed from it; whoever restores a lane stores it with release.
  *
- * The signature, 0xd428bc00 as data, is the instruction brk #0x45e0; it stands before the abort handler.
+ * The signature, 0xd428bc00 as data, is the instruction brk #0x45e0; it stands before the abort handler. The handler jumps
+ * to where the sequence goes in vain. It lies in another section, perhaps far away: then the linker puts a veneer between,
+ * which may change x16 and x17.
  */
 
 #ifndef CAIRN_PERCPU_RSEQ_AARCH64_H
@@ -32,8 +34,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
 /* One instruction a line. */
 /* clang-format off */
 
-/* 1: start, 2: just behind the commit, 3: descriptor, 4: abort handler, 5: arming. x9 is the shard, w10 the word. */
-#define CAIRN_RSEQ_ARM                                                                             \
+/* 1: start, 2: just behind the commit, 3: descriptor, 4: abort handler. x9 is the shard, w10 the word. */
+#define CAIRN_RSEQ_ARM(in_vain)                                                                    \
     ".pushsection __rseq_cs, \"aw?\", %%progbits\n\t"                                              \
     ".balign 32\n"                                                                                 \
     "3:\n\t"                                                                                       \
@@ -43,9 +45,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     ".pushsection __rseq_failure, \"ax?\", %%progbits\n\t"                                         \
     ".inst 0xd428bc00\n"                                                                           \
     "4:\n\t" CAIRN_RSEQ_ABORTED                                                                    \
-    "b 5f\n\t"                                                                                     \
+    "b %l[" #in_vain "]\n\t"                                                                       \
     ".popsection\n"                                                                                \
-    "5:\n\t"                                                                                       \
     "adrp x9, 3b\n\t"                                                                              \
     "add x9, x9, :lo12:3b\n\t"                                                                     \
     "str x9, [%[area], #8]\n"                                                                      \
@@ -59,13 +60,13 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     "ldr x9, [x9]\n\t" CAIRN_RSEQ_GAP(5)                                                          \
     "ldr w10, [x9, %[class_idx], lsl #2]\n\t" CAIRN_RSEQ_GAP(6)
 
-/* The newest block of a class on this CPU, or NULL: ask the slow path. */
+/* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the same. */
 CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
 {
     void *block;
 
     __asm__ volatile goto(
-        CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
+        CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD
         "and w11, w10, #0xffff\n\t" CAIRN_RSEQ_GAP(7)
         "add x11, x9, x11, lsl #3\n\t" CAIRN_RSEQ_GAP(8)
         "ldr %[block], [x11, #%c[slots] - 8]\n\t" CAIRN_RSEQ_GAP(9)
@@ -78,7 +79,7 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
           [lanes] "r"(view->lanes), [class_idx] "r"(class_idx),
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
-        : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "cc", "memory"
+        : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "x16", "x17", "cc", "memory"
         : slow);
     /* GCC before 14 may miss what an `asm goto` with a result does to the code behind it: GCC bug 113921. */
     __asm__ volatile("");
@@ -90,12 +91,12 @@ slow:
     return NULL;
 }
 
-/* True when the block is in; false when there is no room, or it is the newest of its array already. */
+/* True when the block is in; false when there is no room, or it is the newest of its array already, or by chance. */
 CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
                              void *block)
 {
     __asm__ volatile goto(
-        CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
+        CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD
         "lsr w12, w10, #16\n\t" CAIRN_RSEQ_GAP(7)
         "cbz w12, %l[slow]\n\t" CAIRN_RSEQ_GAP(8)
         "and w11, w10, #0xffff\n\t" CAIRN_RSEQ_GAP(9)
@@ -112,19 +113,20 @@ CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
           [lanes] "r"(view->lanes), [class_idx] "r"(class_idx), [block] "r"(block),
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
-        : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "x12", "cc", "memory"
+        : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "x12", "x16", "x17", "cc",
+          "memory"
         : slow);
     return true;
 slow:
     return false;
 }
 
-/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did. */
+/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail at any time. */
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
                              struct cairn_percpu_shard *nothing)
 {
     __asm__ volatile goto(
-        CAIRN_RSEQ_ARM
+        CAIRN_RSEQ_ARM(moved)
         "ldr w9, [%[area], #4]\n\t" CAIRN_RSEQ_GAP(1)
         "tbnz w9, #31, %l[moved]\n\t" CAIRN_RSEQ_GAP(2)
         "ldr w9, [%[id]]\n\t" CAIRN_RSEQ_GAP(3)
@@ -135,7 +137,7 @@ CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32
         :
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
           [expected] "r"(id), [nothing] "r"(nothing), [lane] "r"(&view->lanes[id].shard)
-        : CAIRN_RSEQ_CLOBBERS "x9", "cc", "memory"
+        : CAIRN_RSEQ_CLOBBERS "x9", "x16", "x17", "cc", "memory"
         : moved);
     return true;
 moved:

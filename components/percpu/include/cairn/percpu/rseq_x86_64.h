@@ -8,7 +8,7 @@
  *
  * Each use emits a descriptor (section __rseq_cs) and an abort handler (section __rseq_failure): four bytes of signature,
  * which the kernel insists on, dressed as the operand of an undefined instruction so that disassemblers stay in step,
- * then a jump back to arming.
+ * then a jump to where the sequence goes in vain. No register that the caller named was changed by then.
  *
  * The question marks after the sections' flags: where a sequence lies in a function of which the linker keeps one copy
  * of several (C++), its descriptor goes with it.
@@ -41,8 +41,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
 /* One instruction a line. */
 /* clang-format off */
 
-/* 1: start, 2: just behind the commit, 3: descriptor, 4: abort handler, 5: arming. */
-#define CAIRN_RSEQ_ARM                                                                             \
+/* 1: start, 2: just behind the commit, 3: descriptor, 4: abort handler. */
+#define CAIRN_RSEQ_ARM(in_vain)                                                                    \
     ".pushsection __rseq_cs, \"aw?\", @progbits\n\t"                                               \
     ".balign 32\n"                                                                                 \
     "3:\n\t"                                                                                       \
@@ -53,9 +53,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     ".byte 0x0f, 0xb9, 0x3d\n\t"                                                                   \
     ".long 0x53053053\n"                                                                           \
     "4:\n\t" CAIRN_RSEQ_ABORTED                                                                    \
-    "jmp 5f\n\t"                                                                                   \
+    "jmp %l[" #in_vain "]\n\t"                                                                     \
     ".popsection\n"                                                                                \
-    "5:\n\t"                                                                                       \
     "leaq 3b(%%rip), %%rax\n\t"                                                                    \
     "movq %%rax, %%fs:8(%[area])\n"                                                                \
     "1:\n\t" CAIRN_RSEQ_GAP(0)
@@ -69,13 +68,13 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     "movq (%[lanes], %%rax), %%rdx\n\t" CAIRN_RSEQ_GAP(5)                                          \
     "movl (%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(6)
 
-/* The newest block of a class on this CPU, or NULL: ask the slow path. */
+/* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the same. */
 CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
 {
     void *block;
 
     __asm__ volatile goto(
-        CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
+        CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD
         "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(7)
         "movq %c[slots] - 8(%%rdx, %%rax, 8), %[block]\n\t" CAIRN_RSEQ_GAP(8)
         "testq %[block], %[block]\n\t" CAIRN_RSEQ_GAP(9)
@@ -98,12 +97,12 @@ slow:
     return NULL;
 }
 
-/* True when the block is in; false when there is no room, or it is the newest of its array already. */
+/* True when the block is in; false when there is no room, or it is the newest of its array already, or by chance. */
 CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
                              void *block)
 {
     __asm__ volatile goto(
-        CAIRN_RSEQ_ARM CAIRN_RSEQ_SHARD
+        CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD
         "cmpl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(7)
         "jbe %l[slow]\n\t" CAIRN_RSEQ_GAP(8)
         "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(9)
@@ -124,12 +123,12 @@ slow:
     return false;
 }
 
-/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did. */
+/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail at any time. */
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
                              struct cairn_percpu_shard *nothing)
 {
     __asm__ volatile goto(
-        CAIRN_RSEQ_ARM
+        CAIRN_RSEQ_ARM(moved)
         "cmpl $0, %%fs:4(%[area])\n\t" CAIRN_RSEQ_GAP(1)
         "js %l[moved]\n\t" CAIRN_RSEQ_GAP(2)
         "cmpl %[expected], %%fs:(%[id])\n\t" CAIRN_RSEQ_GAP(3)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * clone.c - clone() for programs whose child shares their memory and allocates.
+ *
+ *     CLONE_VM   CLONE_VFORK   CLONE_SETTLS
+ *       no            any            any       a copy of the process, as fork makes one: nothing to do
+ *       yes           yes            no        as vfork: the parent leaves, and rejoins when the child has called exec or exit
+ *       yes           no             no        parent and child go on at once, on one thread pointer: the parent leaves for good
+ *       yes           any            yes       a thread with an area of its own, or none
+ *
+ * vfork.c says why a child on its parent's thread pointer must find no registration there. Where the two go on at once, nobody
+ * knows when the child ends, so that one thread, and threads that it makes later (glibc), go past the per-CPU arrays from
+ * then on. Libc does not count such a child, and goes on saying that the process has one thread; lock.h is told.
+ *
+ * What is shared that way is the programs' affair: errno, the C library's buffers. Everything here is on the parent's stack, or
+ * in registers: nothing is allocated. vfork.S has the system call, and the name.
+ *
+ * Not covered: a bare system call. posix_spawn(), system() and popen() of glibc make their children by themselves, and allocate
+ * nothing in them.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <cairn/base/lock.h>
+#include <cairn/percpu.h>
+
+#include "composed/malloc/stack.h"
+
+/* vfork.S calls the first, and has the second. Where it is empty, neither is used. */
+int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
+                void *thread_pointer, pid_t *child_tid);
+CAIRN_WEAK long cairn_clone_raw(int (*run)(void *), void *stack, int flags, void *argument,
+                                pid_t *parent_tid, void *thread_pointer, pid_t *child_tid);
+
+static bool is_beside(int flags)
+{
+    return (flags & CLONE_VM) != 0 && (flags & CLONE_VFORK) == 0;
+}
+
+/* True when this thread is to rejoin. */
+static bool leave(int flags)
+{
+    const struct cairn_percpu *caches = cairn_stack_caches();
+
+    if (is_beside(flags))
+        cairn_lock_expect_company();
+    return (flags & (CLONE_VM | CLONE_SETTLS)) == CLONE_VM && caches != NULL &&
+           cairn_percpu_leave(caches);
+}
+
+/* What is variadic in <sched.h> comes in the same registers. A parameter that the caller did not pass is not used either: no
+   flag asks for it. */
+int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
+                void *thread_pointer, pid_t *child_tid)
+{
+    long result = -EINVAL;
+
+    if (run != NULL && stack != NULL) {
+        bool has_left = leave(flags);
+
+        result = cairn_clone_raw(run, stack, flags, argument, parent_tid, thread_pointer,
+                                 child_tid);
+        if (has_left && (result < 0 || !is_beside(flags)))
+            cairn_percpu_rejoin(cairn_stack_caches());
+    }
+    if (result >= 0)
+        return (int)result;
+    errno = (int)-result;
+    return -1;
+}
