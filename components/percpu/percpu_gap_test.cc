@@ -269,7 +269,7 @@ TEST_P(PercpuGaps, OfAPop)
 
 TEST_P(PercpuGaps, OfAPush)
 {
-    stretch_all({"push", &cairn_gaps_of_push, 14});
+    stretch_all({"push", &cairn_gaps_of_push, 15});
 }
 
 TEST_P(PercpuGaps, OfAStop)

@@ -37,6 +37,8 @@ void cairn_hot_init(struct cairn_hot *hot, const struct cairn_stack *stack)
             init_run_kind(hot, CAIRN_KIND_RUN + run_idx);
     if (map->root == hot->map_root && map->granule_shift == CAIRN_HOT_GRANULE_SHIFT)
         cairn_store_release(&hot->leaf_count, sizeof(hot->map_root) / sizeof(hot->map_root[0]));
-    cairn_store_release(&hot->coarse_limit, (size_t)CAIRN_CLASS_BYTES_MAX);
-    cairn_store_release(&hot->fine_limit, (size_t)CAIRN_CLASS_FINE_BYTES_MAX);
+    for (size_t size_bytes = 0; size_bytes <= CAIRN_CLASS_FINE_BYTES_MAX; size_bytes++)
+        hot->fine[size_bytes] = (uint8_t)cairn_class_of(size_bytes);
+    cairn_store_release(&hot->coarse_count, (size_t)CAIRN_CLASS_BYTES_MAX + 1);
+    cairn_store_release(&hot->fine_count, sizeof(hot->fine));
 }

@@ -4,8 +4,9 @@
 /*
  * hot.h - what malloc and free of small blocks read besides the per-CPU arrays, and the two questions they ask of it.
  *
- *     size    -> class    one load of a table; no other test says that the stack is built: the limits are 0 until it is
- *     pointer -> class    pagemap: kind of the granule; then, does a block of that kind begin here?
+ *     size    -> class    one load of a table with a byte for each size; no other test says that the stack is built: the limits
+ *                         are 0 until it is
+ *     pointer -> kind     pagemap: kind of the granule; then, does a block of that kind begin here? A class is its kind less 1.
  *
  * The pagemap's root and its empty tags lie in the same object as the tables, so that one base register reaches all of them: nine
  * instructions and three loads from an address to a kind.
@@ -14,8 +15,6 @@
  * mask away. The lower half of its product with the geometry's reciprocal is below a bound where a block begins, and only
  * there (sizeclass/geometry.c says why). A run of granules that can be cached has one block, at offset 0: the multiplier 1 and
  * the bound 1. Any other kind has the bound 0.
- *
- * Guards. The object lies in .bss, next to which there may be user memory. A page of 64 KiB on both sides is made inaccessible.
  *
  * Source: Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019.
  */
@@ -41,43 +40,52 @@ enum {
 CAIRN_STATIC_ASSERT((int)CAIRN_HOT_LEAF_ADDRESS_SHIFT == 32,
                     "the lower half of an address leads to its granule in the leaf");
 
-/* Written once, by whoever builds the stack, which is the loader or a constructor before there is a second thread: hence
-   read without ceremony. */
+/* Written once, when the stack is built. The limits are released last, and acquired by cairn_hot_limit(): a thread that is served by
+   the tables sees the stack. */
 struct cairn_hot {
     /* The pagemap's, which alone writes it. First, so that the register that holds the object's address is the table's. */
     ptrdiff_t map_root[CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_HOT_GRANULE_SHIFT) / sizeof(ptrdiff_t)]
         CAIRN_CACHE_ALIGNED;
-    size_t fine_limit; /* sizes that the fine table serves; 0 until the stack is built */
-    size_t coarse_limit;
+    size_t fine_count; /* sizes that the fine table serves, from 0 on; 0 until the stack is built */
+    size_t coarse_count;
     size_t leaf_count; /* words of the root; 0 without a pagemap of this granule: every pointer goes slowly */
     uint32_t span_mask[CAIRN_HOT_KINDS];
     uint64_t multiplier[CAIRN_HOT_KINDS];
     uint64_t bound[CAIRN_HOT_KINDS];
+    uint8_t fine[CAIRN_CLASS_FINE_BYTES_MAX + 1]; /* class by size */
     uint8_t map_empty[CAIRN_PAGEMAP_EMPTY_BYTES] CAIRN_CACHE_ALIGNED; /* the pagemap's; never written */
 };
 
 /* Fills the tables from a stack that is built; the limits last. */
 void cairn_hot_init(struct cairn_hot *hot, const struct cairn_stack *stack);
 
-/* The class for a size. False: not small, or 0, or too early. */
+/* A limit, acquired: on x86-64 every load is, and a plain one may be an operand of the comparison. */
+CAIRN_HOT_INLINE size_t cairn_hot_limit(const size_t *limit)
+{
+#if defined(__x86_64__)
+    return *limit;
+#else
+    return cairn_load_acquire(limit);
+#endif
+}
+
+/* The class for a size. False: not small, or too early. */
 CAIRN_HOT_INLINE bool cairn_hot_class_of(const struct cairn_hot *hot, size_t size_bytes,
                                          size_t *class_idx)
 {
-    size_t last = size_bytes - 1;
-
-    if (CAIRN_LIKELY(last < hot->fine_limit)) {
-        *class_idx = cairn_class_fine[(last >> CAIRN_CLASS_FINE_SHIFT) + 1];
+    if (CAIRN_LIKELY(size_bytes < cairn_hot_limit(&hot->fine_count))) {
+        *class_idx = hot->fine[size_bytes];
         return true;
     }
-    if (CAIRN_UNLIKELY(last >= hot->coarse_limit))
+    if (CAIRN_UNLIKELY(size_bytes >= cairn_hot_limit(&hot->coarse_count)))
         return false;
-    *class_idx = cairn_class_coarse[(last >> CAIRN_CLASS_COARSE_SHIFT) + 1];
+    *class_idx = cairn_class_coarse[((size_bytes - 1) >> CAIRN_CLASS_COARSE_SHIFT) + 1];
     return true;
 }
 
-/* The class of the small block that begins at a pointer. False when none does. */
-CAIRN_HOT_INLINE bool cairn_hot_class_at(const struct cairn_hot *hot, const void *block,
-                                         size_t *class_idx)
+/* The kind of the small block or cached run that begins at a pointer. False when none does. */
+CAIRN_HOT_INLINE bool cairn_hot_kind_at(const struct cairn_hot *hot, const void *block,
+                                        size_t *kind_found)
 {
     uintptr_t address = (uintptr_t)block;
     uintptr_t leaf_idx = address >> CAIRN_HOT_LEAF_ADDRESS_SHIFT;
@@ -94,6 +102,18 @@ CAIRN_HOT_INLINE bool cairn_hot_class_at(const struct cairn_hot *hot, const void
     kind = hot->map_empty[kind_at];
     if (CAIRN_UNLIKELY((address & hot->span_mask[kind]) * hot->multiplier[kind] >=
                        hot->bound[kind]))
+        return false;
+    *kind_found = kind;
+    return true;
+}
+
+/* The same as a class. */
+CAIRN_HOT_INLINE bool cairn_hot_class_at(const struct cairn_hot *hot, const void *block,
+                                         size_t *class_idx)
+{
+    size_t kind;
+
+    if (!cairn_hot_kind_at(hot, block, &kind))
         return false;
     *class_idx = kind - 1;
     return true;

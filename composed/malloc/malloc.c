@@ -243,10 +243,10 @@ static CAIRN_COLD void free_slow(void *block, const char *where)
 
 CAIRN_HOT_INLINE void give(void *block, const char *where)
 {
-    size_t class_idx;
+    size_t kind;
 
-    if (CAIRN_UNLIKELY(!cairn_hot_class_at(&hot, block, &class_idx) ||
-                       !cairn_percpu_push(&stack.caches, class_idx, block)))
+    if (CAIRN_UNLIKELY(!cairn_hot_kind_at(&hot, block, &kind) ||
+                       !cairn_percpu_push_from_1(&stack.caches, kind, block)))
         free_slow(block, where);
 }
 

@@ -25,10 +25,13 @@
 #include <cairn/base/check.h>
 #include <cairn/base/gate.h>
 #include <cairn/base/lock.h>
+#include <cairn/base/syscall.h>
 #include <cairn/classes.h>
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "composed/ground/ground.h"
 #include "composed/surface/report.h"
@@ -87,6 +90,22 @@ static void shut(void)
 
 /* ---- start -------------------------------------------------------------------------------------------------------- */
 
+/* The end of this module's .bss, where the state of the stack lies. */
+extern char _end[] __attribute__((visibility("hidden")));
+
+/* Makes the page behind .bss inaccessible, so that user memory is never mapped there. Where something else begins at once, that is a
+   library or the data segment, whose first page is a guard. An old kernel takes the address for a hint. */
+static void guard_bss(void)
+{
+    long page_bytes = (long)cairn_heap_ground()->page_bytes;
+    long wanted = (long)cairn_align_up((uintptr_t)_end, (size_t)page_bytes);
+    long got = cairn_syscall6(SYS_mmap, wanted, page_bytes, PROT_NONE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+    if (got > 0 && got != wanted)
+        cairn_syscall2(SYS_munmap, got, page_bytes);
+}
+
 CAIRN_COLD bool cairn_front_start(bool *is_ready,
                                   int (*build)(const struct cairn_conf_values *conf))
 {
@@ -104,6 +123,7 @@ CAIRN_COLD bool cairn_front_start(bool *is_ready,
     cairn_lock_release(&start_lock);
     /* After the release, for these call the C library; pthread_atfork() may allocate. */
     if (is_first) {
+        guard_bss();
         cairn_report_at_exit(conf.value[CAIRN_CONF_STATS] != 0);
         pthread_atfork(before_fork, open_after_fork, after_fork_in_child);
     }

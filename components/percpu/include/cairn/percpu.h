@@ -203,6 +203,13 @@ CAIRN_HOT_INLINE bool cairn_percpu_push(struct cairn_percpu *percpu, size_t clas
     return cairn_rseq_push(&percpu->view, class_idx, block);
 }
 
+/* The same for a class that is counted from 1: an instruction less for a caller who has it so. */
+CAIRN_HOT_INLINE bool cairn_percpu_push_from_1(struct cairn_percpu *percpu, size_t class_idx,
+                                               void *block)
+{
+    return cairn_rseq_push_from_1(&percpu->view, class_idx, block);
+}
+
 /* What remains of cairn_percpu_free_from() after a push in vain. */
 void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                             const char *where);
@@ -214,7 +221,7 @@ void cairn_percpu_free_from(struct cairn_percpu *percpu, unsigned class_idx, voi
 /*
  * Gives one block of a class back, from any thread.
  *
- * Panics with "double free" when the block is the newest of the array it would go to (lock mode: among the newest four).
+ * Panics with "double free" when the block is one of the two newest of the array it would go to (lock mode: of the newest four).
  * Later repeats are found by the source, when the batch gets there. Keeps errno.
  */
 static inline void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block)

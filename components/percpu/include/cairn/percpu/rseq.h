@@ -25,7 +25,7 @@
  *       shard = lanes[id]                 shard = lanes[id]                    if id differs: moved
  *       word = shard.words[class]         word = shard.words[class]            lanes[id] = nothing    <- commit
  *       block = slots[top - 1]            if room == 0: slow
- *       if block == NULL: slow            if slots[top - 1] == block: slow
+ *       if block == NULL: slow            if one of the two newest: slow
  *       word: top - 1, room + 1           slots[top] = block
  *       words[class] = word  <- commit    word: top + 1, room - 1
  *                                         words[class] = word  <- commit

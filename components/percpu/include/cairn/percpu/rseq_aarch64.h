@@ -91,7 +91,7 @@ slow:
     return NULL;
 }
 
-/* True when the block is in; false when there is no room, or it is the newest of its array already, or by chance. */
+/* True when the block is in; false when there is no room, or it is one of the two newest of its array already, or by chance. */
 CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
                              void *block)
 {
@@ -104,9 +104,12 @@ CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t
         "ldr x12, [x11, #%c[slots] - 8]\n\t" CAIRN_RSEQ_GAP(11)
         "cmp x12, %[block]\n\t" CAIRN_RSEQ_GAP(12)
         "b.eq %l[slow]\n\t" CAIRN_RSEQ_GAP(13)
-        "str %[block], [x11, #%c[slots]]\n\t" CAIRN_RSEQ_GAP(14)
-        "mov w12, #0xffff\n\t" CAIRN_RSEQ_GAP(15)
-        "sub w10, w10, w12\n\t" CAIRN_RSEQ_GAP(16)
+        "ldr x12, [x11, #%c[slots] - 16]\n\t" CAIRN_RSEQ_GAP(14)
+        "cmp x12, %[block]\n\t" CAIRN_RSEQ_GAP(15)
+        "b.eq %l[slow]\n\t" CAIRN_RSEQ_GAP(16)
+        "str %[block], [x11, #%c[slots]]\n\t" CAIRN_RSEQ_GAP(17)
+        "mov w12, #0xffff\n\t" CAIRN_RSEQ_GAP(18)
+        "sub w10, w10, w12\n\t" CAIRN_RSEQ_GAP(19)
         "str w10, [x9, %[class_idx], lsl #2]\n"
         "2:"
         :
@@ -119,6 +122,13 @@ CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t
     return true;
 slow:
     return false;
+}
+
+/* The same for a class that is counted from 1, as kinds of the pagemap are. */
+CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view, size_t class_idx,
+                                    void *block)
+{
+    return cairn_rseq_push(view, class_idx - 1, block);
 }
 
 /* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail at any time. */

@@ -29,6 +29,12 @@ CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t
     return false;
 }
 
+CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view, size_t class_idx,
+                                             void *block)
+{
+    return cairn_rseq_push(view, class_idx - 1, block);
+}
+
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
                                       struct cairn_percpu_shard *nothing)
 {

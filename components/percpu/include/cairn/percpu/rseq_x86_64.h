@@ -66,7 +66,7 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     "movl %%fs:(%[id]), %%eax\n\t" CAIRN_RSEQ_GAP(3)                                               \
     "shll $7, %%eax\n\t" CAIRN_RSEQ_GAP(4)                                                         \
     "movq (%[lanes], %%rax), %%rdx\n\t" CAIRN_RSEQ_GAP(5)                                          \
-    "movl (%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(6)
+    "movl %c[words](%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(6)
 
 /* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the same. */
 CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
@@ -80,11 +80,11 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         "testq %[block], %[block]\n\t" CAIRN_RSEQ_GAP(9)
         "je %l[slow]\n\t" CAIRN_RSEQ_GAP(10)
         "addl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(11)
-        "movl %%ecx, (%%rdx, %[class_idx], 4)\n"
+        "movl %%ecx, %c[words](%%rdx, %[class_idx], 4)\n"
         "2:"
         : [block] "=&a"(block)
         : [area] "r"(view->area), [id] "r"(view->id), [lanes] "r"(view->lanes),
-          [class_idx] "r"(class_idx), [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
+          [class_idx] "r"(class_idx), [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [words] "i"(0)
         : CAIRN_RSEQ_CLOBBERS "rcx", "rdx", "cc", "memory"
         : slow);
     /* GCC before 14 may miss what an `asm goto` with a result does to the code behind it: GCC bug 113921. */
@@ -97,27 +97,42 @@ slow:
     return NULL;
 }
 
-/* True when the block is in; false when there is no room, or it is the newest of its array already, or by chance. */
+/* The body of a push, for a class that is counted from `first`: the word of the first class is that of number `first`. */
+#define CAIRN_RSEQ_PUSH(first)                                                                     \
+    __asm__ volatile goto(                                                                         \
+        CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD                                                      \
+        "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(7)                                                 \
+        "addl $0xffff0001, %%ecx\n\t" CAIRN_RSEQ_GAP(8) /* no carry: no room */                    \
+        "jnc %l[slow]\n\t" CAIRN_RSEQ_GAP(9)                                                       \
+        "cmpq %[block], %c[slots] - 8(%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(10)                     \
+        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(11)                                                       \
+        "cmpq %[block], %c[slots] - 16(%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(12)                    \
+        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(13)                                                       \
+        "movq %[block], %c[slots](%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(14)                         \
+        "movl %%ecx, %c[words](%%rdx, %[class_idx], 4)\n"                                          \
+        "2:"                                                                                       \
+        :                                                                                          \
+        : [area] "r"(view->area), [id] "r"(view->id), [lanes] "r"(view->lanes),                    \
+          [class_idx] "r"(class_idx), [block] "r"(block),                                          \
+          [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [words] "i"(-4 * (first))                          \
+        : CAIRN_RSEQ_CLOBBERS "rax", "rcx", "rdx", "cc", "memory"                                  \
+        : slow)
+
+/* True when the block is in; false when there is no room, or it is one of the two newest of its array already, or by chance. */
 CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
                              void *block)
 {
-    __asm__ volatile goto(
-        CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD
-        "cmpl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(7)
-        "jbe %l[slow]\n\t" CAIRN_RSEQ_GAP(8)
-        "movzwl %%cx, %%eax\n\t" CAIRN_RSEQ_GAP(9)
-        "cmpq %[block], %c[slots] - 8(%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(10)
-        "je %l[slow]\n\t" CAIRN_RSEQ_GAP(11)
-        "movq %[block], %c[slots](%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(12)
-        "addl $0xffff0001, %%ecx\n\t" CAIRN_RSEQ_GAP(13)
-        "movl %%ecx, (%%rdx, %[class_idx], 4)\n"
-        "2:"
-        :
-        : [area] "r"(view->area), [id] "r"(view->id), [lanes] "r"(view->lanes),
-          [class_idx] "r"(class_idx), [block] "r"(block),
-          [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
-        : CAIRN_RSEQ_CLOBBERS "rax", "rcx", "rdx", "cc", "memory"
-        : slow);
+    CAIRN_RSEQ_PUSH(0);
+    return true;
+slow:
+    return false;
+}
+
+/* The same for a class that is counted from 1, as kinds of the pagemap are. */
+CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view, size_t class_idx,
+                                    void *block)
+{
+    CAIRN_RSEQ_PUSH(1);
     return true;
 slow:
     return false;
