@@ -11,14 +11,14 @@ constexpr uint64_t kEpochMs = 100;
 
 TEST(Decay, TellsNothingBeforeAnEpochIsOver)
 {
-    struct cairn_decay decay = {1000, 500};
+    struct cairn_decay decay = {1000, 500, 1000, 500};
     EXPECT_EQ(cairn_decay_note(&decay, 1099, kEpochMs, 700), 0u);
     EXPECT_EQ(decay.idle_bytes, 500u);
 }
 
 TEST(Decay, TellsWhatWasThereThroughoutTheEpoch)
 {
-    struct cairn_decay decay = {1000, 500};
+    struct cairn_decay decay = {1000, 500, 1050, 900};
     EXPECT_EQ(cairn_decay_note(&decay, 1100, kEpochMs, 700), 500u);
     EXPECT_EQ(decay.epoch_ms, 1100u);
     EXPECT_EQ(decay.idle_bytes, 700u) << "the next epoch begins at the present level";
@@ -26,7 +26,7 @@ TEST(Decay, TellsWhatWasThereThroughoutTheEpoch)
 
 TEST(Decay, AStockThatSwingsLosesOnlyWhatItNeverUses)
 {
-    struct cairn_decay decay = {0, 0};
+    struct cairn_decay decay = {};
     for (uint64_t now = 0; now < 10 * kEpochMs; now += 10) {
         EXPECT_LE(cairn_decay_note(&decay, now, kEpochMs, 1000), 30u);
         cairn_decay_shrunk(&decay, 30);
@@ -36,7 +36,7 @@ TEST(Decay, AStockThatSwingsLosesOnlyWhatItNeverUses)
 
 TEST(Decay, AnIdleStockIsToldAsAWholeOneEpochLater)
 {
-    struct cairn_decay decay = {0, 0};
+    struct cairn_decay decay = {};
     EXPECT_EQ(cairn_decay_note(&decay, 5000, kEpochMs, 1000), 0u);
     EXPECT_EQ(cairn_decay_note(&decay, 5099, kEpochMs, 1000), 0u);
     EXPECT_EQ(cairn_decay_note(&decay, 5100, kEpochMs, 1000), 1000u);
@@ -44,8 +44,34 @@ TEST(Decay, AnIdleStockIsToldAsAWholeOneEpochLater)
 
 TEST(Decay, NeverTellsMoreThanThereIs)
 {
-    struct cairn_decay decay = {0, 1000};
+    struct cairn_decay decay = {0, 1000, 0, 1000};
     EXPECT_EQ(cairn_decay_note(&decay, kEpochMs, kEpochMs, 10), 10u);
+}
+
+TEST(Decay, ABurstBeforeALongSilenceIsToldByTheNextSingleNote)
+{
+    struct cairn_decay decay = {};
+    for (size_t level = 0; level <= 1000; level += 100)
+        EXPECT_EQ(cairn_decay_note(&decay, 5000, kEpochMs, level), 0u);
+    EXPECT_EQ(decay.idle_bytes, 0u) << "the epoch began with nothing";
+    EXPECT_EQ(cairn_decay_note(&decay, 5000 + kEpochMs, kEpochMs, 1000), 1000u);
+}
+
+TEST(Decay, OfASilenceTheLowestLevelIsTold)
+{
+    struct cairn_decay decay = {};
+    cairn_decay_note(&decay, 5000, kEpochMs, 1000);
+    cairn_decay_shrunk(&decay, 300);
+    EXPECT_EQ(cairn_decay_note(&decay, 9000, kEpochMs, 800), 300u);
+    EXPECT_EQ(cairn_decay_note(&decay, 9000 + kEpochMs, kEpochMs, 700), 700u);
+}
+
+TEST(Decay, ANoteWithinTheLengthOfAnEpochEndsTheSilence)
+{
+    struct cairn_decay decay = {};
+    cairn_decay_note(&decay, 5000, kEpochMs, 10);
+    cairn_decay_note(&decay, 5001, kEpochMs, 1000);
+    EXPECT_EQ(cairn_decay_note(&decay, 5000 + kEpochMs, kEpochMs, 1000), 10u);
 }
 
 } // namespace

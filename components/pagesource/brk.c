@@ -17,16 +17,22 @@
  *   outstanding there, two owners now claim those addresses, and the break must not grow over them again:
  *   `lost_base` marks where, and data-segment growth ends for good.
  *
+ * The first page above the program's own data is given up before the first segment, and nothing may touch it: there a static
+ * allocator keeps its state. It goes back when the source ends, if the break still stands at its end.
+ *
  * What cannot be noticed: a stranger who lowers the break into our memory and raises it again between two
  * calls. libc's sbrk is not thread-safe, so strangers must not call it while another thread is in here.
  *
- * Source: sbrk(2). Cost: O(log extents) and one system call.
+ * Source: sbrk(2). Cost: O(log runs) and one system call; one more for the guard.
  */
 
 #include "extents.h"
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
+
+/* From here on emptying takes long enough that other threads should not wait for it. */
+enum { LARGE_BYTES = 16 * 1024 * 1024 };
 
 static struct cairn_pagesource_segment *last_segment(struct cairn_pagesource *source)
 {
@@ -45,21 +51,28 @@ cairn_pagesource__segment_of(const struct cairn_pagesource *source, uintptr_t ad
     return NULL;
 }
 
-/* Forgets the free extents of the data segment from `from` on; how many bytes that were. */
+/* Forgets what is free in the data segment from `from` on; how many bytes that were. */
 static size_t forget_free(struct cairn_pagesource *source, uintptr_t from)
 {
     size_t forgotten_bytes = 0;
+    uintptr_t at = from;
 
-    for (size_t idx = source->extent_count; idx-- > 0;) {
-        const struct cairn_pagesource_extent extent = source->extents[idx];
-        uintptr_t base = cairn_max(extent.base, from);
+    while (at < last_segment(source)->end) {
+        uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, at);
+        const struct cairn_pagesource_node *node;
 
-        if (extent.origin != CAIRN_EXTENT_BREAK || cairn_extent_end(&extent) <= from)
+        if (id == 0)
+            id = cairn_pagesource__tree_from(source, CAIRN_TREE_FREE, at, 0);
+        if (id == 0)
+            break;
+        node = cairn_pagesource__node(source, id);
+        at = node->end;
+        if (node->origin != CAIRN_EXTENT_BREAK)
             continue;
-        forgotten_bytes += cairn_extent_end(&extent) - base;
-        cairn_pagesource__remove(source, base, cairn_extent_end(&extent) - base);
+        forgotten_bytes += node->end - cairn_max(node->base, from);
+        cairn_pagesource__clip(source, id, node->base, cairn_max(node->base, from));
     }
-    source->stats.brk_bytes -= forgotten_bytes;
+    cairn_pagesource__discount_held(source, CAIRN_EXTENT_BREAK, forgotten_bytes);
     return forgotten_bytes;
 }
 
@@ -107,14 +120,34 @@ void cairn_pagesource__observe_break(struct cairn_pagesource *source)
         source->lost_base = from;
 }
 
+/* How much of the next growth is given up as a guard. */
+static size_t guard_bytes(const struct cairn_pagesource *source)
+{
+    return source->break_guard == 0 ? cairn_pagesource__page(source) : 0;
+}
+
+/* Gives up the first page of the first segment; where the segment begins. The page stays unused if it cannot be closed. */
+static uintptr_t guard(struct cairn_pagesource *source, uintptr_t base)
+{
+    const struct cairn_os *os = &source->config.os;
+    size_t bytes = guard_bytes(source);
+
+    if (bytes == 0)
+        return base;
+    (void)os->ops->protect(os->self, (void *)base, bytes, false);
+    source->break_guard = base + bytes;
+    return source->break_guard;
+}
+
 /* Makes [base, end), which sbrk has just given, ours. False when it cannot be recorded: it stays unused then. */
 static bool adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end)
 {
     struct cairn_pagesource_segment *last = last_segment(source);
-    struct cairn_pagesource_extent extent = {base, end - base, CAIRN_EXTENT_BREAK,
-                                             CAIRN_EXTENT_FRESH};
 
     if (base >= end || (last != NULL && base < last->end))
+        return false;
+    base = guard(source, base);
+    if (base == end)
         return false;
     if (last != NULL && base == last->end) {
         last->end = end;
@@ -125,7 +158,7 @@ static bool adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end
         source->segments[source->segment_count].end = end;
         source->segment_count++;
     }
-    cairn_pagesource__adopt(source, extent);
+    cairn_pagesource__adopt(source, base, end, CAIRN_EXTENT_BREAK, 0);
     return true;
 }
 
@@ -133,25 +166,29 @@ static bool adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end
 static bool raise_exactly(struct cairn_pagesource *source, uintptr_t now, size_t delta_bytes)
 {
     size_t page_bytes = cairn_pagesource__page(source);
+    size_t charged_bytes = cairn_align_up(delta_bytes, page_bytes) - guard_bytes(source);
+    size_t held_bytes = source->stats.brk_bytes;
     uintptr_t old_break;
+    bool is_raised;
 
-    if (!cairn_pagesource__may_hold(source, cairn_align_up(delta_bytes, page_bytes)))
+    if (!cairn_pagesource__charge(source, charged_bytes))
         return false;
     old_break = cairn_pagesource__sbrk(source, (intptr_t)delta_bytes);
-    if (old_break == 0)
-        return false;
     /* If a stranger was quicker, the new memory lies elsewhere than planned: kept, but not what was asked. */
-    return adopt(source, cairn_align_up(old_break, page_bytes),
-                 cairn_align_down(old_break + delta_bytes, page_bytes)) &&
-           old_break == now;
+    is_raised = old_break != 0 &&
+                adopt(source, cairn_align_up(old_break, page_bytes),
+                      cairn_align_down(old_break + delta_bytes, page_bytes)) &&
+                old_break == now;
+    cairn_pagesource__uncharge(source, charged_bytes - (source->stats.brk_bytes - held_bytes));
+    return is_raised;
 }
 
 /* Raises the break by a growth step, else by just what is missing. */
 static bool raise_break(struct cairn_pagesource *source, uintptr_t now, size_t missing_bytes)
 {
     const struct cairn_pagesource_segment *last = last_segment(source);
-    uintptr_t end =
-        cairn_align_up(now + cairn_pagesource__step(source), cairn_pagesource__page(source));
+    uintptr_t end = cairn_align_up(now + guard_bytes(source) + cairn_pagesource__step(source),
+                                   cairn_pagesource__page(source));
 
     CAIRN_ASSERT(source->lost_base == UINTPTR_MAX && missing_bytes > 0);
     if (source->segment_count == CAIRN_PAGESOURCE_SEGMENTS && last->end != now)
@@ -165,12 +202,11 @@ static bool raise_break(struct cairn_pagesource *source, uintptr_t now, size_t m
 /* Where the free memory begins that memory added at the break would continue. */
 static uintptr_t tail_base(const struct cairn_pagesource *source, uintptr_t now)
 {
-    size_t idx = cairn_pagesource__index(source, now - 1);
+    uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, now - 1);
 
-    if (idx == source->extent_count || source->extents[idx].base >= now ||
-        cairn_extent_end(&source->extents[idx]) != now)
-        return cairn_align_up(now, cairn_pagesource__page(source));
-    return source->extents[cairn_pagesource__run_first(source, idx)].base;
+    if (id == 0 || cairn_pagesource__node(source, id)->end != now)
+        return cairn_align_up(now, cairn_pagesource__page(source)) + guard_bytes(source);
+    return cairn_pagesource__node(source, id)->base;
 }
 
 bool cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length_bytes,
@@ -183,6 +219,8 @@ bool cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length
     now = cairn_pagesource__sbrk(source, 0);
     if (now == 0)
         return false;
+    if (now < source->break_guard)
+        source->break_guard = 0;
     end = cairn_align_up(tail_base(source, now), align_bytes) + length_bytes;
     CAIRN_ASSERT(end > length_bytes);
     return end <= now || raise_break(source, now, end - now);
@@ -198,48 +236,72 @@ bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t e
     return cairn_pagesource__sbrk(source, 0) == end && raise_break(source, end, missing_bytes);
 }
 
-/* The address down to which the run that ends at extent `last` must go to lose `dirty_bytes` dirty ones. Fresh
-   memory below goes along: the call is made anyway, and the segment ends where memory is in use. */
-static uintptr_t cut_for(const struct cairn_pagesource *source, size_t last, size_t dirty_bytes)
+/* The address down to which a run at the top must go to lose `dirty_bytes` dirty ones. Fresh memory below goes along:
+   the call is made anyway, and the segment ends where memory is in use. */
+static uintptr_t cut_for(const struct cairn_pagesource_node *node, size_t dirty_bytes)
 {
-    size_t first = cairn_pagesource__run_first(source, last);
-    uintptr_t cut = cairn_extent_end(&source->extents[last]);
-    bool is_any_dirty = dirty_bytes == SIZE_MAX;
+    size_t low_bytes = node->fresh_base - node->base;
+    size_t high_bytes = node->end - node->fresh_end;
 
-    for (size_t idx = last + 1; idx-- > first;) {
-        const struct cairn_pagesource_extent *extent = &source->extents[idx];
-        bool is_dirty = cairn_extent_is_dirty(extent);
-        size_t part_bytes =
-            is_dirty ? cairn_min(extent->length_bytes, dirty_bytes) : extent->length_bytes;
+    if (dirty_bytes == SIZE_MAX)
+        return node->base;
+    if (low_bytes + high_bytes == 0)
+        return node->end;
+    if (dirty_bytes < high_bytes)
+        return node->end - dirty_bytes;
+    return node->fresh_base - cairn_min(low_bytes, dirty_bytes - high_bytes);
+}
 
-        is_any_dirty = is_any_dirty || is_dirty;
-        cut = cairn_extent_end(extent) - part_bytes;
-        if (is_dirty)
-            dirty_bytes -= part_bytes;
-        if (part_bytes < extent->length_bytes)
-            break;
-    }
-    return is_any_dirty ? cut : cairn_extent_end(&source->extents[last]);
+/* The run at the top of the data segment, if the break may be lowered over it; 0 if not. */
+static uint32_t top_run(struct cairn_pagesource *source)
+{
+    const struct cairn_pagesource_segment *last = last_segment(source);
+
+    if (last == NULL || source->lost_base != UINTPTR_MAX ||
+        cairn_pagesource__sbrk(source, 0) != last->end)
+        return 0;
+    return cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, last->end - 1);
+}
+
+/* Empties what is to go without the lock, so that the break, which moves under it, has nothing to give back. */
+static void empty_first(struct cairn_pagesource *source, uint32_t id, uintptr_t cut)
+{
+    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+
+    if (node->end - cut < LARGE_BYTES || node->fresh_base <= cut ||
+        !cairn_pagesource__may_take(source, 2))
+        return;
+    cairn_pagesource__carve(source, id, cut, node->end);
+    (void)cairn_pagesource__purge_node(source, id);
 }
 
 void cairn_pagesource__shrink_break(struct cairn_pagesource *source, size_t dirty_bytes)
 {
-    struct cairn_pagesource_segment *last = last_segment(source);
+    uint32_t id = top_run(source);
     uintptr_t end, cut;
-    size_t idx;
 
-    if (last == NULL || source->lost_base != UINTPTR_MAX)
+    if (id == 0)
         return;
-    end = last->end;
-    idx = cairn_pagesource__index(source, end - 1);
-    if (idx == source->extent_count || source->extents[idx].base >= end)
+    end = cairn_pagesource__node(source, id)->end;
+    cut = cut_for(cairn_pagesource__node(source, id), dirty_bytes);
+    CAIRN_ASSERT(cut >= last_segment(source)->base && cut <= end);
+    empty_first(source, id, cut);
+    id = top_run(source);
+    if (id == 0 || cut >= end || cairn_pagesource__node(source, id)->end != end)
         return;
-    cut = cut_for(source, idx, dirty_bytes);
-    CAIRN_ASSERT(cut >= last->base && cut <= end);
-    if (cut == end || cairn_pagesource__sbrk(source, 0) != end ||
-        cairn_pagesource__sbrk(source, -(intptr_t)(end - cut)) == 0)
+    cut = cairn_max(cut, cairn_pagesource__node(source, id)->base);
+    if (cairn_pagesource__sbrk(source, -(intptr_t)(end - cut)) == 0)
         return;
-    cairn_pagesource__remove(source, cut, end - cut);
-    source->stats.brk_bytes -= end - cut;
+    cairn_pagesource__clip(source, id, cairn_pagesource__node(source, id)->base, cut);
+    cairn_pagesource__discount_held(source, CAIRN_EXTENT_BREAK, end - cut);
     clip_segments(source, cut);
+}
+
+void cairn_pagesource__end_break(struct cairn_pagesource *source)
+{
+    size_t page_bytes = cairn_pagesource__page(source);
+
+    if (source->segment_count == 0 && source->break_guard != 0 &&
+        cairn_pagesource__sbrk(source, 0) == source->break_guard)
+        (void)cairn_pagesource__sbrk(source, -(intptr_t)page_bytes);
 }

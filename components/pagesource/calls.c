@@ -2,51 +2,104 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * calls.c - the kernel as pagesource sees it: addresses instead of pointers, and every call counted.
+ * calls.c - the kernel as pagesource sees it: addresses instead of pointers, every call counted, and who waits for it.
  *
  * Nothing here decides anything. A refusal is counted and passed on; sbrk(0) is not counted, for libc
  * answers it from memory.
+ *
+ * Mapping, unmapping and emptying take as long as there is memory, so the lock is not held meanwhile:
+ *
+ *     one thread    | leave |------- munmap -------| enter, put back |
+ *     another            | finds nothing, growth is refused | waits |  tries again
+ *
+ * While a thread has the lock and no call is under way, nothing is in transit.
  */
 
 #include "extents.h"
 
 #include <cairn/base/check.h>
+#include <cairn/base/syscall.h>
 
-static void count(struct cairn_pagesource *source, uint64_t *calls, bool is_refused)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
+/* --- without the lock ------------------------------------------------------------------------------------------ */
+
+static void leave(struct cairn_pagesource *source)
+{
+    source->flight_count++;
+    cairn_lock_release(&source->lock);
+}
+
+static void enter(struct cairn_pagesource *source)
+{
+    cairn_lock_take(&source->lock);
+    CAIRN_ASSERT(source->flight_count > 0);
+    source->flight_count--;
+    cairn_store_relaxed(&source->returns, source->returns + 1);
+    if (source->waiter_count != 0)
+        cairn_syscall3(SYS_futex, &source->returns, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
+bool cairn_pagesource__await(struct cairn_pagesource *source)
+{
+    uint32_t seen = source->returns;
+
+    if (source->flight_count == 0)
+        return false;
+    source->waiter_count++;
+    cairn_lock_release(&source->lock);
+    cairn_syscall4(SYS_futex, &source->returns, FUTEX_WAIT_PRIVATE, seen, NULL);
+    cairn_lock_take(&source->lock);
+    source->waiter_count--;
+    return true;
+}
+
+void cairn_pagesource__count_call(struct cairn_pagesource *source, uint64_t *calls, bool is_refused)
 {
     *calls += 1;
     if (is_refused)
         source->stats.refused_calls++;
 }
 
-uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_bytes,
-                                unsigned flags)
+uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_bytes)
 {
     const struct cairn_os *os = &source->config.os;
-    void *base = os->ops->map(os->self, NULL, length_bytes, flags);
+    void *base;
 
+    leave(source);
+    base = os->ops->map(os->self, length_bytes, true);
+    enter(source);
     CAIRN_ASSERT(((uintptr_t)base & (cairn_pagesource__page(source) - 1)) == 0);
-    count(source, &source->stats.map_calls, base == NULL);
+    cairn_pagesource__count_call(source, &source->stats.map_calls, base == NULL);
     return (uintptr_t)base;
 }
 
 bool cairn_pagesource__unmap(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
 {
     const struct cairn_os *os = &source->config.os;
-    bool is_refused = os->ops->unmap(os->self, (void *)base, length_bytes) != 0;
+    bool is_refused;
 
-    count(source, &source->stats.unmap_calls, is_refused);
+    leave(source);
+    is_refused = os->ops->unmap(os->self, (void *)base, length_bytes) != 0;
+    enter(source);
+    cairn_pagesource__count_call(source, &source->stats.unmap_calls, is_refused);
     return !is_refused;
 }
 
 bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
 {
     const struct cairn_os *os = &source->config.os;
-    bool is_refused = os->ops->purge(os->self, (void *)base, length_bytes) != 0;
+    bool is_refused;
 
-    count(source, &source->stats.purge_calls, is_refused);
+    leave(source);
+    is_refused = os->ops->purge(os->self, (void *)base, length_bytes) != 0;
+    enter(source);
+    cairn_pagesource__count_call(source, &source->stats.purge_calls, is_refused);
     return !is_refused;
 }
+
+/* --- under the lock -------------------------------------------------------------------------------------------- */
 
 uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
                                   size_t new_bytes, bool may_move)
@@ -55,7 +108,7 @@ uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t bas
     void *moved = os->ops->remap(os->self, (void *)base, old_bytes, new_bytes, may_move);
 
     CAIRN_ASSERT(may_move || moved == NULL || (uintptr_t)moved == base);
-    count(source, &source->stats.remap_calls, moved == NULL);
+    cairn_pagesource__count_call(source, &source->stats.remap_calls, moved == NULL);
     return (uintptr_t)moved;
 }
 
@@ -65,6 +118,13 @@ uintptr_t cairn_pagesource__sbrk(struct cairn_pagesource *source, intptr_t delta
     void *old_break = os->ops->sbrk(os->self, delta_bytes);
 
     if (delta_bytes != 0)
-        count(source, &source->stats.brk_calls, old_break == NULL);
+        cairn_pagesource__count_call(source, &source->stats.brk_calls, old_break == NULL);
     return (uintptr_t)old_break;
+}
+
+uint64_t cairn_pagesource__now_ms(const struct cairn_pagesource *source)
+{
+    const struct cairn_os *os = &source->config.os;
+
+    return os->ops->now_ms(os->self);
 }

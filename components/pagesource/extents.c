@@ -2,242 +2,265 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * extents.c - the sorted table of free extents: insert, merge, split, best fit.
+ * extents.c - free runs: merging, cutting, best fit.
  *
- * Idea. One array, by address. A page source has tens of free extents, not thousands, for what lies above it
- * takes and gives chunks; so a binary search finds a place, a memmove makes room, a walk finds the best fit,
- * and all of it lies in a few cache lines.
+ * Idea. Touching free memory of one origin is one run, and one node. Of what in it reads as zero, the longest stretch is
+ * remembered; the rest counts as dirty, though some of it may never have been touched:
  *
- *     address ->    dirty        fresh                dirty
- *                 |=======|...............|  taken  |=======|
- *                  extent   extent                    extent
- *                 '----------run----------'
+ *     address ->        taken |====dirty====|....fresh....|==dirty==| taken
+ *                             base     fresh_base     fresh_end    end
  *
- * Touching extents of one origin form a run. Inside a run they differ in state, otherwise they would be one
- * (I1). A block may be taken across a run when no single extent is large enough.
+ * A run is in the tree by address, in which its neighbours are found, and in up to three trees by length, from which a block
+ * is taken in this order: where a dirty part holds it, where a fresh part does, and across both. Of equal lengths the lowest
+ * address comes first.
  *
- * The sums in stats change only in replace(), through which every change of the table goes: that is why
- * they are exact. Cost: O(extents) each; O(log) for a search.
+ * An alignment beyond a page may not fit where the length does. Some runs are tried in the order of their lengths; then one is
+ * taken in which the block fits wherever it lies.
+ *
+ * The sums in stats change where a run enters or leaves its trees, and nowhere else. Cost: O(log runs).
  */
 
 #include "extents.h"
 
-#include <cairn/base/align.h>
 #include <cairn/base/check.h>
 
-#include <string.h>
-
-size_t cairn_pagesource__index(const struct cairn_pagesource *source, uintptr_t address)
-{
-    size_t low = 0;
-    size_t high = source->extent_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (cairn_extent_end(&source->extents[middle]) > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
+enum { TRIES_MAX = 32 };
 
 bool cairn_pagesource__overlaps(const struct cairn_pagesource *source, uintptr_t base,
                                 size_t length_bytes)
 {
-    size_t idx = cairn_pagesource__index(source, base);
+    uint32_t id = cairn_pagesource__tree_below(source, CAIRN_TREE_FREE, base + length_bytes, 0);
 
-    return idx < source->extent_count && source->extents[idx].base < base + length_bytes;
+    return id != 0 && cairn_pagesource__node(source, id)->end > base;
 }
 
-/* Adds `extent` to the sums; subtracts it when `weight` is -1 (unsigned arithmetic wraps as wanted). */
-static void count(struct cairn_pagesource *source, const struct cairn_pagesource_extent *extent,
+/* Adds a run to the sums; subtracts it when `weight` is -1 (unsigned arithmetic wraps as wanted). */
+static void count(struct cairn_pagesource *source, const struct cairn_pagesource_node *node,
                   size_t weight)
 {
-    size_t bytes = extent->length_bytes * weight;
+    source->stats.free_extent_count += weight;
+    source->stats.free_bytes += weight * cairn_node_bytes(node);
+    source->stats.free_dirty_bytes += weight * cairn_node_dirty_bytes(node);
+    if ((node->flags & CAIRN_EXTENT_PENDING) != 0)
+        source->stats.unmap_pending_bytes += weight * cairn_node_bytes(node);
+}
 
-    if ((extent->flags & CAIRN_EXTENT_PENDING) != 0)
-        source->stats.unmap_pending_bytes += bytes;
-    if (extent->origin == CAIRN_EXTENT_KEPT) {
-        source->kept_count += weight;
+/* Puts a run, which touches no other, or a piece of spare metadata into its trees. */
+static void attach(struct cairn_pagesource *source, uint32_t id)
+{
+    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+
+    CAIRN_ASSERT(node->base != 0 && node->base < node->end);
+    if (node->origin == CAIRN_EXTENT_METADATA) {
+        cairn_pagesource__tree_add(source, CAIRN_TREE_SPARE, id);
         return;
     }
-    source->stats.free_bytes += bytes;
-    if (cairn_extent_is_dirty(extent))
-        source->stats.free_dirty_bytes += bytes;
+    CAIRN_ASSERT(cairn_is_aligned(node->base | node->end, cairn_pagesource__page(source)));
+    CAIRN_ASSERT(!cairn_pagesource__overlaps(source, node->base, cairn_node_bytes(node)));
+    cairn_pagesource__tree_add(source, CAIRN_TREE_FREE, id);
+    for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; tree <= CAIRN_TREE_MIXED; tree++)
+        if (cairn_pagesource__measure(node, tree) != 0)
+            cairn_pagesource__tree_add(source, tree, id);
+    count(source, node, 1);
 }
 
-/* Puts `with_count` extents (0 to 2) in the place of `old_count` from index `at` on. */
-static void replace(struct cairn_pagesource *source, size_t at, size_t old_count,
-                    const struct cairn_pagesource_extent *with, size_t with_count)
+void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id)
 {
-    struct cairn_pagesource_extent *place = source->extents + at;
+    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
 
-    CAIRN_ASSERT(at + old_count <= source->extent_count);
-    CAIRN_CHECK(source->extent_count - old_count + with_count <= source->extent_capacity,
-                "table of free extents overflows", (void *)source, __func__);
-    for (size_t idx = 0; idx < old_count; idx++)
-        count(source, &place[idx], (size_t)-1);
-    memmove(place + with_count, place + old_count,
-            (source->extent_count - at - old_count) * sizeof(*place));
-    for (size_t idx = 0; idx < with_count; idx++) {
-        place[idx] = with[idx];
-        count(source, &with[idx], 1);
+    if (node->origin == CAIRN_EXTENT_METADATA) {
+        cairn_pagesource__tree_remove(source, CAIRN_TREE_SPARE, id);
+        return;
     }
-    source->extent_count = source->extent_count - old_count + with_count;
+    cairn_pagesource__tree_remove(source, CAIRN_TREE_FREE, id);
+    for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; tree <= CAIRN_TREE_MIXED; tree++)
+        if (cairn_pagesource__measure(node, tree) != 0)
+            cairn_pagesource__tree_remove(source, tree, id);
+    count(source, node, (size_t)-1);
 }
 
-static bool can_merge(const struct cairn_pagesource_extent *low,
-                      const struct cairn_pagesource_extent *high)
+/* Changes what a node covers and, within that, what is fresh. */
+static void set_range(struct cairn_pagesource_node *node, uintptr_t base, uintptr_t end,
+                      uintptr_t fresh_base, uintptr_t fresh_end)
 {
-    return cairn_extent_end(low) == high->base && low->origin == high->origin &&
-           low->flags == high->flags;
+    node->base = base;
+    node->end = end;
+    node->fresh_base = cairn_max(base, fresh_base);
+    node->fresh_end = cairn_min(end, fresh_end);
+    if (node->fresh_base >= node->fresh_end)
+        node->fresh_base = node->fresh_end = end;
 }
 
-void cairn_pagesource__insert(struct cairn_pagesource *source,
-                              struct cairn_pagesource_extent extent)
-{
-    size_t at = cairn_pagesource__index(source, extent.base);
-    size_t old_count = 0;
+/* --- merging --------------------------------------------------------------------------------------------------- */
 
-    CAIRN_ASSERT(extent.base != 0 && extent.length_bytes != 0);
-    CAIRN_ASSERT(
-        cairn_is_aligned(extent.base | extent.length_bytes, cairn_pagesource__page(source)));
-    CAIRN_ASSERT(!cairn_pagesource__overlaps(source, extent.base, extent.length_bytes));
-    if (at < source->extent_count && can_merge(&extent, &source->extents[at])) {
-        extent.length_bytes += source->extents[at].length_bytes;
-        old_count++;
+/* What is fresh of two runs becomes one where it touches; otherwise the longer of both is known on. */
+static void join(struct cairn_pagesource_node *node, const struct cairn_pagesource_node *low,
+                 const struct cairn_pagesource_node *high)
+{
+    const struct cairn_pagesource_node *fresher =
+        cairn_node_fresh_bytes(low) >= cairn_node_fresh_bytes(high) ? low : high;
+    bool is_joined = low->fresh_end == high->fresh_base && low->end == high->base;
+
+    CAIRN_ASSERT(low->end == high->base && low->origin == high->origin);
+    node->flags = low->flags | high->flags;
+    set_range(node, low->base, high->end, is_joined ? low->fresh_base : fresher->fresh_base,
+              is_joined ? high->fresh_end : fresher->fresh_end);
+}
+
+/* Merges a run that is in its trees into a node that is in none. */
+static void absorb(struct cairn_pagesource *source, uint32_t id, uint32_t neighbour)
+{
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    const struct cairn_pagesource_node old = *node;
+    const struct cairn_pagesource_node other = *cairn_pagesource__node(source, neighbour);
+
+    cairn_pagesource__detach(source, neighbour);
+    cairn_pagesource__end_node(source, neighbour);
+    if (other.base < old.base)
+        join(node, &other, &old);
+    else
+        join(node, &old, &other);
+}
+
+/* The run that contains the address, if it is of that origin; 0 if not. */
+static uint32_t run_at(const struct cairn_pagesource *source, uintptr_t address, uint32_t origin)
+{
+    uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, address);
+
+    return id != 0 && cairn_pagesource__node(source, id)->origin == origin ? id : 0;
+}
+
+void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id)
+{
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    uintptr_t end = node->origin == CAIRN_EXTENT_BREAK
+                        ? cairn_max(node->base, cairn_min(node->end, source->lost_base))
+                        : node->end;
+    uint32_t neighbour;
+
+    if (end < node->end) {
+        cairn_pagesource__discount_held(source, node->origin, node->end - end);
+        set_range(node, node->base, end, node->fresh_base, node->fresh_end);
     }
-    if (at > 0 && can_merge(&source->extents[at - 1], &extent)) {
-        at--;
-        old_count++;
-        extent.base = source->extents[at].base;
-        extent.length_bytes += source->extents[at].length_bytes;
+    if (node->base == end) {
+        cairn_pagesource__end_node(source, id);
+        return;
     }
-    replace(source, at, old_count, &extent, 1);
-}
-
-/* The part [base, end) of an extent. */
-static struct cairn_pagesource_extent slice(struct cairn_pagesource_extent extent, uintptr_t base,
-                                            uintptr_t end)
-{
-    CAIRN_ASSERT(extent.base <= base && base < end && end <= cairn_extent_end(&extent));
-    extent.base = base;
-    extent.length_bytes = end - base;
-    return extent;
-}
-
-bool cairn_pagesource__remove(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
-{
-    uintptr_t end = base + length_bytes;
-    size_t first = cairn_pagesource__index(source, base);
-    size_t last = cairn_pagesource__index(source, end - 1);
-    struct cairn_pagesource_extent rest[2];
-    size_t rest_count = 0;
-    bool is_fresh = true;
-
-    CAIRN_ASSERT(length_bytes != 0 && last < source->extent_count);
-    CAIRN_ASSERT(source->extents[first].base <= base && source->extents[last].base < end);
-    for (size_t idx = first; idx <= last; idx++) {
-        CAIRN_ASSERT(idx == first ||
-                     source->extents[idx].base == cairn_extent_end(&source->extents[idx - 1]));
-        is_fresh = is_fresh && (source->extents[idx].flags & CAIRN_EXTENT_FRESH) != 0;
+    if (node->origin != CAIRN_EXTENT_METADATA) {
+        neighbour = run_at(source, node->base - 1, node->origin);
+        if (neighbour != 0)
+            absorb(source, id, neighbour);
+        neighbour = run_at(source, node->end, node->origin);
+        if (neighbour != 0)
+            absorb(source, id, neighbour);
     }
-    if (source->extents[first].base < base)
-        rest[rest_count++] = slice(source->extents[first], source->extents[first].base, base);
-    if (cairn_extent_end(&source->extents[last]) > end)
-        rest[rest_count++] =
-            slice(source->extents[last], end, cairn_extent_end(&source->extents[last]));
-    replace(source, first, last - first + 1, rest, rest_count);
-    return is_fresh;
+    attach(source, id);
 }
 
-void cairn_pagesource__set_flags(struct cairn_pagesource *source, uintptr_t base,
-                                 size_t length_bytes, uint32_t flags)
+/* --- cutting --------------------------------------------------------------------------------------------------- */
+
+/* Makes [base, end), a part of what `whole` was, a node of its own. */
+static void attach_rest(struct cairn_pagesource *source, const struct cairn_pagesource_node *whole,
+                        uintptr_t base, uintptr_t end)
 {
-    struct cairn_pagesource_extent part =
-        slice(source->extents[cairn_pagesource__index(source, base)], base, base + length_bytes);
+    uint32_t id;
 
-    cairn_pagesource__remove(source, base, length_bytes);
-    part.flags = flags;
-    cairn_pagesource__insert(source, part);
+    if (base == end)
+        return;
+    id = cairn_pagesource__new_node(source, base, end, whole->origin);
+    cairn_pagesource__node(source, id)->flags = whole->flags;
+    set_range(cairn_pagesource__node(source, id), base, end, whole->fresh_base, whole->fresh_end);
+    attach(source, id);
 }
 
-size_t cairn_pagesource__run_first(const struct cairn_pagesource *source, size_t idx)
+void cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                             uintptr_t end)
 {
-    while (idx > 0 && source->extents[idx - 1].origin == source->extents[idx].origin &&
-           cairn_extent_end(&source->extents[idx - 1]) == source->extents[idx].base)
-        idx--;
-    return idx;
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    const struct cairn_pagesource_node whole = *node;
+
+    CAIRN_ASSERT(whole.base <= base && base < end && end <= whole.end);
+    cairn_pagesource__detach(source, id);
+    set_range(node, base, end, whole.fresh_base, whole.fresh_end);
+    attach_rest(source, &whole, whole.base, base);
+    attach_rest(source, &whole, end, whole.end);
 }
 
-size_t cairn_pagesource__run_last(const struct cairn_pagesource *source, size_t idx)
+void cairn_pagesource__clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                            uintptr_t end)
 {
-    while (idx + 1 < source->extent_count &&
-           source->extents[idx + 1].origin == source->extents[idx].origin &&
-           cairn_extent_end(&source->extents[idx]) == source->extents[idx + 1].base)
-        idx++;
-    return idx;
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+
+    CAIRN_ASSERT(node->base <= base && base <= end && end <= node->end);
+    cairn_pagesource__detach(source, id);
+    if (base == end) {
+        cairn_pagesource__end_node(source, id);
+        return;
+    }
+    set_range(node, base, end, node->fresh_base, node->fresh_end);
+    attach(source, id);
 }
 
-/* A request and the best place for it so far. */
-struct search {
+/* --- best fit -------------------------------------------------------------------------------------------------- */
+
+struct request {
     size_t length_bytes;
     size_t align_bytes;
-    size_t best_bytes; /* length of the extent or run that holds it */
-    uintptr_t best;    /* 0: none */
 };
 
-/* Considers [base, end). Ties keep the earlier, which is the lower. */
-static void consider(struct search *search, uintptr_t base, uintptr_t end)
+static bool fits(const struct request *request, uintptr_t base, uintptr_t end, uintptr_t *start)
 {
-    uintptr_t start = cairn_align_up(base, search->align_bytes);
-
-    if (end - base < search->length_bytes || end - base >= search->best_bytes)
-        return;
-    if (start < base || start > end || end - start < search->length_bytes)
-        return;
-    search->best = start;
-    search->best_bytes = end - base;
+    *start = cairn_align_up(base, request->align_bytes);
+    return *start >= base && *start < end && end - *start >= request->length_bytes;
 }
 
-static uintptr_t fit_state(const struct cairn_pagesource *source, struct search search,
-                           bool is_dirty)
+/* Of two dirty parts the shorter one is tried first. */
+static bool fits_node(const struct request *request, const struct cairn_pagesource_node *node,
+                      enum cairn_pagesource_tree tree, uintptr_t *start)
 {
-    for (size_t idx = 0; idx < source->extent_count; idx++) {
-        const struct cairn_pagesource_extent *extent = &source->extents[idx];
+    bool is_low_first = node->fresh_base - node->base <= node->end - node->fresh_end;
 
-        if (extent->origin != CAIRN_EXTENT_KEPT && cairn_extent_is_dirty(extent) == is_dirty)
-            consider(&search, extent->base, cairn_extent_end(extent));
+    if (tree == CAIRN_TREE_FRESH)
+        return fits(request, node->fresh_base, node->fresh_end, start);
+    if (tree != CAIRN_TREE_DIRTY)
+        return fits(request, node->base, node->end, start);
+    return (is_low_first && fits(request, node->base, node->fresh_base, start)) ||
+           fits(request, node->fresh_end, node->end, start) ||
+           fits(request, node->base, node->fresh_base, start);
+}
+
+uint32_t cairn_pagesource__fit_in(const struct cairn_pagesource *source,
+                                  enum cairn_pagesource_tree tree, size_t length_bytes,
+                                  size_t align_bytes, uintptr_t *start)
+{
+    const struct request request = {length_bytes, align_bytes};
+    size_t granule_bytes =
+        tree == CAIRN_TREE_SPARE ? CAIRN_CACHE_LINE_BYTES : cairn_pagesource__page(source);
+    uint32_t id = cairn_pagesource__tree_from(source, tree, length_bytes, 0);
+
+    for (unsigned tries = 0; id != 0 && tries < TRIES_MAX; tries++) {
+        const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+
+        if (fits_node(&request, node, tree, start))
+            return id;
+        id = cairn_pagesource__tree_from(source, tree, cairn_pagesource__measure(node, tree),
+                                         node->base + 1);
     }
-    return search.best;
+    if (id == 0)
+        return 0;
+    id = cairn_pagesource__tree_from(source, tree, length_bytes + align_bytes - granule_bytes, 0);
+    return id != 0 && fits_node(&request, cairn_pagesource__node(source, id), tree, start) ? id : 0;
 }
 
-static uintptr_t fit_run(const struct cairn_pagesource *source, struct search search)
+uint32_t cairn_pagesource__fit(const struct cairn_pagesource *source, size_t length_bytes,
+                               size_t align_bytes, uintptr_t *start)
 {
-    for (size_t idx = 0; idx < source->extent_count; idx++) {
-        size_t last = cairn_pagesource__run_last(source, idx);
-
-        /* Kept extents are all in one state: where they touch, they are one, not a run. */
-        CAIRN_ASSERT(last == idx || source->extents[idx].origin != CAIRN_EXTENT_KEPT);
-        if (last > idx)
-            consider(&search, source->extents[idx].base, cairn_extent_end(&source->extents[last]));
-        idx = last;
-    }
-    return search.best;
-}
-
-uintptr_t cairn_pagesource__fit(const struct cairn_pagesource *source, size_t length_bytes,
-                                size_t align_bytes)
-{
-    struct search search = {length_bytes, align_bytes, SIZE_MAX, 0};
-    uintptr_t found;
+    uint32_t id = 0;
 
     if (source->stats.free_bytes < length_bytes)
         return 0;
-    found = fit_state(source, search, true);
-    if (found == 0)
-        found = fit_state(source, search, false);
-    return found != 0 ? found : fit_run(source, search);
+    for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; id == 0 && tree <= CAIRN_TREE_MIXED;
+         tree++)
+        id = cairn_pagesource__fit_in(source, tree, length_bytes, align_bytes, start);
+    return id;
 }

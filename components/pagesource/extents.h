@@ -2,51 +2,74 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * extents.h - what the files of pagesource share: the table of extents and the steps of the policy.
+ * extents.h - what the files of pagesource share: nodes, trees, free runs and the steps of the policy.
  *
- * Internal. Every function assumes that the lock is held. Addresses are uintptr_t, because this memory is only
- * ever computed about, never touched; ranges are [base, end), both multiples of the page size.
+ * Internal. Every function assumes that the lock is held; those that call the kernel without it say so ("leaves the lock"):
+ * whatever was looked up before may have changed when they return. Addresses are uintptr_t, because this memory is only
+ * ever computed about, never touched; ranges are [base, end), multiples of the page size.
  *
  *     pagesource.c   take, give, resize: what to try in which order
- *     reserve.c      address space for metadata; emptying
- *     sources.c      the two sources, fork, statistics
- *       grow.c       more address space: steps, mappings, alignment, room in the table
+ *     metadata.c     guarded regions, reservations
+ *     past.c         blocks past the lock; the limit
+ *     sources.c      the two sources, statistics
+ *       grow.c       more address space: steps, mappings, alignment
  *       release.c    back to the kernel: the retain bound, purging, retries
  *         brk.c      the data segment and those who share it
- *         calls.c    the kernel, counted
- *         extents.c  the table
+ *         calls.c    the kernel, counted, and who waits for it
+ *         extents.c  free runs: merging, cutting, best fit
+ *           tree.c   nodes and ordered sets of them
  *         check.c    all invariants
  */
 
 #ifndef CAIRN_PAGESOURCE_EXTENTS_H
 #define CAIRN_PAGESOURCE_EXTENTS_H
 
+#include <cairn/base/align.h>
 #include <cairn/pagesource.h>
 
-/* Where an extent comes from, and so how it can go back. */
+/* Where memory comes from, and so how it can go back. */
 enum {
     CAIRN_EXTENT_BREAK = 1, /* data segment */
     CAIRN_EXTENT_MAPPED,    /* mapping */
-    CAIRN_EXTENT_KEPT /* an ended reservation whose munmap failed: waits, is never handed out */
+    CAIRN_EXTENT_METADATA   /* a region of metadata, or a piece of one */
 };
 
-/* In what state it is. Touching extents of one origin merge when all flags are equal. */
 enum {
-    CAIRN_EXTENT_FRESH = 1u << 0,  /* reads as zero and costs no memory */
-    CAIRN_EXTENT_PENDING = 1u << 1 /* munmap failed; purge tries again */
+    CAIRN_EXTENT_PENDING = 1u << 0, /* free, munmap of some of it failed; purge tries again */
+    CAIRN_EXTENT_REGION = 1u << 1   /* metadata: this node is the record of a whole region */
 };
 
-static inline uintptr_t cairn_extent_end(const struct cairn_pagesource_extent *extent)
+/* The ordered sets. The first three are ordered by address, the others by length and then by address. */
+enum cairn_pagesource_tree {
+    CAIRN_TREE_FREE,     /* every free run */
+    CAIRN_TREE_BLOCKS,   /* what is given out */
+    CAIRN_TREE_RESERVED, /* metadata that is given out */
+    CAIRN_TREE_DIRTY,    /* free runs by their longest dirty part, if they have one */
+    CAIRN_TREE_FRESH,    /* free runs by their fresh part, if they have one */
+    CAIRN_TREE_MIXED,    /* free runs that have both, by their whole length */
+    CAIRN_TREE_SPARE     /* metadata that is not given out */
+};
+
+/* What one call may need: two nodes for what is cut off a mapping, one for what is between, two for what is cut off a run;
+   two for a new region of metadata. */
+enum { CAIRN_NODES_PER_CALL = 8 };
+
+static inline size_t cairn_node_bytes(const struct cairn_pagesource_node *node)
 {
-    return extent->base + extent->length_bytes;
+    return node->end - node->base;
 }
 
-static inline bool cairn_extent_is_dirty(const struct cairn_pagesource_extent *extent)
+static inline size_t cairn_node_fresh_bytes(const struct cairn_pagesource_node *node)
 {
-    return extent->origin != CAIRN_EXTENT_KEPT && (extent->flags & CAIRN_EXTENT_FRESH) == 0;
+    return node->fresh_end - node->fresh_base;
 }
 
-/* Everything that the kernel gave for blocks: the quantity that growth, limit and I2 speak about. */
+static inline size_t cairn_node_dirty_bytes(const struct cairn_pagesource_node *node)
+{
+    return cairn_node_bytes(node) - cairn_node_fresh_bytes(node);
+}
+
+/* Everything that the kernel gave for blocks: the quantity that growth and I2 speak about. */
 static inline size_t cairn_pagesource__held(const struct cairn_pagesource *source)
 {
     return source->stats.brk_bytes + source->stats.mapped_bytes;
@@ -57,43 +80,95 @@ static inline size_t cairn_pagesource__page(const struct cairn_pagesource *sourc
     return source->stats.page_bytes;
 }
 
-/* --- extents.c ----------------------------------------------------------------------------------------------- */
+/* --- tree.c: O(log n) ------------------------------------------------------------------------------------------- */
 
-/* The index of the first extent that ends above `address`; extent_count if there is none. */
-size_t cairn_pagesource__index(const struct cairn_pagesource *source, uintptr_t address);
+struct cairn_pagesource_node *cairn_pagesource__node(const struct cairn_pagesource *source,
+                                                     uint32_t id);
 
-/* True when some extent shares a byte with the range. */
+/* A node for [base, end), in no tree, nothing of it fresh. Requires: promised or allowed. */
+uint32_t cairn_pagesource__new_node(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
+                                    uint32_t origin);
+void cairn_pagesource__end_node(struct cairn_pagesource *source, uint32_t id);
+
+/* Keeps CAIRN_NODES_PER_CALL nodes for this call, whatever others do; false when there is no memory for them. */
+bool cairn_pagesource__promise(struct cairn_pagesource *source);
+void cairn_pagesource__end_promise(struct cairn_pagesource *source);
+
+/* True when `count` nodes may be taken at once without a promise. */
+bool cairn_pagesource__may_take(struct cairn_pagesource *source, uint32_t count);
+
+/* By what a tree orders: a length, 0 when the node does not belong there; or the address. */
+size_t cairn_pagesource__measure(const struct cairn_pagesource_node *node,
+                                 enum cairn_pagesource_tree tree);
+
+void cairn_pagesource__tree_add(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
+                                uint32_t id);
+void cairn_pagesource__tree_remove(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
+                                   uint32_t id);
+
+/* The first node at or behind (measure, base), and the last one before; 0 when there is none. */
+uint32_t cairn_pagesource__tree_from(const struct cairn_pagesource *source,
+                                     enum cairn_pagesource_tree tree, size_t measure,
+                                     uintptr_t base);
+uint32_t cairn_pagesource__tree_below(const struct cairn_pagesource *source,
+                                      enum cairn_pagesource_tree tree, size_t measure,
+                                      uintptr_t base);
+
+/* In a tree by address: the node that contains the address; 0 when there is none. */
+uint32_t cairn_pagesource__tree_at(const struct cairn_pagesource *source,
+                                   enum cairn_pagesource_tree tree, uintptr_t address);
+
+/* --- extents.c: O(log n) ---------------------------------------------------------------------------------------- */
+
+/* True when free memory shares a byte with the range. */
 bool cairn_pagesource__overlaps(const struct cairn_pagesource *source, uintptr_t base,
                                 size_t length_bytes);
 
-/* Adds an extent, merging it with its neighbours. Keeps the sums in stats. The table has room (I6). */
-void cairn_pagesource__insert(struct cairn_pagesource *source,
-                              struct cairn_pagesource_extent extent);
+/* Makes a node free memory and merges it with its neighbours. What others took of the data segment is only counted. */
+void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id);
 
-/* Takes a range out of the extents that cover it wholly. True when all of it was fresh. */
-bool cairn_pagesource__remove(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
+/* Takes a free run, or spare metadata, out of its trees. */
+void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id);
 
-/* Replaces the flags of a range inside one extent. */
-void cairn_pagesource__set_flags(struct cairn_pagesource *source, uintptr_t base,
-                                 size_t length_bytes, uint32_t flags);
+/* The same, of which only [base, end) is taken; the rest stays, as up to two more nodes. */
+void cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                             uintptr_t end);
 
-/* Where a block fits best: dirty, else fresh, else across touching extents; 0 when nowhere. */
-uintptr_t cairn_pagesource__fit(const struct cairn_pagesource *source, size_t length_bytes,
-                                size_t align_bytes);
+/* Leaves only [base, end) of a free run. Needs no node. */
+void cairn_pagesource__clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                            uintptr_t end);
 
-/* The ends of the run (touching extents of one origin) that holds extent `idx`, as indices. */
-size_t cairn_pagesource__run_first(const struct cairn_pagesource *source, size_t idx);
-size_t cairn_pagesource__run_last(const struct cairn_pagesource *source, size_t idx);
+/* Where a block fits best in a tree by length: the node and the address in it; 0 when nowhere. */
+uint32_t cairn_pagesource__fit_in(const struct cairn_pagesource *source,
+                                  enum cairn_pagesource_tree tree, size_t length_bytes,
+                                  size_t align_bytes, uintptr_t *start);
+
+/* The same in all free memory: dirty, else fresh, else across both. */
+uint32_t cairn_pagesource__fit(const struct cairn_pagesource *source, size_t length_bytes,
+                               size_t align_bytes, uintptr_t *start);
 
 /* --- calls.c: as in os.h, and counted ------------------------------------------------------------------------ */
 
-uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_bytes,
-                                unsigned flags);
+/* These three leave the lock. */
+uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_bytes);
 bool cairn_pagesource__unmap(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
 bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
+
+/* Waits until a call that another thread makes without the lock has ended; false when there is none. */
+bool cairn_pagesource__await(struct cairn_pagesource *source);
+
 uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
                                   size_t new_bytes, bool may_move);
 uintptr_t cairn_pagesource__sbrk(struct cairn_pagesource *source, intptr_t delta_bytes);
+void cairn_pagesource__count_call(struct cairn_pagesource *source, uint64_t *calls,
+                                  bool is_refused);
+uint64_t cairn_pagesource__now_ms(const struct cairn_pagesource *source);
+
+/* --- past.c: the limit ------------------------------------------------------------------------------------------- */
+
+/* Counts bytes against the limit before they are asked of the kernel; false when it forbids them. Lock-free. */
+bool cairn_pagesource__charge(struct cairn_pagesource *source, size_t more_bytes);
+void cairn_pagesource__uncharge(struct cairn_pagesource *source, size_t less_bytes);
 
 /* --- brk.c --------------------------------------------------------------------------------------------------- */
 
@@ -113,48 +188,63 @@ bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t e
                                     size_t missing_bytes);
 
 /* Lowers the break over free memory at its top, if any of it is dirty, until `dirty_bytes` dirty ones are gone.
-   SIZE_MAX: over all that is free at the top, dirty or not. */
+   SIZE_MAX: over all that is free at the top, dirty or not. May leave the lock. */
 void cairn_pagesource__shrink_break(struct cairn_pagesource *source, size_t dirty_bytes);
 
+/* Lowers the break over the guard, if nothing lies above it. */
+void cairn_pagesource__end_break(struct cairn_pagesource *source);
+
 /* --- grow.c -------------------------------------------------------------------------------------------------- */
-
-/* Makes the table large enough for `slot_count` more pages held or reservations (I6); false when refused. */
-bool cairn_pagesource__ensure(struct cairn_pagesource *source, size_t slot_count);
-
-/* Replaces a table that is far larger than needed by a smaller one. */
-void cairn_pagesource__shrink_table(struct cairn_pagesource *source);
-
-/* True when the limit and the table allow holding so much more. */
-bool cairn_pagesource__may_hold(struct cairn_pagesource *source, size_t more_bytes);
 
 /* By how much to grow if the kernel lets us: 1/8 of what is held, within the configured bounds. */
 size_t cairn_pagesource__step(const struct cairn_pagesource *source);
 
-/* Counts bytes newly held, and makes them an extent. */
-void cairn_pagesource__adopt(struct cairn_pagesource *source,
-                             struct cairn_pagesource_extent extent);
+/* Counts bytes newly held, which were charged before, or no longer held. */
 void cairn_pagesource__count_held(struct cairn_pagesource *source, uint32_t origin,
                                   size_t more_bytes);
+void cairn_pagesource__discount_held(struct cairn_pagesource *source, uint32_t origin,
+                                     size_t less_bytes);
 
-/* Obtains address space in which a block fits, by the policy's order of means; false when all are refused. */
+/* Counts [base, end) as newly held, and makes it free and fresh. Takes a promised node. */
+void cairn_pagesource__adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
+                             uint32_t origin, uint32_t flags);
+
+/* Obtains address space in which a block fits, by the policy's order of means; false when all are refused. Leaves the
+   lock, but not after the block fits. */
 bool cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes,
                             size_t align_bytes);
 
-/* --- release.c ----------------------------------------------------------------------------------------------- */
+/* --- release.c: leaves the lock ---------------------------------------------------------------------------------- */
 
-/* How much dirty free memory may stay. */
-size_t cairn_pagesource__retain_bytes(const struct cairn_pagesource *source);
-
-/* What may be kept for a while: the same where there is no delay. */
+/* How much dirty free memory may be kept for a while. */
 size_t cairn_pagesource__retain_max_bytes(const struct cairn_pagesource *source);
 
 /* Gives dirty memory back until the retain bound is kept; does nothing below it. */
 void cairn_pagesource__trim(struct cairn_pagesource *source);
 
-/* Gives all dirty memory back, and retries what is pending. */
-void cairn_pagesource__purge_all(struct cairn_pagesource *source);
+/* Gives all dirty memory back, and retries what is pending. Returns how many dirty bytes went. */
+size_t cairn_pagesource__purge_all(struct cairn_pagesource *source);
 
-/* Gives all free address space back, dirty or fresh; true when less is held afterwards. */
+/* Gives all free address space back, dirty or fresh; true when any went. */
 bool cairn_pagesource__release_all(struct cairn_pagesource *source);
+
+/* Unmaps what a node in no tree says, and ends the node; makes it free and pending when that is refused. */
+bool cairn_pagesource__unmap_node(struct cairn_pagesource *source, uint32_t id);
+
+/* Empties a node in no tree, from its first to its last dirty page, and makes it free; false when that is refused. */
+bool cairn_pagesource__purge_node(struct cairn_pagesource *source, uint32_t id);
+
+/* --- metadata.c -------------------------------------------------------------------------------------------------- */
+
+/* A piece of metadata, zeroed, in no tree; 0 when refused. Takes up to three nodes. */
+uint32_t cairn_pagesource__take_metadata(struct cairn_pagesource *source, size_t length_bytes,
+                                         size_t align_bytes);
+
+/* The same for a public reservation. Takes the lock. */
+void *cairn_pagesource__reserve(struct cairn_pagesource *source, size_t length_bytes,
+                                size_t align_bytes);
+
+/* Unmaps all regions, and with them the nodes. */
+void cairn_pagesource__end_metadata(struct cairn_pagesource *source);
 
 #endif

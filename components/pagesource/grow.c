@@ -16,86 +16,13 @@
  *     |---- lead ----|======== block ========|-- tail --|       lead + tail = align - page
  *      munmap                                 munmap            (kept as free extents where it fails)
  *
- * The table of extents is grown before the memory, so that giving back never needs any (I6): there cannot
- * be more extents than pages held. It costs 24 bytes of address space a page, resident only as far as used;
- * after a refusal or a purge, a table that has become far too large (for a request that was absurd) shrinks.
+ * The kernel is asked without the lock. So what is mapped becomes a free run only when no call remains to be made: until then
+ * no other thread can take it, and between its becoming free and the cutting of the block the lock is held.
  */
 
 #include "extents.h"
 
-#include <cairn/base/align.h>
 #include <cairn/base/check.h>
-
-#include <string.h>
-
-/* Moves the table to another place; the old one goes back to the kernel unless it is part of the struct. */
-static void move_table(struct cairn_pagesource *source, struct cairn_pagesource_extent *extents,
-                       size_t capacity, size_t table_bytes)
-{
-    struct cairn_pagesource_extent old = {(uintptr_t)source->extents, source->stats.table_bytes,
-                                          CAIRN_EXTENT_KEPT, CAIRN_EXTENT_PENDING};
-
-    CAIRN_ASSERT(capacity > source->extent_count);
-    memcpy(extents, source->extents, source->extent_count * sizeof(*extents));
-    source->extents = extents;
-    source->extent_capacity = capacity;
-    source->stats.table_bytes = table_bytes;
-    if (old.length_bytes != 0 && !cairn_pagesource__unmap(source, old.base, old.length_bytes))
-        cairn_pagesource__insert(source, old);
-}
-
-/* Replaces the table by a mapped one of `capacity` or a bit more. */
-static bool map_table(struct cairn_pagesource *source, size_t capacity)
-{
-    size_t bytes =
-        cairn_align_up(capacity * sizeof(*source->extents), cairn_pagesource__page(source));
-    uintptr_t base = cairn_pagesource__map(source, bytes, CAIRN_OS_MAP_NORESERVE);
-
-    if (base == 0)
-        return false;
-    move_table(source, (struct cairn_pagesource_extent *)base, bytes / sizeof(*source->extents),
-               bytes);
-    return true;
-}
-
-/* One slot more than I6 asks for: the table that is replaced may itself have to be kept. */
-static size_t needed_slots(const struct cairn_pagesource *source)
-{
-    return cairn_pagesource__held(source) / cairn_pagesource__page(source) +
-           source->reservation_count + source->kept_count + 1;
-}
-
-bool cairn_pagesource__ensure(struct cairn_pagesource *source, size_t slot_count)
-{
-    size_t needed = needed_slots(source) + slot_count;
-
-    if (needed <= source->extent_capacity)
-        return true;
-    return map_table(source, cairn_max(2 * source->extent_capacity, needed)) ||
-           map_table(source, needed);
-}
-
-void cairn_pagesource__shrink_table(struct cairn_pagesource *source)
-{
-    size_t needed = 2 * needed_slots(source);
-
-    if (source->stats.table_bytes == 0 || needed > source->extent_capacity / 2)
-        return;
-    if (needed <= CAIRN_PAGESOURCE_INLINE_EXTENTS)
-        move_table(source, source->inline_extents, CAIRN_PAGESOURCE_INLINE_EXTENTS, 0);
-    else
-        (void)map_table(source, needed);
-}
-
-bool cairn_pagesource__may_hold(struct cairn_pagesource *source, size_t more_bytes)
-{
-    size_t limit_bytes = source->config.limit_bytes;
-    size_t held_bytes = cairn_pagesource__held(source);
-
-    if (limit_bytes != 0 && (held_bytes > limit_bytes || more_bytes > limit_bytes - held_bytes))
-        return false;
-    return cairn_pagesource__ensure(source, more_bytes / cairn_pagesource__page(source));
-}
 
 size_t cairn_pagesource__step(const struct cairn_pagesource *source)
 {
@@ -106,47 +33,62 @@ size_t cairn_pagesource__step(const struct cairn_pagesource *source)
                             cairn_pagesource__page(source));
 }
 
+static size_t *held_of(struct cairn_pagesource *source, uint32_t origin)
+{
+    CAIRN_ASSERT(origin == CAIRN_EXTENT_BREAK || origin == CAIRN_EXTENT_MAPPED);
+    return origin == CAIRN_EXTENT_BREAK ? &source->stats.brk_bytes : &source->stats.mapped_bytes;
+}
+
 void cairn_pagesource__count_held(struct cairn_pagesource *source, uint32_t origin,
                                   size_t more_bytes)
 {
-    struct cairn_pagesource_stats *stats = &source->stats;
-
-    CAIRN_ASSERT(origin == CAIRN_EXTENT_BREAK || origin == CAIRN_EXTENT_MAPPED);
-    if (origin == CAIRN_EXTENT_BREAK)
-        stats->brk_bytes += more_bytes;
-    else
-        stats->mapped_bytes += more_bytes;
-    stats->held_peak_bytes = cairn_max(stats->held_peak_bytes, cairn_pagesource__held(source));
+    *held_of(source, origin) += more_bytes;
+    source->stats.held_peak_bytes =
+        cairn_max(source->stats.held_peak_bytes, cairn_pagesource__held(source));
 }
 
-void cairn_pagesource__adopt(struct cairn_pagesource *source, struct cairn_pagesource_extent extent)
+void cairn_pagesource__discount_held(struct cairn_pagesource *source, uint32_t origin,
+                                     size_t less_bytes)
 {
-    cairn_pagesource__count_held(source, extent.origin, extent.length_bytes);
-    cairn_pagesource__insert(source, extent);
+    CAIRN_ASSERT(*held_of(source, origin) >= less_bytes);
+    *held_of(source, origin) -= less_bytes;
+    cairn_pagesource__uncharge(source, less_bytes);
 }
 
-static void adopt_mapped(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes,
-                         uint32_t flags)
+void cairn_pagesource__adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
+                             uint32_t origin, uint32_t flags)
 {
-    struct cairn_pagesource_extent extent = {base, length_bytes, CAIRN_EXTENT_MAPPED, flags};
+    uint32_t id = cairn_pagesource__new_node(source, base, end, origin);
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
 
-    cairn_pagesource__adopt(source, extent);
+    node->fresh_base = base;
+    node->flags = flags;
+    cairn_pagesource__count_held(source, origin, end - base);
+    cairn_pagesource__put(source, id);
 }
 
-/* Maps what the limit and the table allow; not yet ours until adopted or dropped. */
+/* Maps what the limit allows; charged, but not yet ours until adopted or dropped. */
 static uintptr_t map_raw(struct cairn_pagesource *source, size_t length_bytes)
 {
-    if (!cairn_pagesource__may_hold(source, length_bytes))
+    uintptr_t base;
+
+    if (!cairn_pagesource__charge(source, length_bytes))
         return 0;
-    return cairn_pagesource__map(source, length_bytes, 0);
+    base = cairn_pagesource__map(source, length_bytes);
+    if (base == 0)
+        cairn_pagesource__uncharge(source, length_bytes);
+    return base;
 }
 
 /* Unmaps a part of what map_raw() gave; keeps it, free, when that fails. */
 static void drop(struct cairn_pagesource *source, uintptr_t base, uintptr_t end)
 {
-    if (base == end || cairn_pagesource__unmap(source, base, end - base))
+    if (base == end)
         return;
-    adopt_mapped(source, base, end - base, CAIRN_EXTENT_FRESH | CAIRN_EXTENT_PENDING);
+    if (cairn_pagesource__unmap(source, base, end - base))
+        cairn_pagesource__uncharge(source, end - base);
+    else
+        cairn_pagesource__adopt(source, base, end, CAIRN_EXTENT_MAPPED, CAIRN_EXTENT_PENDING);
 }
 
 /* Maps one block of its own, no longer than needed. */
@@ -160,7 +102,7 @@ static bool map_exactly(struct cairn_pagesource *source, size_t length_bytes, si
     if (base == 0)
         return false;
     if (cairn_is_aligned(base, align_bytes)) {
-        adopt_mapped(source, base, length_bytes, CAIRN_EXTENT_FRESH);
+        cairn_pagesource__adopt(source, base, base + length_bytes, CAIRN_EXTENT_MAPPED, 0);
         return true;
     }
     drop(source, base, base + length_bytes);
@@ -169,9 +111,9 @@ static bool map_exactly(struct cairn_pagesource *source, size_t length_bytes, si
         return false;
     start = cairn_align_up(base, align_bytes);
     CAIRN_ASSERT(start + length_bytes <= base + over_bytes);
-    adopt_mapped(source, start, length_bytes, CAIRN_EXTENT_FRESH);
     drop(source, base, start);
     drop(source, start + length_bytes, base + over_bytes);
+    cairn_pagesource__adopt(source, start, start + length_bytes, CAIRN_EXTENT_MAPPED, 0);
     return true;
 }
 
@@ -187,7 +129,7 @@ static bool map_step(struct cairn_pagesource *source, size_t length_bytes, size_
     base = map_raw(source, step_bytes);
     if (base == 0)
         return false;
-    adopt_mapped(source, base, step_bytes, CAIRN_EXTENT_FRESH);
+    cairn_pagesource__adopt(source, base, base + step_bytes, CAIRN_EXTENT_MAPPED, 0);
     return true;
 }
 

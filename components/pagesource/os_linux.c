@@ -5,22 +5,23 @@
  * os_linux.c - the Linux kernel: each system call that moves memory, once.
  *
  * Raw system calls, so that nothing lies between (no interposer, no PLT before relocation is done, no
- * errno); only the break goes through libc, which remembers where it is and would not notice otherwise.
+ * errno); only the break goes through libc, which remembers where it is and would not notice otherwise. It goes by the name
+ * that glibc uses itself and that nobody replaces; a libc without that name is asked by the public one.
  * A libc whose sbrk always refuses (musl) is answered like a kernel that refuses.
  *
- * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk. Any of them but mmap may
- * be denied (EPERM, ENOSYS): less memory goes back then, nothing else changes.
+ * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk; and futex where there are threads.
+ * Any of them but mmap and mprotect may be denied (EPERM, ENOSYS): less memory goes back then, nothing else changes.
  */
 
 #include <cairn/os.h>
 
+#include <cairn/base/clock.h>
 #include <cairn/base/syscall.h>
 
 #include <errno.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Kernel addresses are below this; -errno, taken as an address, is above. */
@@ -35,15 +36,16 @@ static size_t page_bytes(void *self)
     return (size_t)getauxval(AT_PAGESZ);
 }
 
-static void *map(void *self, void *hint, size_t length_bytes, unsigned flags)
+static int rights(bool is_accessible)
 {
-    int kind = MAP_PRIVATE | MAP_ANONYMOUS;
+    return is_accessible ? PROT_READ | PROT_WRITE : PROT_NONE;
+}
 
+static void *map(void *self, size_t length_bytes, bool is_accessible)
+{
     (void)self;
-    if ((flags & CAIRN_OS_MAP_NORESERVE) != 0)
-        kind |= MAP_NORESERVE;
-    return address_or_null(cairn_syscall6(SYS_mmap, (long)hint, (long)length_bytes,
-                                          PROT_READ | PROT_WRITE, kind, -1, 0));
+    return address_or_null(cairn_syscall6(SYS_mmap, 0, (long)length_bytes, rights(is_accessible),
+                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
 
 static int unmap(void *self, void *base, size_t length_bytes)
@@ -52,11 +54,17 @@ static int unmap(void *self, void *base, size_t length_bytes)
     return (int)cairn_syscall2(SYS_munmap, base, length_bytes);
 }
 
-static int protect(void *self, void *base, size_t length_bytes, bool accessible)
+static int protect(void *self, void *base, size_t length_bytes, bool is_accessible)
 {
     (void)self;
-    return (int)cairn_syscall3(SYS_mprotect, base, length_bytes,
-                               accessible ? PROT_READ | PROT_WRITE : PROT_NONE);
+    return (int)cairn_syscall3(SYS_mprotect, base, length_bytes, rights(is_accessible));
+}
+
+static void mark_metadata(void *self, void *base, size_t length_bytes)
+{
+    (void)self;
+    cairn_syscall3(SYS_madvise, base, length_bytes, MADV_NOHUGEPAGE);
+    cairn_syscall3(SYS_madvise, base, length_bytes, MADV_DONTDUMP);
 }
 
 static int purge(void *self, void *base, size_t length_bytes)
@@ -72,25 +80,24 @@ static void *remap(void *self, void *base, size_t old_bytes, size_t new_bytes, b
         cairn_syscall4(SYS_mremap, base, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0));
 }
 
+/* Where libc has it (glibc): sbrk by a name that no program defines. NULL elsewhere. */
+extern CAIRN_WEAK CAIRN_EXPORT void *__sbrk(intptr_t delta_bytes);
+
 /* Not named after the call it makes: libc's declaration is in scope. */
 static void *move_break(void *self, intptr_t delta_bytes)
 {
     int saved = errno;
-    void *old_break = sbrk(delta_bytes);
+    void *old_break = __sbrk != NULL ? __sbrk(delta_bytes) : sbrk(delta_bytes);
 
     (void)self;
     errno = saved;
     return (intptr_t)old_break == -1 ? NULL : old_break;
 }
 
-/* Through the vdso, to the tick of the kernel (1 to 10 ms). */
 static uint64_t now_ms(void *self)
 {
-    struct timespec now = {0, 0};
-
     (void)self;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+    return cairn_clock_ms();
 }
 
 static const struct cairn_os_ops linux_ops = {
@@ -99,6 +106,7 @@ static const struct cairn_os_ops linux_ops = {
     .map = map,
     .unmap = unmap,
     .protect = protect,
+    .mark_metadata = mark_metadata,
     .purge = purge,
     .remap = remap,
     .sbrk = move_break,
@@ -109,5 +117,6 @@ struct cairn_os cairn_os_linux(void)
 {
     struct cairn_os os = {&linux_ops, NULL};
 
+    cairn_clock_init();
     return os;
 }

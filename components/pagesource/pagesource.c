@@ -16,16 +16,19 @@
  * Giving back is one insertion, and a look whether too much dirty memory is free by now (release.c). A block that is
  * too large to be worth keeping is unmapped at once.
  *
- * The public functions check, take the lock and call a step; the steps assume the lock. System calls are made
- * under it: they are what pagesource is, and the layers above come here once in thousands of calls.
+ * A block has a node, in the tree of blocks: so a pointer that is no block is known as such, and what is given back becomes a
+ * free run without any memory for that.
+ *
+ * The public functions check, take the lock and call a step; the steps assume the lock. Where a step asks the kernel to map,
+ * unmap or empty, the lock is left meanwhile, and other threads may change anything but what is in that step's hands.
  */
 
 #include "extents.h"
 
-#include <cairn/base/align.h>
 #include <cairn/base/check.h>
 
 #include <errno.h>
+#include <string.h>
 
 /* User addresses have 47 bits on x86-64 unless asked otherwise; so no sum of two lengths can wrap. */
 static const size_t length_max_bytes = (size_t)1 << 47;
@@ -74,7 +77,6 @@ static bool is_valid(const struct cairn_pagesource_config *config, size_t page_b
 int cairn_pagesource_init(struct cairn_pagesource *source,
                           const struct cairn_pagesource_config *config)
 {
-    static const struct cairn_pagesource_stats no_stats;
     struct cairn_pagesource_config chosen = {.policy = CAIRN_PAGESOURCE_AUTO};
     size_t page_bytes;
 
@@ -84,21 +86,33 @@ int cairn_pagesource_init(struct cairn_pagesource *source,
     page_bytes = chosen.os.ops->page_bytes(chosen.os.self);
     if (!is_valid(&chosen, page_bytes))
         return -EINVAL;
-    /* Field by field: the inline table is large, and untouched pages of it cost nothing. */
+    /* All but the nodes: untouched pages of them cost nothing. */
+    memset(source, 0, offsetof(struct cairn_pagesource, inline_nodes));
     cairn_lock_init(&source->lock, CAIRN_RANK_PAGES);
     source->config = chosen;
-    source->stats = no_stats;
-    source->decay = (struct cairn_decay){0, 0};
     source->stats.page_bytes = page_bytes;
     source->stats.map_threshold_bytes = chosen.map_threshold_bytes;
-    source->extents = source->inline_extents;
-    source->extent_count = 0;
-    source->extent_capacity = CAIRN_PAGESOURCE_INLINE_EXTENTS;
-    source->kept_count = 0;
-    source->reservation_count = 0;
+    source->due_ms = UINT64_MAX;
+    source->node_top = 1; /* 0 is no node */
+    source->pieces[0] = source->inline_nodes;
+    source->piece_count = 1;
     source->lost_base = UINTPTR_MAX;
-    source->segment_count = 0;
     return 0;
+}
+
+/* What was lost is still mapped; what of it lies in the data segment stays. */
+static void unmap_lost(struct cairn_pagesource *source)
+{
+    uintptr_t above = UINTPTR_MAX;
+    uint32_t id;
+
+    while ((id = cairn_pagesource__tree_below(source, CAIRN_TREE_BLOCKS, above, 0)) != 0) {
+        above = cairn_pagesource__node(source, id)->base;
+        if (cairn_pagesource__node(source, id)->origin != CAIRN_EXTENT_MAPPED)
+            continue;
+        cairn_pagesource__tree_remove(source, CAIRN_TREE_BLOCKS, id);
+        (void)cairn_pagesource__unmap_node(source, id);
+    }
 }
 
 void cairn_pagesource_fini(struct cairn_pagesource *source)
@@ -106,16 +120,14 @@ void cairn_pagesource_fini(struct cairn_pagesource *source)
     cairn_lock_take(&source->lock);
     CAIRN_CHECK(source->stats.outstanding_bytes == 0, "page source ended with blocks outstanding",
                 source, __func__);
-    CAIRN_CHECK(source->reservation_count == 0, "page source ended with reservations", source,
-                __func__);
+    CAIRN_CHECK(source->roots[CAIRN_TREE_RESERVED] == 0, "page source ended with reservations",
+                source, __func__);
     cairn_pagesource__observe_break(source);
     cairn_pagesource__release_all(source);
     cairn_pagesource__purge_all(source);
-    if (source->stats.table_bytes != 0)
-        cairn_pagesource__unmap(source, (uintptr_t)source->extents, source->stats.table_bytes);
-    source->extents = NULL;
-    source->extent_count = 0;
-    source->extent_capacity = 0;
+    cairn_pagesource__end_break(source);
+    unmap_lost(source);
+    cairn_pagesource__end_metadata(source);
     cairn_lock_release(&source->lock);
 }
 
@@ -130,31 +142,49 @@ static bool round_length(const struct cairn_pagesource *source, size_t length_by
     return true;
 }
 
-static bool obtain(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes)
+/* Finds room for a block, growing if need be: the run and where in it; 0 when there is none. */
+static uint32_t find_room(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes,
+                          uintptr_t *start)
 {
-    if (cairn_pagesource__grow(source, length_bytes, align_bytes))
-        return true;
-    if (cairn_pagesource__release_all(source) &&
-        cairn_pagesource__grow(source, length_bytes, align_bytes))
-        return true;
-    cairn_pagesource__shrink_table(source);
-    return false;
+    uint32_t id = cairn_pagesource__fit(source, length_bytes, align_bytes, start);
+
+    if (id != 0 || !cairn_pagesource__grow(source, length_bytes, align_bytes))
+        return id;
+    id = cairn_pagesource__fit(source, length_bytes, align_bytes, start);
+    CAIRN_CHECK(id != 0, "growth did not make room", source, __func__);
+    return id;
 }
 
-/* Takes one block; 0 when there is none. Rounded length, alignment of a page at least. */
+/* The same under pressure: what is free goes back first, and what other threads have in transit is waited for. */
+static uint32_t obtain(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes,
+                       uintptr_t *start)
+{
+    uint32_t id;
+
+    do {
+        id = find_room(source, length_bytes, align_bytes, start);
+        if (id == 0 && cairn_pagesource__release_all(source))
+            id = find_room(source, length_bytes, align_bytes, start);
+    } while (id == 0 && cairn_pagesource__await(source));
+    return id;
+}
+
+/* Takes one block; 0 when there is none. Rounded length, alignment of a page at least; nodes are promised. */
 static uintptr_t take_block(struct cairn_pagesource *source, size_t length_bytes,
                             size_t align_bytes, bool *is_zeroed)
 {
-    uintptr_t base = cairn_pagesource__fit(source, length_bytes, align_bytes);
+    uintptr_t base = 0;
+    uint32_t id = obtain(source, length_bytes, align_bytes, &base);
+    struct cairn_pagesource_node *node;
 
-    if (base == 0) {
-        if (!obtain(source, length_bytes, align_bytes))
-            return 0;
-        base = cairn_pagesource__fit(source, length_bytes, align_bytes);
-        CAIRN_CHECK(base != 0, "growth did not make room", source, __func__);
-    }
+    if (id == 0)
+        return 0;
     CAIRN_ASSERT(cairn_is_aligned(base, align_bytes));
-    *is_zeroed = cairn_pagesource__remove(source, base, length_bytes);
+    cairn_pagesource__carve(source, id, base, base + length_bytes);
+    node = cairn_pagesource__node(source, id);
+    *is_zeroed = cairn_node_dirty_bytes(node) == 0;
+    node->flags = 0;
+    cairn_pagesource__tree_add(source, CAIRN_TREE_BLOCKS, id);
     source->stats.outstanding_bytes += length_bytes;
     cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
     return base;
@@ -164,7 +194,7 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
                              size_t align_bytes, bool *is_zeroed)
 {
     bool is_fresh = false;
-    uintptr_t base;
+    uintptr_t base = 0;
 
     if (!cairn_is_pow2(align_bytes) || align_bytes > length_max_bytes ||
         !round_length(source, length_bytes, &length_bytes))
@@ -172,7 +202,10 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
     align_bytes = cairn_max(align_bytes, cairn_pagesource__page(source));
     cairn_lock_take(&source->lock);
     cairn_pagesource__observe_break(source);
-    base = take_block(source, length_bytes, align_bytes, &is_fresh);
+    if (cairn_pagesource__promise(source)) {
+        base = take_block(source, length_bytes, align_bytes, &is_fresh);
+        cairn_pagesource__end_promise(source);
+    }
     cairn_lock_release(&source->lock);
     if (base != 0 && is_zeroed != NULL)
         *is_zeroed = is_fresh;
@@ -181,37 +214,47 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
 
 /* --- giving back --------------------------------------------------------------------------------------------- */
 
-/* Stops the program unless the range can be a block, or a part of one. */
-static void check_block(const struct cairn_pagesource *source, uintptr_t base, size_t length_bytes,
-                        const char *where)
+/* The node of the block that the range is, or is a part of. Stops the program when there is none. */
+static uint32_t block_at(const struct cairn_pagesource *source, uintptr_t base, size_t length_bytes,
+                         const char *where)
 {
+    uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_BLOCKS, base);
+
     CAIRN_CHECK(cairn_is_aligned(base, cairn_pagesource__page(source)) && base != 0,
                 "pointer is not page-aligned", (void *)base, where);
+    if (id != 0 && cairn_pagesource__node(source, id)->end - base >= length_bytes)
+        return id;
     CAIRN_CHECK(!cairn_pagesource__overlaps(source, base, length_bytes), "memory is already free",
                 (void *)base, where);
-    CAIRN_CHECK(length_bytes <= source->stats.outstanding_bytes &&
-                    cairn_pagesource__segment_of(source, base) ==
-                        cairn_pagesource__segment_of(source, base + length_bytes - 1),
-                "memory is not of this page source", (void *)base, where);
+    cairn_panic("memory is not of this page source", (void *)base, where);
 }
 
-static void insert_dirty(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes,
-                         uint32_t origin)
+/* Takes [base, end) out of a block: a node in no tree, which is the block's if nothing else remains. 0 when a node is
+   missing; nothing changed. */
+static uint32_t split_block(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                            uintptr_t end)
 {
-    struct cairn_pagesource_extent extent = {base, length_bytes, origin, 0};
+    struct cairn_pagesource_node *block = cairn_pagesource__node(source, id);
+    uintptr_t old_end = block->end;
 
-    if (length_bytes != 0)
-        cairn_pagesource__insert(source, extent);
-}
-
-/* Takes a block of the data segment back. What others took away is only counted. */
-static void give_break(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
-{
-    uintptr_t end = base + length_bytes;
-    uintptr_t kept_end = cairn_max(base, cairn_min(end, source->lost_base));
-
-    source->stats.brk_bytes -= end - kept_end;
-    insert_dirty(source, base, kept_end - base, CAIRN_EXTENT_BREAK);
+    if (block->base == base && old_end == end) {
+        cairn_pagesource__tree_remove(source, CAIRN_TREE_BLOCKS, id);
+        block->fresh_base = block->fresh_end = end;
+        return id;
+    }
+    if (!cairn_pagesource__may_take(source, 2))
+        return 0;
+    if (block->base == base) {
+        block->base = end; /* does not change its place among the blocks */
+        block->fresh_base = block->fresh_end = old_end;
+    } else {
+        block->end = block->fresh_base = block->fresh_end = base;
+        if (end < old_end)
+            cairn_pagesource__tree_add(
+                source, CAIRN_TREE_BLOCKS,
+                cairn_pagesource__new_node(source, end, old_end, block->origin));
+    }
+    return cairn_pagesource__new_node(source, base, end, block->origin);
 }
 
 /* A mapped block came back: its size is likely to be asked for again. */
@@ -224,36 +267,36 @@ static void learn(struct cairn_pagesource *source, size_t length_bytes)
             cairn_min(max_bytes, length_bytes + cairn_pagesource__page(source));
 }
 
-static void give_mapped(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
+static void give_mapped(struct cairn_pagesource *source, uint32_t id)
 {
-    struct cairn_pagesource_extent pending = {base, length_bytes, CAIRN_EXTENT_MAPPED,
-                                              CAIRN_EXTENT_PENDING};
-    bool is_too_large = length_bytes >= source->stats.map_threshold_bytes &&
-                        length_bytes > cairn_pagesource__retain_max_bytes(source);
+    size_t length_bytes = cairn_node_bytes(cairn_pagesource__node(source, id));
+    bool is_too_large;
 
-    if (!is_too_large) {
-        insert_dirty(source, base, length_bytes, CAIRN_EXTENT_MAPPED);
-        return;
-    }
-    if (cairn_pagesource__unmap(source, base, length_bytes))
-        source->stats.mapped_bytes -= length_bytes;
+    learn(source, length_bytes);
+    is_too_large = length_bytes >= source->stats.map_threshold_bytes &&
+                   length_bytes > cairn_pagesource__retain_max_bytes(source);
+    if (is_too_large)
+        (void)cairn_pagesource__unmap_node(source, id);
     else
-        cairn_pagesource__insert(source, pending);
+        cairn_pagesource__put(source, id);
 }
 
-/* Takes a block or a part of one back, and trims. */
-static void give_block(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes,
-                       const char *where)
+/* Takes a block or a part of one back, and trims. A part without a node stays where it is, emptied. */
+static void give_block(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
+                       size_t length_bytes)
 {
-    cairn_pagesource__observe_break(source);
-    check_block(source, base, length_bytes, where);
+    uint32_t id = split_block(source, block, base, base + length_bytes);
+
     source->stats.outstanding_bytes -= length_bytes;
-    if (cairn_pagesource__segment_of(source, base) != NULL) {
-        give_break(source, base, length_bytes);
-    } else {
-        learn(source, length_bytes);
-        give_mapped(source, base, length_bytes);
+    if (id == 0) {
+        source->stats.lost_bytes += length_bytes;
+        (void)cairn_pagesource__purge(source, base, length_bytes);
+        return;
     }
+    if (cairn_pagesource__node(source, id)->origin == CAIRN_EXTENT_MAPPED)
+        give_mapped(source, id);
+    else
+        cairn_pagesource__put(source, id);
     cairn_pagesource__trim(source);
 }
 
@@ -264,75 +307,103 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
     CAIRN_CHECK(round_length(source, length_bytes, &rounded), "length is not of a block", base,
                 __func__);
     cairn_lock_take(&source->lock);
-    give_block(source, (uintptr_t)base, rounded, __func__);
+    cairn_pagesource__observe_break(source);
+    give_block(source, block_at(source, (uintptr_t)base, rounded, __func__), (uintptr_t)base,
+               rounded);
     cairn_lock_release(&source->lock);
 }
 
 /* --- resizing ------------------------------------------------------------------------------------------------ */
 
-/* The end of the free run that begins at `end` and has the block's origin; `end` itself if there is none. */
-static uintptr_t free_until(const struct cairn_pagesource *source, uintptr_t end, uint32_t origin)
+/* The free run that begins at the end of a block and has its origin; 0 if there is none. */
+static uint32_t run_behind(const struct cairn_pagesource *source,
+                           const struct cairn_pagesource_node *block)
 {
-    size_t idx = cairn_pagesource__index(source, end);
+    uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, block->end);
 
-    if (idx == source->extent_count || source->extents[idx].base != end ||
-        source->extents[idx].origin != origin)
-        return end;
-    return cairn_extent_end(&source->extents[cairn_pagesource__run_last(source, idx)]);
+    return id != 0 && cairn_pagesource__node(source, id)->origin == block->origin ? id : 0;
+}
+
+/* Sets where a block lies, and counts what it has grown by. */
+static void set_block(struct cairn_pagesource *source, struct cairn_pagesource_node *block,
+                      uintptr_t base, uintptr_t end)
+{
+    source->stats.outstanding_bytes += end - base - cairn_node_bytes(block);
+    block->base = base;
+    block->end = block->fresh_base = block->fresh_end = end;
 }
 
 /* Extends a block over the free memory behind it, which the data segment may first get more of. */
-static bool extend(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
-                   size_t new_bytes)
+static bool extend(struct cairn_pagesource *source, struct cairn_pagesource_node *block,
+                   uintptr_t new_end)
 {
-    bool is_break = cairn_pagesource__segment_of(source, base) != NULL;
-    uint32_t origin = is_break ? CAIRN_EXTENT_BREAK : CAIRN_EXTENT_MAPPED;
-    uintptr_t old_end = base + old_bytes;
-    uintptr_t new_end = base + new_bytes;
-    uintptr_t free_end = free_until(source, old_end, origin);
+    uint32_t id = run_behind(source, block);
+    uintptr_t free_end = id != 0 ? cairn_pagesource__node(source, id)->end : block->end;
 
-    if (free_end < new_end &&
-        (!is_break || !cairn_pagesource__extend_break(source, free_end, new_end - free_end)))
-        return false;
-    cairn_pagesource__remove(source, old_end, new_end - old_end);
-    source->stats.outstanding_bytes += new_end - old_end;
+    if (free_end < new_end) {
+        if (block->origin != CAIRN_EXTENT_BREAK ||
+            !cairn_pagesource__extend_break(source, free_end, new_end - free_end))
+            return false;
+        id = run_behind(source, block);
+    }
+    cairn_pagesource__clip(source, id, new_end, cairn_pagesource__node(source, id)->end);
+    set_block(source, block, block->base, new_end);
+    cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
     return true;
 }
 
-/* Lets the kernel find the room for a mapped block; 0 when it cannot. */
-static uintptr_t remap_block(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
-                             size_t new_bytes, bool may_move)
+/* Lets the kernel find the room for a mapped block; false when it cannot. */
+static bool remap_block(struct cairn_pagesource *source, uint32_t id, size_t new_bytes,
+                        bool may_move)
 {
-    size_t more_bytes = new_bytes - old_bytes;
+    struct cairn_pagesource_node *block = cairn_pagesource__node(source, id);
+    size_t more_bytes = new_bytes - cairn_node_bytes(block);
     uintptr_t moved;
 
-    if (cairn_pagesource__segment_of(source, base) != NULL ||
-        !cairn_pagesource__may_hold(source, more_bytes))
-        return 0;
-    moved = cairn_pagesource__remap(source, base, old_bytes, new_bytes, may_move);
+    if (block->origin == CAIRN_EXTENT_BREAK || !cairn_pagesource__charge(source, more_bytes))
+        return false;
+    moved =
+        cairn_pagesource__remap(source, block->base, cairn_node_bytes(block), new_bytes, may_move);
     if (moved == 0) {
-        cairn_pagesource__shrink_table(source);
-        return 0;
+        cairn_pagesource__uncharge(source, more_bytes);
+        return false;
     }
     cairn_pagesource__count_held(source, CAIRN_EXTENT_MAPPED, more_bytes);
-    source->stats.outstanding_bytes += more_bytes;
-    return moved;
+    cairn_pagesource__tree_remove(source, CAIRN_TREE_BLOCKS, id);
+    set_block(source, block, moved, moved + new_bytes);
+    cairn_pagesource__tree_add(source, CAIRN_TREE_BLOCKS, id);
+    return true;
+}
+
+static bool grow_block(struct cairn_pagesource *source, uint32_t id, size_t new_bytes,
+                       bool may_move)
+{
+    struct cairn_pagesource_node *block = cairn_pagesource__node(source, id);
+    bool is_grown;
+
+    if (!cairn_pagesource__promise(source))
+        return false;
+    is_grown = extend(source, block, block->base + new_bytes) ||
+               remap_block(source, id, new_bytes, may_move);
+    cairn_pagesource__end_promise(source);
+    return is_grown;
 }
 
 static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
                               size_t new_bytes, bool may_move)
 {
-    cairn_pagesource__observe_break(source);
-    check_block(source, base, old_bytes, "cairn_pagesource_resize");
-    if (new_bytes == old_bytes)
-        return base;
+    uint32_t id = block_at(source, base, old_bytes, "cairn_pagesource_resize");
+
+    if (new_bytes > old_bytes)
+        return grow_block(source, id, new_bytes, may_move)
+                   ? cairn_pagesource__node(source, id)->base
+                   : 0;
     if (new_bytes < old_bytes) {
-        give_block(source, base + new_bytes, old_bytes - new_bytes, "cairn_pagesource_resize");
-        return base;
+        if (!cairn_pagesource__may_take(source, 2))
+            return 0;
+        give_block(source, id, base + new_bytes, old_bytes - new_bytes);
     }
-    if (extend(source, base, old_bytes, new_bytes))
-        return base;
-    return remap_block(source, base, old_bytes, new_bytes, may_move);
+    return base;
 }
 
 void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_t old_bytes,
@@ -347,6 +418,7 @@ void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_
     /* The kernel aligns what it moves to pages only. */
     may_move = may_move && align_bytes <= cairn_pagesource__page(source);
     cairn_lock_take(&source->lock);
+    cairn_pagesource__observe_break(source);
     resized = resize_block(source, (uintptr_t)base, old_bytes, new_bytes, may_move);
     cairn_lock_release(&source->lock);
     return (void *)resized;

@@ -6,206 +6,282 @@
  *
  * Idea. A page that goes back and is wanted again costs a page fault, as much as hundreds of allocations;
  * one that stays costs memory that others could use. So dirty memory stays up to a bound; above it, it goes when nobody
- * wanted it for a while (decay.h), or at once above a second bound;
- * back in the order of what is cheapest to lose:
+ * wanted it for a while (decay.h), or at once above a second bound; in the order of what is cheapest to lose:
  *
  *     1  the top of the data segment, by sbrk         whatever else lies there stays contiguous
- *     2  whole mapped runs that fit into the excess    the address space goes, too
- *     3  the high ends of the rest, by MADV_DONTNEED   the address space stays: fresh extents
+ *     2  the largest run that fits into the excess     unmapped when it is a mapped one, and the address space goes, too;
+ *                                                      else emptied, and the address space stays: fresh
+ *     3  a part of a run that does not fit             the block that left it behind fits into it again
  *
- * A run larger than the excess is emptied in part rather than unmapped: the block that left it behind fits into
- * it again. Released is an eighth of the bound more than needed, so that a program which shrinks slowly does
+ * At once released is an eighth of the bound more than needed, so that a program which shrinks slowly does
  * not pay one system call per block.
  *
+ * A run that goes is first taken out of the trees, so that no other thread can get it, and then given to the kernel without
+ * the lock; it still counts as held. What remains of it is put back afterwards.
+ *
  * munmap fails when the hole would need one mapping more than the process may have. The run is marked pending
- * and stays a free extent, usable; purge and memory pressure try again, together with whatever has
- * become free beside it. A refusal ends a pass, so that a kernel which always refuses (mlockall) costs one call
- * per free and not one per extent.
+ * and stays free memory, usable; purge and memory pressure try again, together with whatever has
+ * become free beside it. A refusal ends a trim, so that a kernel which always refuses (mlockall) costs two calls
+ * per free and not one per run.
  */
 
 #include "extents.h"
 
-#include <cairn/base/align.h>
 #include <cairn/base/check.h>
-
-/* How much a pass may take. */
-enum eagerness {
-    TRIM,  /* whole mapped runs that are worth a system call, up to the excess */
-    PURGE, /* the same, and all that is pending */
-    ALL    /* whatever is free */
-};
 
 /* How many times the least that is kept may wait for its time. */
 enum { RETAIN_MAX_FACTOR = 8 };
 
-struct run {
-    uintptr_t base;
-    size_t length_bytes;
-    size_t dirty_bytes;
-    uint32_t origin;
-    bool is_pending;
-};
+/* --- runs on their way ----------------------------------------------------------------------------------------- */
 
-static struct run run_between(const struct cairn_pagesource *source, size_t first, size_t last)
+bool cairn_pagesource__unmap_node(struct cairn_pagesource *source, uint32_t id)
 {
-    struct run run = {source->extents[first].base, 0, 0, source->extents[first].origin, false};
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    size_t bytes = cairn_node_bytes(node);
+    bool is_gone;
 
-    for (size_t idx = first; idx <= last; idx++) {
-        const struct cairn_pagesource_extent *extent = &source->extents[idx];
-
-        run.length_bytes += extent->length_bytes;
-        run.dirty_bytes += cairn_extent_is_dirty(extent) ? extent->length_bytes : 0;
-        run.is_pending = run.is_pending || (extent->flags & CAIRN_EXTENT_PENDING) != 0;
+    CAIRN_ASSERT(node->origin == CAIRN_EXTENT_MAPPED);
+    source->stats.transit_bytes += bytes;
+    is_gone = cairn_pagesource__unmap(source, node->base, bytes);
+    source->stats.transit_bytes -= bytes;
+    if (is_gone) {
+        cairn_pagesource__discount_held(source, CAIRN_EXTENT_MAPPED, bytes);
+        cairn_pagesource__end_node(source, id);
+    } else {
+        node->flags |= CAIRN_EXTENT_PENDING;
+        cairn_pagesource__put(source, id);
     }
-    return run;
+    return is_gone;
 }
 
-static bool is_wanted(const struct cairn_pagesource *source, const struct run *run,
-                      enum eagerness eagerness, size_t target_bytes)
+bool cairn_pagesource__purge_node(struct cairn_pagesource *source, uint32_t id)
 {
-    bool is_worth_it = run->dirty_bytes > 0 && run->length_bytes >= source->config.growth_min_bytes;
-    size_t dirty_bytes = source->stats.free_dirty_bytes;
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    size_t bytes = cairn_node_bytes(node);
+    uintptr_t base = node->fresh_base == node->base ? node->fresh_end : node->base;
+    uintptr_t end = node->fresh_end == node->end ? node->fresh_base : node->end;
+    bool is_empty;
 
-    if (run->origin == CAIRN_EXTENT_BREAK)
-        return false;
-    if (eagerness == ALL)
-        return true;
-    if (eagerness == PURGE)
-        return run->is_pending || is_worth_it;
-    return is_worth_it && dirty_bytes - run->dirty_bytes >= target_bytes;
-}
-
-static void mark_pending(struct cairn_pagesource *source, const struct run *run)
-{
-    uintptr_t end = run->base + run->length_bytes;
-
-    CAIRN_ASSERT(run->origin != CAIRN_EXTENT_BREAK);
-    for (uintptr_t at = run->base; at < end;) {
-        const struct cairn_pagesource_extent extent =
-            source->extents[cairn_pagesource__index(source, at)];
-
-        at = cairn_extent_end(&extent);
-        cairn_pagesource__set_flags(source, extent.base, extent.length_bytes,
-                                    extent.flags | CAIRN_EXTENT_PENDING);
+    source->stats.transit_bytes += bytes;
+    is_empty = cairn_pagesource__purge(source, base, end - base);
+    source->stats.transit_bytes -= bytes;
+    if (is_empty) {
+        node->fresh_base = node->base;
+        node->fresh_end = node->end;
     }
+    cairn_pagesource__put(source, id);
+    return is_empty;
 }
 
-static bool unmap_run(struct cairn_pagesource *source, const struct run *run)
+/* True when the run should be unmapped rather than emptied. */
+static bool is_worth_unmapping(const struct cairn_pagesource *source,
+                               const struct cairn_pagesource_node *node)
 {
-    if (!cairn_pagesource__unmap(source, run->base, run->length_bytes)) {
-        mark_pending(source, run);
-        return false;
-    }
-    cairn_pagesource__remove(source, run->base, run->length_bytes);
-    CAIRN_ASSERT(run->origin == CAIRN_EXTENT_KEPT ||
-                 source->stats.mapped_bytes >= run->length_bytes);
-    if (run->origin == CAIRN_EXTENT_MAPPED)
-        source->stats.mapped_bytes -= run->length_bytes;
-    return true;
+    return node->origin == CAIRN_EXTENT_MAPPED && cairn_node_dirty_bytes(node) > 0 &&
+           cairn_node_bytes(node) >= source->config.growth_min_bytes;
 }
 
-/* Unmaps runs from the highest down. A pass over everything does not stop where the kernel refuses. */
-static void unmap_runs(struct cairn_pagesource *source, enum eagerness eagerness,
-                       size_t target_bytes)
+/* --- down to a bound ------------------------------------------------------------------------------------------- */
+
+/* What is kept whatever the history. */
+static size_t retain_bytes(const struct cairn_pagesource *source)
 {
-    size_t idx = source->extent_count;
-
-    while (idx > 0) {
-        size_t last = idx - 1;
-        struct run run;
-
-        idx = cairn_pagesource__run_first(source, last);
-        run = run_between(source, idx, last);
-        if (!is_wanted(source, &run, eagerness, target_bytes))
-            continue;
-        if (!unmap_run(source, &run) && eagerness == TRIM)
-            return;
-    }
-}
-
-/* Empties dirty extents from the highest down until `target_bytes` are left or the kernel refuses. */
-static void purge_down_to(struct cairn_pagesource *source, size_t target_bytes)
-{
-    size_t idx = source->extent_count;
-
-    while (idx > 0 && source->stats.free_dirty_bytes > target_bytes) {
-        const struct cairn_pagesource_extent extent = source->extents[--idx];
-        size_t part_bytes =
-            cairn_min(extent.length_bytes, source->stats.free_dirty_bytes - target_bytes);
-        uintptr_t base = cairn_extent_end(&extent) - part_bytes;
-
-        if (!cairn_extent_is_dirty(&extent))
-            continue;
-        if (!cairn_pagesource__purge(source, base, part_bytes))
-            return;
-        cairn_pagesource__set_flags(source, base, part_bytes, extent.flags | CAIRN_EXTENT_FRESH);
-    }
-}
-
-size_t cairn_pagesource__retain_bytes(const struct cairn_pagesource *source)
-{
-    size_t bytes = cairn_max(source->config.retain_min_bytes, source->stats.outstanding_bytes / 8);
-    bool is_raised = source->stats.map_threshold_bytes > source->config.map_threshold_bytes;
-
-    /* A size that came and went comes again: the block that raised the border is worth keeping whole. */
-    return is_raised ? cairn_max(bytes, source->stats.map_threshold_bytes) : bytes;
+    return cairn_max(source->config.retain_min_bytes, source->stats.outstanding_bytes / 8);
 }
 
 size_t cairn_pagesource__retain_max_bytes(const struct cairn_pagesource *source)
 {
-    size_t bytes = cairn_pagesource__retain_bytes(source);
+    size_t bytes = retain_bytes(source);
 
+    /* A size that came and went comes again: the block that raised the border is worth keeping whole. */
+    if (source->stats.map_threshold_bytes > source->config.map_threshold_bytes)
+        bytes = cairn_max(bytes, source->stats.map_threshold_bytes);
     if (source->config.retain_ms == 0)
         return bytes;
     return cairn_max(bytes, cairn_max(RETAIN_MAX_FACTOR * source->config.retain_min_bytes,
                                       source->stats.outstanding_bytes));
 }
 
-/* Down to how much dirty memory is to be given back now. */
-static size_t target(struct cairn_pagesource *source)
+/* How much dirty memory beyond the least has lain idle for its time, if that can be said now. */
+static size_t idle_bytes(struct cairn_pagesource *source, size_t dirty_bytes)
+{
+    size_t least_bytes = retain_bytes(source);
+    size_t idle_bytes = 0;
+    uint64_t due_ms = UINT64_MAX;
+
+    if (source->config.retain_ms != 0 && dirty_bytes > least_bytes) {
+        idle_bytes = cairn_decay_note(&source->decay, cairn_pagesource__now_ms(source),
+                                      source->config.retain_ms, dirty_bytes);
+        idle_bytes = cairn_min(idle_bytes, dirty_bytes - least_bytes);
+        if (idle_bytes < dirty_bytes - least_bytes)
+            due_ms = source->decay.epoch_ms + source->config.retain_ms;
+    }
+    cairn_store_relaxed(&source->due_ms, due_ms);
+    return idle_bytes;
+}
+
+/* How much dirty memory is to be given back now. */
+static size_t excess_bytes(struct cairn_pagesource *source)
 {
     size_t dirty_bytes = source->stats.free_dirty_bytes;
-    size_t least_bytes = cairn_pagesource__retain_bytes(source);
     size_t most_bytes = cairn_pagesource__retain_max_bytes(source);
-    size_t idle_bytes;
+    size_t excess = idle_bytes(source, dirty_bytes);
 
-    if (dirty_bytes <= least_bytes)
-        return dirty_bytes;
     if (dirty_bytes > most_bytes)
-        return most_bytes - most_bytes / 8;
-    if (source->config.retain_ms == 0)
-        return dirty_bytes;
-    idle_bytes =
-        cairn_decay_note(&source->decay, source->config.os.ops->now_ms(source->config.os.self),
-                         source->config.retain_ms, dirty_bytes);
-    return dirty_bytes - cairn_min(idle_bytes, dirty_bytes - least_bytes);
+        excess = cairn_max(excess, dirty_bytes - (most_bytes - most_bytes / 8));
+    return cairn_align_up(excess, cairn_pagesource__page(source));
+}
+
+/* The longest dirty part that fits into the excess, else the shortest of all: the number of its run. */
+static uint32_t choose(const struct cairn_pagesource *source, size_t excess)
+{
+    uint32_t id = cairn_pagesource__tree_below(source, CAIRN_TREE_DIRTY, excess + 1, 0);
+
+    return id != 0 ? id : cairn_pagesource__tree_from(source, CAIRN_TREE_DIRTY, 1, 0);
+}
+
+/* Empties the longer dirty part of a run, but no more than `excess`, beside what is fresh; how much, 0 when refused. */
+static size_t purge_part(struct cairn_pagesource *source, uint32_t id, size_t excess)
+{
+    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    size_t low_bytes = node->fresh_base - node->base;
+    size_t high_bytes = node->end - node->fresh_end;
+    size_t bytes = cairn_min(cairn_max(low_bytes, high_bytes), excess);
+    uintptr_t base = low_bytes >= high_bytes ? node->fresh_base - bytes : node->fresh_end;
+
+    if (!cairn_pagesource__may_take(source, 2))
+        return 0;
+    cairn_pagesource__carve(source, id, base, base + bytes);
+    return cairn_pagesource__purge_node(source, id) ? bytes : 0;
 }
 
 void cairn_pagesource__trim(struct cairn_pagesource *source)
 {
-    size_t target_bytes = cairn_align_down(target(source), cairn_pagesource__page(source));
+    size_t excess = excess_bytes(source);
+    size_t dirty_bytes = source->stats.free_dirty_bytes;
+    bool may_unmap = true;
+    uint32_t id;
 
-    if (source->stats.free_dirty_bytes <= target_bytes)
+    if (excess == 0)
         return;
-    cairn_pagesource__shrink_break(source, source->stats.free_dirty_bytes - target_bytes);
-    unmap_runs(source, TRIM, target_bytes);
-    purge_down_to(source, target_bytes);
+    cairn_pagesource__shrink_break(source, excess);
+    excess -= cairn_min(excess, dirty_bytes - source->stats.free_dirty_bytes);
+    while (excess > 0 && (id = choose(source, excess)) != 0) {
+        const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+        size_t gone_bytes = cairn_node_dirty_bytes(node);
+
+        if (may_unmap && gone_bytes <= excess && is_worth_unmapping(source, node)) {
+            cairn_pagesource__detach(source, id);
+            may_unmap = cairn_pagesource__unmap_node(source, id);
+            gone_bytes = may_unmap ? gone_bytes : 0;
+        } else {
+            gone_bytes = purge_part(source, id, excess);
+            if (gone_bytes == 0)
+                break;
+        }
+        excess -= gone_bytes;
+    }
+    cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
 }
 
-void cairn_pagesource__purge_all(struct cairn_pagesource *source)
+void cairn_pagesource_tick(struct cairn_pagesource *source)
 {
+    uint64_t due_ms = cairn_load_relaxed(&source->due_ms);
+
+    if (due_ms == UINT64_MAX || cairn_pagesource__now_ms(source) < due_ms)
+        return;
+    cairn_lock_take(&source->lock);
+    cairn_pagesource__observe_break(source);
+    cairn_pagesource__trim(source);
+    cairn_lock_release(&source->lock);
+}
+
+/* --- everything ------------------------------------------------------------------------------------------------ */
+
+/* Tries to unmap a run, if that is worth it, and else to empty it; how many dirty bytes went. */
+static size_t purge_run(struct cairn_pagesource *source, uint32_t id, bool *may_purge)
+{
+    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    uintptr_t base = node->base;
+    size_t dirty_bytes = cairn_node_dirty_bytes(node);
+
+    if ((node->flags & CAIRN_EXTENT_PENDING) != 0 || is_worth_unmapping(source, node)) {
+        cairn_pagesource__detach(source, id);
+        if (cairn_pagesource__unmap_node(source, id))
+            return dirty_bytes;
+        id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, base);
+    }
+    if (id == 0 || !*may_purge)
+        return 0;
+    dirty_bytes = cairn_node_dirty_bytes(cairn_pagesource__node(source, id));
+    if (dirty_bytes == 0)
+        return 0;
+    cairn_pagesource__detach(source, id);
+    *may_purge = cairn_pagesource__purge_node(source, id);
+    return *may_purge ? dirty_bytes : 0;
+}
+
+size_t cairn_pagesource__purge_all(struct cairn_pagesource *source)
+{
+    size_t gone_bytes = source->stats.free_dirty_bytes;
+    uintptr_t above = UINTPTR_MAX;
+    bool may_purge = true;
+    uint32_t id;
+
     CAIRN_ASSERT(cairn_lock_is_held(&source->lock));
     cairn_pagesource__shrink_break(source, SIZE_MAX);
-    unmap_runs(source, PURGE, 0);
-    purge_down_to(source, 0);
+    gone_bytes -= source->stats.free_dirty_bytes;
+    while ((id = cairn_pagesource__tree_below(source, CAIRN_TREE_FREE, above, 0)) != 0) {
+        above = cairn_pagesource__node(source, id)->base;
+        gone_bytes += purge_run(source, id, &may_purge);
+    }
+    cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
+    return gone_bytes;
 }
 
 bool cairn_pagesource__release_all(struct cairn_pagesource *source)
 {
-    size_t held_bytes = cairn_pagesource__held(source);
+    size_t brk_bytes = source->stats.brk_bytes;
+    uintptr_t above = UINTPTR_MAX;
+    bool is_any_gone;
+    uint32_t id;
 
     cairn_pagesource__shrink_break(source, SIZE_MAX);
-    unmap_runs(source, ALL, 0);
-    CAIRN_ASSERT(cairn_pagesource__held(source) <= held_bytes);
-    return cairn_pagesource__held(source) < held_bytes;
+    is_any_gone = source->stats.brk_bytes < brk_bytes;
+    while ((id = cairn_pagesource__tree_below(source, CAIRN_TREE_FREE, above, 0)) != 0) {
+        above = cairn_pagesource__node(source, id)->base;
+        if (cairn_pagesource__node(source, id)->origin != CAIRN_EXTENT_MAPPED)
+            continue;
+        cairn_pagesource__detach(source, id);
+        is_any_gone = cairn_pagesource__unmap_node(source, id) || is_any_gone;
+    }
+    return is_any_gone;
+}
+
+size_t cairn_pagesource_purge(struct cairn_pagesource *source)
+{
+    size_t released_bytes;
+
+    cairn_lock_take(&source->lock);
+    cairn_pagesource__observe_break(source);
+    released_bytes = cairn_pagesource__purge_all(source);
+    cairn_lock_release(&source->lock);
+    return released_bytes;
+}
+
+int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, size_t length_bytes)
+{
+    const struct cairn_os *os = &source->config.os;
+    size_t page_mask = cairn_pagesource__page(source) - 1;
+    int result;
+
+    CAIRN_CHECK((((uintptr_t)base | length_bytes) & page_mask) == 0, "range is not of whole pages",
+                base, __func__);
+    if (length_bytes == 0)
+        return 0;
+    result = os->ops->purge(os->self, base, length_bytes);
+    cairn_lock_take(&source->lock);
+    cairn_pagesource__count_call(source, &source->stats.purge_calls, result != 0);
+    cairn_lock_release(&source->lock);
+    return result;
 }

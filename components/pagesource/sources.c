@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * sources.c - pagesource as others meet it: two sources, a snapshot, and the lock across fork.
+ * sources.c - pagesource as others meet it: two sources, and a snapshot.
  *
  * Blocks are taken one by one, each under the lock: a batch of chunks is rare, and between two system calls
  * another thread may go first.
@@ -41,7 +41,7 @@ static size_t take_reservations(void *self, size_t block_bytes, size_t align_byt
     if (align_bytes > cairn_pagesource__page(source))
         return 0;
     while (taken < count) {
-        blocks[taken] = cairn_pagesource_reserve(self, block_bytes);
+        blocks[taken] = cairn_pagesource__reserve(self, block_bytes, align_bytes);
         if (blocks[taken] == NULL)
             break;
         taken++;
@@ -80,18 +80,8 @@ struct cairn_pagesource_stats cairn_pagesource_stats(struct cairn_pagesource *so
 
     cairn_lock_take(&source->lock);
     stats = source->stats;
-    stats.free_extent_count = source->extent_count - source->kept_count;
     cairn_lock_release(&source->lock);
+    stats.past_bytes = cairn_load_relaxed(&source->past_bytes);
+    stats.lost_bytes += cairn_load_relaxed(&source->past_lost_bytes);
     return stats;
-}
-
-void cairn_pagesource_prefork(struct cairn_pagesource *source)
-{
-    cairn_lock_fork_take(&source->lock);
-}
-
-void cairn_pagesource_postfork(struct cairn_pagesource *source)
-{
-    CAIRN_ASSERT(cairn_lock_is_held(&source->lock));
-    cairn_lock_fork_release(&source->lock);
 }

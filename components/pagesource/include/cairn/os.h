@@ -5,7 +5,7 @@
  * os.h - every system call that moves memory, behind one table.
  *
  * The policy in pagesource.c calls the kernel only through this table, so that a test can fail the
- * n-th call, return another address than was hinted at, move the break behind the policy's back, or
+ * n-th call, move the break behind the policy's back, or
  * pretend a page size of 64 KiB.
  *
  * Common to all: addresses and lengths are multiples of the page size; an int is 0 or -errno; errno
@@ -23,25 +23,23 @@
 
 CAIRN_BEGIN_DECLS
 
-enum cairn_os_map_flags {
-    CAIRN_OS_MAP_NORESERVE =
-        1u << 0 /* address space now, memory when touched: not charged in advance */
-};
-
 struct cairn_os_ops {
     const char *name;
 
     /* The page size: a power of two, 4 KiB to 64 KiB in practice. Never changes. */
     size_t (*page_bytes)(void *self);
 
-    /* Maps zeroed private memory, near `hint` if that is not NULL and free. NULL when the kernel refuses. */
-    void *(*map)(void *self, void *hint, size_t length_bytes, unsigned flags);
+    /* Maps zeroed private memory, or address space that nothing may touch. NULL when the kernel refuses. */
+    void *(*map)(void *self, size_t length_bytes, bool is_accessible);
 
     /* -ENOMEM when the hole would need one mapping more than the process may have: then nothing changed. */
     int (*unmap)(void *self, void *base, size_t length_bytes);
 
     /* Forbids or allows access. -ENOMEM as above. */
-    int (*protect)(void *self, void *base, size_t length_bytes, bool accessible);
+    int (*protect)(void *self, void *base, size_t length_bytes, bool is_accessible);
+
+    /* Says of memory for metadata: no huge pages, no core dump. Whether the kernel listens does not matter. */
+    void (*mark_metadata)(void *self, void *base, size_t length_bytes);
 
     /* Gives the memory back but keeps the addresses: reads as zero afterwards (MADV_DONTNEED). */
     int (*purge)(void *self, void *base, size_t length_bytes);
@@ -53,7 +51,7 @@ struct cairn_os_ops {
        that other users of it keep a true idea of the break. The old break, or NULL when refused. */
     void *(*sbrk)(void *self, intptr_t delta_bytes);
 
-    /* A clock that never goes back, in milliseconds: cheap and coarse. */
+    /* A clock that never goes back, in milliseconds: cheap and coarse. 0 for ever where there is none. */
     uint64_t (*now_ms)(void *self);
 };
 
@@ -63,7 +61,7 @@ struct cairn_os {
     void *self;
 };
 
-/* The Linux kernel. Each function is one system call, the clock none; errno is saved around it. */
+/* The Linux kernel. Each function is one system call, mark_metadata two, the clock none; errno is left alone. */
 struct cairn_os cairn_os_linux(void);
 
 CAIRN_END_DECLS

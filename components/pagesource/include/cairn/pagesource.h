@@ -15,21 +15,25 @@
  *               >= map_threshold  -> retained extents, else a mapping
  *     break not contiguous, refused or spent -> mappings; mapping refused -> retained memory, then NULL
  *
- * What is given back is kept as a free extent {base, length, fresh or dirty}, merged with its
- * neighbours, and re-used dirty first; above a bound (retain, and the border itself once history
+ * What is given back becomes part of a run: touching free memory of one origin, of which one stretch is known to be fresh
+ * and the rest counts as dirty. Dirty memory is used again first; above a bound (retain, and the border itself once history
  * has raised it) it goes back to the kernel: the top of the data segment by sbrk, whole mappings by
  * munmap, the rest by MADV_DONTNEED.
  *
- * Invariants (walked by cairn_pagesource_check):
- *   I1  free extents are page-aligned, sorted, disjoint, and no two of one origin and state touch;
- *   I2  brk_bytes + mapped_bytes == outstanding_bytes + free_bytes;
- *   I3  a fresh extent reads as zero;
- *   I4  the break is only lowered over memory that pagesource itself added;
- *   I5  an extent whose munmap failed stays a free extent: never lost, never handed out twice;
- *   I6  the table has room for one extent per page held, so that giving back needs no memory.
+ * Metadata lives in this struct and in regions of its own, never in or next to the memory given out: each region has a page
+ * on either side that nothing may touch, and the page between the program's data and our data segment is such a one, too.
  *
- * Metadata lives in this struct and in a table mapped for itself, never in or next to the memory
- * given out. errno is left alone. Thread-safe: one lock (rank CAIRN_RANK_PAGES).
+ * Invariants (walked by cairn_pagesource_check):
+ *   I1  runs and blocks are page-aligned and disjoint, and no two runs of one origin touch;
+ *   I2  brk_bytes + mapped_bytes == outstanding_bytes + free_bytes + transit_bytes + lost_bytes of parts;
+ *   I3  a fresh stretch reads as zero;
+ *   I4  the break is only lowered over memory that pagesource itself added;
+ *   I5  memory whose munmap failed stays free: never lost, never handed out twice;
+ *   I6  each block has its node, which is that of the free run once the block is given back: that needs no memory;
+ *   I7  what is held, past the lock or on its way from or to the kernel, never exceeds the limit.
+ *
+ * errno is left alone. Thread-safe: one lock (rank CAIRN_RANK_PAGES). The kernel maps, unmaps and empties blocks without it:
+ * what it works on is in transit meanwhile, out of the reach of other threads, but counted as held.
  *
  * Others may call sbrk too, at any time but not while this source is inside it (libc's sbrk is not
  * thread-safe). What they add splits the data segment into up to CAIRN_PAGESOURCE_SEGMENTS pieces.
@@ -82,23 +86,32 @@ struct cairn_pagesource_stats {
     size_t outstanding_bytes; /* given out */
     size_t free_bytes;        /* held, not given out */
     size_t free_dirty_bytes;  /* the part of free_bytes that may be resident */
+    size_t transit_bytes;     /* held, on its way to the kernel or back */
     size_t brk_bytes;         /* held by extending the data segment */
     size_t mapped_bytes;      /* held by mapping */
-    size_t reserved_bytes;    /* address space for metadata; not in the sums above */
-    size_t held_peak_bytes;   /* peak of brk_bytes + mapped_bytes */
+    size_t past_bytes;        /* given out past the lock; not in the sums above */
+    size_t
+        lost_bytes; /* emptied, but neither free nor given out: no node, or munmap failed past the lock */
+    size_t reserved_bytes;  /* metadata as it was asked for; not in the sums above */
+    size_t table_bytes;     /* metadata of the page source itself beyond the struct */
+    size_t metadata_bytes;  /* address space of both, with its guards */
+    size_t held_peak_bytes; /* peak of brk_bytes + mapped_bytes */
     size_t map_threshold_bytes;
-    size_t table_bytes; /* the table of extents once it has left the struct; not in the sums */
-    size_t free_extent_count;
-    size_t unmap_pending_bytes; /* munmap failed, is tried again: extents, ended reservations */
+    size_t free_extent_count;   /* runs */
+    size_t unmap_pending_bytes; /* free, but munmap failed and is tried again */
     uint64_t map_calls, unmap_calls, brk_calls, purge_calls, remap_calls;
     uint64_t refused_calls; /* of any kind, refused by the kernel */
 };
 
-struct cairn_pagesource_extent {
+/* A stretch of memory. Links are the numbers of other nodes; 0 is none. */
+struct cairn_pagesource_node {
     uintptr_t base;
-    size_t length_bytes;
-    uint32_t origin; /* enum in extents.h: data segment, mapping, or an ended reservation */
-    uint32_t flags;  /* fresh, unmap pending */
+    uintptr_t end;
+    uintptr_t fresh_base; /* free: what reads as zero; both are `end` when that is nothing */
+    uintptr_t fresh_end;
+    uint32_t links[4][2]; /* for each tree it is in: lower, higher */
+    uint32_t origin;      /* enum in extents.h: data segment, mapping, metadata */
+    uint32_t flags;
 };
 
 struct cairn_pagesource_segment {
@@ -106,25 +119,45 @@ struct cairn_pagesource_segment {
     uintptr_t end;
 };
 
-/* 512 extents hold 2 MiB of 4 KiB pages (I6): a small program never maps a table. Untouched, they cost nothing. */
-enum { CAIRN_PAGESOURCE_INLINE_EXTENTS = 512, CAIRN_PAGESOURCE_SEGMENTS = 16 };
+/* A program with few blocks never maps a table. Piece k has so many nodes as all before it, and as many as the first. */
+enum {
+    CAIRN_PAGESOURCE_INLINE_NODES = 64,
+    CAIRN_PAGESOURCE_PIECES = 24,
+    CAIRN_PAGESOURCE_TREES = 7,
+    CAIRN_PAGESOURCE_SEGMENTS = 16
+};
 
 /* Private; visible so that the caller can place it. Not moved after init. */
 struct cairn_pagesource {
     struct cairn_lock lock;
+    uint32_t flight_count; /* calls of the kernel now made without the lock */
+    uint32_t returns;      /* how many such calls ended; threads sleep on it */
+    uint32_t waiter_count;
     struct cairn_pagesource_config config;
-    struct cairn_pagesource_stats stats;
-    struct cairn_pagesource_extent *extents; /* free ones, by address */
-    struct cairn_decay decay;                /* of free_dirty_bytes */
-    size_t extent_count;
-    size_t extent_capacity;
-    size_t kept_count; /* extents that are ended reservations: not free, only awaiting munmap */
-    size_t reservation_count; /* each may become one kept extent */
+    struct cairn_pagesource_stats stats; /* but for what is atomic, below */
+    struct cairn_decay decay;            /* of free_dirty_bytes */
+
+    uint64_t
+        due_ms; /* atomic: when dirty memory may have lain idle long enough; UINT64_MAX: there is none */
+    size_t charged_bytes;   /* atomic: what counts against the limit */
+    size_t past_bytes;      /* atomic */
+    size_t past_lost_bytes; /* atomic */
+
+    uint32_t roots[CAIRN_PAGESOURCE_TREES];
+    uint32_t regions;             /* of metadata, the newest first */
+    uint32_t node_top;            /* nodes below were used at least once */
+    uint32_t node_free;           /* linked through links[0][0] */
+    uint32_t node_free_count;     /* in that list */
+    uint32_t node_promised_count; /* for calls that are under way */
+    uint32_t piece_count;
+    struct cairn_pagesource_node *pieces[CAIRN_PAGESOURCE_PIECES];
+
     uintptr_t
         lost_base; /* our data segment from here on was taken away by others; UINTPTR_MAX: nothing */
+    uintptr_t break_guard; /* the end of the page between the program's data and ours; 0: not yet */
     size_t segment_count;
     struct cairn_pagesource_segment segments[CAIRN_PAGESOURCE_SEGMENTS]; /* by address */
-    struct cairn_pagesource_extent inline_extents[CAIRN_PAGESOURCE_INLINE_EXTENTS];
+    struct cairn_pagesource_node inline_nodes[CAIRN_PAGESOURCE_INLINE_NODES];
 };
 
 /*
@@ -140,8 +173,8 @@ CAIRN_NODISCARD int cairn_pagesource_init(struct cairn_pagesource *source,
 
 /*
  * Gives everything that is free back to the kernel and ends the source. Panics if anything is
- * outstanding. What lies below somebody else's data in the data segment stays there, emptied; what
- * munmap refuses is lost.
+ * outstanding or reserved. What lies below somebody else's data in the data segment stays there, emptied; what
+ * munmap refuses is lost. Blocks taken past the lock are not looked for.
  */
 void cairn_pagesource_fini(struct cairn_pagesource *source);
 
@@ -155,17 +188,19 @@ void cairn_pagesource_fini(struct cairn_pagesource *source);
  *           or the kernel refuses: then nothing changed, except that retained memory was given back
  *           in search of room.
  * Owns:     the caller, until cairn_pagesource_free() with the same length.
- * Cost:     O(free extents), and at most a few system calls. Threads: safe.
+ * Cost:     O(log n) in blocks and runs, and at most a few system calls. Threads: safe; waits for other threads'
+ *           memory in transit before it returns NULL.
  */
 void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_bytes,
                              size_t align_bytes, bool *is_zeroed);
 
 /*
- * Gives a block back. Panics when it overlaps memory that is already free, or is not page-aligned.
+ * Gives a block back. Panics when that is not memory of one outstanding block.
  *
  * Requires: base and length_bytes as taken (or as left by cairn_pagesource_resize); any part of a
  *           block that is a multiple of the page size may be given back on its own.
- * Cost:     O(free extents); sometimes system calls. Threads: safe. Never fails.
+ * Cost:     O(log n); sometimes system calls. Threads: safe. Never fails; but a part for which there is no node is
+ *           emptied and lost (lost_bytes).
  */
 void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
@@ -175,17 +210,22 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
  *
  * Requires: align_bytes as at its taking; when that exceeds a page, it is not moved to a place that
  *           breaks it.
- * Returns:  the new address (the old one if in place, as always when it shrinks); NULL and nothing
- *           changed when it cannot be done: the caller then takes, copies and gives. Bytes beyond
- *           the old length are of unknown content.
- * Cost:     O(free extents), at most one system call per try. Threads: safe.
+ * Returns:  the new address (the old one if in place, as whenever it shrinks); NULL and nothing
+ *           changed when it cannot be done: the caller then takes, copies and gives. It cannot shrink when there
+ *           is no memory for a node. Bytes beyond the old length are of unknown content.
+ * Cost:     O(log n), at most one system call per try. Threads: safe.
  */
 void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_t old_bytes,
                               size_t new_bytes, size_t align_bytes, bool may_move);
 
 /* Gives all dirty free memory and the free top of the data segment back to the kernel, retrying what failed before.
-   Returns how many dirty bytes were released. O(free extents) and as many system calls. Threads: safe. */
+   Returns how many dirty bytes were released. O(runs log n) and as many system calls. Threads: safe. */
 size_t cairn_pagesource_purge(struct cairn_pagesource *source);
+
+/* Gives dirty memory back that has lain idle for retain_ms, down to the larger of retain_min_bytes and 1/8 of what is
+   outstanding. To be called now and then, with no lock held that ranks below this one: two reads unless something is
+   due. Does nothing without retain_ms. Threads: safe. */
+void cairn_pagesource_tick(struct cairn_pagesource *source);
 
 /*
  * Empties a page-aligned range of an outstanding block: it reads as zero afterwards and costs no
@@ -197,15 +237,29 @@ size_t cairn_pagesource_purge(struct cairn_pagesource *source);
 int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
 /*
- * Reserves zeroed address space for metadata, charged only as it is touched (MAP_NORESERVE).
+ * Reserves zeroed memory for metadata, with a page that nothing may touch somewhere on each side.
  *
- * Returns: the block, page-aligned, or NULL (address-space limit, strict overcommit): ask for less.
- * Owns:    the caller, until cairn_pagesource_unreserve(). Not counted as outstanding. Threads: safe.
+ * Returns: the block, aligned to 64 bytes, and to pages when it is a page or longer; NULL when length_bytes is 0 or the
+ *          kernel refuses: ask for less.
+ * Owns:    the caller, until cairn_pagesource_unreserve(). Not counted as outstanding.
+ * Cost:    O(log n); four system calls for each MiB of small ones, and for each of 256 KiB or more. Threads: safe.
  */
 void *cairn_pagesource_reserve(struct cairn_pagesource *source, size_t length_bytes);
 
-/* Ends a reservation (whole). When the kernel refuses, the range is kept and tried again by purge. */
+/* Ends a reservation (whole): its memory is unmapped, or serves another. Panics when it is none. */
 void cairn_pagesource_unreserve(struct cairn_pagesource *source, void *base, size_t length_bytes);
+
+/*
+ * Maps one block past the lock: for a program whose other state is closed, as while another thread forks.
+ *
+ * Returns: zeroed pages; NULL when length_bytes is 0, the limit would be exceeded or the kernel refuses.
+ * Owns:    the caller, until cairn_pagesource_unmap_past() with the same length; no other function knows the block.
+ * Cost:    one system call each. Threads: safe, lock-free.
+ */
+void *cairn_pagesource_map_past(struct cairn_pagesource *source, size_t length_bytes);
+
+/* Unmaps such a block. What the kernel refuses is emptied and lost (lost_bytes). */
+void cairn_pagesource_unmap_past(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
 /* A snapshot. Threads: safe. */
 struct cairn_pagesource_stats cairn_pagesource_stats(struct cairn_pagesource *source);
@@ -216,11 +270,7 @@ struct cairn_source cairn_pagesource_as_source(struct cairn_pagesource *source);
 /* Reservations as a source: THREAD_SAFE and ZEROED, at most page-aligned. For metadata tables. */
 struct cairn_source cairn_pagesource_as_reserve_source(struct cairn_pagesource *source);
 
-/* Holds the lock across fork(): call prefork in the parent before, postfork in parent and child after. */
-void cairn_pagesource_prefork(struct cairn_pagesource *source);
-void cairn_pagesource_postfork(struct cairn_pagesource *source);
-
-/* Walks all state; panics on a broken invariant. O(free extents). Takes the lock. */
+/* Walks all state; panics on a broken invariant. O(n log n). Takes the lock. */
 void cairn_pagesource_check(struct cairn_pagesource *source);
 
 CAIRN_END_DECLS

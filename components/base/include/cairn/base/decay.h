@@ -9,11 +9,12 @@
  *     idle    . . .\__/. . . . . . .       the lowest level of the stock
  *             |<-  epoch  ->|
  *
- * Whoever owns the stock notes its level whenever it changes. At the first note after the end of an epoch the lowest level
- * in it is told, and a new epoch begins. A stock that swings (a program that frees and asks again) has a low level near 0
- * and loses nothing; one that nobody uses is told as a whole, one epoch later.
+ * The owner of the stock notes its level whenever it grows. At the first note after the end of an epoch the lowest level in
+ * it is told, and a new epoch begins. A stock that swings (a program that frees and asks again) has a low level near 0
+ * and loses nothing; one that is left alone is told as a whole, one epoch later. Where not even a note came for the length of
+ * an epoch (a burst, then silence), the lowest level since the last note is told, whatever the epoch saw before.
  *
- * Cost: O(1), two words. Threads: not safe. Source: the decay-based purging of jemalloc, reduced to its last step.
+ * Cost: O(1), four words. Threads: not safe. Source: the decay-based purging of jemalloc, reduced to its last step.
  */
 
 #ifndef CAIRN_BASE_DECAY_H
@@ -22,21 +23,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cairn/base/align.h>
 #include <cairn/base/compiler.h>
 
 CAIRN_BEGIN_DECLS
 
 /* All zero: nothing was idle, and the first epoch is over at once. */
 struct cairn_decay {
-    uint64_t epoch_ms; /* when this one began */
-    size_t idle_bytes; /* lowest level since */
+    uint64_t epoch_ms;  /* when this one began */
+    size_t idle_bytes;  /* lowest level since */
+    uint64_t noted_ms;  /* when the level was noted last */
+    size_t quiet_bytes; /* lowest level since: never below idle_bytes */
 };
 
 /* The stock shrank. */
 static inline void cairn_decay_shrunk(struct cairn_decay *decay, size_t level_bytes)
 {
-    if (level_bytes < decay->idle_bytes)
-        decay->idle_bytes = level_bytes;
+    decay->idle_bytes = cairn_min(decay->idle_bytes, level_bytes);
+    decay->quiet_bytes = cairn_min(decay->quiet_bytes, level_bytes);
 }
 
 /* The stock is at `level_bytes` at the time `now_ms`. Returns the bytes that were idle throughout an epoch of
@@ -44,12 +48,16 @@ static inline void cairn_decay_shrunk(struct cairn_decay *decay, size_t level_by
 static inline size_t cairn_decay_note(struct cairn_decay *decay, uint64_t now_ms,
                                       uint64_t length_ms, size_t level_bytes)
 {
-    size_t idle_bytes = decay->idle_bytes < level_bytes ? decay->idle_bytes : level_bytes;
+    bool is_quiet = now_ms - decay->noted_ms >= length_ms;
+    bool is_over = is_quiet || now_ms - decay->epoch_ms >= length_ms;
+    size_t idle_bytes;
 
-    if (now_ms - decay->epoch_ms < length_ms) {
-        decay->idle_bytes = idle_bytes;
+    cairn_decay_shrunk(decay, level_bytes);
+    idle_bytes = is_quiet ? decay->quiet_bytes : decay->idle_bytes;
+    decay->noted_ms = now_ms;
+    decay->quiet_bytes = level_bytes;
+    if (!is_over)
         return 0;
-    }
     decay->epoch_ms = now_ms;
     decay->idle_bytes = level_bytes;
     return idle_bytes;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * clock.h - milliseconds that never go back, without a system call and without libc.
+ *
+ * Idea. The kernel maps a small shared library, the vDSO, into every process; its function reads the time from a page that
+ * the kernel keeps up to date. libc's clock_gettime() calls the same function, but another library may stand before libc's,
+ * and where there is no vDSO, libc makes a system call that a filter may not expect of a malloc.
+ *
+ * Cost: some nanoseconds. The time moves in ticks of the kernel (1 to 10 ms).
+ */
+
+#ifndef CAIRN_BASE_CLOCK_H
+#define CAIRN_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#include <cairn/base/compiler.h>
+
+CAIRN_BEGIN_DECLS
+
+/* Looks for the clock. Calls getauxval(3), nothing else. May be called again, also by several threads at once. */
+void cairn_clock_init(void);
+
+/* Milliseconds since some moment in the past. Always 0 before cairn_clock_init() and where there is no vDSO: then no time
+   passes. Threads: safe. */
+uint64_t cairn_clock_ms(void);
+
+/* Private, for the test: the address of a defined symbol of an ELF image that lies in memory as it was loaded; NULL when
+   it has none, or the image cannot be understood. */
+const void *cairn_clock__find(const void *image, const char *name);
+
+CAIRN_END_DECLS
+
+#endif
