@@ -344,7 +344,7 @@ bool Duel::Feed()
 
 bool Duel::Shed(std::size_t keep_count)
 {
-    const Oracle::Segment *last = nullptr;
+    const Oracle::Segment *lowest = nullptr;
     std::vector<char> before = state_->Bytes();
     void *chunk = cairn_buddy_shed(buddy(), keep_count);
 
@@ -354,11 +354,11 @@ bool Duel::Shed(std::size_t keep_count)
     }
     for (const Oracle::Segment &segment : oracle_.segments) {
         if (oracle_.AreFree(segment.first, segment.end) &&
-            (last == nullptr || last->first < segment.first))
-            last = &segment;
+            (lowest == nullptr || lowest->first > segment.first))
+            lowest = &segment;
     }
-    Require(chunk == reinterpret_cast<void *>(last->address), "the last empty chunk is shed");
-    oracle_.Drop(last->first);
+    Require(chunk == reinterpret_cast<void *>(lowest->address), "the first empty chunk is shed");
+    oracle_.Drop(lowest->first);
     yard_->GiveChunk(chunk);
     return true;
 }
