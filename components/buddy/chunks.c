@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * chunks.c - the chunks of a buddy, from a source or by hand: slots, and the way from an address to its slot.
+ * chunks.c - the chunks of a buddy, from a source or by hand: slots, and the way from an address to
+ * its slot.
  *
  *     address >> chunk_shift          hash table       slots
  *          0x7f31a ----- home -----> | 3 + 1 |    0 | base, used |

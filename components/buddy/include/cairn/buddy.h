@@ -232,8 +232,8 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
  * Takes free memory that is dirty out of the free blocks, so that the caller may empty it without
  * its lock: up to `count` stretches as cairn_buddy_purge() finds them, until they have quota_bytes
  * dirty bytes (the last may exceed that: none is split). Each call goes on where the one before it
- * ended. Until purge_end the stretches are neither free nor used, and no run begins there. All other
- * calls are allowed meanwhile, also more of these and cairn_buddy_move().
+ * ended. Until purge_end the stretches are neither free nor used, and no run begins there. All
+ * other calls are allowed meanwhile, also more of these and cairn_buddy_move().
  *
  * Returns: how many; 0 when a whole pass found none, or count or quota_bytes is 0.
  * Owns:    the caller, until purge_end. Cost: at most one pass, O(slots ever used * grains of a
