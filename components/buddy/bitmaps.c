@@ -103,21 +103,6 @@ size_t cairn_buddy__bitmap_lowest(const uint64_t *words, const struct cairn_budd
     return bit;
 }
 
-size_t cairn_buddy__bitmap_highest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap)
-{
-    size_t bit = 0;
-    uint32_t level = bitmap->level_count;
-
-    CAIRN_ASSERT(!cairn_buddy__bitmap_is_empty(words, bitmap));
-    while (level-- > 0) {
-        uint64_t word = words[bitmap->level_at[level] + bit];
-
-        CAIRN_ASSERT(word != 0);
-        bit = bit * 64 + 63 - (size_t)__builtin_clzll(word);
-    }
-    return bit;
-}
-
 void cairn_buddy__bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
                               const uint64_t *from_words, const struct cairn_buddy_bitmap *from)
 {

@@ -56,9 +56,6 @@ void cairn_buddy__bitmap_clear(uint64_t *words, const struct cairn_buddy_bitmap 
 /* The least member. Requires: not empty. */
 size_t cairn_buddy__bitmap_lowest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap);
 
-/* The greatest member. Requires: not empty. */
-size_t cairn_buddy__bitmap_highest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap);
-
 /* Copies a set into an empty one with room for as many members or more. */
 void cairn_buddy__bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
                               const uint64_t *from_words, const struct cairn_buddy_bitmap *from);

@@ -40,6 +40,8 @@
 
 #include "buddy_internal.h"
 
+#include <cairn/base/align.h>
+
 CAIRN_STATIC_ASSERT(4 * (CAIRN_BUDDY_ORDERS_MAX - 1) + 3 <= CAIRN_BUDDY_STEPS_MAX,
                     "the bound on the steps of a call");
 
@@ -160,20 +162,6 @@ static unsigned order_at(struct cairn_buddy *buddy, size_t grain)
     return order;
 }
 
-static size_t block_first(struct cairn_buddy *buddy, size_t grain)
-{
-    unsigned order = order_at(buddy, grain);
-
-    return grain >> order << order;
-}
-
-static size_t block_end(struct cairn_buddy *buddy, size_t grain)
-{
-    unsigned order = order_at(buddy, grain);
-
-    return ((grain >> order) + 1) << order;
-}
-
 /* Takes all blocks of a range that begins and ends where free blocks do. */
 static void take_range(struct cairn_buddy *buddy, size_t first, size_t end)
 {
@@ -197,7 +185,7 @@ static void take_range(struct cairn_buddy *buddy, size_t first, size_t end)
 size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     CAIRN_ASSERT(first < end);
-    end = block_end(buddy, end - 1);
+    end = cairn_align_up(end, (size_t)1 << order_at(buddy, end - 1));
     take_range(buddy, first, end);
     return end;
 }
@@ -205,8 +193,8 @@ size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
 /* What is put back lies in the two outer blocks, with the buddies of its blocks: nothing merges. */
 void cairn_buddy__carve(struct cairn_buddy *buddy, size_t first, size_t end)
 {
-    size_t outer_first = block_first(buddy, first);
-    size_t outer_end = block_end(buddy, end - 1);
+    size_t outer_first = cairn_align_down(first, (size_t)1 << order_at(buddy, first));
+    size_t outer_end = cairn_align_up(end, (size_t)1 << order_at(buddy, end - 1));
 
     CAIRN_ASSERT(first < end);
     take_range(buddy, outer_first, outer_end);

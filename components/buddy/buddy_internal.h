@@ -203,8 +203,8 @@ bool cairn_buddy__add_chunk(struct cairn_buddy *buddy);
 /* Gives an empty chunk back to the source. */
 void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot);
 
-/* The last slot with an empty chunk. Requires: there is one. */
-size_t cairn_buddy__last_empty(const struct cairn_buddy *buddy);
+/* Gives all empty chunks back to the source, if there is one. */
+void cairn_buddy__drop_empty(struct cairn_buddy *buddy);
 
 /* Fills the slots and the table, which are untouched, from those of a buddy with fewer slots. */
 void cairn_buddy__copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from);

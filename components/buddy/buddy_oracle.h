@@ -81,8 +81,8 @@ class Oracle {
     std::size_t LargestFree() const;
     const Segment &SegmentOf(std::size_t grain) const;
 
-    // '.' not held, 'f' free, 'S' in use and first of its run, 'u' in use, 'P' being purged and first of
-    // its stretch, 'p' being purged
+    // '.' not held, 'f' free, 'S' in use and first of its run, 'u' in use, 'P' being purged and
+    // first of its stretch, 'p' being purged
     std::vector<char> grains;
     std::vector<bool> dirty;
     std::vector<Segment> segments;

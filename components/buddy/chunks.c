@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * chunks.c - the chunks of a buddy over a source: slots, and the way from an address to its slot.
+ * chunks.c - the chunks of a buddy, from a source or by hand: slots, and the way from an address to
+ * its slot.
  *
  *     address >> chunk_shift          hash table       slots
  *          0x7f31a ----- home -----> | 3 + 1 |    0 | base, used |
@@ -226,21 +227,23 @@ void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot)
     cairn_source_give_one(buddy->source, (size_t)1 << buddy->shape.chunk_shift, chunk);
 }
 
-size_t cairn_buddy__last_empty(const struct cairn_buddy *buddy)
-{
-    return cairn_buddy__bitmap_highest(cairn_buddy__const_words(buddy),
-                                       &buddy->orders[buddy->shape.top_order]);
-}
-
 void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count)
 {
     void *chunk;
 
     if (buddy->empty_chunk_count <= keep_count)
         return NULL;
-    chunk = detach_chunk(buddy, cairn_buddy__last_empty(buddy));
+    chunk = detach_chunk(buddy, cairn_buddy__bitmap_lowest(cairn_buddy__const_words(buddy),
+                                                           &buddy->orders[buddy->shape.top_order]));
     cairn_buddy__end_call(buddy);
     return chunk;
+}
+
+void cairn_buddy__drop_empty(struct cairn_buddy *buddy)
+{
+    while (buddy->source.ops != NULL && buddy->empty_chunk_count > 0)
+        cairn_source_give_one(buddy->source, (size_t)1 << buddy->shape.chunk_shift,
+                              cairn_buddy_shed(buddy, 0));
 }
 
 void cairn_buddy__copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from)

@@ -115,6 +115,56 @@ TEST_P(BuddyDeathTest, GiveAsksThemToo)
     EXPECT_DEATH(cairn_source_give_one(source, 5 * kGrain, run_), kNoRun);
 }
 
+TEST_P(BuddyDeathTest, EndingAPurgeOfAnythingElsePanics)
+{
+    cairn_buddy_stretch stretch = {};
+    auto end = [&](void *base, std::size_t bytes) {
+        cairn_buddy_stretch wrong = {base, bytes, 0, true};
+        cairn_buddy_purge_end(buddy_->get(), &wrong, 1);
+    };
+    const char no_stretch[] =
+        "cairn: no stretch being purged begins here .* in cairn_buddy_purge_end";
+
+    ASSERT_EQ(cairn_buddy_purge_begin(buddy_->get(), 0, 1, &stretch, 1), 1u);
+    char *base = static_cast<char *>(stretch.base);
+    EXPECT_DEATH(end(run_, 5 * kGrain), no_stretch);
+    EXPECT_DEATH(end(base + kGrain, stretch.length_bytes - kGrain), no_stretch);
+    EXPECT_DEATH(end(base + 1, stretch.length_bytes), no_stretch);
+    EXPECT_DEATH(end(base, stretch.length_bytes - kGrain), "a run of another length");
+    EXPECT_DEATH(end(base, 0), "a run of another length");
+    EXPECT_DEATH(end(&stretch, kGrain), "memory that this buddy does not hold");
+    EXPECT_DEATH(Free(base, stretch.length_bytes), kNoRun);
+    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), base, stretch.length_bytes, kGrain),
+                 "no run in use begins here");
+    Free(run_, 5 * kGrain);
+    Free(next_, 8 * kGrain);
+    EXPECT_DEATH(cairn_buddy_fini(buddy_->get()), "cairn: a buddy ended with runs in use");
+    end(base, stretch.length_bytes);
+    EXPECT_DEATH(end(base, stretch.length_bytes), GetParam() ? "does not hold" : no_stretch);
+    EXPECT_EQ(buddy_->stats().purging_bytes, 0u);
+}
+
+TEST_P(BuddyDeathTest, FeedingWhatIsNoNewChunkPanics)
+{
+    auto feed = [&](std::size_t offset) {
+        cairn_buddy_feed(buddy_->get(), region_.At(offset), true);
+    };
+
+    if (!GetParam()) {
+        EXPECT_DEATH(feed(1 << 19),
+                     "cairn: a buddy without a free slot is fed .* in cairn_buddy_feed");
+        return;
+    }
+    EXPECT_DEATH(feed((1 << 19) + 2048),
+                 "cairn: a chunk that is not aligned .* in cairn_buddy_feed");
+    EXPECT_DEATH(cairn_buddy_feed(buddy_->get(), nullptr, true),
+                 "cairn: a chunk that is not aligned");
+    EXPECT_DEATH(feed(0), "cairn: a chunk that is held already .* in cairn_buddy_feed");
+    for (std::size_t chunk = 0; chunk < 7; chunk++)
+        feed((1 << 19) + chunk * 4096);
+    EXPECT_DEATH(feed((1 << 19) + 3 * 4096), "cairn: a buddy without a free slot is fed");
+}
+
 TEST_P(BuddyDeathTest, AStateThatWasOverwrittenIsFoundByTheCheck)
 {
     std::size_t at = buddy_->state().size() - 1;

@@ -44,15 +44,13 @@ static bool find_span(const struct cairn_buddy *buddy, size_t at, size_t end, si
     const struct cairn_buddy_run_word *runs = cairn_buddy__const_runs(buddy);
 
     for (; at < end; at = span->free_end) {
-        size_t first = cairn_buddy__runs_find(runs, CAIRN_BUDDY_FREE_DIRTY, at, end);
-
-        if (first == end)
-            return false;
-        span->first = first;
-        span->free_end = cairn_buddy__runs_find(runs, CAIRN_BUDDY_IN_USE, first,
-                                                cairn_buddy__limit_of(buddy, first));
-        span->end = cairn_buddy__runs_dirty_end(runs, first, span->free_end);
-        if ((span->end - first) << buddy->shape.grain_shift >= min_bytes)
+        span->first = cairn_buddy__runs_find(runs, CAIRN_BUDDY_FREE_DIRTY, at, end);
+        if (span->first == end)
+            break;
+        span->free_end = cairn_buddy__runs_find(runs, CAIRN_BUDDY_IN_USE, span->first,
+                                                cairn_buddy__limit_of(buddy, span->first));
+        span->end = cairn_buddy__runs_dirty_end(runs, span->first, span->free_end);
+        if ((span->end - span->first) << buddy->shape.grain_shift >= min_bytes)
             return true;
     }
     return false;
@@ -82,10 +80,7 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
     struct span span;
     size_t at;
 
-    while (buddy->source.ops != NULL && buddy->empty_chunk_count > 0) {
-        cairn_buddy__drop_chunk(buddy, cairn_buddy__last_empty(buddy));
-        cairn_buddy__end_call(buddy);
-    }
+    cairn_buddy__drop_empty(buddy);
     for (at = 0; find_span(buddy, at, end, min_bytes, &span); at = span.free_end)
         emptied_bytes += empty_span(buddy, &span, purge, self);
     return emptied_bytes;
@@ -95,7 +90,6 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
 static struct cairn_buddy_stretch hold_span(struct cairn_buddy *buddy, const struct span *span)
 {
     struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
-    struct cairn_buddy_stretch stretch = {0};
     size_t count = span->end - span->first;
     size_t dirty_count;
 
@@ -105,10 +99,9 @@ static struct cairn_buddy_stretch hold_span(struct cairn_buddy *buddy, const str
     cairn_buddy__count_used(buddy, span->first, count, dirty_count);
     buddy->purging_grains += count;
     cairn_buddy__end_call(buddy);
-    stretch.base = cairn_buddy__address_of(buddy, span->first);
-    stretch.length_bytes = count << buddy->shape.grain_shift;
-    stretch.dirty_bytes = dirty_count << buddy->shape.grain_shift;
-    return stretch;
+    return (struct cairn_buddy_stretch){cairn_buddy__address_of(buddy, span->first),
+                                        count << buddy->shape.grain_shift,
+                                        dirty_count << buddy->shape.grain_shift, false};
 }
 
 size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size_t quota_bytes,

@@ -206,4 +206,171 @@ TEST_F(Purge, EmptyChunksGoBackAndStretchesEndWithTheirChunk)
     cairn_buffer_fini(&buffer);
 }
 
+class TwoSteps : public Purge {
+  protected:
+    std::vector<cairn_buddy_stretch> Begin(std::size_t count, std::size_t quota_grains = 1 << 20,
+                                           std::size_t min_grains = 1)
+    {
+        std::vector<cairn_buddy_stretch> stretches(count);
+
+        stretches.resize(cairn_buddy_purge_begin(buddy_.get(), min_grains * kGrain,
+                                                 quota_grains * kGrain, stretches.data(), count));
+        cairn_buddy_check(buddy_.get());
+        return stretches;
+    }
+    void End(std::vector<cairn_buddy_stretch> stretches, bool is_emptied)
+    {
+        for (cairn_buddy_stretch &stretch : stretches)
+            stretch.is_emptied = is_emptied;
+        cairn_buddy_purge_end(buddy_.get(), stretches.data(), stretches.size());
+        cairn_buddy_check(buddy_.get());
+    }
+    // Free and dirty stretches of 1, 2, 3 ... grains, with a grain in use after each.
+    void MakeStretches(std::size_t count)
+    {
+        std::vector<void *> runs;
+
+        for (std::size_t grains = 1; grains <= 256; grains++)
+            runs.push_back(Alloc(1));
+        for (std::size_t at = 0, grains = 1; grains <= count; at += ++grains) {
+            for (std::size_t i = 0; i < grains; i++)
+                Free(runs[at + i], 1);
+        }
+    }
+    static std::size_t Grains(const cairn_buddy_stretch &stretch)
+    {
+        return stretch.length_bytes / kGrain;
+    }
+};
+
+TEST_F(TwoSteps, WhatIsBeingPurgedIsNeitherFreeNorUsedAndComesBackClean)
+{
+    void *run = Alloc(64);
+    bool is_zeroed = false;
+    auto stretches = Begin(4);
+
+    ASSERT_EQ(stretches.size(), 1u);
+    EXPECT_EQ(stretches[0].base, region_.At(64 * kGrain));
+    EXPECT_EQ(stretches[0].length_bytes, 192 * kGrain);
+    EXPECT_EQ(stretches[0].dirty_bytes, 192 * kGrain);
+    EXPECT_FALSE(stretches[0].is_emptied);
+    EXPECT_EQ(buddy_.stats().purging_bytes, 192 * kGrain);
+    EXPECT_EQ(buddy_.stats().used_bytes, 64 * kGrain);
+    EXPECT_EQ(buddy_.stats().free_bytes, 0u);
+    EXPECT_EQ(buddy_.stats().free_dirty_bytes, 0u);
+    EXPECT_EQ(buddy_.stats().largest_free_bytes, 0u);
+    EXPECT_EQ(Alloc(1), nullptr);
+    EXPECT_FALSE(cairn_buddy_resize(buddy_.get(), run, 64 * kGrain, 65 * kGrain));
+    EXPECT_EQ(cairn_buddy_run_bytes(buddy_.get(), stretches[0].base), 0u);
+    EXPECT_TRUE(cairn_buddy_owns(buddy_.get(), stretches[0].base));
+    Free(run, 64);
+    End(stretches, true);
+    EXPECT_EQ(buddy_.stats().purging_bytes, 0u);
+    EXPECT_EQ(buddy_.stats().largest_free_bytes, 256 * kGrain);
+    EXPECT_EQ(Dirty(), 64u) << "of the run freed meanwhile";
+    EXPECT_NE(Alloc(65, &is_zeroed), nullptr);
+    EXPECT_FALSE(is_zeroed);
+}
+
+TEST_F(TwoSteps, WhatCouldNotBeEmptiedIsDirtyAllOver)
+{
+    PurgeAll();
+    void *low = Alloc(1);
+    Alloc(1);
+    void *high = Alloc(1);
+    Free(low, 1);
+    Free(high, 1);
+    void *other = Alloc(8);
+    Free(other, 8); // dirty grains 0 and 2, and 8 to 15
+    auto stretches = Begin(4);
+
+    ASSERT_EQ(stretches.size(), 2u);
+    EXPECT_EQ(Grains(stretches[1]), 14u);
+    EXPECT_EQ(stretches[1].dirty_bytes, 9 * kGrain);
+    End(stretches, false);
+    EXPECT_EQ(Dirty(), 15u);
+}
+
+TEST_F(TwoSteps, TheQuotaEndsWithTheStretchThatFillsIt)
+{
+    MakeStretches(6);
+    EXPECT_EQ(Begin(9, 0).size(), 0u);
+    EXPECT_EQ(Begin(0).size(), 0u);
+    auto first = Begin(9, 4);
+    ASSERT_EQ(first.size(), 3u) << "1 + 2 are less than 4";
+    auto second = Begin(9, 4);
+    ASSERT_EQ(second.size(), 1u);
+    EXPECT_EQ(Grains(second[0]), 4u);
+    EXPECT_EQ(Begin(9, 99, 6).size(), 1u) << "not that of 5";
+    EXPECT_EQ(Begin(9, 99, 6).size(), 0u);
+    End(second, true);
+    EXPECT_EQ(Grains(Begin(9, 1)[0]), 5u);
+    End(first, true);
+}
+
+TEST_F(TwoSteps, EachCallGoesOnWhereTheOneBeforeEnded)
+{
+    MakeStretches(6);
+    for (std::size_t i = 0; i < 20; i++) {
+        auto stretches = Begin(1);
+
+        ASSERT_EQ(stretches.size(), 1u);
+        ASSERT_EQ(Grains(stretches[0]), i % 6 + 1);
+        End(stretches, false);
+    }
+}
+
+TEST_F(TwoSteps, AStretchAcrossTheCursorIsNotOverlooked)
+{
+    std::vector<void *> runs;
+
+    for (std::size_t i = 0; i < 256; i++)
+        runs.push_back(Alloc(1));
+    Free(runs[0], 1);
+    End(Begin(1), false); // the cursor is at 1
+    for (std::size_t i = 1; i < 4; i++)
+        Free(runs[i], 1);
+    auto stretches = Begin(1, 99, 4);
+    ASSERT_EQ(stretches.size(), 1u);
+    EXPECT_EQ(stretches[0].base, region_.At(0));
+    EXPECT_EQ(Grains(stretches[0]), 4u);
+    End(stretches, true);
+}
+
+TEST_F(TwoSteps, StretchesOfTwoCallersMayEndInAnyOrder)
+{
+    MakeStretches(4);
+    auto first = Begin(2);
+    auto second = Begin(2);
+
+    ASSERT_EQ(second.size(), 2u);
+    EXPECT_EQ(Alloc(1), nullptr);
+    End({second[1], first[0]}, true);
+    ASSERT_EQ(second[1].base, region_.At(9 * kGrain));
+    EXPECT_EQ(Alloc(2), region_.At(10 * kGrain));
+    End({second[0], first[1]}, false);
+    EXPECT_EQ(Dirty(), 5u);
+    EXPECT_EQ(buddy_.stats().purging_bytes, 0u);
+}
+
+// The first pass begins at the end of all memory, where nothing is.
+TEST_F(TwoSteps, APassThatBeginsAtTheEndStartsOver)
+{
+    End(Begin(1), false);
+    for (int i = 0; i < 3; i++) {
+        auto stretches = Begin(1);
+
+        ASSERT_EQ(stretches.size(), 1u);
+        EXPECT_EQ(Grains(stretches[0]), 256u);
+        End(stretches, false);
+    }
+}
+
+TEST_F(TwoSteps, ACleanBuddyIsLeftAlone)
+{
+    End(Begin(1), true);
+    EXPECT_EQ(Dirty(), 0u);
+    EXPECT_EQ(Begin(1).size(), 0u);
+}
+
 } // namespace

@@ -225,9 +225,6 @@ int cairn_buddy_move(struct cairn_buddy *to, size_t state_bytes, const struct ca
         return -EINVAL;
     CAIRN_CHECK(cairn_is_aligned((uintptr_t)to, CAIRN_CACHE_LINE_BYTES),
                 "the state of a buddy is not aligned to 64", to, __func__);
-    CAIRN_CHECK((uintptr_t)to >= (uintptr_t)from + from->shape.state_bytes ||
-                    (uintptr_t)to + shape.state_bytes <= (uintptr_t)from,
-                "a buddy is moved onto itself", to, __func__);
     *to = *from;
     to->shape = shape;
     lay_out_bitmaps(to);
@@ -237,14 +234,8 @@ int cairn_buddy_move(struct cairn_buddy *to, size_t state_bytes, const struct ca
 
 void cairn_buddy_fini(struct cairn_buddy *buddy)
 {
-    size_t slot;
-
     CAIRN_CHECK(buddy->used_grains == 0, "a buddy ended with runs in use", buddy, __func__);
-    CAIRN_CHECK(buddy->source.ops != NULL || buddy->chunk_count == 0,
-                "a buddy ended with chunks that it was fed", buddy, __func__);
-    for (slot = 0; slot < buddy->slot_end; slot++) {
-        if (cairn_buddy__slots(buddy)[slot].base != 0)
-            cairn_buddy__drop_chunk(buddy, slot);
-    }
-    CAIRN_ASSERT(buddy->chunk_count == 0);
+    cairn_buddy__drop_empty(buddy);
+    CAIRN_CHECK(buddy->chunk_count == 0, "a buddy ended with chunks that it was fed", buddy,
+                __func__);
 }

@@ -24,17 +24,15 @@
  * Three ways to feed it:
  *   range   the caller's [base, base + length): any length, any alignment, no source;
  *   source  chunks of a power of two, taken when needed and given back when empty;
- *   hand    chunks as well, but the caller adds and removes them (feed, shed): no call of the buddy
- *           calls anything else, so no lock around it is held during a system call.
- * A buddy of chunks may start small and move to a larger state block when it is full (move).
+ *   hand    chunks that the caller adds and removes (feed, shed), outside of its lock.
+ * A buddy of chunks may start small, and moves to a larger state block when it is full.
  *
  * Invariants (walked by cairn_buddy_check):
- *   I1  a grain is in use, or being purged, or covered by exactly one free block, never two of these;
+ *   I1  a grain is in use, being purged, or covered by exactly one free block, never two of these;
  *   I2  two free buddies of one order never coexist below the top order;
- *   I3  free grains + used grains + grains being purged == all grains, also counted per chunk (used
- *       and being purged as one: a chunk with either is not empty);
+ *   I3  free grains + used grains + grains being purged == all grains, also counted per chunk;
  *   I4  a summary bit is set exactly when the word below it is not 0;
- *   I5  the first grain of every run in use or stretch being purged is marked, and no free grain is.
+ *   I5  the first grain of every run in use, or being purged, is marked, and no free grain is.
  *
  * Cost.    O(orders + levels) steps for alloc and free, at most CAIRN_BUDDY_STEPS_MAX, asserted;
  *          plus one bit operation per 64 grains of the run.
@@ -152,10 +150,8 @@ size_t cairn_buddy_state_bytes_for(const struct cairn_buddy *buddy, size_t chunk
  * chunks, runs, stretches being purged and statistics. `from` may then be discarded, without fini:
  * only one of the two may be used. A source made of `from` must be made anew.
  *
- * Requires: the block `to` is aligned to 64 and reads as zero; it does not overlap `from`. Panics
- *           when it is not aligned, or overlaps.
- * Fails:    -EINVAL when cairn_buddy_state_bytes_for() says 0, or more than state_bytes: then
- *           nothing changed.
+ * Requires: the block `to` is aligned to 64 and reads as zero. Panics when it is not aligned.
+ * Fails:    -EINVAL when cairn_buddy_state_bytes_for() says 0, or more than state_bytes.
  * Cost:     O(state of from); pages of `to` that are not needed are not touched.
  */
 CAIRN_NODISCARD int cairn_buddy_move(struct cairn_buddy *to, size_t state_bytes,
@@ -168,18 +164,13 @@ bool cairn_buddy_is_full(const struct cairn_buddy *buddy);
  * Adds a chunk that the caller obtained; is_zeroed says whether it is known to read as zero.
  *
  * Requires: not full; the chunk is of chunk_bytes, aligned to them, and not held. Over a source:
- *           the source may be given it. Panics when full, misaligned or held.
- * Owns:     the buddy, until shed (over a source: until it gives it back).
- * Cost:     as in the head, and one operation per 64 grains of a chunk that is not zeroed.
+ *           the source takes it back. Panics when full, misaligned or held.
+ * Owns:     the buddy, until shed. Cost: O(1) expected, and one operation per 64 grains if dirty.
  */
 void cairn_buddy_feed(struct cairn_buddy *buddy, void *chunk, bool is_zeroed);
 
-/*
- * Removes the empty chunk in the last slot when there are more than keep_count empty ones.
- *
- * Returns: the chunk, for the caller to give back where it came from; or NULL and nothing changed.
- *          Cost: O(levels), and one operation per 64 grains of the chunk.
- */
+/* Removes an empty chunk when there are more than keep_count, for the caller to give back where it
+   came from; otherwise NULL, and nothing changed. O(levels + grains in a chunk / 64). */
 void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count);
 
 /*
@@ -189,7 +180,7 @@ void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count);
  * Requires: align_bytes a power of two; is_zeroed may be NULL.
  * Returns:  the run, of length_bytes rounded up to grains; *is_zeroed says whether it is known to
  *           read as zero. NULL and *is_zeroed untouched when length_bytes is 0, no free block is
- *           large enough and the source gives none (by hand: there is none), or the size or alignment exceeds a chunk
+ *           large enough and no source gives more, or the size or alignment exceeds a chunk
  *           (range: the config's align_bytes): then nothing changed.
  * Owns:     the caller, until cairn_buddy_free().
  * Cost:     as in the head; at most one call of the source. Panics when it gives a chunk that is
@@ -225,7 +216,7 @@ bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer);
 bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes);
 
 /*
- * Empties free memory that is dirty, in one step: calls `purge` for each stretch of free grains, cut to its
+ * Empties free memory that is dirty: calls `purge` for each stretch of free grains, cut to its
  * first and last dirty grain, that is then at least min_bytes long, and notes those that it emptied
  * (a stretch that it could not empty stays dirty). All empty chunks, those that chunk_keep_count
  * keeps too, go back to the source instead, if there is one.
@@ -238,28 +229,22 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
                          void *self);
 
 /*
- * Empties free memory that is dirty, in two steps, so that the caller may release its lock between
- * them. The first takes out stretches as cairn_buddy_purge() finds them, up to `count` of them and
- * until they have quota_bytes dirty bytes: no stretch is split, so the last may exceed the quota.
- * Until purge_end they are neither free nor used: nothing is allocated from them, and no run begins
- * there. All other calls are allowed meanwhile, also other pairs and cairn_buddy_move().
+ * Takes free memory that is dirty out of the free blocks, so that the caller may empty it without
+ * its lock: up to `count` stretches as cairn_buddy_purge() finds them, until they have quota_bytes
+ * dirty bytes (the last may exceed that: none is split). Each call goes on where the one before it
+ * ended. Until purge_end the stretches are neither free nor used, and no run begins there. All
+ * other calls are allowed meanwhile, also more of these and cairn_buddy_move().
  *
- * Each call goes on where the one before it ended, around from the last chunk to the first.
- *
- * Returns: how many stretches it took out. 0 after a whole pass that found none (or when count or
- *          quota_bytes is 0).
- * Owns:    the caller, until purge_end.
- * Cost:    at most one pass, O(grains held / 64 + slots ever used); for each stretch as for three
- *          calls in the head.
+ * Returns: how many; 0 when a whole pass found none, or count or quota_bytes is 0.
+ * Owns:    the caller, until purge_end. Cost: at most one pass, O(slots ever used * grains of a
+ *          chunk / 64); for each stretch as for two calls in the head.
  */
 size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size_t quota_bytes,
                                struct cairn_buddy_stretch *stretches, size_t count);
 
 /*
- * Makes stretches free again: known to read as zero when is_emptied, otherwise all of it dirty.
- * They may come in any order and grouping. Panics unless each is a stretch being purged.
- *
- * Cost: for each stretch as for a free of it; may give an empty chunk back to the source.
+ * Makes stretches free again, in any order and grouping: those with is_emptied clean, the others
+ * dirty all over. Panics unless each is a stretch being purged. Cost: as for a free of each.
  */
 void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_stretch *stretches,
                            size_t count);
