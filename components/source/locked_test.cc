@@ -11,8 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <gtest/gtest.h>
 
