@@ -132,11 +132,12 @@ static void empty_idle_shards(struct cairn_percpu *percpu, uint32_t pressure)
     if (cairn_load_relaxed(&percpu->shards_pressure) == pressure)
         return;
     cairn_store_relaxed(&percpu->shards_pressure, pressure);
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++) {
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx)) {
         struct cairn_percpu_front *front = &percpu->fronts[shard_idx];
         uint32_t misses = cairn_load_relaxed(&front->misses);
 
-        if (shard_used(percpu, shard_idx) && cairn_load_relaxed(&front->misses_seen) == misses)
+        if (cairn_load_relaxed(&front->misses_seen) == misses)
             cairn_percpu_drain_shard(percpu, shard_idx);
         cairn_store_relaxed(&front->misses_seen, misses);
     }
@@ -146,8 +147,9 @@ static unsigned shards_in_use(const struct cairn_percpu *percpu)
 {
     unsigned count = 0;
 
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        count += shard_used(percpu, shard_idx);
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx))
+        count++;
     return count;
 }
 

@@ -130,7 +130,8 @@ CAIRN_HOT_INLINE unsigned home(const struct cairn_percpu *percpu)
     return CAIRN_LIKELY(shard_idx < percpu->shard_count) ? shard_idx : fold(percpu);
 }
 
-/* Lock mode: the shard of this thread's CPU, locked, if it is free and not closed; shard_count if not. */
+/* Lock mode: the shard of this thread's CPU, locked, if it is in use, free, and not closed; shard_count if not. What is not
+   in use holds nothing, and the child of a fork need not look for locks there. */
 CAIRN_HOT_INLINE unsigned trylock_home(struct cairn_percpu *percpu)
 {
     unsigned shard_idx;
@@ -138,7 +139,7 @@ CAIRN_HOT_INLINE unsigned trylock_home(struct cairn_percpu *percpu)
     if (percpu->mode != CAIRN_PERCPU_LOCK)
         return percpu->shard_count;
     shard_idx = home(percpu);
-    if (CAIRN_UNLIKELY(!shard_trylock(percpu, shard_idx)))
+    if (CAIRN_UNLIKELY(!shard_used(percpu, shard_idx) || !shard_trylock(percpu, shard_idx)))
         return percpu->shard_count;
     if (CAIRN_LIKELY(!cairn_load_relaxed(&percpu->is_closed)))
         return shard_idx;

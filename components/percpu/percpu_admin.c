@@ -4,8 +4,8 @@
 /*
  * percpu_admin.c - the caches as a whole: layout, drain, statistics, fork.
  *
- * The state is laid out as drawn in shard.h. Everything here goes by the fronts: a shard whose front says that it was
- * never used is left alone, so that the caches of 256 possible CPUs, of which two exist, cost two.
+ * The state is laid out as drawn in shard.h. Everything here but the check goes along the list of the shards in use: others,
+ * and their fronts, stay untouched, so that the caches of 256 possible CPUs, of which two exist, cost two.
  *
  * Bounds. One array holds at most class_cache_bytes, or CAPACITY_MIN blocks where these are more; one class of the
  * depot likewise. The limits of a shard grow up to shard_cache_bytes; one batch per class is above that. So what waits is
@@ -197,6 +197,7 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
         return -EINVAL;
 
     cairn_cpu_init(&percpu->cpu, config->cpu_way);
+    percpu->newest_used = 0;
     percpu->shards_pressure = 0;
     percpu->fence = config->fence;
     percpu->is_closed = false;
@@ -248,7 +249,8 @@ static size_t drain_entered(struct cairn_percpu *percpu)
 {
     size_t moved = 0;
 
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++) {
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx)) {
         if (!cairn_shard_is_entered(percpu, shard_idx))
             continue;
         moved += drain_arrays(percpu, shard_idx);
@@ -279,7 +281,8 @@ size_t cairn_percpu_drain(struct cairn_percpu *percpu)
     if (cairn_shard_enter_used(percpu))
         moved = drain_entered(percpu);
     else
-        for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+        for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+             shard_idx = shard_older(percpu, shard_idx))
             moved += cairn_percpu_drain_shard(percpu, shard_idx);
     return moved + cairn_depot_flush(&percpu->depot);
 }
@@ -318,9 +321,8 @@ struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu)
         .depot_bytes = cairn_depot_bytes(&percpu->depot),
     };
 
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++) {
-        if (!shard_used(percpu, shard_idx))
-            continue;
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx)) {
         stats.shards_used++;
         stats.cached_bytes += shard_cached_bytes(percpu, shard_idx);
         stats.contended += cairn_load_relaxed(&percpu->fronts[shard_idx].contended);
@@ -360,7 +362,6 @@ void cairn_percpu_repair(struct cairn_percpu *percpu)
 void cairn_percpu_check(struct cairn_percpu *percpu)
 {
     CAIRN_INVARIANT(percpu->shard_count > 0);
-    CAIRN_INVARIANT(!percpu->is_closed);
     for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
         cairn_shard_check(percpu, shard_idx);
     cairn_depot_check(&percpu->depot);

@@ -5,19 +5,18 @@
 // own shard and of others', pressure, checks, forks, threads that end, moves between CPUs, and at the end no token is lost and none
 // there twice.
 
-#include "percpu_crowd.h"
+#include "percpu_gated.h"
 
 #include <cstdlib>
 
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
 namespace {
 
-using percpu_testing::Crowd;
+using percpu_testing::Caches;
+using percpu_testing::GatedCrowd;
 using percpu_testing::InModes;
 
 constexpr unsigned WORKERS = 5;
@@ -30,7 +29,7 @@ int64_t operations()
 }
 
 /* One thread after the other until there are no operations left. */
-void keep_at_work(Crowd &crowd, unsigned number, std::atomic<int64_t> &left)
+void keep_at_work(GatedCrowd &crowd, unsigned number, std::atomic<int64_t> &left)
 {
     uint64_t seed = percpu_testing::seed() + number;
     while ((left -= STEPS) > -STEPS) {
@@ -40,55 +39,27 @@ void keep_at_work(Crowd &crowd, unsigned number, std::atomic<int64_t> &left)
     }
 }
 
-/* What a child does with the caches that it has at the fork. */
-int child_of(Crowd &crowd)
+void disturb_once(Caches &caches, unsigned round, std::mt19937_64 &random)
 {
-    std::vector<void *> tokens;
-    cairn_percpu_check(crowd.caches);
-    for (int at = 0; at < 500; at++)
-        if (void *token = crowd.alloc(0))
-            tokens.push_back(token);
-    for (void *token : tokens)
-        crowd.free(0, token);
-    cairn_percpu_drain(crowd.caches);
-    cairn_percpu_check(crowd.caches);
-    return crowd.caches.waiting_bytes() == 0 && crowd.tokens.broken + crowd.broken == 0 ? 0 : 1;
-}
-
-/* Nobody can have a token that waits in the caches while they are held, so the child finds its flag as it should be. */
-void fork_once(Crowd &crowd)
-{
-    cairn_percpu_prefork(crowd.caches);
-    cairn_lock_fork_begin();
-    crowd.tokens.mutex.lock();
-    pid_t child = fork();
-    crowd.tokens.mutex.unlock();
-    cairn_lock_fork_end();
-    cairn_percpu_postfork(crowd.caches);
-    if (child == 0) {
-        alarm(60);
-        _exit(child_of(crowd));
-    }
-    int status = -1;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+    cairn_percpu_drain_shard(caches, static_cast<unsigned>(random() % caches->shard_count));
+    if (round % 4 == 0)
+        cairn_percpu_drain_own(caches);
+    if (round % 8 == 0)
+        cairn_percpu_check(caches);
+    if (round % 32 == 0)
+        cairn_percpu_drain(caches);
 }
 
 /* Everything that others may do meanwhile. */
-void disturb(Crowd &crowd, const std::atomic<int64_t> &left)
+void disturb(GatedCrowd &crowd, const std::atomic<int64_t> &left)
 {
     std::mt19937_64 random(percpu_testing::seed());
     for (unsigned round = 0; left > 0; round++) {
         crowd.go_anywhere(random);
-        cairn_percpu_drain_shard(crowd.caches,
-                                 static_cast<unsigned>(random() % crowd.caches->shard_count));
         crowd.press();
-        if (round % 8 == 0)
-            cairn_percpu_check(crowd.caches);
-        if (round % 32 == 0)
-            cairn_percpu_drain(crowd.caches);
+        crowd.gate.pass([&] { disturb_once(crowd.caches, round, random); });
         if (round % 64 == 0)
-            fork_once(crowd);
+            crowd.fork_and_check({});
         usleep(static_cast<useconds_t>(random() % 1000));
     }
 }
@@ -102,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, PercpuConserve,
 
 TEST_P(PercpuConserve, TokensInAnyMixOfOperations)
 {
-    Crowd crowd(GetParam(), 20000);
+    GatedCrowd crowd(GetParam(), 20000);
     std::atomic<int64_t> left{operations()};
     std::vector<std::thread> threads;
     for (unsigned number = 0; number < WORKERS; number++)

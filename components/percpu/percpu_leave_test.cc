@@ -193,9 +193,11 @@ TEST_P(PercpuLeave, MayForkInBetween)
     Caches caches(tokens, 0, 0, 0, false, GetParam());
     free_all(caches, 0, alloc_many(caches, 0, 10));
     ASSERT_TRUE(cairn_percpu_leave(caches));
-    cairn_percpu_prefork(caches);
+    cairn_percpu_close(caches);
     pid_t child = fork();
-    cairn_percpu_postfork(caches);
+    if (child == 0)
+        cairn_percpu_repair(caches);
+    cairn_percpu_reopen(caches);
     EXPECT_TRUE(goes_past(caches));
     cairn_percpu_rejoin(caches);
     EXPECT_FALSE(goes_past(caches));

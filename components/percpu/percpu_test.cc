@@ -11,7 +11,6 @@
 #include <cstring>
 #include <set>
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cairn/base/lock.h>
@@ -24,6 +23,7 @@ using percpu_testing::Caches;
 using percpu_testing::expect_ends_clean;
 using percpu_testing::free_all;
 using percpu_testing::InModes;
+using percpu_testing::resident_pages;
 using percpu_testing::State;
 using percpu_testing::TokenSource;
 
@@ -238,15 +238,6 @@ TEST(PercpuLock, AThreadWithoutAnIdStaysOnOneShard)
 
 // Memory
 
-size_t resident_pages(const void *memory, size_t bytes)
-{
-    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    std::vector<unsigned char> pages(bytes / page);
-    EXPECT_EQ(mincore(const_cast<void *>(memory), pages.size() * page, pages.data()), 0);
-    return static_cast<size_t>(
-        std::count_if(pages.begin(), pages.end(), [](unsigned char one) { return one & 1; }));
-}
-
 TEST_P(Percpu, LeavesShardsOfIdleCpusUntouched)
 {
     if (sysconf(_SC_PAGESIZE) != 4096)
@@ -261,8 +252,9 @@ TEST_P(Percpu, LeavesShardsOfIdleCpusUntouched)
             free_all(caches, class_idx, alloc_many(caches, class_idx, 1000));
     }
     EXPECT_EQ(cairn_percpu_stats(caches).shards_used, used.size());
-    cairn_percpu_prefork(caches);
-    cairn_percpu_postfork(caches);
+    cairn_percpu_close(caches);
+    cairn_percpu_repair(caches);
+    cairn_percpu_reopen(caches);
     cairn_percpu_drain(caches);
     for (unsigned shard_idx = 0; shard_idx < caches->shard_count; shard_idx++) {
         bool busy = used.count(shard_idx) != 0;

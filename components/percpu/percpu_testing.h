@@ -18,6 +18,8 @@
 #include <string>
 
 #include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cairn/percpu.h>
 #include <gtest/gtest.h>
@@ -77,6 +79,7 @@ constexpr Mode RSEQ_BY_CID = {"rseq_by_cid", CAIRN_PERCPU_RSEQ, false};
 struct More {
     size_t shard_cache_bytes = 0;
     const uint32_t *pressure = nullptr;
+    cairn_percpu_fence fence = CAIRN_PERCPU_FENCE_ASKED;
 };
 
 /* A percpu over a token source. */
@@ -132,11 +135,15 @@ class Caches {
         return is_locked() ? k % percpu_->shard_count : cpus()[k % cpus().size()];
     }
 
-    /* As shard.h has it: histories, then the struct, then slots. */
+    /* As shard.h has it: the words as seen, histories, then the struct, then slots. */
+    uint32_t *seen(unsigned shard_idx)
+    {
+        return reinterpret_cast<uint32_t *>(percpu_->shards + shard_idx * percpu_->shard_bytes);
+    }
+
     cairn_percpu_history *histories(unsigned shard_idx)
     {
-        return reinterpret_cast<cairn_percpu_history *>(percpu_->shards +
-                                                        shard_idx * percpu_->shard_bytes);
+        return reinterpret_cast<cairn_percpu_history *>(seen(shard_idx) + CAIRN_PERCPU_CLASSES_MAX);
     }
 
     cairn_percpu_shard *shard(unsigned shard_idx)
@@ -161,6 +168,17 @@ class Caches {
         uint32_t word = __atomic_load_n(&this->word(k, class_idx), __ATOMIC_RELAXED);
         unsigned count = word == 0 ? 0 : (word & 0xffff) - percpu_->classes[class_idx].slots_offset;
         return {count, count + (word >> CAIRN_RSEQ_ROOM_SHIFT)};
+    }
+
+    /* All words of all shards. */
+    std::vector<uint32_t> words()
+    {
+        std::vector<uint32_t> all;
+        for (unsigned shard_idx = 0; shard_idx < percpu_->shard_count; shard_idx++)
+            for (unsigned class_idx = 0; class_idx < percpu_->class_count; class_idx++)
+                all.push_back(
+                    __atomic_load_n(&shard(shard_idx)->words[class_idx], __ATOMIC_RELAXED));
+        return all;
     }
 
     /* What a word is for so many blocks and such a limit. */
@@ -225,6 +243,7 @@ class Caches {
         config.depot_class_bytes = depot_class_bytes;
         config.shard_cache_bytes = more.shard_cache_bytes;
         config.pressure = more.pressure;
+        config.fence = more.fence;
         config.source = tokens.source();
         config.state_bytes = cairn_percpu_state_bytes(&config);
         return config;
@@ -311,6 +330,16 @@ inline void expect_ends_clean(Caches &caches, TokenSource &tokens)
     cairn_percpu_fini(caches);
     EXPECT_EQ(tokens.outstanding_bytes(), 0u);
     EXPECT_EQ(tokens.broken, 0u);
+}
+
+/* Pages of so much memory that were touched. */
+inline size_t resident_pages(const void *memory, size_t bytes)
+{
+    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    std::vector<unsigned char> pages(bytes / page);
+    EXPECT_EQ(mincore(const_cast<void *>(memory), pages.size() * page, pages.data()), 0);
+    return static_cast<size_t>(
+        std::count_if(pages.begin(), pages.end(), [](unsigned char one) { return one & 1; }));
 }
 
 } // namespace percpu_testing

@@ -14,7 +14,6 @@
 
 #include <sched.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -26,7 +25,6 @@ using percpu_testing::Crowd;
 using percpu_testing::InModes;
 using percpu_testing::run_threads;
 using percpu_testing::SHARDS;
-using percpu_testing::TokenSource;
 
 class PercpuThreads : public InModes {};
 class PercpuThreadsOnCpus : public InModes {};
@@ -242,93 +240,6 @@ TEST_P(PercpuThreadsOnCpus, ProducerAndConsumerLeaveTheSourceAlone)
     EXPECT_EQ(crowd.tokens.gives, 0u);
     EXPECT_LE(crowd.tokens.tokens_taken, Pipe::ROOM + 2 + 64 + 512 + 64 + 256);
     crowd.expect_conserved();
-}
-
-/* What the fork handlers of others may do while all locks are held, in parent and child: enough to refill and flush. */
-void use_in_fork_handler(Crowd &crowd)
-{
-    std::vector<void *> tokens;
-    for (int at = 0; at < 200; at++) {
-        Caches::id() = at % 5 - 1;
-        tokens.push_back(crowd.alloc(1));
-    }
-    for (void *token : tokens)
-        crowd.free(1, token);
-}
-
-/* Runs in the child: one thread, over the caches as they were. */
-int use_in_child(Crowd &crowd)
-{
-    cairn_percpu_check(crowd.caches);
-    std::mt19937_64 random(1);
-    std::vector<void *> tokens;
-    for (int round = 0; round < 300; round++) {
-        crowd.go_anywhere(random);
-        if (void *token = cairn_percpu_alloc(crowd.caches, 1))
-            tokens.push_back(token);
-    }
-    for (void *token : tokens)
-        cairn_percpu_free(crowd.caches, 1, token);
-    cairn_percpu_check(crowd.caches);
-    size_t waiting = crowd.caches.waiting_bytes();
-    cairn_percpu_drain(crowd.caches);
-    return tokens.size() == 300 && crowd.tokens.broken + crowd.broken == 0 && waiting > 0 &&
-                   crowd.caches.waiting_bytes() == 0
-               ? 0
-               : 1;
-}
-
-TEST_P(PercpuThreads, AForkAmongThemLeavesTheChildWorkingCaches)
-{
-    Crowd crowd(GetParam(), 5000);
-    std::atomic<bool> stop{false};
-    uint64_t seed = percpu_testing::seed();
-    std::vector<std::thread> threads;
-    for (unsigned number = 0; number < 4; number++)
-        threads.emplace_back([&, number] {
-            for (uint64_t round = 0; !stop; round++)
-                crowd.work(seed + number + round, 1000);
-        });
-    for (int round = 0; round < 30; round++) {
-        cairn_percpu_prefork(crowd.caches);
-        cairn_lock_fork_begin();
-        use_in_fork_handler(crowd);
-        crowd.tokens.mutex.lock();
-        pid_t child = fork();
-        crowd.tokens.mutex.unlock();
-        use_in_fork_handler(crowd);
-        cairn_lock_fork_end();
-        cairn_percpu_postfork(crowd.caches);
-        if (child == 0) {
-            alarm(20);
-            _exit(use_in_child(crowd));
-        }
-        int status = -1;
-        ASSERT_EQ(waitpid(child, &status, 0), child);
-        EXPECT_EQ(status, 0);
-    }
-    stop = true;
-    for (auto &thread : threads)
-        thread.join();
-    crowd.expect_conserved();
-}
-
-TEST(PercpuThreadsLock, ForkHandlersHoldEveryShardOfAWideMachine)
-{
-    TokenSource tokens({64}, 100);
-    Caches caches(tokens, 600);
-    Caches::id() = 599;
-    cairn_percpu_free(caches, 0, cairn_percpu_alloc(caches, 0));
-    cairn_percpu_prefork(caches);
-    for (unsigned shard_idx = 0; shard_idx < 600; shard_idx++)
-        ASSERT_TRUE(cairn_lock_is_held(&caches->fronts[shard_idx].lock));
-    EXPECT_TRUE(cairn_lock_is_held(&caches->depot.lines[0].lock));
-    cairn_percpu_postfork(caches);
-    EXPECT_FALSE(cairn_lock_is_held(&caches->depot.lines[0].lock));
-    for (unsigned shard_idx = 0; shard_idx < 600; shard_idx++)
-        ASSERT_FALSE(cairn_lock_is_held(&caches->fronts[shard_idx].lock));
-    cairn_percpu_check(caches);
-    cairn_percpu_fini(caches);
 }
 
 } // namespace

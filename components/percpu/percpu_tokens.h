@@ -87,6 +87,16 @@ class TokenSource {
         return classes_[class_idx].out.size() - classes_[class_idx].free.size();
     }
 
+    /* The tokens that the source holds itself. */
+    std::vector<void *> at_home(size_t class_idx)
+    {
+        std::lock_guard<std::mutex> guard(mutex);
+        std::vector<void *> tokens;
+        for (size_t idx : classes_[class_idx].free)
+            tokens.push_back(address_of(class_idx, idx));
+        return tokens;
+    }
+
     size_t outstanding_bytes()
     {
         size_t bytes = 0;
@@ -109,7 +119,7 @@ class TokenSource {
     std::atomic<uint64_t> gives{0};
     std::atomic<uint64_t> broken{0}; /* blocks given that were not out, sizes never served */
     std::function<void()> during_take;
-    std::mutex mutex; /* held across fork by the test */
+    std::mutex mutex;
 
   private:
     static constexpr unsigned CLASS_SHIFT = 40;

@@ -94,14 +94,15 @@ bool cairn_shard_enter_used(struct cairn_percpu *percpu)
 {
     if (!by_sequences(percpu) || percpu->is_closed)
         return false;
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        if (shard_used(percpu, shard_idx)) {
-            shard_lock(percpu, shard_idx);
-            close_for_many(percpu, shard_idx);
-        }
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx)) {
+        shard_lock(percpu, shard_idx);
+        close_for_many(percpu, shard_idx);
+    }
     if (cairn_is_alone() || cairn_rseq_fence(percpu))
         return true;
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx))
         if (cairn_shard_is_entered(percpu, shard_idx))
             cairn_shard_leave_entered(percpu, shard_idx);
     return false;
@@ -146,11 +147,11 @@ void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx)
 /* Lock mode: a fast path that took the lock before the shards were closed is done when the lock was free once. */
 static void wait_for_fast_paths(struct cairn_percpu *percpu)
 {
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        if (shard_used(percpu, shard_idx)) {
-            shard_lock(percpu, shard_idx);
-            shard_unlock(percpu, shard_idx);
-        }
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx)) {
+        shard_lock(percpu, shard_idx);
+        shard_unlock(percpu, shard_idx);
+    }
 }
 
 /* Time for sequences of other CPUs that found their lane open to end, and for their stores to be seen: each takes some
@@ -165,15 +166,15 @@ static void wait_for_sequences(void)
 
 static void close_lanes(struct cairn_percpu *percpu)
 {
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        if (shard_used(percpu, shard_idx))
-            close_lane(percpu, shard_idx);
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx))
+        close_lane(percpu, shard_idx);
     if (!cairn_is_alone())
         wait_for_sequences();
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        if (shard_used(percpu, shard_idx))
-            memcpy(shard_seen(shard_at(percpu, shard_idx)), shard_at(percpu, shard_idx)->words,
-                   SHARD_SEEN_BYTES);
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx))
+        memcpy(shard_seen(shard_at(percpu, shard_idx)), shard_at(percpu, shard_idx)->words,
+               SHARD_SEEN_BYTES);
 }
 
 void cairn_shard_close_all(struct cairn_percpu *percpu)
@@ -189,9 +190,9 @@ void cairn_shard_close_all(struct cairn_percpu *percpu)
 void cairn_shard_open_all(struct cairn_percpu *percpu)
 {
     cairn_store_relaxed(&percpu->is_closed, false);
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        if (shard_used(percpu, shard_idx))
-            open_lane(percpu, shard_idx);
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx))
+        open_lane(percpu, shard_idx);
 }
 
 /*
@@ -211,12 +212,24 @@ static void undo_late_pushes(struct cairn_percpu *percpu, struct cairn_percpu_sh
 /* Lock mode: a lock that another thread held for a moment, to find the shard closed, has no holder here. */
 void cairn_shard_repair_all(struct cairn_percpu *percpu)
 {
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++) {
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx)) {
         if (!by_sequences(percpu))
             cairn_lock_init(&percpu->fronts[shard_idx].lock, CAIRN_RANK_NONE);
-        else if (shard_used(percpu, shard_idx))
+        else
             undo_late_pushes(percpu, shard_at(percpu, shard_idx));
     }
+}
+
+/* Entered. Other shards may come into use at the same time. */
+static void put_in_use(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    uint32_t newest = cairn_load_relaxed(&percpu->newest_used);
+
+    do
+        percpu->fronts[shard_idx].older_used = newest;
+    while (!cairn_cas_release(&percpu->newest_used, &newest, shard_idx + 1));
+    cairn_store_relaxed(&percpu->fronts[shard_idx].used, 1u);
 }
 
 static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
@@ -228,7 +241,8 @@ static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     unsigned limit =
         (unsigned)cairn_min((size_t)word_limit(word, class) + class->batch, class->capacity);
 
-    cairn_store_relaxed(&percpu->fronts[shard_idx].used, 1u);
+    if (!shard_used(percpu, shard_idx))
+        put_in_use(percpu, shard_idx);
     cairn_store_relaxed(&shard->words[class_idx],
                         word_of(class->slots_offset + count, limit - count));
     percpu->fronts[shard_idx].extra_bytes +=

@@ -138,6 +138,18 @@ CAIRN_HOT_INLINE bool shard_used(const struct cairn_percpu *percpu, unsigned sha
     return cairn_load_relaxed(&percpu->fronts[shard_idx].used) != 0;
 }
 
+/* The shards in use one after the other, the newest first; at the end a number that is no shard's. What is not in use stays
+   untouched. Several that are entered together are locked in this order, which never changes. */
+CAIRN_HOT_INLINE unsigned shard_newest(const struct cairn_percpu *percpu)
+{
+    return cairn_load_acquire(&percpu->newest_used) - 1;
+}
+
+CAIRN_HOT_INLINE unsigned shard_older(const struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    return percpu->fronts[shard_idx].older_used - 1;
+}
+
 CAIRN_HOT_INLINE bool shard_trylock(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     CAIRN_ASSERT(shard_idx < percpu->shard_count);

@@ -117,7 +117,8 @@ struct cairn_percpu_front {
     uint32_t hand;          /* the class where the search for idle arrays goes on */
     size_t extra_bytes;     /* the limits of all arrays, beyond their first batches */
     const void *entered_by; /* who entered it together with others: only compared */
-    char apart[80];
+    uint32_t older_used;    /* 1 + the shard that came into use before this one; 0: none did */
+    char apart[76];
 } CAIRN_CACHE_ALIGNED;
 
 struct cairn_percpu_class {
@@ -140,9 +141,10 @@ struct cairn_percpu {
     size_t shard_bytes;
     size_t shard_cache_bytes;
     const uint32_t *pressure;
-    uint32_t shards_pressure;          /* at which somebody last looked for idle shards */
+    uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
+    uint32_t shards_pressure; /* at which somebody last looked for idle shards */
     enum cairn_percpu_fence fence;
-    bool is_closed; /* between cairn_percpu_close() and cairn_percpu_reopen() */
+    bool is_closed;                    /* between cairn_percpu_close() and cairn_percpu_reopen() */
     struct cairn_percpu_front *fronts; /* in the state */
     char *shards;                      /* in the state */
     struct cairn_percpu_class classes[CAIRN_PERCPU_CLASSES_MAX];
