@@ -88,7 +88,7 @@ static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initia
 
 static bool is_unranked(const struct cairn_lock *lock)
 {
-    return !CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE || is_forker() ||
+    return !CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE ||
            cairn_load_relaxed(&cairn_lock__has_company);
 }
 

@@ -33,7 +33,7 @@
 /* User addresses have 47 bits on x86-64 unless asked otherwise; so no sum of two lengths can wrap. */
 static const size_t length_max_bytes = (size_t)1 << 47;
 
-enum { MIB = 1024 * 1024 };
+enum { MIB = 1024 * 1024, TAIL_MIN_BYTES = 64 * 1024 };
 
 /* --- init and fini ------------------------------------------------------------------------------------------- */
 
@@ -389,6 +389,26 @@ static bool grow_block(struct cairn_pagesource *source, uint32_t id, size_t new_
     return is_grown;
 }
 
+/* The end of a block that shrinks goes back to the kernel at once when it is worth a call: the program has said that it does
+   not need it. The nodes for it are there. */
+static void give_tail(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
+                      size_t length_bytes)
+{
+    uint32_t id;
+
+    if (length_bytes < TAIL_MIN_BYTES) {
+        give_block(source, block, base, length_bytes);
+        return;
+    }
+    id = split_block(source, block, base, base + length_bytes);
+    CAIRN_ASSERT(id != 0);
+    source->stats.outstanding_bytes -= length_bytes;
+    if (cairn_pagesource__node(source, id)->origin == CAIRN_EXTENT_MAPPED)
+        (void)cairn_pagesource__unmap_node(source, id);
+    else
+        (void)cairn_pagesource__purge_node(source, id);
+}
+
 static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
                               size_t new_bytes, bool may_move)
 {
@@ -401,7 +421,7 @@ static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, s
     if (new_bytes < old_bytes) {
         if (!cairn_pagesource__may_take(source, 2))
             return 0;
-        give_block(source, id, base + new_bytes, old_bytes - new_bytes);
+        give_tail(source, id, base + new_bytes, old_bytes - new_bytes);
     }
     return base;
 }
