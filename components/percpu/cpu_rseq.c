@@ -23,7 +23,8 @@
  *             mode with the area gone, and a pre-emption there would kill the process. So not on musl: libc is taken
  *             to be glibc only when it has gnu_get_libc_version or __rseq_size, and others use getcpu.
  *     dlclose of the object that holds this file would leave registered areas behind in storage that another object
- *             may get: an object that is unloaded must not choose this way (libc's way is free of it).
+ *             may get, and, in libc's areas too, the address of a descriptor: such an object is linked to stay
+ *             (-z nodelete, percpu.h).
  *
  * fork: the child inherits the registration together with the area. vfork, CLONE_VM: the kernel drops it for the
  * child, which then reads the last id of its parent: a hint out of date, as any may be. Where that is not enough, the

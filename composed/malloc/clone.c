@@ -63,8 +63,8 @@ int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_
     if (run != NULL && stack != NULL) {
         bool has_left = leave(flags);
 
-        result = cairn_clone_raw(run, stack, flags, argument, parent_tid, thread_pointer,
-                                 child_tid);
+        result =
+            cairn_clone_raw(run, stack, flags, argument, parent_tid, thread_pointer, child_tid);
         if (has_left && (result < 0 || !is_beside(flags)))
             cairn_percpu_rejoin(cairn_stack_caches());
     }

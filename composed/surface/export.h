@@ -19,8 +19,7 @@
 #ifndef CAIRN_COMPOSED_EXPORT_H
 #define CAIRN_COMPOSED_EXPORT_H
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_HWADDRESS__) ||                            \
-    defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_HWADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CAIRN_STANDS_ASIDE 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(hwaddress_sanitizer) ||                      \

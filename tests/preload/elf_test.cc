@@ -35,6 +35,15 @@ class ElfFile {
     {
         return DynamicStrings(DT_SONAME);
     }
+    // The tag's value; 0 where there is none.
+    Elf64_Xword DynamicValue(Elf64_Sxword tag) const
+    {
+        for (const Elf64_Dyn &entry : Entries<Elf64_Dyn>(SHT_DYNAMIC)) {
+            if (entry.d_tag == tag)
+                return entry.d_un.d_val;
+        }
+        return 0;
+    }
     bool HasDynamicTag(Elf64_Sxword tag) const
     {
         for (const Elf64_Dyn &entry : Entries<Elf64_Dyn>(SHT_DYNAMIC)) {
@@ -148,11 +157,10 @@ const std::set<std::string> kMallocFamily = {"malloc",
                                              "free_aligned_sized"};
 
 // Names that other libcs and old programs know the family by; and vfork and clone, which a stack may have to wrap.
-const std::set<std::string> kMayBeExported = {"cfree",         "__libc_malloc",  "__libc_free",
-                                              "__libc_calloc", "__libc_realloc", "__libc_memalign",
-                                              "__libc_valloc", "__libc_pvalloc", "__posix_memalign",
-                                              "_init",         "_fini",          "vfork",
-                                              "clone"};
+const std::set<std::string> kMayBeExported = {
+    "cfree",           "__libc_malloc", "__libc_free",    "__libc_calloc",    "__libc_realloc",
+    "__libc_memalign", "__libc_valloc", "__libc_pvalloc", "__posix_memalign", "_init",
+    "_fini",           "vfork",         "clone"};
 
 bool IsOperatorNewOrDelete(const std::string &name)
 {
@@ -224,6 +232,12 @@ TEST_F(SharedLibrary, HasNoTextRelocationsAndNothingWritableToExecute)
 {
     EXPECT_FALSE(file_.HasDynamicTag(DT_TEXTREL));
     EXPECT_FALSE(file_.HasWritableAndExecutableSegment());
+}
+
+TEST_F(SharedLibrary, StaysWhenItIsClosed)
+{
+    EXPECT_NE(file_.DynamicValue(DT_FLAGS_1) & DF_1_NODELETE, 0u)
+        << "threads that go on would have descriptors of restartable sequences in it";
 }
 
 TEST_F(SharedLibrary, BindsItselfAtOnce)

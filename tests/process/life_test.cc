@@ -100,6 +100,29 @@ TEST(Library, WithTheAllocatorMayBeLoadedAtRunTime)
     EXPECT_EQ(outcome.out, "both work\n");
 }
 
+void ExpectThreadsToOutliveIt(const std::string &library, const char *take, const char *give)
+{
+    Command command;
+    command.argv = {DataFile("tests/process/loader"), "unload", library, take, give};
+    Outcome outcome = RunCommand(command);
+    EXPECT_TRUE(outcome.ok()) << outcome;
+    EXPECT_EQ(outcome.out, "30 unloads\n");
+}
+
+// The kernel still looks at what restartable sequences leave behind, in threads that go on.
+TEST(Library, WithTheAllocatorMayBeClosedWhileThreadsThatUsedItLive)
+{
+    if (LibraryUnderTest().empty())
+        GTEST_SKIP() << "the system's malloc is no library of its own";
+    ExpectThreadsToOutliveIt(LibraryUnderTest(), "malloc", "free");
+}
+
+TEST(Library, WithCachesPerCpuMayBeClosedWhileThreadsThatUsedItLive)
+{
+    ExpectThreadsToOutliveIt(DataFile("tests/process/percpu_plugin.so"), "plugin_make",
+                             "plugin_drop");
+}
+
 TEST(Break, MayBeMovedBySomebodyElse)
 {
     Outcome expected =

@@ -3,14 +3,17 @@
 /*
  * loader plugin PATH     loads and unloads a library that allocates, 300 times; blocks cross the border
  * loader allocator PATH  loads an allocator at run time, beside the one in use, and uses both
+ * loader unload PATH TAKE GIVE   uses two functions of a library in a thread that lives on when the library is closed
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { LOADS = 300 };
+enum { LOADS = 300, UNLOADS = 30 };
 
 static void *load(const char *path)
 {
@@ -78,8 +81,49 @@ static int use_allocator(const char *path)
     return 0;
 }
 
+/* What a thread does with a library. */
+static struct {
+    void *(*take)(size_t);
+    void (*give)(void *);
+    enum { BEGUN, USED, CLOSED } state;
+} user;
+
+/* The kernel may look at what the last restartable sequence left behind whenever a thread has lost its CPU: so this one keeps
+   it, as far as it can, until the library is closed. */
+static void *use_and_live_on(void *nothing)
+{
+    user.give(user.take(100));
+    __atomic_store_n(&user.state, USED, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&user.state, __ATOMIC_ACQUIRE) != CLOSED)
+        continue;
+    usleep(100);
+    return nothing;
+}
+
+static int unload(const char *path, const char *take, const char *give)
+{
+    for (int i = 0; i < UNLOADS; i++) {
+        pthread_t thread;
+        void *library = load(path);
+        user.take = (void *(*)(size_t))find(library, take);
+        user.give = (void (*)(void *))find(library, give);
+        user.state = BEGUN;
+        if (pthread_create(&thread, NULL, use_and_live_on, NULL) != 0)
+            return 1;
+        while (__atomic_load_n(&user.state, __ATOMIC_ACQUIRE) != USED)
+            continue;
+        dlclose(library);
+        __atomic_store_n(&user.state, CLOSED, __ATOMIC_RELEASE);
+        pthread_join(thread, NULL);
+    }
+    printf("%d unloads\n", UNLOADS);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 5 && strcmp(argv[1], "unload") == 0)
+        return unload(argv[2], argv[3], argv[4]);
     if (argc != 3)
         return 2;
     if (strcmp(argv[1], "plugin") == 0)

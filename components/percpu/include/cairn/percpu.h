@@ -39,7 +39,10 @@
  * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is
  *          not held during a call of the depot.
  *
- * A shared object that is unloaded while threads go on must not use rseq mode: the kernel may look at a descriptor in it.
+ * Unloading. The kernel may look, in each thread, at the descriptor of the last sequence, when the thread has left it long
+ * since; and an area of our own is thread-local storage of the object that holds this code. So a shared object that does must
+ * not be unloaded while threads go on: it is to be linked with -Wl,-z,nodelete, as the Bazel target sees to.
+ *
  * Source: Bonwick and Adams 2001; tcmalloc's per-CPU mode; Linux Documentation/rseq.
  */
 
