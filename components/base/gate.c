@@ -4,13 +4,18 @@
 /*
  * gate.c - what happens at a gate that is closed.
  *
- *     closed   0          open
- *              1, 2 ...   closed by `closer`, so many times
- *              + 2^31     shut for good
+ *                 63         62 ... 48   47 ... 0
+ *     closed      for good | depth     | thread pointer of the closer       0: open
+ *                 |<------ futex ------------>|
+ *
+ * One word says who closed the gate and how often, so that each change is one atomic operation: a signal handler that forks may
+ * interrupt any of them. The upper half of the word is what threads sleep on; it is 0 only while the gate is open.
  *
  * The closer sleeps on the counter of a thread that is still inside, and each thread that leaves a closed gate wakes it. A thread
  * that waits for the gate sleeps on `closed`, and the closer wakes all of them when it opens. Both sleep for a bounded time, so
- * that a wake which goes wrong (a kernel without futex, a filter) costs time only.
+ * that a wake which goes wrong costs time only.
+ *
+ * A nested close waits too: it costs a look at each counter, and a handler may have interrupted the outer one in its wait.
  *
  * A second thread that wants to close the gate waits for the first: it is inside nothing, and holds nothing.
  */
@@ -20,23 +25,30 @@
 #include <cairn/base/check.h>
 #include <cairn/base/syscall.h>
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#define FOR_GOOD   ((uint64_t)1 << 63)
+#define ONE_DEEP   ((uint64_t)1 << 48)
+#define THREAD_MAX (ONE_DEEP - 1)
+
 enum {
     SPIN_LIMIT = 200,
-    NAP_US = 1000,  /* of the closer, for a thread that leaves without waking it */
-    NAPS_MAX = 1000 /* a second in all */
+    NAP_US = 4000, /* of a closer whose wake-up was lost */
+    NAPS_MAX = 250 /* a second in all */
 };
 
-static void sleep_on(uint32_t *word, uint32_t value, unsigned timeout_us)
+/* False when the sleep was cut short by a wake, or because the word had another value. */
+static bool sleep_on(uint32_t *word, uint32_t value, unsigned timeout_us)
 {
     const struct timespec timeout = {timeout_us / 1000000u, (long)(timeout_us % 1000000u) * 1000};
+    long result = cairn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout);
 
-    cairn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout);
+    return result != 0 && result != -EAGAIN;
 }
 
 static void wake_all(uint32_t *word)
@@ -44,31 +56,50 @@ static void wake_all(uint32_t *word)
     cairn_syscall3(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
-static uint32_t closed_of(const struct cairn_gate *gate)
+/* The upper half of `closed`. */
+static uint32_t *futex_of(struct cairn_gate *gate)
+{
+    return (uint32_t *)(void *)&gate->closed + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+}
+
+static void sleep_until_changed(struct cairn_gate *gate, uint64_t closed, unsigned timeout_us)
+{
+    sleep_on(futex_of(gate), (uint32_t)(closed >> 32), timeout_us);
+}
+
+static uint64_t closed_of(const struct cairn_gate *gate)
 {
     return __atomic_load_n(&gate->closed, __ATOMIC_SEQ_CST);
 }
 
-static bool is_closer(const struct cairn_gate *gate)
+static uint64_t self(void)
 {
-    return cairn_load_relaxed(&gate->closer) == CAIRN_THREAD_POINTER();
+    return (uint64_t)(uintptr_t)CAIRN_THREAD_POINTER() & THREAD_MAX;
 }
 
-/* Only the closer itself reads its own thread pointer there. */
+/* How many times the calling thread has closed a gate that says `closed`. */
+static unsigned depth_of(uint64_t closed)
+{
+    return closed < FOR_GOOD && (closed & THREAD_MAX) == self() ? (unsigned)(closed >> 48) : 0;
+}
+
 bool cairn_gate_is_closed(const struct cairn_gate *gate)
 {
-    uint32_t closed = closed_of(gate);
+    uint64_t closed = closed_of(gate);
 
-    return closed >= CAIRN_GATE_FOR_GOOD || (closed != 0 && !is_closer(gate));
+    return closed != 0 && depth_of(closed) == 0;
 }
 
+/* A gate that was opened meanwhile: the count holds, if the thread is counted; else it tries again. */
 CAIRN_COLD int cairn_gate_enter_closed(struct cairn_gate *gate, int ticket)
 {
-    bool is_closed = cairn_gate_is_closed(gate);
+    uint64_t closed = closed_of(gate);
 
+    if (closed == 0)
+        return ticket >= 0 ? ticket : cairn_gate_enter(gate);
     if (ticket >= 0)
         cairn_gate_leave(gate, ticket);
-    return is_closed ? CAIRN_GATE_CLOSED : CAIRN_GATE_UNCOUNTED;
+    return depth_of(closed) > 0 ? CAIRN_GATE_UNCOUNTED : CAIRN_GATE_CLOSED;
 }
 
 CAIRN_COLD void cairn_gate_leave_closed(struct cairn_gate *gate, int ticket)
@@ -78,83 +109,88 @@ CAIRN_COLD void cairn_gate_leave_closed(struct cairn_gate *gate, int ticket)
 
 bool cairn_gate_wait(struct cairn_gate *gate, unsigned timeout_us)
 {
-    uint32_t closed = closed_of(gate);
+    uint64_t closed = closed_of(gate);
 
-    if (closed != 0 && closed < CAIRN_GATE_FOR_GOOD)
-        sleep_on(&gate->closed, closed, timeout_us);
+    if (closed != 0 && closed < FOR_GOOD)
+        sleep_until_changed(gate, closed, timeout_us);
     return closed_of(gate) == 0;
 }
 
-/* True when the counter is 0 at last. */
-static bool wait_for(struct cairn_gate_counter *counter)
+static bool spin_for(const uint32_t *inside)
 {
     for (unsigned round = 0; round < SPIN_LIMIT; round++) {
-        if (__atomic_load_n(&counter->inside, __ATOMIC_SEQ_CST) == 0)
+        if (__atomic_load_n(inside, __ATOMIC_SEQ_CST) == 0)
             return true;
         CAIRN_CPU_RELAX();
     }
-    for (unsigned naps = 0; naps < NAPS_MAX; naps++) {
-        uint32_t inside = __atomic_load_n(&counter->inside, __ATOMIC_SEQ_CST);
-
-        if (inside == 0)
-            return true;
-        sleep_on(&counter->inside, inside, NAP_US);
-    }
     return false;
+}
+
+/* True when the counter is 0 at last. Each thread cuts one nap short at the most: in a closed gate no thread counts itself again. */
+static bool wait_for(uint32_t *inside, unsigned *naps_left)
+{
+    while (!spin_for(inside)) {
+        uint32_t count = __atomic_load_n(inside, __ATOMIC_SEQ_CST);
+
+        if (*naps_left == 0)
+            return false;
+        if (count != 0)
+            *naps_left -= sleep_on(inside, count, NAP_US);
+    }
+    return true;
+}
+
+static bool wait_for_all(struct cairn_gate *gate)
+{
+    unsigned naps_left = NAPS_MAX;
+
+    for (unsigned idx = 0; idx < CAIRN_GATE_COUNTERS; idx++)
+        if (!wait_for(&gate->counters[idx].inside, &naps_left))
+            return false;
+    return true;
 }
 
 /* Makes this thread the closer, when no other is. False when the gate is shut for good. */
 static bool claim(struct cairn_gate *gate)
 {
-    uint32_t open = 0;
+    uint64_t found = 0;
 
-    while (!__atomic_compare_exchange_n(&gate->closed, &open, 1u, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_SEQ_CST) &&
-           open < CAIRN_GATE_FOR_GOOD) {
-        sleep_on(&gate->closed, open, NAP_US);
-        open = 0;
+    while (!__atomic_compare_exchange_n(&gate->closed, &found, ONE_DEEP | self(), false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+           found < FOR_GOOD) {
+        sleep_until_changed(gate, found, NAP_US);
+        found = 0;
     }
-    if (open >= CAIRN_GATE_FOR_GOOD)
-        return false;
-    cairn_store_relaxed(&gate->closer, (const void *)CAIRN_THREAD_POINTER());
-    return true;
+    return found == 0;
 }
 
 bool cairn_gate_close(struct cairn_gate *gate)
 {
-    bool is_empty = true;
+    unsigned depth = cairn_gate_depth(gate);
 
-    if (closed_of(gate) != 0 && is_closer(gate)) {
-        __atomic_fetch_add(&gate->closed, 1u, __ATOMIC_SEQ_CST);
+    if (depth > 0)
+        __atomic_fetch_add(&gate->closed, ONE_DEEP, __ATOMIC_SEQ_CST);
+    else if (!claim(gate))
         return false;
-    }
-    if (!claim(gate))
-        return false;
-    for (unsigned idx = 0; idx < CAIRN_GATE_COUNTERS && is_empty; idx++)
-        is_empty = wait_for(&gate->counters[idx]);
-    gate->is_torn = !is_empty;
-    return true;
+    gate->is_torn = !wait_for_all(gate);
+    return depth == 0;
 }
 
 unsigned cairn_gate_depth(const struct cairn_gate *gate)
 {
-    uint32_t closed = closed_of(gate);
-
-    return closed < CAIRN_GATE_FOR_GOOD && is_closer(gate) ? closed : 0;
+    return depth_of(closed_of(gate));
 }
 
-/* The last level forgets the closer first: nothing is to be taken for the closer's doing once the gate is open. */
+/* Subtracts, for the gate may be shut for good meanwhile. */
 void cairn_gate_open(struct cairn_gate *gate)
 {
     unsigned depth = cairn_gate_depth(gate);
 
     if (depth == 0)
         return;
+    __atomic_fetch_sub(&gate->closed, depth > 1 ? ONE_DEEP : ONE_DEEP | self(), __ATOMIC_SEQ_CST);
     if (depth == 1)
-        cairn_store_relaxed(&gate->closer, (const void *)NULL);
-    __atomic_fetch_sub(&gate->closed, 1u, __ATOMIC_SEQ_CST);
-    if (depth == 1)
-        wake_all(&gate->closed);
+        wake_all(futex_of(gate));
 }
 
 /* Also threads that tried to enter while the memory was copied are counted, for a moment. */
@@ -168,5 +204,5 @@ void cairn_gate_forget_others(struct cairn_gate *gate)
 
 void cairn_gate_shut(struct cairn_gate *gate)
 {
-    __atomic_fetch_or(&gate->closed, CAIRN_GATE_FOR_GOOD, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&gate->closed, FOR_GOOD, __ATOMIC_SEQ_CST);
 }

@@ -3,7 +3,9 @@
 
 #include <cairn/base/lock.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <string>
 #include <thread>
@@ -11,8 +13,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -74,10 +74,6 @@ std::string StatesOfALock()
     states += std::to_string(lock.state);
     states += cairn_trylock(&lock) ? "+" : "not taken";
     cairn_lock_release(&lock);
-    cairn_lock_fork_take(&lock);
-    states += std::to_string(lock.state);
-    states += cairn_trylock(&lock) ? "taken twice" : ".";
-    cairn_lock_fork_release(&lock);
     return states + std::to_string(lock.state);
 }
 
@@ -93,7 +89,7 @@ TEST(Lock, GoesThroughTheSameStatesAloneAndAmongOthers)
         among_others = StatesOfALock();
     }).join();
     EXPECT_TRUE(others_seen);
-    EXPECT_EQ(among_others, "1.0+3.0");
+    EXPECT_EQ(among_others, "1.0+0");
     EXPECT_EQ(alone, among_others);
     if (!was_alone)
         GTEST_SKIP() << "libc does not say that this process has one thread";
@@ -200,108 +196,131 @@ TEST(Lock, SleepsOnWhenASignalComes)
     sigaction(SIGUSR1, &before, nullptr);
 }
 
-// What fork handlers do: take before, release on both sides. The child has no sleeper, whatever the state says.
-TEST(Lock, TakenBeforeForkIsReleasedInTheChild)
+/* ---- waiting without taking ---- */
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+TEST(LockWait, ReturnsAtOnceWhenTheLockIsFreeAndTakesNothing)
 {
-    static cairn_lock lock;
-    std::thread sleeper;
+    cairn_lock lock = {};
+    auto start = Clock::now();
 
-    cairn_lock_take(&lock);
-    sleeper = std::thread([] {
-        cairn_lock_take(&lock);
-        cairn_lock_release(&lock);
-    });
-    AwaitSleeper(lock);
-    pid_t child = fork();
-    cairn_lock_release(&lock);
-    if (child == 0) {
-        bool was_free = !cairn_lock_is_held(&lock);
-
-        cairn_lock_take(&lock);
-        cairn_lock_release(&lock);
-        _exit(was_free && !cairn_lock_is_held(&lock) ? 0 : 1);
-    }
-    ASSERT_GT(child, 0);
-    sleeper.join();
-    int status;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    for (int i = 0; i < 1000; i++)
+        cairn_lock_wait(&lock, 999999);
+    EXPECT_LT(Clock::now() - start, milliseconds(900));
+    EXPECT_EQ(lock.state, 0u);
 }
 
-// Sleepers must survive the states of a fork: they wait on values that only a fork writes.
-TEST(LockForFork, KeepsOthersOutAndWakesThemAfterwards)
+TEST(LockWait, EndsAfterItsTimeWhenTheLockStaysHeld)
 {
-    cairn_lock lock = CAIRN_LOCK_INIT(CAIRN_RANK_NONE);
-    int inside = 0;
-    cairn_lock_fork_take(&lock);
-    cairn_lock_fork_begin();
-    std::vector<std::thread> threads;
-    for (int count = 0; count < 4; count++)
-        threads.emplace_back([&] {
+    for (uint32_t state : {1u, 2u}) { // nobody sleeps, or somebody may
+        cairn_lock lock = {state, CAIRN_RANK_NONE};
+        auto start = Clock::now();
+
+        cairn_lock_wait(&lock, 30000);
+        EXPECT_GE(Clock::now() - start, milliseconds(29));
+        EXPECT_EQ(lock.state, 2u) << "so that a release wakes";
+        cairn_lock_wait(&lock, 0);
+        cairn_lock_release(&lock);
+        EXPECT_EQ(lock.state, 0u);
+    }
+}
+
+TEST(LockWait, EndsWhenTheLockIsReleased)
+{
+    cairn_lock lock = {};
+    std::chrono::nanoseconds least = milliseconds(900);
+
+    // Several times, for a release before the sleep costs nothing, and one between the two all of the time.
+    for (int round = 0; round < 5; round++) {
+        auto start = Clock::now();
+
+        cairn_lock_take(&lock);
+        std::thread waiter([&] { cairn_lock_wait(&lock, 999999); });
+        AwaitSleeper(lock);
+        std::this_thread::sleep_for(milliseconds(10));
+        EXPECT_TRUE(cairn_lock_is_held(&lock));
+        cairn_lock_release(&lock);
+        waiter.join();
+        EXPECT_FALSE(cairn_lock_is_held(&lock));
+        least = std::min<std::chrono::nanoseconds>(least, Clock::now() - start);
+    }
+    EXPECT_LT(least, milliseconds(900));
+}
+
+// A wake that comes to nobody: the word changes without one.
+TEST(LockWait, CostsOnlyItsTimeWhenTheWakeUpIsLost)
+{
+    cairn_lock lock = {1, CAIRN_RANK_NONE};
+
+    std::thread waiter([&] { cairn_lock_wait(&lock, 50000); });
+    AwaitSleeper(lock);
+    cairn_store_relaxed(&lock.state, 0u);
+    waiter.join(); // hangs when the wait has no end
+}
+
+// A release wakes one sleeper, and the first of them may be one that takes nothing.
+TEST(LockWait, DoesNotSwallowTheWakeUpOfAThreadThatWantsTheLock)
+{
+    for (int round = 0; round < 20; round++) {
+        cairn_lock lock = {};
+        std::atomic<int> waiting{0};
+        std::atomic<bool> has_taken{false};
+        std::vector<std::thread> waiters;
+
+        cairn_lock_take(&lock);
+        for (int i = 0; i < 3; i++)
+            waiters.emplace_back([&] {
+                waiting++;
+                cairn_lock_wait(&lock, 999999);
+            });
+        while (waiting < 3)
+            sched_yield();
+        std::this_thread::sleep_for(milliseconds(2));
+        std::thread taker([&] {
+            waiting++;
             cairn_lock_take(&lock);
-            inside++;
+            has_taken = true;
             cairn_lock_release(&lock);
         });
-    for (int round = 0; round < 1000; round++) {
-        cairn_lock_take(&lock); // the forking thread passes
-        EXPECT_EQ(inside, 0);
-        EXPECT_FALSE(cairn_trylock(&lock));
+        while (waiting < 4)
+            sched_yield();
+        std::this_thread::sleep_for(milliseconds(2));
         cairn_lock_release(&lock);
-        EXPECT_TRUE(cairn_lock_is_held(&lock));
+        for (std::thread &waiter : waiters)
+            waiter.join();
+        for (int i = 0; i < 5000 && !has_taken; i++)
+            std::this_thread::sleep_for(milliseconds(1));
+        ASSERT_TRUE(has_taken) << "sleeps for ever";
+        taker.join();
     }
-    cairn_lock_fork_end();
-    cairn_lock_fork_release(&lock);
-    for (auto &thread : threads)
+}
+
+TEST(LockWait, LeavesALockThatManyTakeInOrder)
+{
+    constexpr unsigned kRounds = 3000;
+    cairn_lock lock = {};
+    unsigned counter = 0;
+    std::vector<std::thread> threads;
+
+    for (unsigned t = 0; t < 6; t++)
+        threads.emplace_back([&, t] {
+            for (unsigned i = 0; i < kRounds; i++) {
+                while (t % 2 == 0 && !cairn_trylock(&lock))
+                    cairn_lock_wait(&lock, 1000);
+                if (t % 2 != 0)
+                    cairn_lock_take(&lock);
+                counter++;
+                if (i % 64 == 0)
+                    sched_yield();
+                cairn_lock_release(&lock);
+            }
+        });
+    for (std::thread &thread : threads)
         thread.join();
-    EXPECT_EQ(inside, 4);
+    EXPECT_EQ(counter, 6 * kRounds);
     EXPECT_FALSE(cairn_lock_is_held(&lock));
-}
-
-TEST(LockForFork, DoesNotLetTheForkingThreadIntoLocksOfOthers)
-{
-    cairn_lock held = CAIRN_LOCK_INIT(CAIRN_RANK_NONE);
-    cairn_lock other = CAIRN_LOCK_INIT(CAIRN_RANK_NONE);
-    std::atomic<bool> is_taken{false};
-    std::atomic<bool> is_released{false};
-    std::thread thread([&] {
-        cairn_lock_take(&other);
-        is_taken = true;
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        is_released = true;
-        cairn_lock_release(&other);
-    });
-    while (!is_taken)
-        std::this_thread::yield();
-    cairn_lock_fork_take(&held);
-    cairn_lock_fork_begin();
-    cairn_lock_take(&other); // waits as anybody does
-    EXPECT_TRUE(is_released);
-    cairn_lock_release(&other);
-    cairn_lock_fork_end();
-    cairn_lock_fork_release(&held);
-    thread.join();
-}
-
-TEST(LockForFork, LetsTheChildPassUntilItsHandlersHaveRun)
-{
-    cairn_lock lock = CAIRN_LOCK_INIT(CAIRN_RANK_BUDDY);
-    cairn_lock above = CAIRN_LOCK_INIT(CAIRN_RANK_SHARD);
-    cairn_lock_fork_take(&above);
-    cairn_lock_fork_take(&lock);
-    cairn_lock_fork_begin();
-    pid_t child = fork();
-    cairn_lock_take(&above); // out of order, and held: as in a handler that allocates
-    cairn_lock_release(&above);
-    cairn_lock_fork_end();
-    cairn_lock_fork_release(&lock);
-    cairn_lock_fork_release(&above);
-    cairn_lock_take(&above);
-    cairn_lock_release(&above);
-    if (child == 0)
-        _exit(cairn_lock_is_held(&lock) || cairn_lock_is_held(&above));
-    int status = -1;
-    waitpid(child, &status, 0);
-    EXPECT_EQ(status, 0);
 }
 
 TEST(LockOrder, RisesThroughEveryRank)
@@ -345,7 +364,7 @@ TEST(LockOrder, IsNotCheckedWithoutARank)
     cairn_lock_release(&high);
 }
 
-// A fork handler holds one lock per CPU.
+// A drain of all shards holds one lock per CPU.
 TEST(LockOrder, AllowsThousandsOfOneRank)
 {
     std::vector<cairn_lock> shards(70000);

@@ -169,6 +169,45 @@ TEST(Panic, RaisesTheSignalInTheThreadThatPanics)
     EXPECT_STREQ(end.writes[1].c_str(), "same");
 }
 
+TEST(PanicHook, RunsOnceAfterTheLineAndBeforeTheSignal)
+{
+    End end = RunInChild([] {
+        signal(SIGABRT, [](int) { (void)!write(2, "handler", 7); });
+        cairn_panic_hook = [] { (void)!write(2, "hook", 4); };
+        cairn_panic("what", nullptr, "where");
+    });
+
+    EXPECT_TRUE(end.IsAbort()) << end.status;
+    EXPECT_EQ(end.writes, (std::vector<std::string>{"cairn: what in where\n", "hook", "handler"}));
+}
+
+TEST(PanicHook, IsNotThereAtFirstAndNeedNotBe)
+{
+    EXPECT_EQ(cairn_panic_hook, nullptr);
+    ExpectAbortWith(
+        [] {
+            cairn_panic_hook = [] { (void)!write(2, "hook", 4); };
+            cairn_panic_hook = nullptr;
+            cairn_panic("what", nullptr, "where");
+        },
+        "cairn: what in where\n");
+}
+
+// One that ends the program itself: what it says is the last word.
+TEST(PanicHook, RunsInTheThreadThatPanics)
+{
+    static thread_local bool panicking;
+    End end = RunInChild([] {
+        cairn_panic_hook = [] { _exit(panicking ? 7 : 8); };
+        std::thread([] {
+            panicking = true;
+            CAIRN_CHECK(false, "what", nullptr, "where");
+        }).join();
+    });
+
+    EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 7) << end.status;
+}
+
 TEST(Panic, AbortsWithoutAWordWhenStandardErrorIsClosed)
 {
     End end = RunInChild([] {

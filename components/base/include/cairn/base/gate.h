@@ -53,13 +53,10 @@ struct cairn_gate_counter {
 
 /* All zero: open. */
 struct cairn_gate {
-    uint32_t closed;    /* how many times, by `closer`; CAIRN_GATE_FOR_GOOD added when it is shut for good */
-    uint32_t is_torn;   /* a thread was inside when the gate closed */
-    const void *closer; /* the thread pointer of the thread that closed it */
+    uint64_t closed;  /* who closed it, and how many times: see gate.c */
+    uint32_t is_torn; /* a thread was still inside when the last close gave up waiting */
     struct cairn_gate_counter counters[CAIRN_GATE_COUNTERS];
 };
-
-#define CAIRN_GATE_FOR_GOOD 0x80000000u
 
 /* Private. */
 int cairn_gate_enter_closed(struct cairn_gate *gate, int ticket);
@@ -82,6 +79,9 @@ CAIRN_HOT_INLINE int cairn_gate_enter(struct cairn_gate *gate)
 {
     int ticket = CAIRN_GATE_UNCOUNTED;
 
+    /* Before the count: threads that are told "closed" again and again do not keep the closer waiting. */
+    if (CAIRN_UNLIKELY(cairn_load_relaxed(&gate->closed) != 0))
+        return cairn_gate_enter_closed(gate, ticket);
     if (!cairn_is_alone()) {
         ticket = cairn_gate_counter_of_thread();
         /* Sequentially consistent, as the load below: either the closer sees this count, or this thread that it is closed. */
@@ -105,12 +105,14 @@ CAIRN_HOT_INLINE void cairn_gate_leave(struct cairn_gate *gate, int ticket)
 /* True while the gate is closed to the calling thread. */
 bool cairn_gate_is_closed(const struct cairn_gate *gate);
 
-/* Waits until the gate is open, at most `timeout_us` microseconds. True when it is. One system call at the most. */
+/* Waits until the gate is open, at most `timeout_us` microseconds; a signal may end it early. True when it is open. One
+   system call at the most; none when the gate is shut for good. */
 bool cairn_gate_wait(struct cairn_gate *gate, unsigned timeout_us);
 
 /*
- * Closes the gate and waits until every thread has left, at most a second. Another thread that closes it waits for the first.
- * Returns true when it was open, false when this thread had closed it before, or it is shut for good.
+ * Closes the gate and waits until every thread has left, at most about a second. Another thread that closes it waits for the
+ * first. Returns true when it was open, false when this thread had closed it before, or it is shut for good. May be called by a
+ * signal handler, whatever it interrupted.
  */
 bool cairn_gate_close(struct cairn_gate *gate);
 
