@@ -24,10 +24,10 @@ constexpr unsigned SHARDS = 4;
 class Crowd {
   public:
     Crowd(Mode mode, size_t tokens_per_class, unsigned shard_count = SHARDS,
-          size_t cache_bytes = 4096)
+          size_t cache_bytes = 4096, cairn_percpu_fence fence = CAIRN_PERCPU_FENCE_FREELY)
         : tokens({16, 128, 1024}, tokens_per_class),
           caches(tokens, shard_count, cache_bytes, cache_bytes, false, mode,
-                 {2 * cache_bytes, &pressure})
+                 {2 * cache_bytes, &pressure, fence})
     {
         for (auto &flags : held_)
             flags = std::make_unique<std::atomic<char>[]>(tokens_per_class);

@@ -20,6 +20,7 @@ namespace {
 using percpu_testing::alloc_many;
 using percpu_testing::Caches;
 using percpu_testing::chosen;
+using percpu_testing::Company;
 using percpu_testing::deny;
 using percpu_testing::free_all;
 using percpu_testing::Mode;
@@ -87,6 +88,7 @@ TEST(PercpuDenied, LeavesOtherShardsAloneWhenMembarrierIsDeniedLater)
     EXPECT_EQ(in_child([]() -> const char * {
                   TokenSource tokens({64}, 1000);
                   Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
+                  Company company;
                   fill_two(caches);
                   if (!deny(CPU_MEMBARRIER_SYSCALL))
                       return nullptr;
@@ -105,61 +107,61 @@ TEST(PercpuDenied, LeavesOtherShardsAloneWhenMembarrierIsDeniedLater)
               0);
 }
 
-TEST(PercpuDenied, AChildStartsEmptyWhenMembarrierIsDeniedLater)
+TEST(PercpuDenied, AChildKeepsTheCachesWhenMembarrierIsDeniedLater)
 {
     NEEDS_RSEQ();
     EXPECT_EQ(in_child([]() -> const char * {
                   TokenSource tokens({64}, 1000);
                   Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
+                  Company company;
                   fill_two(caches);
-                  const size_t waiting = caches.waiting_bytes();
+                  const std::vector<uint32_t> words = caches.words();
                   if (!deny(CPU_MEMBARRIER_SYSCALL))
                       return nullptr;
-                  cairn_percpu_prefork(caches);
-                  cairn_lock_fork_begin();
-                  EXPECT_EQ(cairn_percpu_drain(caches), 0u);
-                  free_all(caches, 0, alloc_many(caches, 0, 10));
+                  cairn_percpu_close(caches);
                   int status = in_child([&]() -> const char * {
-                      cairn_lock_fork_end();
-                      cairn_percpu_postfork(caches);
-                      EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, 0u);
-                      free_all(caches, 0, alloc_many(caches, 0, 10));
+                      cairn_percpu_repair(caches);
+                      cairn_percpu_reopen(caches);
+                      EXPECT_EQ(caches.words(), words);
+                      void *block = cairn_percpu_alloc(caches, 0);
+                      EXPECT_EQ(caches.array(0, 0).count, 63u);
+                      cairn_percpu_free(caches, 0, block);
                       cairn_percpu_check(caches);
-                      EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, 64u * 64);
+                      EXPECT_EQ(caches.words(), words);
                       return nullptr;
                   });
                   EXPECT_EQ(status, 0);
-                  cairn_lock_fork_end();
-                  cairn_percpu_postfork(caches);
-                  EXPECT_EQ(caches.waiting_bytes(), waiting + 10 * 64); // these went past
+                  cairn_percpu_reopen(caches);
+                  EXPECT_EQ(caches.words(), words);
                   EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
                   return nullptr;
               }),
               0);
 }
 
-TEST(PercpuDenied, AllLanesStayClosedWhileSomebodyForks)
+TEST(PercpuDenied, LanesOfShardsInUseStayClosedWhileAThreadForks)
 {
     NEEDS_RSEQ();
     TokenSource tokens({64}, 1000);
     Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
     cairn_percpu_shard *const nothing = caches->view.lanes[caches->lane_count - 1].shard;
     fill_two(caches);
+    const unsigned in_use = cairn_percpu_stats(caches).shards_used;
     auto closed = [&] {
         return std::count_if(
             caches->view.lanes, caches->view.lanes + caches->shard_count,
             [nothing](const cairn_percpu_lane &lane) { return lane.shard == nothing; });
     };
     EXPECT_EQ(closed(), 0);
-    cairn_percpu_prefork(caches);
-    cairn_lock_fork_begin();
-    EXPECT_EQ(closed(), caches->shard_count);
+    cairn_percpu_close(caches);
+    EXPECT_EQ(closed(), in_use);
     free_all(caches, 0, alloc_many(caches, 0, 200));
-    EXPECT_EQ(closed(), caches->shard_count);
-    cairn_percpu_drain(caches); // enters and leaves
-    EXPECT_EQ(closed(), caches->shard_count);
-    cairn_lock_fork_end();
-    cairn_percpu_postfork(caches);
+    EXPECT_EQ(closed(), in_use);
+    cairn_percpu_drain(caches); // leaves them alone
+    cairn_percpu_drain_own(caches);
+    cairn_percpu_check(caches);
+    EXPECT_EQ(closed(), in_use);
+    cairn_percpu_reopen(caches);
     EXPECT_EQ(closed(), 0);
     percpu_testing::unpin();
     percpu_testing::expect_ends_clean(caches, tokens);

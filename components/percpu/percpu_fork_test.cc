@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <set>
 
 #include <pthread.h>
 
@@ -56,7 +57,7 @@ TEST_P(PercpuFork, ChildrenFindWholeCachesAndParentsLoseNothing)
     const auto end = std::chrono::steady_clock::now() + duration();
     std::atomic<bool> stop{false};
     std::vector<std::thread> threads;
-    for (unsigned number = 0; number < 4; number++)
+    for (unsigned number = 0; number < 3; number++)
         threads.emplace_back([&, number] {
             for (uint64_t round = 0; !stop; round++)
                 crowd.work(seed + number + round, 1000);
@@ -315,7 +316,7 @@ TEST_P(PercpuFork, TheListOfShardsInUseIsCompleteWhenManyComeIntoUseAtOnce)
         std::atomic<unsigned> here{0};
         run_threads(THREADS, [&](unsigned number) {
             for (here++; here < THREADS;)
-                continue;
+                std::this_thread::yield();
             for (unsigned k = number; k < 64; k += is_locked() ? THREADS : 16) {
                 caches.on(k);
                 cairn_percpu_free(caches, 0, cairn_percpu_alloc(caches, 0));
@@ -493,7 +494,8 @@ TEST(PercpuForkDeath, TryFindsADoubleFree)
     Caches caches(tokens, 1);
     void *block = cairn_percpu_alloc(caches, 0);
     ASSERT_TRUE(cairn_percpu_try_free(caches, 0, block, "a test"));
-    EXPECT_DEATH((void)cairn_percpu_try_free(caches, 0, block, "a test"), "double free .* in a test");
+    EXPECT_DEATH((void)cairn_percpu_try_free(caches, 0, block, "a test"),
+                 "double free .* in a test");
 }
 
 TEST(PercpuForkDeath, ClosingTwiceAndRepairingWhatIsOpen)

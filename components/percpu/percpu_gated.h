@@ -14,7 +14,6 @@
 #include "percpu_crowd.h"
 
 #include <algorithm>
-#include <set>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,29 +80,32 @@ class Gate {
 inline const char *wrong_with(TokenSource &tokens, Caches &caches,
                               const std::vector<void *> &mine = {})
 {
-    std::set<void *> known(mine.begin(), mine.end());
+    std::vector<std::vector<char>> known(caches->class_count);
+    auto all_new = [&](size_t class_idx, void *const *blocks, size_t count) {
+        size_t token_class, idx;
+        return std::all_of(blocks, blocks + count, [&](void *block) {
+            return tokens.find(block, &token_class, &idx) &&
+                   (token_class == class_idx || class_idx == SIZE_MAX) &&
+                   known[token_class][idx]++ == 0;
+        });
+    };
 
-    if (known.size() != mine.size())
-        return "a token twice in one hand";
+    for (unsigned class_idx = 0; class_idx < caches->class_count; class_idx++)
+        known[class_idx].resize(tokens.count());
+    if (!all_new(SIZE_MAX, mine.data(), mine.size()))
+        return "not a new token, in a hand";
     for (unsigned class_idx = 0; class_idx < caches->class_count; class_idx++) {
-        auto all_new = [&](void *const *blocks, size_t count) {
-            size_t token_class, idx;
-            return std::all_of(blocks, blocks + count, [&](void *block) {
-                return tokens.find(block, &token_class, &idx) && token_class == class_idx &&
-                       known.insert(block).second;
-            });
-        };
         std::vector<void *> home = tokens.at_home(class_idx);
         const cairn_depot_line &line = caches->depot.lines[class_idx];
-        if (!all_new(home.data(), home.size()))
+        if (!all_new(class_idx, home.data(), home.size()))
             return "not a new token, in the source";
-        if (!all_new(caches->depot.slots + line.slots_offset, line.count))
+        if (!all_new(class_idx, caches->depot.slots + line.slots_offset, line.count))
             return "not a new token, in the depot";
         for (unsigned shard_idx = 0; shard_idx < caches->shard_count; shard_idx++) {
             uint32_t word = caches.shard(shard_idx)->words[class_idx];
             unsigned base = caches->classes[class_idx].slots_offset;
             void **slots = reinterpret_cast<void **>(caches.shard(shard_idx) + 1) + base;
-            if (word != 0 && !all_new(slots, (word & 0xffff) - base))
+            if (word != 0 && !all_new(class_idx, slots, (word & 0xffff) - base))
                 return "not a new token, in a shard";
         }
     }

@@ -81,6 +81,12 @@ class TokenSource {
         return reinterpret_cast<void *>(((class_idx + 1) << CLASS_SHIFT) + (idx + 1) * STEP);
     }
 
+    /* Of each class. */
+    size_t count() const
+    {
+        return classes_[0].out.size();
+    }
+
     size_t outstanding(size_t class_idx)
     {
         std::lock_guard<std::mutex> guard(mutex);

@@ -72,8 +72,9 @@ enum cairn_percpu_mode { CAIRN_PERCPU_AUTO = 0, CAIRN_PERCPU_LOCK, CAIRN_PERCPU_
 
 /* When membarrier(2) may be called after init, which a filter of system calls may answer by killing the process. */
 enum cairn_percpu_fence {
-    CAIRN_PERCPU_FENCE_ASKED = 0, /* by cairn_percpu_drain() and drain_shard(), and before an allocation fails */
-    CAIRN_PERCPU_FENCE_FREELY,    /* also under pressure, to empty the shards of idle CPUs */
+    CAIRN_PERCPU_FENCE_ASKED =
+        0, /* by cairn_percpu_drain() and drain_shard(), and before an allocation fails */
+    CAIRN_PERCPU_FENCE_FREELY, /* also under pressure, to empty the shards of idle CPUs */
     CAIRN_PERCPU_FENCE_NEVER
 };
 
