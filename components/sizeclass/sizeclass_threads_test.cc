@@ -27,9 +27,11 @@ namespace {
 constexpr size_t thread_count = 4;
 constexpr size_t batch = 16;
 
-/* A set over a locked source; blocks are written, so that two owners of one would be seen. */
-struct SharedSet : World {
-    SharedSet() : World(size_t{256} << 20, size_t{16384}, size_t{100000}, read_write)
+/* A set over a locked source, whose descriptors grow; blocks are written, so that two owners of one
+   would be seen. */
+struct SharedSet : Pieces, World {
+    SharedSet()
+        : World(size_t{256} << 20, size_t{16384}, size_t{32}, read_write, size_t{0}, as_source())
     {
         struct cairn_sizeclass_config config = {};
 
@@ -39,6 +41,7 @@ struct SharedSet : World {
         config.granule_bytes = granule_bytes;
         config.state = state.base();
         config.state_bytes = state_bytes;
+        config.descriptors = descriptors;
         EXPECT_EQ(cairn_sizeclass_init(&set, &config), 0);
     }
     ~SharedSet()
