@@ -243,18 +243,6 @@ size_t cairn_depot_bytes(const struct cairn_depot *depot)
     return bytes;
 }
 
-void cairn_depot_prefork(struct cairn_depot *depot)
-{
-    for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
-        cairn_lock_fork_take(&depot->lines[class_idx].lock);
-}
-
-void cairn_depot_postfork(struct cairn_depot *depot)
-{
-    for (unsigned class_idx = depot->class_count; class_idx-- > 0;)
-        cairn_lock_fork_release(&depot->lines[class_idx].lock);
-}
-
 static void line_check(struct cairn_depot *depot, const struct cairn_depot_line *line)
 {
     void *const *slots = depot->slots + line->slots_offset;

@@ -8,7 +8,6 @@
 #include <memory>
 #include <thread>
 
-#include <cairn/base/lock.h>
 #include <gtest/gtest.h>
 
 namespace {
@@ -313,20 +312,6 @@ TEST(Depot, ConservesTokensAmongThreads)
     cairn_depot_fini(depot);
     EXPECT_EQ(tokens.outstanding_bytes(), 0u);
     EXPECT_EQ(tokens.broken, 0u);
-}
-
-TEST(Depot, ForkHandlersHoldEveryLineAndLetGo)
-{
-    TokenSource tokens({64, 256}, 100);
-    Depot depot(tokens);
-    depot.give(1, depot.take(1, 5));
-    cairn_depot_prefork(depot);
-    EXPECT_TRUE(cairn_lock_is_held(&depot->lines[0].lock));
-    EXPECT_TRUE(cairn_lock_is_held(&depot->lines[1].lock));
-    cairn_depot_postfork(depot);
-    EXPECT_FALSE(cairn_lock_is_held(&depot->lines[0].lock));
-    EXPECT_FALSE(cairn_lock_is_held(&depot->lines[1].lock));
-    EXPECT_EQ(cairn_depot_flush(depot), 5u);
 }
 
 TEST(DepotDeath, CheckFindsBrokenInvariants)

@@ -267,20 +267,6 @@ struct cairn_source cairn_sizeclass_as_exact_source(struct cairn_sizeclass *set)
     return (struct cairn_source){&ops, set};
 }
 
-void cairn_sizeclass_prefork(struct cairn_sizeclass *set)
-{
-    for (unsigned i = 0; i < set->class_count; i++)
-        cairn_lock_fork_take(&set->lines[i].lock);
-    cairn_slabs_prefork(&set->slabs);
-}
-
-void cairn_sizeclass_postfork(struct cairn_sizeclass *set)
-{
-    cairn_slabs_postfork(&set->slabs);
-    for (unsigned i = set->class_count; i-- > 0;)
-        cairn_lock_fork_release(&set->lines[i].lock);
-}
-
 static void check_locked(struct cairn_sizeclass *set)
 {
     size_t slab_count = 0;

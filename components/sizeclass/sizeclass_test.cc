@@ -9,9 +9,6 @@
 #include <set>
 #include <vector>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
 
 #include <cairn/source_laws.h>
@@ -386,31 +383,6 @@ TEST(Sizeclass, SurvivesEveryFailureOfItsSource)
             break;
         }
     }
-}
-
-TEST(Sizeclass, AForkedChildGoesOn)
-{
-    SetWorld world;
-    int status = -1;
-    pid_t child;
-
-    world.take(10, 100);
-    cairn_sizeclass_prefork(&world.set);
-    child = fork();
-    cairn_sizeclass_postfork(&world.set);
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
-            world.take(i, 20);
-        cairn_sizeclass_check(&world.set);
-        world.give(10, 120);
-        cairn_sizeclass_check(&world.set);
-        _exit(world.out[0].size() == 20 ? 7 : 8);
-    }
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-    world.take(10, 100);
-    EXPECT_EQ(world.out[10].size(), 200u);
 }
 
 TEST(SizeclassDeathTest, MisuseStopsTheProgram)

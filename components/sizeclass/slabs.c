@@ -189,16 +189,6 @@ uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab
     return slab == NULL ? 0 : cairn_slabs__id(slabs, slab);
 }
 
-void cairn_slabs_prefork(struct cairn_slabs *slabs)
-{
-    cairn_lock_fork_take(&slabs->lock);
-}
-
-void cairn_slabs_postfork(struct cairn_slabs *slabs)
-{
-    cairn_lock_fork_release(&slabs->lock);
-}
-
 static void check_bitmap(struct cairn_slab *slab)
 {
     const uint64_t *words = cairn_slab__words(slab);

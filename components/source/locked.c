@@ -61,13 +61,3 @@ struct cairn_source cairn_locked_as_source(struct cairn_locked *locked)
 
     return source;
 }
-
-void cairn_locked_prefork(struct cairn_locked *locked)
-{
-    cairn_lock_fork_take(&locked->lock);
-}
-
-void cairn_locked_postfork(struct cairn_locked *locked)
-{
-    cairn_lock_fork_release(&locked->lock);
-}

@@ -11,9 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
 
 namespace {
@@ -134,23 +131,6 @@ TEST_F(Locked, GivesDisjointBlocksToManyThreads)
     EXPECT_EQ(buffer_.outstanding_bytes, 0u);
 }
 
-TEST_F(Locked, IsUsableInTheChildOfAFork)
-{
-    cairn_locked_prefork(&locked_);
-    EXPECT_TRUE(cairn_lock_is_held(&locked_.lock));
-    pid_t child = fork();
-    cairn_locked_postfork(&locked_);
-    if (child == 0) {
-        void *block = cairn_source_take_one(source_, 64, 16);
-
-        _exit(block != nullptr && !cairn_lock_is_held(&locked_.lock) ? 0 : 1);
-    }
-    ASSERT_GT(child, 0);
-    int status;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 // Law L9: locks nest in stack order, top first.
 TEST_F(Locked, NestsInStackOrder)
 {
@@ -176,9 +156,9 @@ TEST_F(LockedDeathTest, DiesInDebugBuildsWhenItNestsAgainstStackOrder)
 
 TEST_F(LockedDeathTest, EndingWhileInUseIsMisuse)
 {
-    cairn_locked_prefork(&locked_);
+    cairn_lock_take(&locked_.lock);
     EXPECT_DEATH(cairn_locked_fini(&locked_), "locked source ended while in use");
-    cairn_locked_postfork(&locked_);
+    cairn_lock_release(&locked_.lock);
 }
 
 } // namespace

@@ -95,9 +95,6 @@ size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned looks);
 size_t cairn_depot_count(const struct cairn_depot *depot, unsigned class_idx);
 size_t cairn_depot_bytes(const struct cairn_depot *depot);
 
-void cairn_depot_prefork(struct cairn_depot *depot);
-void cairn_depot_postfork(struct cairn_depot *depot);
-
 /* Panics on a broken invariant. O(blocks that wait)^2 per class at most 1024: for tests. Takes the locks. */
 void cairn_depot_check(struct cairn_depot *depot);
 

@@ -114,10 +114,6 @@ struct cairn_source cairn_sizeclass_as_source(struct cairn_sizeclass *set);
    exactly that of a class, and align_bytes divides it. */
 struct cairn_source cairn_sizeclass_as_exact_source(struct cairn_sizeclass *set);
 
-/* Holds all locks across fork(), in order of class. */
-void cairn_sizeclass_prefork(struct cairn_sizeclass *set);
-void cairn_sizeclass_postfork(struct cairn_sizeclass *set);
-
 /* Walks everything while it holds the locks of all classes; panics on a broken invariant. 
    O(classes * units). */
 void cairn_sizeclass_check(struct cairn_sizeclass *set);

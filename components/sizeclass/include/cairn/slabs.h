@@ -181,9 +181,6 @@ struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void 
 struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab_id);
 uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab *slab);
 
-void cairn_slabs_prefork(struct cairn_slabs *slabs);
-void cairn_slabs_postfork(struct cairn_slabs *slabs);
-
 /* Panics on a broken invariant of the directory or of any descriptor. O(units). Requires: nobody
    else inside. */
 void cairn_slabs_check(const struct cairn_slabs *slabs);

@@ -35,10 +35,6 @@ void cairn_locked_fini(struct cairn_locked *locked);
 /* The source: the traits of `below`, and THREAD_SAFE. */
 struct cairn_source cairn_locked_as_source(struct cairn_locked *locked);
 
-/* Holds the lock across fork(). */
-void cairn_locked_prefork(struct cairn_locked *locked);
-void cairn_locked_postfork(struct cairn_locked *locked);
-
 CAIRN_END_DECLS
 
 #endif
