@@ -8,7 +8,6 @@
 #include <memory>
 #include <thread>
 
-#include <cairn/base/lock.h>
 #include <gtest/gtest.h>
 
 namespace {

@@ -80,7 +80,7 @@ static void lay_piece(struct cairn_slabs *slabs, void *piece, size_t first_id, s
     unsigned last_idx = cairn_log2_floor(end_id - 1);
 
     CAIRN_ASSERT(cairn_is_aligned((uintptr_t)piece, CAIRN_SLAB_UNIT_BYTES));
-    for (unsigned i = first_id == 0 ? 0 : cairn_log2_floor(first_id); i <= last_idx; i++) {
+    for (unsigned i = cairn_log2_floor(first_id | 1); i <= last_idx; i++) {
         CAIRN_ASSERT(slabs->piece_bases[i] == 0);
         /* release: an id in the piece reaches other threads later, by the lock or by the release of
            the pagemap */

@@ -9,9 +9,6 @@
 #include <set>
 #include <vector>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
 
 #include <cairn/source_laws.h>
@@ -29,8 +26,9 @@ struct cairn_sizeclass_config set_config(World &world)
     config.pagemap = &world.map;
     config.source = world.source();
     config.granule_bytes = world.granule_bytes;
-    config.state = world.state.base();
+    config.state = world.state_or_null();
     config.state_bytes = world.state_bytes;
+    config.descriptors = world.descriptors;
     return config;
 }
 
@@ -257,9 +255,8 @@ TEST(Sizeclass, StatsAddUp)
     EXPECT_EQ(cairn_sizeclass_stats(&world.set).slab_bytes, world.bytes_taken());
 }
 
-TEST(Sizeclass, AgreesWithAModel)
+void expect_agrees_with_a_model(SetWorld &world)
 {
-    SetWorld world(size_t{32} << 20, size_t{16384}, size_t{3000});
     std::mt19937_64 random(test_seed());
     std::set<void *> model;
 
@@ -288,6 +285,35 @@ TEST(Sizeclass, AgreesWithAModel)
     }
     for (void *block : model)
         ASSERT_TRUE(cairn_sizeclass_is_out(&world.set, block));
+}
+
+TEST(Sizeclass, AgreesWithAModel)
+{
+    SetWorld world(size_t{32} << 20, size_t{16384}, size_t{3000});
+
+    expect_agrees_with_a_model(world);
+}
+
+TEST(Sizeclass, AgreesWithAModelWhileItsDescriptorsGrow)
+{
+    Pieces pieces;
+    SetWorld world(size_t{32} << 20, size_t{16384}, size_t{32}, no_access, size_t{0},
+                   pieces.as_source());
+
+    expect_agrees_with_a_model(world);
+    EXPECT_GE(pieces.sizes.size(), 3u);
+}
+
+TEST(Sizeclass, NeedsNoStateWithASourceOfDescriptors)
+{
+    Pieces pieces;
+    SetWorld world(size_t{32} << 20, size_t{16384}, size_t{0}, no_access, size_t{0},
+                   pieces.as_source());
+
+    EXPECT_TRUE(pieces.sizes.empty()) << "init took a piece";
+    for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+        ASSERT_EQ(world.take(i, 40), 40u);
+    EXPECT_EQ(pieces.sizes, std::vector<size_t>{65536});
 }
 
 /* Fills all memory with slabs of one class, gives everything back, goes on with another. */
@@ -357,31 +383,6 @@ TEST(Sizeclass, SurvivesEveryFailureOfItsSource)
             break;
         }
     }
-}
-
-TEST(Sizeclass, AForkedChildGoesOn)
-{
-    SetWorld world;
-    int status = -1;
-    pid_t child;
-
-    world.take(10, 100);
-    cairn_sizeclass_prefork(&world.set);
-    child = fork();
-    cairn_sizeclass_postfork(&world.set);
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
-            world.take(i, 20);
-        cairn_sizeclass_check(&world.set);
-        world.give(10, 120);
-        cairn_sizeclass_check(&world.set);
-        _exit(world.out[0].size() == 20 ? 7 : 8);
-    }
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-    world.take(10, 100);
-    EXPECT_EQ(world.out[10].size(), 200u);
 }
 
 TEST(SizeclassDeathTest, MisuseStopsTheProgram)

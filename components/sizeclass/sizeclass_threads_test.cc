@@ -11,9 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
 
 #include <cairn/locked.h>
@@ -27,9 +24,11 @@ namespace {
 constexpr size_t thread_count = 4;
 constexpr size_t batch = 16;
 
-/* A set over a locked source; blocks are written, so that two owners of one would be seen. */
-struct SharedSet : World {
-    SharedSet() : World(size_t{256} << 20, size_t{16384}, size_t{100000}, read_write)
+/* A set over a locked source, whose descriptors grow; blocks are written, so that two owners of one
+   would be seen. */
+struct SharedSet : Pieces, World {
+    SharedSet()
+        : World(size_t{256} << 20, size_t{16384}, size_t{32}, read_write, size_t{0}, as_source())
     {
         struct cairn_sizeclass_config config = {};
 
@@ -39,6 +38,7 @@ struct SharedSet : World {
         config.granule_bytes = granule_bytes;
         config.state = state.base();
         config.state_bytes = state_bytes;
+        config.descriptors = descriptors;
         EXPECT_EQ(cairn_sizeclass_init(&set, &config), 0);
     }
     ~SharedSet()
@@ -146,67 +146,6 @@ TEST(SizeclassThreads, BatchesPassBetweenThreads)
     }
     EXPECT_EQ(errors, 0);
     EXPECT_EQ(cairn_sizeclass_stats(&world->set).used_bytes, 0u);
-}
-
-void churn(struct cairn_sizeclass *set, const std::atomic<bool> *stop)
-{
-    void *blocks[200];
-
-    for (unsigned i = 0; !*stop; i = (i + 7) % CAIRN_CLASS_COUNT) {
-        size_t taken = cairn_sizeclass_take(set, i, blocks, 200);
-
-        cairn_sizeclass_give(set, i, blocks, taken);
-        cairn_sizeclass_trim(set);
-    }
-}
-
-void prefork(SharedSet &world)
-{
-    cairn_sizeclass_prefork(&world.set);
-    cairn_locked_prefork(&world.locked);
-}
-
-void postfork(SharedSet &world)
-{
-    cairn_locked_postfork(&world.locked);
-    cairn_sizeclass_postfork(&world.set);
-}
-
-/* In a child: everything must be whole, and no lock held by threads that it does not have. */
-void child_uses_set(SharedSet &world)
-{
-    void *blocks[50];
-
-    cairn_sizeclass_check(&world.set);
-    for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
-        if (cairn_sizeclass_take(&world.set, i, blocks, 50) != 50)
-            _exit(1);
-    cairn_sizeclass_check(&world.set);
-    _exit(0);
-}
-
-TEST(SizeclassThreads, ForksWhileOthersAreAtWork)
-{
-    auto world = std::make_unique<SharedSet>();
-    std::atomic<bool> stop{false};
-    std::thread a(churn, &world->set, &stop);
-    std::thread b(churn, &world->set, &stop);
-
-    for (int i = 0; i < 30; i++) {
-        int status = -1;
-        pid_t child;
-
-        prefork(*world);
-        child = fork();
-        postfork(*world);
-        if (child == 0)
-            child_uses_set(*world);
-        ASSERT_EQ(waitpid(child, &status, 0), child);
-        ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-    }
-    stop = true;
-    a.join();
-    b.join();
 }
 
 } // namespace

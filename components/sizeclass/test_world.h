@@ -2,10 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * test_world.h - what the tests of this component stand on: address space, a pagemap over it, and a
- * source of slabs.
+ * test_world.h - what the tests of this component stand on: address space, a pagemap over it, a
+ * source of slabs, and one of pieces for descriptors.
  *
  *     counted -> failing -> buffer -> a range of address space, PROT_NONE unless a test writes
+ *     failing -> pieces -> the kernel
  *
  * Nothing may be read or written in the range: the library keeps no data there, and a touch is a
  * SIGSEGV.
@@ -18,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <map>
 #include <random>
 #include <vector>
 
@@ -68,12 +70,71 @@ class Pages {
 constexpr int no_access = PROT_NONE;
 constexpr int read_write = PROT_READ | PROT_WRITE;
 
-/* Memory, map and source; and a state block for descriptors. */
+/* A source for descriptors, which remembers what it gave, and expects it back in the end. */
+class Pieces {
+  public:
+    Pieces()
+    {
+        static const struct cairn_source_ops ops = {
+            "pieces", CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE, take, give};
+
+        cairn_failing_init(&failing, {&ops, this});
+    }
+    ~Pieces()
+    {
+        EXPECT_TRUE(out.empty()) << "a piece was not given back";
+        cairn_failing_fini(&failing);
+    }
+    Pieces(const Pieces &) = delete;
+    Pieces &operator=(const Pieces &) = delete;
+    struct cairn_source as_source()
+    {
+        return cairn_failing_as_source(&failing);
+    }
+
+    struct cairn_failing failing = {};
+    std::vector<size_t> sizes; /* of all pieces taken, in order */
+    std::map<void *, size_t> out;
+    const struct cairn_lock *lock = nullptr; /* if set, it must be held during a take */
+
+  private:
+    static size_t take(void *self, size_t bytes, size_t align_bytes, void **blocks, size_t count)
+    {
+        Pieces *pieces = static_cast<Pieces *>(self);
+        void *piece;
+
+        EXPECT_EQ(count, 1u);
+        EXPECT_EQ(align_bytes, size_t{CAIRN_SLAB_UNIT_BYTES});
+        EXPECT_TRUE(pieces->lock == nullptr || cairn_lock_is_held(pieces->lock));
+        piece =
+            mmap(nullptr, bytes, read_write, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (piece == MAP_FAILED)
+            return 0;
+        pieces->sizes.push_back(bytes);
+        pieces->out[piece] = bytes;
+        blocks[0] = piece;
+        return 1;
+    }
+    static void give(void *self, size_t bytes, void *const *blocks, size_t count)
+    {
+        Pieces *pieces = static_cast<Pieces *>(self);
+
+        EXPECT_EQ(count, 1u);
+        EXPECT_EQ(pieces->out.count(blocks[0]), 1u);
+        EXPECT_EQ(pieces->out[blocks[0]], bytes);
+        pieces->out.erase(blocks[0]);
+        munmap(blocks[0], bytes);
+    }
+};
+
+/* Memory, map and source; a state block for descriptors unless units are 0, and a source of them if
+   one is given. */
 struct World {
     explicit World(size_t memory = size_t{64} << 20, size_t granule = 16384, size_t units = 100000,
-                   int protection = no_access, size_t window = 0)
+                   int protection = no_access, size_t window = 0,
+                   struct cairn_source descriptor_source = {})
         : memory_bytes(memory), granule_bytes(granule), state_bytes(units * CAIRN_SLAB_UNIT_BYTES),
-          pages(memory, protection), state(state_bytes, read_write),
+          descriptors(descriptor_source), pages(memory, protection), state(state_bytes, read_write),
           map_state(cairn_pagemap_window_state_bytes(memory, granule), read_write)
     {
         cairn_buffer_init(&buffer, pages.base(), memory);
@@ -110,10 +171,15 @@ struct World {
     {
         return pages.base() + offset;
     }
+    void *state_or_null() const
+    {
+        return state_bytes == 0 ? nullptr : state.base();
+    }
 
     size_t memory_bytes;
     size_t granule_bytes;
     size_t state_bytes;
+    struct cairn_source descriptors;
     Pages pages;
     Pages state;
     Pages map_state;
@@ -130,8 +196,9 @@ inline struct cairn_slabs_config slabs_config(World &world)
     config.pagemap = &world.map;
     config.source = world.source();
     config.granule_bytes = world.granule_bytes;
-    config.state = world.state.base();
+    config.state = world.state_or_null();
     config.state_bytes = world.state_bytes;
+    config.descriptors = world.descriptors;
     return config;
 }
 
