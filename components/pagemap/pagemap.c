@@ -167,6 +167,21 @@ static void check_shape(const struct cairn_pagemap *map)
     CAIRN_INVARIANT((map->leaf_count == 0 && map->spare == NULL) || map->root != NULL);
 }
 
+/* Other threads may be making leaves, each of which is hung up before it is counted. */
+static void check_tree(const struct cairn_pagemap *map)
+{
+    size_t counted = cairn_load_acquire(&map->leaf_count);
+    size_t hung = 0;
+    unsigned empty = 0;
+
+    for (size_t i = 0; i < cairn_pagemap__root_count(map); i++)
+        hung += cairn_load_relaxed(&map->root[i]) != 0;
+    CAIRN_INVARIANT(hung >= counted);
+    for (size_t i = 0; i < CAIRN_PAGEMAP_LEAF_GRANULES; i++)
+        empty |= map->tags[i];
+    CAIRN_INVARIANT(empty == 0);
+}
+
 void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size_t length_bytes)
 {
     uintptr_t first_address = (uintptr_t)base;
@@ -175,6 +190,8 @@ void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size
     struct cairn_pagemap_mark before;
 
     check_shape(map);
+    if (map->root != NULL)
+        check_tree(map);
     if (length_bytes == 0 || map->granule_count == 0)
         return;
     first = cairn_max(first_address >> map->granule_shift, map->granule_first);

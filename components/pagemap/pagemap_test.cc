@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// What all three shapes promise, by one suite.
+// What both shapes promise, by one suite.
 
 #include "table_source.h"
 
+#include <cairn/base/config.h>
 #include <cairn/pagemap.h>
 
 #include <atomic>
@@ -15,9 +16,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -53,10 +51,9 @@ class Pagemap : public ::testing::TestWithParam<cairn_pagemap_shape> {
     {
         int result = -1;
 
-        if (GetParam() == CAIRN_PAGEMAP_FLAT) {
-            result = cairn_pagemap_init(&map_, kGranule, tables_.source());
-        } else if (GetParam() == CAIRN_PAGEMAP_TWO_LEVEL) {
-            result = cairn_pagemap_init_two_level(&map_, kGranule, tables_.source());
+        if (GetParam() == CAIRN_PAGEMAP_TREE) {
+            result = cairn_pagemap_init(&map_, kGranule, tables_.root(), tables_.empty(),
+                                        leaves_.source());
         } else {
             state_.resize(cairn_pagemap_window_state_bytes(kArea * kGranule, kGranule) / 8 + 1);
             result = cairn_pagemap_init_window(&map_, GranuleAt(0), kArea * kGranule, kGranule,
@@ -70,7 +67,7 @@ class Pagemap : public ::testing::TestWithParam<cairn_pagemap_shape> {
     {
         Check();
         cairn_pagemap_fini(&map_);
-        EXPECT_EQ(tables_.outstanding_bytes(), 0u) << "law L6";
+        EXPECT_EQ(leaves_.outstanding_bytes(), 0u) << "law L6";
         EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(0)), 0);
     }
 
@@ -99,7 +96,8 @@ class Pagemap : public ::testing::TestWithParam<cairn_pagemap_shape> {
     }
 
     cairn_pagemap map_;
-    TableSource tables_;
+    Tables tables_;
+    LeafSource leaves_;
     std::vector<uint64_t> state_;
 };
 
@@ -175,7 +173,7 @@ TEST_P(Pagemap, CrossesFromLeafToLeaf)
         EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(kBorder - 3 + i)), i << 8 | 9);
         EXPECT_EQ(cairn_pagemap_owner(&map_, GranuleAt(kBorder - 3 + i)), 77u);
     }
-    EXPECT_EQ(map_.leaf_count, GetParam() == CAIRN_PAGEMAP_TWO_LEVEL ? 2u : 0u);
+    EXPECT_EQ(map_.leaf_count, GetParam() == CAIRN_PAGEMAP_TREE ? 2u : 0u);
     Clear(kBorder - 3, 6);
 }
 
@@ -197,6 +195,13 @@ TEST_P(Pagemap, AnswersNotOursForAnyPointerValue)
         if (bit >= 25) {
             EXPECT_EQ(cairn_pagemap_tag(&map_, At(own ^ uintptr_t{1} << bit)), 0) << bit;
         }
+    }
+    // Every pattern of the bits that no address has.
+    for (uintptr_t high = 1; high < uintptr_t{1} << (64 - CAIRN_PAGEMAP_ADDRESS_BITS); high++) {
+        void *pointer = At(high << CAIRN_PAGEMAP_ADDRESS_BITS | own);
+
+        ASSERT_EQ(cairn_pagemap_tag(&map_, pointer), 0) << high;
+        ASSERT_EQ(cairn_pagemap_mark(&map_, pointer).tag, 0) << high;
     }
     EXPECT_EQ(cairn_pagemap_tag(&map_, nullptr), 0);
     EXPECT_EQ(cairn_pagemap_mark(&map_, nullptr).tag, 0);
@@ -270,7 +275,13 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
         if (!runs.empty() && random() % 2) {
             auto run = std::next(runs.begin(), static_cast<long>(random() % runs.size()));
 
-            Clear(run->first, run->second);
+            if (random() % 2) {
+                Clear(run->first, run->second);
+            } else {
+                for (size_t i = 0; i < run->second; i++)
+                    ASSERT_TRUE(cairn_pagemap_claim(&map_, GranuleAt(run->first + i),
+                                                    model[run->first + i].tag));
+            }
             for (size_t i = 0; i < run->second; i++)
                 model.erase(run->first + i);
             runs.erase(run);
@@ -343,7 +354,7 @@ TEST_P(Pagemap, LooksUpWhileOthersMark)
     for (std::thread &reader : readers)
         reader.join();
     EXPECT_EQ(wrong, 0u);
-    EXPECT_EQ(map_.leaf_count, GetParam() == CAIRN_PAGEMAP_TWO_LEVEL ? 2u : 0u);
+    EXPECT_EQ(map_.leaf_count, GetParam() == CAIRN_PAGEMAP_TREE ? 2u : 0u);
 }
 
 // The way of a pointer: marked, published, freed by somebody who never saw the marking otherwise.
@@ -376,21 +387,65 @@ TEST_P(Pagemap, KnowsTheOwnerOfAPointerThatCameFromAnotherThread)
     receiver.join();
 }
 
-TEST_P(Pagemap, IsUsableInTheChildOfAFork)
+TEST_P(Pagemap, GivesAGranuleToTheThreadThatClaimsItsTag)
 {
-    cairn_pagemap_prefork(&map_);
-    EXPECT_TRUE(cairn_lock_is_held(&map_.lock));
-    pid_t child = fork();
-    cairn_pagemap_postfork(&map_);
-    if (child == 0) {
-        bool marked = cairn_pagemap_set(&map_, GranuleAt(0), 2, 4, 5) == 0;
+    void *end = At((map_.granule_first + map_.granule_count) * kGranule);
 
-        _exit(marked && cairn_pagemap_owner(&map_, GranuleAt(1)) == 5 ? 0 : 1);
+    ASSERT_EQ(Set(5, 3, 7, 11), 0);
+    EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(7), 7)) << "has the index 2";
+    EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(7), 2 << 8 | 8));
+    EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(8), 7)) << "not ours";
+    EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(kArea - 1), 7)) << "in a place without a leaf";
+    EXPECT_FALSE(cairn_pagemap_claim(&map_, end, 7));
+    EXPECT_FALSE(cairn_pagemap_claim(&map_, At(0 - kGranule), 7));
+    EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(7)), 2 << 8 | 7) << "as before";
+    EXPECT_TRUE(cairn_pagemap_claim(&map_, GranuleAt(7), 2 << 8 | 7));
+    EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(7), 2 << 8 | 7));
+    EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(7)), 0);
+    EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(6)), 1 << 8 | 7);
+    Clear(5, 2);
+}
+
+// The threads meet at each granule; the data of a granule belongs to the one that is told true.
+TEST_P(Pagemap, IsClaimedByOneOfTwoThreadsAtOnce)
+{
+    constexpr int kRounds = 30;
+    std::vector<unsigned> claims(kArea);
+    std::atomic<size_t> arrived{0};
+
+    for (int round = 0; round < kRounds; round++) {
+        std::vector<std::thread> threads;
+
+        for (size_t i = 0; i < kArea; i++)
+            ASSERT_EQ(cairn_pagemap_set(&map_, GranuleAt(i), 1, 9, 1), 0);
+        arrived = 0;
+        for (int t = 0; t < 2; t++)
+            threads.emplace_back([&] {
+                arrived++;
+                while (arrived < 2)
+                    std::this_thread::yield();
+                for (size_t i = 0; i < kArea; i++)
+                    claims[i] += cairn_pagemap_claim(&map_, GranuleAt(i), 9);
+            });
+        for (std::thread &thread : threads)
+            thread.join();
+        for (size_t i = 0; i < kArea; i++)
+            ASSERT_EQ(claims[i], static_cast<unsigned>(round + 1)) << i;
     }
-    ASSERT_GT(child, 0);
-    int status;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+TEST_P(Pagemap, MarksForSureWithoutALeafWhereThereIsAPlace)
+{
+    ASSERT_EQ(Set(5, 1, 1, 1), 0);
+    leaves_.is_dry = true;
+    cairn_pagemap_set_sure(&map_, GranuleAt(6), 2, 22, nullptr);
+    cairn_pagemap_set_sure(&map_, GranuleAt(5), 3, 33, nullptr);
+    leaves_.is_dry = false;
+    EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(5)), 3);
+    EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(6)), 2);
+    EXPECT_EQ(cairn_pagemap_owner(&map_, GranuleAt(5)), 33u);
+    EXPECT_EQ(cairn_pagemap_owner(&map_, GranuleAt(6)), 22u);
+    Clear(5, 2);
 }
 
 TEST_P(PagemapDeathTest, MisuseEndsTheProgram)
@@ -409,10 +464,10 @@ TEST_P(PagemapDeathTest, MisuseEndsTheProgram)
     EXPECT_DEATH((void)cairn_pagemap_owner(&map_, GranuleAt(4)), "not ours");
     EXPECT_DEATH((void)cairn_pagemap_owner(&map_, GranuleAt(kArea - 1)), "not ours");
     EXPECT_DEATH((void)cairn_pagemap_owner(&map_, At(UINTPTR_MAX)), "outside the map");
+    if (CAIRN_DEBUG) {
+        EXPECT_DEATH(cairn_pagemap_claim(&map_, GranuleAt(4), 0), "tag != 0");
+    }
     Clear(5, 2);
-    cairn_pagemap_prefork(&map_);
-    EXPECT_DEATH(cairn_pagemap_fini(&map_), "ended while in use");
-    cairn_pagemap_postfork(&map_);
 }
 
 // Each way in which marking could go wrong, made by marking what no caller may.
@@ -443,16 +498,16 @@ TEST_P(PagemapDeathTest, CheckSeesBrokenRuns)
 TEST_P(PagemapDeathTest, CheckSeesAShapeWithoutItsTables)
 {
     const cairn_pagemap good = map_;
-    int other;
+    alignas(64) static char other[64];
     auto broken = [&](void (*spoil)(cairn_pagemap *, void *)) {
         cairn_pagemap bad = good;
 
-        spoil(&bad, &other);
+        spoil(&bad, other);
         cairn_pagemap_check(&bad, GranuleAt(0), 0);
     };
 
     EXPECT_DEATH(broken([](cairn_pagemap *m, void *p) {
-                     m->root = m->root ? nullptr : static_cast<cairn_pagemap_leaf **>(p);
+                     m->root = m->root ? nullptr : static_cast<ptrdiff_t *>(p);
                  }),
                  "invariant broken");
     EXPECT_DEATH(broken([](cairn_pagemap *m, void *p) {
@@ -464,22 +519,23 @@ TEST_P(PagemapDeathTest, CheckSeesAShapeWithoutItsTables)
                  }),
                  "invariant broken");
     EXPECT_DEATH(broken([](cairn_pagemap *m, void *) {
-                     m->leaf_count = 1;
-                     m->shape = CAIRN_PAGEMAP_WINDOW;
-                     m->root = nullptr;
+                     m->leaf_count++; // more than hang on the root
                  }),
                  "invariant broken");
+    if (GetParam() == CAIRN_PAGEMAP_WINDOW) {
+        EXPECT_DEATH(broken([](cairn_pagemap *m, void *p) {
+                         m->spare = static_cast<cairn_pagemap_leaf *>(p);
+                     }),
+                     "invariant broken");
+    }
 }
 
 std::string ShapeName(const ::testing::TestParamInfo<cairn_pagemap_shape> &info)
 {
-    return info.param == CAIRN_PAGEMAP_FLAT        ? "Flat"
-           : info.param == CAIRN_PAGEMAP_TWO_LEVEL ? "TwoLevel"
-                                                   : "Window";
+    return info.param == CAIRN_PAGEMAP_TREE ? "Tree" : "Window";
 }
 
-const auto kEveryShape =
-    ::testing::Values(CAIRN_PAGEMAP_FLAT, CAIRN_PAGEMAP_TWO_LEVEL, CAIRN_PAGEMAP_WINDOW);
+const auto kEveryShape = ::testing::Values(CAIRN_PAGEMAP_TREE, CAIRN_PAGEMAP_WINDOW);
 
 INSTANTIATE_TEST_SUITE_P(EveryShape, Pagemap, kEveryShape, ShapeName);
 INSTANTIATE_TEST_SUITE_P(EveryShape, PagemapDeathTest, kEveryShape, ShapeName);

@@ -1,27 +1,76 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// What a pagemap takes its tables from in these tests: zeroed memory that is reserved and not committed, with a
-// limit that stands for RLIMIT_AS.
+// What a tree is made of in these tests: a root that ends where memory ends, empty tags that cannot be written, and a
+// source of leaves that counts them.
 
 #ifndef CAIRN_PAGEMAP_TABLE_SOURCE_H
 #define CAIRN_PAGEMAP_TABLE_SOURCE_H
 
+#include <cairn/pagemap.h>
 #include <cairn/source.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
+#include <utility>
+#include <vector>
 
 #include <sys/mman.h>
 
-class TableSource {
+// Zeros, and behind them what cannot be touched.
+class Zeros {
   public:
-    explicit TableSource(size_t limit_bytes = SIZE_MAX) : limit_bytes_(limit_bytes)
+    explicit Zeros(size_t bytes, int protection = PROT_READ | PROT_WRITE)
+        : bytes_(bytes),
+          base_(mmap(nullptr, bytes + kGuardBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
     {
+        if (base_ == MAP_FAILED || mprotect(base_, bytes_, protection) != 0)
+            std::abort();
+    }
+    ~Zeros()
+    {
+        munmap(base_, bytes_ + kGuardBytes);
+    }
+    Zeros(const Zeros &) = delete;
+    Zeros &operator=(const Zeros &) = delete;
+
+    void *base() const
+    {
+        return base_;
     }
 
+  private:
+    static constexpr size_t kGuardBytes = 65536;
+    size_t bytes_;
+    void *base_;
+};
+
+class Tables {
+  public:
+    explicit Tables(unsigned granule_shift = 14)
+        : root_(CAIRN_PAGEMAP_ROOT_BYTES(granule_shift)),
+          empty_(CAIRN_PAGEMAP_EMPTY_BYTES, PROT_READ)
+    {
+    }
+    void *root() const
+    {
+        return root_.base();
+    }
+    void *empty() const
+    {
+        return empty_.base();
+    }
+
+  private:
+    Zeros root_;
+    Zeros empty_;
+};
+
+class LeafSource {
+  public:
     cairn_source source()
     {
         return {&ops, this};
@@ -30,25 +79,43 @@ class TableSource {
     {
         return outstanding_bytes_;
     }
+    size_t outstanding_leaves() const
+    {
+        return outstanding_bytes_ / sizeof(cairn_pagemap_leaf);
+    }
 
-    cairn_source_ops ops = {"tables", CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE, &Take, &Give};
-    std::function<void()> on_take; // called within each take
+    cairn_source_ops ops = {"leaves", CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE, &Take, &Give};
+    std::function<void()> on_take; // called within the next take
+    std::atomic<bool> is_dry{false};
+    std::vector<void *> stock; // mapped by the test, given first, the last one first
 
   private:
+    void *Next(size_t block_bytes)
+    {
+        void *block = MAP_FAILED;
+
+        if (is_dry)
+            return block;
+        if (!stock.empty()) {
+            block = stock.back();
+            stock.pop_back();
+            return block;
+        }
+        return mmap(nullptr, block_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                    0);
+    }
+
     static size_t Take(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
                        size_t count)
     {
-        auto *source = static_cast<TableSource *>(self);
+        auto *source = static_cast<LeafSource *>(self);
         const int errno_before = errno; // law L8
         size_t taken = 0;
 
         if (source->on_take)
-            source->on_take();
-        if (align_bytes > 4096 || block_bytes > source->limit_bytes_)
-            return 0;
-        for (; taken < count; taken++) {
-            void *block = mmap(nullptr, block_bytes, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            std::exchange(source->on_take, nullptr)();
+        for (; align_bytes <= 4096 && taken < count; taken++) {
+            void *block = source->Next(block_bytes);
 
             if (block == MAP_FAILED)
                 break;
@@ -63,10 +130,9 @@ class TableSource {
     {
         for (size_t i = 0; i < count; i++)
             munmap(blocks[i], block_bytes);
-        static_cast<TableSource *>(self)->outstanding_bytes_ -= block_bytes * count;
+        static_cast<LeafSource *>(self)->outstanding_bytes_ -= block_bytes * count;
     }
 
-    size_t limit_bytes_;
     std::atomic<size_t> outstanding_bytes_{0};
 };
 

@@ -6,7 +6,7 @@
  *
  *     window      the caller's state:  | owners | tags |       owners first: they need the greater alignment
  *
- *     tree        the caller's root:   | d | 0 | d | 0 | 0 | ...        a leaf: | tags | owners |, 1.5 MiB
+ *     tree        the caller's root:   | 0 | d | 0 | d | 0 | ...        a leaf: | tags | owners |, 1.5 MiB
  *
  * Over 47 address bits and granules of 16 KiB the root has 2^15 words, 256 KiB. A leaf covers 4 GiB, so that a program
  * whose heap lies in the data segment and among the mappings has two or three. Only what is marked is ever written: a heap of
@@ -54,12 +54,6 @@ static bool is_table(const void *table)
     return table != NULL && cairn_is_aligned((size_t)(uintptr_t)table, CAIRN_CACHE_LINE_BYTES);
 }
 
-/* How many words the root has. */
-static size_t root_count(const struct cairn_pagemap *map)
-{
-    return map->granule_count >> CAIRN_PAGEMAP_LEAF_SHIFT;
-}
-
 int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *root, void *empty,
                        struct cairn_source leaves)
 {
@@ -75,7 +69,7 @@ int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *ro
     map->leaves = leaves;
     map->granule_shift = cairn_log2_floor(granule_bytes);
     map->granule_count = (size_t)1 << (CAIRN_PAGEMAP_ADDRESS_BITS - map->granule_shift);
-    CAIRN_ASSERT(root_count(map) * sizeof(*map->root) ==
+    CAIRN_ASSERT(cairn_pagemap__root_count(map) * sizeof(*map->root) ==
                  CAIRN_PAGEMAP_ROOT_BYTES(map->granule_shift));
     return 0;
 }
@@ -152,14 +146,14 @@ void cairn_pagemap_leaf_give(struct cairn_pagemap *map, struct cairn_pagemap_lea
 
 static void give_leaves(struct cairn_pagemap *map)
 {
-    for (size_t i = 0; map->leaf_count > 0; i++) {
-        CAIRN_ASSERT(i < root_count(map));
+    for (size_t i = 0; i < cairn_pagemap__root_count(map); i++) {
         if (map->root[i] == 0)
             continue;
         give_leaf(map, (void *)((char *)map->tags + map->root[i]));
         map->root[i] = 0;
         map->leaf_count--;
     }
+    CAIRN_ASSERT(map->leaf_count == 0);
     if (map->spare != NULL)
         give_leaf(map, map->spare);
 }
@@ -177,7 +171,7 @@ bool cairn_pagemap__hang(struct cairn_pagemap *map, size_t granule, struct cairn
     ptrdiff_t distance = (char *)leaf - (char *)map->tags;
     ptrdiff_t expected = 0;
 
-    CAIRN_ASSERT(distance != 0);
+    CAIRN_ASSERT(map->root != NULL && distance != 0);
     if (!cairn_cas_release(word, &expected, distance))
         return false;
     cairn_add_relaxed(&map->leaf_count, (size_t)1);

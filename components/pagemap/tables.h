@@ -20,6 +20,12 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_pagemap_leaf) ==
 CAIRN_STATIC_ASSERT(offsetof(struct cairn_pagemap_leaf, tags) == 0,
                     "the tags of a leaf lead to its owners");
 
+/* How many words the root of a tree has. */
+static inline size_t cairn_pagemap__root_count(const struct cairn_pagemap *map)
+{
+    return map->granule_count >> CAIRN_PAGEMAP_LEAF_SHIFT;
+}
+
 /* Both NULL where a tree has no leaf: nothing there was ever marked. */
 struct cairn_pagemap_place {
     uint16_t *tag;

@@ -88,7 +88,8 @@ enum { CAIRN_PAGEMAP_ADDRESS_BITS = 48 };
  * Requires: granule_bytes a power of two, 4096 to 64 KiB; root and empty are aligned to 64, zero, of at least
  *           CAIRN_PAGEMAP_ROOT_BYTES and CAIRN_PAGEMAP_EMPTY_BYTES; nothing ever writes to `empty`; leaves is ZEROED and
  *           THREAD_SAFE (it gives blocks of the size of a leaf).
- * Fails:    -EINVAL for a bad granule or a source without the traits. The map is all zero then.
+ * Fails:    -EINVAL for a bad granule, a table that is NULL or not aligned, or a source without the traits. The map is all
+ *           zero then.
  * Owns:     the caller keeps both tables, and keeps them valid until fini.
  * Cost:     O(1): nothing is taken. Threads: not safe.
  */
@@ -134,9 +135,11 @@ bool cairn_pagemap_claim(struct cairn_pagemap *map, void *base, uint16_t tag);
 /*
  * A leaf in hand, for a block that is about to move to a place that is not known yet: marking it there must not fail.
  *
- * cairn_pagemap_leaf_take() returns a leaf, or NULL when none can be had (or the map is a window, which needs none: see
- * cairn_pagemap_needs_leaf()). cairn_pagemap_set_sure() marks one granule, with that leaf if the place has none, and takes
- * the leaf back in any case; it cannot fail for a granule within the map. cairn_pagemap_leaf_give() takes it back unused.
+ * cairn_pagemap_leaf_take() returns a leaf, or NULL when none can be had, or the map is a window, which needs none.
+ * cairn_pagemap_set_sure() marks one granule, with that leaf if the place has none, and takes the leaf back in any case. It
+ * cannot fail for a granule within the map; without a leaf (NULL) it panics if the place has none and none can be had.
+ * cairn_pagemap_leaf_give() takes a leaf back unused (NULL: nothing): as the spare one, which is next to be used, or, if there is
+ * a spare one, to the source. Threads: safe.
  */
 struct cairn_pagemap_leaf *cairn_pagemap_leaf_take(struct cairn_pagemap *map);
 void cairn_pagemap_leaf_give(struct cairn_pagemap *map, struct cairn_pagemap_leaf *leaf);
@@ -209,8 +212,8 @@ uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointe
 
 /*
  * Walks the marked granules of [base, base + length_bytes): panics when a run's indices are not 0,
- * 1, 2 ... or its kind or owner changes within. The range may begin and end inside runs, and reach
- * beyond the map. O(granules).
+ * 1, 2 ... or its kind or owner changes within, and when a tree misses a leaf or something wrote to its empty tags. The
+ * range may begin and end inside runs, and reach beyond the map. O(granules), and O(root + empty tags) in a tree.
  */
 void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size_t length_bytes);
 
