@@ -3,6 +3,10 @@
 /*
  * A small program of several threads and of children of every kind, all of which allocate, to be linked in many ways. It ends
  * with 0 when every byte was where it belongs, and says whose malloc it ran on.
+ *
+ * variant          threads and children
+ * variant threads  no children: a sanitizer's malloc may be locked for ever in those of fork()
+ * variant beyond   writes behind a block, for a sanitizer to see
  */
 #include <cairn/malloc.h>
 
@@ -91,13 +95,24 @@ static int make_children(pid_t (*make)(void))
     return failed;
 }
 
-int main(void)
+static void write_beyond(void)
 {
+    char *volatile block = malloc(100);
+    block[100] = 1;
+    free(block);
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
     pthread_t threads[THREADS];
     int failed = 0;
     for (uintptr_t number = 0; number < THREADS; number++)
         failed += pthread_create(&threads[number], NULL, work_in_a_thread, (void *)number);
-    failed += make_children(by_fork) + make_children(by_vfork) + make_children(by_clone);
+    if (strcmp(mode, "") == 0)
+        failed += make_children(by_fork) + make_children(by_vfork) + make_children(by_clone);
+    if (strcmp(mode, "beyond") == 0)
+        write_beyond();
     __atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
     for (int number = 0; number < THREADS; number++) {
         void *spoilt = NULL;
