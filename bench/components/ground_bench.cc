@@ -23,7 +23,11 @@ cairn_ground *TheGround()
 {
     static cairn_ground ground = {};
     static const int error = [] {
+        alignas(64) static char root[CAIRN_PAGEMAP_ROOT_BYTES(14)];
+        alignas(64) static char empty[CAIRN_PAGEMAP_EMPTY_BYTES];
         cairn_ground_config config = {};
+        config.map_root = root;
+        config.map_empty = empty;
         config.policy = CAIRN_PAGESOURCE_MMAP; // the break belongs to this process's malloc
         return cairn_ground_init(&ground, &config);
     }();
@@ -40,7 +44,8 @@ char *Take(cairn_ground *ground, size_t bytes)
 
 void Give(cairn_ground *ground, void *block)
 {
-    cairn_ground_free(ground, block, cairn_pagemap_tag(&ground->map, block), "bench");
+    cairn_ground_free(ground, block, "bench");
+    cairn_ground_settle(ground);
 }
 
 void Pair(benchmark::State &state)

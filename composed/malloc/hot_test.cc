@@ -9,13 +9,32 @@ extern "C" {
 
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+
 #include <memory>
 
 namespace {
 
 constexpr size_t kGranule = size_t{1} << CAIRN_HOT_GRANULE_SHIFT;
 
-// A stack of which only what cairn_hot_init() reads is there: geometries, and a map of a megabyte.
+size_t TakeLeaves(void *, size_t bytes, size_t, void **blocks, size_t count)
+{
+    for (size_t idx = 0; idx < count; idx++)
+        blocks[idx] =
+            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return count;
+}
+
+void GiveLeaves(void *, size_t bytes, void *const *blocks, size_t count)
+{
+    for (size_t idx = 0; idx < count; idx++)
+        munmap(blocks[idx], bytes);
+}
+
+const cairn_source_ops kLeafOps = {"leaves", CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE,
+                                   TakeLeaves, GiveLeaves};
+
+// A stack of which only what cairn_hot_init() reads is there: geometries, and the map. What is marked in it is no memory.
 class Hot : public testing::Test {
   protected:
     Hot() : stack_(std::make_unique<struct cairn_stack>()), hot_(std::make_unique<cairn_hot>())
@@ -24,25 +43,39 @@ class Hot : public testing::Test {
             EXPECT_EQ(cairn_slab_geometry(&stack_->slabs.geometry[idx],
                                           cairn_class_block_bytes[idx], kGranule),
                       0);
-        stack_->ground.map.shape = CAIRN_PAGEMAP_FLAT;
-        stack_->ground.map.granule_shift = CAIRN_HOT_GRANULE_SHIFT;
-        stack_->ground.map.granule_count = sizeof(tags_) / sizeof(tags_[0]);
-        stack_->ground.map.tags = tags_;
+        EXPECT_EQ(cairn_pagemap_init(&Map(), kGranule, hot_->map_root, hot_->map_empty,
+                                     {&kLeafOps, nullptr}),
+                  0);
     }
-
-    // A slab of the class at its own size, rounded up to a power of two.
-    uintptr_t PutSlab(unsigned class_idx)
+    ~Hot() override
     {
-        size_t slab_bytes = stack_->slabs.geometry[class_idx].slab_bytes;
-        size_t base = 1;
-        while (base < slab_bytes)
-            base *= 2;
-        for (size_t idx = 0; idx < slab_bytes / kGranule; idx++)
-            tags_[base / kGranule + idx] = static_cast<uint16_t>(idx << 8 | (class_idx + 1));
-        return base;
+        cairn_pagemap_fini(&Map());
     }
 
-    uint16_t tags_[64] = {};
+    cairn_pagemap &Map()
+    {
+        return stack_->ground.map;
+    }
+    void Mark(uintptr_t base, size_t granules, unsigned kind)
+    {
+        EXPECT_EQ(cairn_pagemap_set(&Map(), reinterpret_cast<void *>(base), granules,
+                                    static_cast<uint8_t>(kind), 0),
+                  0);
+    }
+    // The class of the block at an address; CAIRN_HOT_KINDS: none begins there.
+    size_t ClassAt(uintptr_t address)
+    {
+        size_t class_idx = CAIRN_HOT_KINDS;
+        bool is_found =
+            cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(address), &class_idx);
+        EXPECT_EQ(is_found, class_idx != CAIRN_HOT_KINDS);
+        return class_idx;
+    }
+    size_t BytesOfSlab(unsigned class_idx)
+    {
+        return stack_->slabs.geometry[class_idx].slab_bytes;
+    }
+
     std::unique_ptr<struct cairn_stack> stack_;
     std::unique_ptr<cairn_hot> hot_;
 };
@@ -74,76 +107,83 @@ TEST_F(Hot, GivesNothingForNoneAndForMore)
         EXPECT_FALSE(cairn_hot_class_of(hot_.get(), bytes, &class_idx)) << bytes;
 }
 
+// In the first leaf, over the border of two, and in the last: at multiples of every slab.
 TEST_F(Hot, FindsABlockExactlyWhereOneBegins)
 {
     cairn_hot_init(hot_.get(), stack_.get());
-    for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++) {
-        const struct cairn_slab_geometry &geometry = stack_->slabs.geometry[class_idx];
-        uintptr_t base = PutSlab(class_idx);
-        for (size_t offset = 0; offset < geometry.slab_bytes; offset++) {
-            bool begins = offset % geometry.block_bytes == 0 &&
-                          offset / geometry.block_bytes < geometry.block_count;
-            size_t found = CAIRN_CLASS_COUNT;
-            ASSERT_EQ(
-                cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(base + offset), &found),
-                begins)
-                << "class " << class_idx << " offset " << offset;
-            if (begins)
-                ASSERT_EQ(found, class_idx);
+    for (uintptr_t base : {uintptr_t{1} << 20, (uintptr_t{7} << 32) - (1 << 20),
+                           (uintptr_t{1} << CAIRN_PAGEMAP_ADDRESS_BITS) - (1 << 20)})
+        for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++) {
+            const struct cairn_slab_geometry &geometry = stack_->slabs.geometry[class_idx];
+            Mark(base, geometry.slab_bytes / kGranule, class_idx + 1);
+            for (size_t offset = 0; offset < geometry.slab_bytes; offset++) {
+                bool begins = offset % geometry.block_bytes == 0 &&
+                              offset / geometry.block_bytes < geometry.block_count;
+                ASSERT_EQ(ClassAt(base + offset), begins ? class_idx : size_t{CAIRN_HOT_KINDS})
+                    << "class " << class_idx << " offset " << offset;
+            }
+            EXPECT_EQ(ClassAt(base + geometry.slab_bytes), size_t{CAIRN_HOT_KINDS});
+            cairn_pagemap_clear(&Map(), reinterpret_cast<void *>(base),
+                                geometry.slab_bytes / kGranule);
+            EXPECT_EQ(ClassAt(base), size_t{CAIRN_HOT_KINDS});
         }
-    }
 }
 
 TEST_F(Hot, FindsNothingInOtherKindsAndBeyondTheMap)
 {
-    size_t class_idx;
     cairn_hot_init(hot_.get(), stack_.get());
-    for (unsigned kind = 0; kind < CAIRN_HOT_KINDS; kind++) {
-        tags_[32] = static_cast<uint16_t>(kind); // at a multiple of every slab
-        EXPECT_EQ(
-            cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(32 * kGranule), &class_idx),
-            kind >= 1 && kind <= CAIRN_CLASS_COUNT)
+    constexpr uintptr_t kBase = uintptr_t{3} << 33;
+    for (unsigned kind = 1; kind < CAIRN_HOT_KINDS; kind++) {
+        Mark(kBase, 1, kind);
+        EXPECT_EQ(ClassAt(kBase), kind <= CAIRN_CLASS_COUNT ? kind - 1 : size_t{CAIRN_HOT_KINDS})
             << "without runs";
     }
-    EXPECT_FALSE(
-        cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(64 * kGranule), &class_idx));
-    EXPECT_FALSE(cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(UINTPTR_MAX), &class_idx));
+    for (uintptr_t address : {uintptr_t{1} << CAIRN_PAGEMAP_ADDRESS_BITS, uintptr_t{1} << 63,
+                              kBase | uintptr_t{1} << 56, UINTPTR_MAX - 15, UINTPTR_MAX})
+        EXPECT_EQ(ClassAt(address), size_t{CAIRN_HOT_KINDS}) << address;
 }
 
 TEST_F(Hot, FindsARunWhereItBeginsAndNowhereElse)
 {
     stack_->ground.has_runs = true;
     cairn_hot_init(hot_.get(), stack_.get());
-    for (unsigned run_idx = 0; run_idx < CAIRN_RUN_COUNT; run_idx++) {
-        tags_[5] = static_cast<uint16_t>(CAIRN_KIND_RUN + run_idx);
+    constexpr uintptr_t kBase = 5 * kGranule;
+    for (unsigned kind = CAIRN_KIND_RUN; kind < CAIRN_HOT_KINDS; kind++) {
+        Mark(kBase, 1, kind);
         for (size_t offset = 0; offset < kGranule; offset++) {
-            size_t found = 0;
-            ASSERT_EQ(cairn_hot_class_at(hot_.get(),
-                                         reinterpret_cast<void *>(5 * kGranule + offset), &found),
-                      offset == 0)
+            bool begins = offset == 0 && kind < CAIRN_KIND_RUN + CAIRN_RUN_COUNT;
+            ASSERT_EQ(ClassAt(kBase + offset), begins ? kind - 1 : size_t{CAIRN_HOT_KINDS})
                 << offset;
-            ASSERT_EQ(found, offset == 0 ? CAIRN_CLASS_COUNT + run_idx : 0);
         }
-    }
-    for (unsigned kind = CAIRN_KIND_RUN + CAIRN_RUN_COUNT; kind < CAIRN_HOT_KINDS; kind++) {
-        size_t found;
-        tags_[5] = static_cast<uint16_t>(kind);
-        EXPECT_FALSE(
-            cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(5 * kGranule), &found));
     }
 }
 
-TEST_F(Hot, LeavesPointersToTheSlowWayWithoutAFlatMapOfItsGranule)
+// The empty tags answer for every leaf that is not there, and nothing is written to them.
+TEST_F(Hot, NeverWritesWhereNothingIsMarked)
 {
-    size_t class_idx;
-    uintptr_t base = PutSlab(5);
-    stack_->ground.map.granule_shift = 16;
     cairn_hot_init(hot_.get(), stack_.get());
-    EXPECT_FALSE(cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(base), &class_idx));
-    stack_->ground.map.granule_shift = CAIRN_HOT_GRANULE_SHIFT;
-    stack_->ground.map.shape = CAIRN_PAGEMAP_TWO_LEVEL;
+    for (uintptr_t base = kGranule; base < uintptr_t{1} << 46; base = base * 2 + kGranule)
+        Mark(base, 1, 1);
+    for (uintptr_t leaf = 0; leaf < hot_->leaf_count; leaf++)
+        ClassAt(leaf << 32 | (leaf * 40503 & 0xffff) * kGranule);
+    for (uint8_t byte : hot_->map_empty)
+        ASSERT_EQ(byte, 0);
+}
+
+TEST_F(Hot, LeavesPointersToTheSlowWayWithoutTheMapOfItsGranule)
+{
+    constexpr uintptr_t kBase = uintptr_t{1} << 20;
+    Mark(kBase, BytesOfSlab(5) / kGranule, 6);
+    Map().granule_shift = 16;
     cairn_hot_init(hot_.get(), stack_.get());
-    EXPECT_FALSE(cairn_hot_class_at(hot_.get(), reinterpret_cast<void *>(base), &class_idx));
+    EXPECT_EQ(ClassAt(kBase), size_t{CAIRN_HOT_KINDS});
+    Map().granule_shift = CAIRN_HOT_GRANULE_SHIFT;
+    Map().root++; // another table
+    cairn_hot_init(hot_.get(), stack_.get());
+    EXPECT_EQ(ClassAt(kBase), size_t{CAIRN_HOT_KINDS});
+    Map().root--;
+    cairn_hot_init(hot_.get(), stack_.get());
+    EXPECT_EQ(ClassAt(kBase), 5u);
 }
 
 } // namespace

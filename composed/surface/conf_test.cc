@@ -7,6 +7,7 @@
 
 #include <random>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -35,6 +36,30 @@ TEST(Conf, ReadsChoicesAndNumbers)
     EXPECT_EQ(values.value[CAIRN_CONF_STATS], 1u);
     EXPECT_EQ(values.value[CAIRN_CONF_SHARDS], 0u);
     EXPECT_EQ(g_warnings, "");
+}
+
+TEST(Conf, ReadsEveryChoiceOfEveryKey)
+{
+    struct {
+        const char *key;
+        cairn_conf_key idx;
+        std::vector<const char *> choices;
+    } keys[] = {{"pages", CAIRN_CONF_PAGES, {"auto", "brk", "mmap"}},
+                {"percpu", CAIRN_CONF_PERCPU, {"auto", "lock", "rseq"}},
+                {"cpu", CAIRN_CONF_CPU, {"auto", "rseq", "getcpu"}},
+                {"fence", CAIRN_CONF_FENCE, {"asked", "freely", "never"}}};
+    for (const auto &key : keys)
+        for (size_t choice = 0; choice < key.choices.size(); choice++) {
+            cairn_conf_values values = Parse(std::string(key.key) + ":" + key.choices[choice]);
+            EXPECT_EQ(values.value[key.idx], choice) << key.key;
+            EXPECT_EQ(g_warnings, "") << key.key;
+        }
+}
+
+TEST(Conf, KnowsNoKeyThatChoosesAMap)
+{
+    Parse("map:two_level");
+    EXPECT_NE(g_warnings.find("'map'"), std::string::npos);
 }
 
 TEST(Conf, NamesTheNearestKey)

@@ -6,13 +6,17 @@
 // libstdc++'s own operators call malloc and free, so a program works without these; with them each
 // call is one layer shorter. On exhaustion the new_handler is called until it frees something,
 // throws, or there is none: then std::bad_alloc (nothrow forms: nullptr). The size and alignment
-// that a sized delete passes are not needed: the map of addresses knows the class.
+// that a sized delete passes are not needed: the map of addresses knows the class. None of this where a sanitizer has operators
+// of its own (export.h), and its blocks where that is found out later (sanitizer.h).
 
 #include <cstddef>
 #include <cstdint>
 #include <new>
 
 #include "composed/surface/front.h"
+#include "composed/surface/sanitizer.h"
+
+#if !CAIRN_STANDS_ASIDE
 
 namespace {
 
@@ -22,6 +26,8 @@ void *Alloc(std::size_t size_bytes, std::size_t align_bytes)
 {
     if (size_bytes > kMaxBytes || align_bytes > kMaxBytes)
         return nullptr;
+    if (__builtin_expect(cairn_sanitizer_is_present(), 0))
+        return cairn_sanitizer_memalign(align_bytes, size_bytes);
     return align_bytes <= __STDCPP_DEFAULT_NEW_ALIGNMENT__
                ? cairn_front_alloc(size_bytes)
                : cairn_front_alloc_aligned(size_bytes, align_bytes);
@@ -51,7 +57,9 @@ void *AllocOrNull(std::size_t size_bytes, std::size_t align_bytes) noexcept
 
 void Free(void *block, const char *where) noexcept
 {
-    if (block != nullptr)
+    if (__builtin_expect(cairn_sanitizer_is_present(), 0))
+        cairn_sanitizer_free(block);
+    else if (block != nullptr)
         cairn_front_free(block, where);
 }
 
@@ -141,3 +149,5 @@ void operator delete[](void *block, std::align_val_t, const std::nothrow_t &) no
 {
     Free(block, "operator delete[]");
 }
+
+#endif

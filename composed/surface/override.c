@@ -14,11 +14,15 @@
  *     any size > PTRDIFF_MAX       NULL, ENOMEM
  *     bad alignment                NULL, EINVAL (posix_memalign: returns EINVAL, *result unchanged)
  *
+ * Where a sanitizer brings a malloc, its blocks are the program's: sanitizer.h. What reaches this file without a stack is
+ * forwarded.
+ *
  * Built with -fno-builtin, or the compiler would turn parts of these functions into calls of each
  * other.
  */
 
 #include "composed/surface/front.h"
+#include "composed/surface/sanitizer.h"
 
 #include <cairn/base/align.h>
 
@@ -46,6 +50,8 @@ void *cairn_surface_calloc(size_t count, size_t size_bytes)
 {
     size_t total_bytes;
 
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
+        return cairn_sanitizer_calloc(count, size_bytes);
     if (CAIRN_UNLIKELY(__builtin_mul_overflow(count, size_bytes, &total_bytes) ||
                        total_bytes > PTRDIFF_MAX))
         return fail(ENOMEM);
@@ -54,6 +60,8 @@ void *cairn_surface_calloc(size_t count, size_t size_bytes)
 
 void *cairn_surface_realloc(void *block, size_t size_bytes)
 {
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
+        return cairn_sanitizer_realloc(block, size_bytes);
     if (CAIRN_UNLIKELY(block == NULL))
         return malloc(size_bytes);
     if (CAIRN_UNLIKELY(size_bytes == 0)) {
@@ -78,6 +86,8 @@ static void *alloc_aligned(size_t align_bytes, size_t size_bytes)
 {
     if (CAIRN_UNLIKELY(size_bytes > PTRDIFF_MAX || align_bytes > PTRDIFF_MAX))
         return fail(ENOMEM);
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
+        return or_enomem(cairn_sanitizer_memalign(align_bytes, size_bytes));
     return or_enomem(cairn_front_alloc_aligned(size_bytes, align_bytes));
 }
 
@@ -132,5 +142,7 @@ EXPORT void *pvalloc(size_t size_bytes)
 
 size_t cairn_surface_usable_bytes(void *block)
 {
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
+        return cairn_sanitizer_usable_bytes(block);
     return block == NULL ? 0 : cairn_heap_usable_bytes(block, "malloc_usable_size");
 }

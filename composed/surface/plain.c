@@ -6,6 +6,7 @@
  */
 
 #include "composed/surface/front.h"
+#include "composed/surface/sanitizer.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -19,8 +20,11 @@ CAIRN_EXPORT void cfree(void *block);
 
 CAIRN_EXPORT void *malloc(size_t size_bytes)
 {
-    void *block = size_bytes > PTRDIFF_MAX ? NULL : cairn_front_alloc(size_bytes);
+    void *block;
 
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
+        return cairn_sanitizer_malloc(size_bytes);
+    block = size_bytes > PTRDIFF_MAX ? NULL : cairn_front_alloc(size_bytes);
     if (CAIRN_UNLIKELY(block == NULL))
         errno = ENOMEM;
     return block;
@@ -28,7 +32,9 @@ CAIRN_EXPORT void *malloc(size_t size_bytes)
 
 static void give(void *block, const char *where)
 {
-    if (CAIRN_LIKELY(block != NULL))
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
+        cairn_sanitizer_free(block);
+    else if (CAIRN_LIKELY(block != NULL))
         cairn_front_free(block, where);
 }
 

@@ -40,7 +40,7 @@ TEST(Conf, SaysNothingWhenAllIsUnderstood)
 {
     for (const char *conf :
          {"", "percpu:lock", "percpu:auto", "stats:0", "percpu:lock,stats:0", "pages:mmap",
-          "pages:brk", "map:two_level", "cpu:getcpu", "shards:3", "retain_mib:0"}) {
+          "pages:brk", "fence:freely", "fence:never", "percpu:rseq", "cpu:getcpu", "shards:3", "retain_mib:0"}) {
         Outcome outcome = RunWithConf(conf);
         EXPECT_TRUE(outcome.ok()) << conf << ": " << outcome;
         EXPECT_EQ(outcome.err, "") << conf;
