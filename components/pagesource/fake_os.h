@@ -5,11 +5,14 @@
  * fake_os.h - a kernel for tests: real memory, simulated addresses, any page size, failing on command.
  *
  * One large real mapping stands for the address space: its first quarter is the data segment, the rest is for
- * mappings, handed out from the top. The fake knows for every page whether it is mapped, so it notices a
- * double unmap, an unmap of what was never mapped, a purge outside, and a break lowered over foreign data.
- * Such sins are collected in `sins`; a test expects it to stay empty.
+ * mappings, handed out from the top. The fake knows for every page whether it is mapped and whether it may be touched (the
+ * real page is closed, too), so it notices a double unmap, an unmap of what was never mapped, a purge outside, and a break
+ * lowered over foreign data. Such sins are collected in `sins`; a test expects it to stay empty.
  *
- * Calls that can fail are numbered from 0; those whose number is in `failing` do.
+ * Calls that can fail are numbered from 0; those whose number is in `failing` do. Before a call takes effect, `during` runs
+ * once if it is that call's: what happens while the lock is not held.
+ *
+ * Threads: safe but for the public members.
  */
 
 #ifndef CAIRN_PAGESOURCE_FAKE_OS_H
@@ -19,10 +22,12 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,7 +37,8 @@ class FakeOs {
     static constexpr size_t kSpacePages = 16384;
 
     explicit FakeOs(size_t page_bytes)
-        : space_bytes(kSpacePages * page_bytes), page_bytes_(page_bytes), is_mapped_(kSpacePages)
+        : space_bytes(kSpacePages * page_bytes), page_bytes_(page_bytes),
+          pages_(kSpacePages, kUnmapped)
     {
         real_ = mmap(nullptr, 2 * space_bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -59,6 +65,7 @@ class FakeOs {
         uintptr_t old_break = break_;
         if (!move_break(delta))
             return 0;
+        was_lowered = was_lowered || delta < 0;
         if (delta > 0)
             foreign_.push_back({old_break, break_});
         while (!foreign_.empty() && foreign_.back().first >= break_)
@@ -85,18 +92,23 @@ class FakeOs {
     bool is_backed(uintptr_t base, size_t length) const
     {
         if (base < maps_)
-            return base >= floor_ && base + length <= break_;
-        return count(base, length) == length / page_bytes_;
+            return base >= floor_ && base + length <= break_ && count(base, length, kClosed) == 0;
+        return count(base, length, kOpen) == length / page_bytes_;
     }
     size_t mapped_bytes() const
     {
         return mapped_pages_ * page_bytes_;
     }
+    /* Mapped or beneath the break, but nothing may touch it. */
+    bool is_closed(uintptr_t base, size_t length) const
+    {
+        return count(base, length, kClosed) == length / page_bytes_;
+    }
     size_t vma_count() const
     {
         size_t runs = 0;
-        for (size_t idx = 1; idx < is_mapped_.size(); idx++)
-            runs += is_mapped_[idx] && !is_mapped_[idx - 1];
+        for (size_t idx = kSpacePages / 4; idx < pages_.size(); idx++)
+            runs += pages_[idx] != kUnmapped && pages_[idx] != pages_[idx - 1];
         return runs;
     }
 
@@ -108,13 +120,20 @@ class FakeOs {
     uintptr_t break_limit;       /* like RLIMIT_DATA, for sbrk */
     size_t map_limit = SIZE_MAX; /* like RLIMIT_AS, for mappings, in bytes */
     bool refuses_purge = false, refuses_unmap = false, refuses_map = false, refuses_sbrk = false;
+    bool refuses_protect = false;
+    bool was_lowered = false;     /* by a stranger, perhaps over our guard */
+    bool was_unprotected = false; /* a protect was refused, perhaps of the guard */
     bool misaligns = true;     /* leave a page between mappings, so that none is aligned by luck */
     bool refuses_look = false; /* not even sbrk(0) */
-    std::function<void()> before_sbrk; /* runs once: a stranger who is quicker */
+    std::function<void()> before_sbrk;                    /* runs once: a stranger who is quicker */
+    std::pair<std::string, std::function<void()>> during; /* runs once, in the call of that name */
     std::vector<std::string> sins;
     std::vector<std::string> log;
+    std::vector<std::pair<uintptr_t, size_t>> marked; /* as metadata */
 
   private:
+    enum State : uint8_t { kUnmapped, kOpen, kClosed };
+
     static FakeOs *self_of(void *self)
     {
         return static_cast<FakeOs *>(self);
@@ -125,23 +144,45 @@ class FakeOs {
         log.push_back(name);
         return failing.count(calls++) != 0;
     }
+    void interfere(const char *name)
+    {
+        std::function<void()> other;
+        {
+            std::lock_guard<std::recursive_mutex> guard(mutex_);
+            if (during.first == name)
+                std::swap(other, during.second);
+            if (other)
+                during.first.clear();
+        }
+        if (other)
+            other();
+    }
     size_t index(uintptr_t address) const
     {
         return (address - base_) / page_bytes_;
     }
-    size_t count(uintptr_t base, size_t length) const
+    size_t count(uintptr_t base, size_t length, State state) const
     {
         size_t pages = 0;
         for (uintptr_t at = base; at < base + length; at += page_bytes_)
-            pages += at >= base_ && at < base_ + space_bytes && is_mapped_[index(at)];
+            pages += at >= base_ && at < base_ + space_bytes && pages_[index(at)] == state;
         return pages;
     }
-    void mark(uintptr_t base, size_t length, bool mapped)
+    size_t count_mapped(uintptr_t base, size_t length) const
     {
-        size_t pages = length / page_bytes_;
-        mapped_pages_ += (mapped ? pages : 0) - count(base, length);
+        return count(base, length, kOpen) + count(base, length, kClosed);
+    }
+    void mark(uintptr_t base, size_t length, State state)
+    {
+        bool was_closed = count(base, length, kClosed) != 0;
+        if (base >= maps_)
+            mapped_pages_ +=
+                (state != kUnmapped ? length / page_bytes_ : 0) - count_mapped(base, length);
         for (uintptr_t at = base; at < base + length; at += page_bytes_)
-            is_mapped_[index(at)] = mapped;
+            pages_[index(at)] = state;
+        if (state == kClosed || was_closed)
+            mprotect(reinterpret_cast<void *>(base), length,
+                     state == kClosed ? PROT_NONE : PROT_READ | PROT_WRITE);
     }
     static void empty(uintptr_t base, size_t length)
     {
@@ -157,37 +198,42 @@ class FakeOs {
     {
         size_t pages = length / page_bytes_ + (misaligns ? 1 : 0);
         size_t run = 0;
-        for (size_t idx = is_mapped_.size(); idx-- > kSpacePages / 4;) {
-            run = is_mapped_[idx] ? 0 : run + 1;
+        for (size_t idx = pages_.size(); idx-- > kSpacePages / 4;) {
+            run = pages_[idx] != kUnmapped ? 0 : run + 1;
             if (run == pages)
                 return base_ + idx * page_bytes_;
         }
         return 0;
     }
-    uintptr_t do_map(size_t length)
+    uintptr_t do_map(size_t length, State state)
     {
         require(length != 0 && length % page_bytes_ == 0, "map of no whole pages");
         if (refuses_map || length > space_bytes || mapped_bytes() + length > map_limit)
             return 0;
         uintptr_t base = find_hole(length);
         if (base != 0)
-            mark(base, length, true);
+            mark(base, length, state);
         return base;
     }
     int do_unmap(uintptr_t base, size_t length)
     {
         require(length != 0 && (base | length) % page_bytes_ == 0, "unmap of no whole pages");
         require(base >= maps_, "unmap in the data segment");
-        require(count(base, length) == length / page_bytes_, "unmap of what is not mapped");
-        if (refuses_unmap)
+        require(count_mapped(base, length) == length / page_bytes_, "unmap of what is not mapped");
+        if (refuses_unmap || (vma_limit != SIZE_MAX && vma_count_without(base, length) > vma_limit))
             return -ENOMEM;
-        mark(base, length, false);
-        if (vma_limit != SIZE_MAX && vma_count() > vma_limit) {
-            mark(base, length, true);
-            return -ENOMEM;
-        }
+        mark(base, length, kUnmapped);
         empty(base, length);
         return 0;
+    }
+    size_t vma_count_without(uintptr_t base, size_t length)
+    {
+        std::vector<uint8_t> saved = pages_;
+        std::fill_n(pages_.begin() + static_cast<ptrdiff_t>(index(base)), length / page_bytes_,
+                    kUnmapped);
+        size_t vmas = vma_count();
+        pages_.swap(saved);
+        return vmas;
     }
     bool move_break(intptr_t delta)
     {
@@ -196,8 +242,10 @@ class FakeOs {
             return false;
         uintptr_t end = (break_ + page_bytes_ - 1) & ~(page_bytes_ - 1);
         uintptr_t cut = (target + page_bytes_ - 1) & ~(page_bytes_ - 1);
-        if (cut < end)
+        if (cut < end) {
+            mark(cut, end - cut, kUnmapped);
             empty(cut, end - cut);
+        }
         break_ = target;
         return true;
     }
@@ -207,25 +255,53 @@ class FakeOs {
         self_of(self)->page_size_calls++;
         return self_of(self)->page_bytes_;
     }
-    static void *op_map(void *self, void *, size_t length, unsigned)
+    static void *op_map(void *self, size_t length, bool is_accessible)
     {
-        if (self_of(self)->must_fail("map"))
+        FakeOs *fake = self_of(self);
+        fake->interfere("map");
+        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
+        if (fake->must_fail("map"))
             return nullptr;
-        return reinterpret_cast<void *>(self_of(self)->do_map(length));
+        return reinterpret_cast<void *>(fake->do_map(length, is_accessible ? kOpen : kClosed));
     }
     static int op_unmap(void *self, void *base, size_t length)
     {
-        if (self_of(self)->must_fail("unmap"))
+        FakeOs *fake = self_of(self);
+        fake->interfere("unmap");
+        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
+        if (fake->must_fail("unmap"))
             return -ENOMEM;
-        return self_of(self)->do_unmap(reinterpret_cast<uintptr_t>(base), length);
+        return fake->do_unmap(reinterpret_cast<uintptr_t>(base), length);
     }
-    static int op_protect(void *, void *, size_t, bool)
+    static int op_protect(void *self, void *where, size_t length, bool is_accessible)
     {
-        return -EINVAL;
+        FakeOs *fake = self_of(self);
+        uintptr_t base = reinterpret_cast<uintptr_t>(where);
+        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
+        if (fake->must_fail("protect") || fake->refuses_protect) {
+            fake->was_unprotected = true;
+            return -ENOMEM;
+        }
+        fake->require(base < fake->maps_
+                          ? fake->is_backed(base, length)
+                          : fake->count_mapped(base, length) == length / fake->page_bytes_,
+                      "protect outside");
+        fake->mark(base, length, is_accessible ? kOpen : kClosed);
+        return 0;
+    }
+    static void op_mark_metadata(void *self, void *where, size_t length)
+    {
+        FakeOs *fake = self_of(self);
+        uintptr_t base = reinterpret_cast<uintptr_t>(where);
+        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
+        fake->require(fake->is_backed(base, length), "mark outside");
+        fake->marked.push_back({base, length});
     }
     static int op_purge(void *self, void *base, size_t length)
     {
         FakeOs *fake = self_of(self);
+        fake->interfere("purge");
+        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
         if (fake->must_fail("purge") || fake->refuses_purge)
             return -EINVAL;
         fake->require(fake->is_backed(reinterpret_cast<uintptr_t>(base), length), "purge outside");
@@ -237,20 +313,21 @@ class FakeOs {
     {
         FakeOs *fake = self_of(self);
         uintptr_t base = reinterpret_cast<uintptr_t>(where);
+        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
         if (fake->must_fail("remap"))
             return nullptr;
         fake->require(base >= fake->maps_ && fake->is_backed(base, old_bytes),
                       "remap of what is not mapped");
         if (base + new_bytes <= fake->base_ + fake->space_bytes &&
-            fake->count(base + old_bytes, new_bytes - old_bytes) == 0) {
-            fake->mark(base + old_bytes, new_bytes - old_bytes, true);
+            fake->count_mapped(base + old_bytes, new_bytes - old_bytes) == 0) {
+            fake->mark(base + old_bytes, new_bytes - old_bytes, kOpen);
             return where;
         }
-        uintptr_t moved = may_move ? fake->do_map(new_bytes) : 0;
+        uintptr_t moved = may_move ? fake->do_map(new_bytes, kOpen) : 0;
         if (moved == 0)
             return nullptr;
         std::memcpy(reinterpret_cast<void *>(moved), where, old_bytes);
-        fake->mark(base, old_bytes, false);
+        fake->mark(base, old_bytes, kUnmapped);
         empty(base, old_bytes);
         return reinterpret_cast<void *>(moved);
     }
@@ -261,6 +338,7 @@ class FakeOs {
     static void *op_sbrk(void *self, intptr_t delta)
     {
         FakeOs *fake = self_of(self);
+        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
         uintptr_t old_break = fake->break_;
         if (delta == 0)
             return fake->refuses_look ? nullptr : reinterpret_cast<void *>(old_break);
@@ -278,11 +356,12 @@ class FakeOs {
         return reinterpret_cast<void *>(old_break);
     }
 
-    static constexpr struct cairn_os_ops ops_ = {"fake",   op_page_bytes, op_map,
-                                                 op_unmap, op_protect,    op_purge,
-                                                 op_remap, op_sbrk,       op_now_ms};
+    static constexpr struct cairn_os_ops ops_ = {"fake",     op_page_bytes,    op_map,   op_unmap,
+                                                 op_protect, op_mark_metadata, op_purge, op_remap,
+                                                 op_sbrk,    op_now_ms};
+    std::recursive_mutex mutex_;
     size_t page_bytes_;
-    std::vector<bool> is_mapped_;
+    std::vector<uint8_t> pages_; /* State; of the data segment only what is closed */
     size_t mapped_pages_ = 0;
     void *real_;
     uintptr_t base_, maps_, break_, floor_;

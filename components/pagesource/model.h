@@ -16,12 +16,11 @@
 #include <cairn/pagesource.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
 #include <random>
-
-enum { kOriginBreak = 1, kOriginMapped, kOriginKept };
 
 class Model {
   public:
@@ -103,6 +102,13 @@ class Model {
         cairn_pagesource_free(source.get(), reinterpret_cast<void *>(base), length);
     }
 
+    /* A part of a block that is not in `blocks`. */
+    void give_part(uintptr_t base, size_t length)
+    {
+        dirty(base, length);
+        cairn_pagesource_free(source.get(), reinterpret_cast<void *>(base), length);
+    }
+
     /* Every page, so that memory wrongly believed fresh is noticed. */
     void dirty(uintptr_t base, size_t length)
     {
@@ -147,23 +153,55 @@ class Model {
             EXPECT_EQ(block.stamp, *word(base));
             EXPECT_EQ(~block.stamp, *word(base + block.length - sizeof(uint64_t)));
         }
-        size_t kept = 0;
-        for (size_t idx = 0; idx < source->extent_count; idx++) {
-            const struct cairn_pagesource_extent &extent = source->extents[idx];
-            kept += extent.origin == kOriginKept ? extent.length_bytes : 0;
-            EXPECT_TRUE(fake.is_backed(extent.base, extent.length_bytes));
-            EXPECT_TRUE(is_new(extent.base, extent.length_bytes)) << "free and outstanding";
-            bool is_fresh = extent.origin != kOriginKept && (extent.flags & 1) != 0;
-            for (size_t at = 0; is_fresh && at < extent.length_bytes; at += 4096)
-                EXPECT_EQ(0u, *word(extent.base + at)) << "fresh, but not zero (I3)";
+        for (const struct cairn_pagesource_node *node : runs()) {
+            EXPECT_TRUE(fake.is_backed(node->base, node->end - node->base));
+            EXPECT_TRUE(is_new(node->base, node->end - node->base)) << "free and outstanding";
+            for (uintptr_t at = node->fresh_base; at < node->fresh_end; at += 4096)
+                EXPECT_EQ(0u, *word(at)) << "fresh, but not zero (I3)";
         }
         EXPECT_EQ(outstanding, stats.outstanding_bytes);
-        EXPECT_EQ(stats.brk_bytes + stats.mapped_bytes, stats.outstanding_bytes + stats.free_bytes);
+        EXPECT_EQ(stats.brk_bytes + stats.mapped_bytes, stats.outstanding_bytes + stats.free_bytes +
+                                                            stats.transit_bytes + stats.lost_bytes);
         EXPECT_EQ(fake.mapped_bytes(),
-                  stats.mapped_bytes + stats.table_bytes + stats.reserved_bytes + kept);
+                  stats.mapped_bytes + stats.metadata_bytes + stats.past_bytes);
+        EXPECT_TRUE(source->segment_count == 0 || fake.was_lowered || fake.was_unprotected ||
+                    fake.is_closed(source->break_guard - page, page));
+        verify_regions();
         for (const std::string &sin : fake.sins)
             ADD_FAILURE() << sin;
         fake.log.clear();
+    }
+
+    struct cairn_pagesource_node *node(uint32_t id)
+    {
+        size_t first = CAIRN_PAGESOURCE_INLINE_NODES, piece = 0;
+        while (id >= (first << (piece + 1)) - first)
+            piece++;
+        return source->pieces[piece] + (id + first - (first << piece));
+    }
+
+    /* The free runs, by address. */
+    std::vector<const struct cairn_pagesource_node *> runs()
+    {
+        std::vector<const struct cairn_pagesource_node *> found;
+        walk(source->roots[0], found);
+        return found;
+    }
+
+    /* Each region is marked, may be touched, and is between pages that may not. */
+    void verify_regions()
+    {
+        for (uint32_t id = source->regions; id != 0; id = node(id)->links[1][1]) {
+            const struct cairn_pagesource_node *region = node(id);
+            size_t length = region->end - region->base;
+            EXPECT_TRUE(fake.is_closed(region->base - page, page));
+            EXPECT_TRUE(fake.is_closed(region->end, page));
+            if (region->flags == 0)
+                continue; /* could not be opened, nor unmapped */
+            EXPECT_TRUE(fake.is_backed(region->base, length));
+            EXPECT_EQ(1, std::count(fake.marked.begin(), fake.marked.end(),
+                                    std::make_pair(region->base, length)) > 0);
+        }
     }
 
     void free_all()
@@ -176,6 +214,9 @@ class Model {
     void end()
     {
         free_all();
+        for (auto &[base, length] : reserved)
+            cairn_pagesource_unreserve(source.get(), reinterpret_cast<void *>(base), length);
+        reserved.clear();
         verify();
         cairn_pagesource_fini(source.get());
         EXPECT_EQ(0u, fake.mapped_bytes());
@@ -188,10 +229,20 @@ class Model {
         return cairn_pagesource_stats(source.get());
     }
 
+    void walk(uint32_t id, std::vector<const struct cairn_pagesource_node *> &found)
+    {
+        if (id == 0)
+            return;
+        walk(node(id)->links[0][0], found);
+        found.push_back(node(id));
+        walk(node(id)->links[0][1], found);
+    }
+
     FakeOs fake;
     size_t page;
     std::unique_ptr<struct cairn_pagesource> source = std::make_unique<struct cairn_pagesource>();
     std::map<uintptr_t, Block> blocks;
+    std::vector<std::pair<uintptr_t, size_t>> reserved; /* what end() gives back */
     uint64_t stamps = 0;
 };
 

@@ -64,9 +64,10 @@ TEST_P(Break, IsNotLoweredWhenAStrangerIsOnTop)
     model.verify();
     model.fake.foreign_sbrk(-1);
     cairn_pagesource_purge(model.source.get());
-    EXPECT_EQ(model.fake.floor(), model.fake.now()) << "once the stranger is gone";
+    EXPECT_EQ(model.fake.floor() + page, model.fake.now()) << "once the stranger is gone";
     model.verify();
     model.end();
+    EXPECT_EQ(model.fake.floor(), model.fake.now()) << "the guard goes last";
 }
 
 TEST_P(Break, MapsOnceThereIsNoRoomForAnotherSegment)

@@ -88,6 +88,100 @@ TEST_P(Delay, MayKeepAsMuchAsIsOutstanding)
     model.end();
 }
 
+TEST_P(Delay, OneTickAfterASilenceGivesBackABurst)
+{
+    Model model(page, Config());
+    model.alloc(page, 1);
+    std::vector<uintptr_t> blocks;
+    for (int idx = 0; idx < 8; idx++)
+        blocks.push_back(model.alloc(5 * page, 1));
+    model.fake.clock_ms = 1000;
+    for (uintptr_t block : blocks)
+        model.free(block);
+    EXPECT_EQ(40 * page, model.stats().free_dirty_bytes);
+    size_t calls = model.fake.calls;
+    model.fake.clock_ms = 1099;
+    cairn_pagesource_tick(model.source.get());
+    EXPECT_EQ(calls, model.fake.calls) << "not yet";
+    model.fake.clock_ms = 1250;
+    cairn_pagesource_tick(model.source.get());
+    EXPECT_EQ(6 * page, model.stats().free_dirty_bytes);
+    EXPECT_EQ(UINT64_MAX, model.source->due_ms) << "nothing more to do";
+    model.verify();
+    model.end();
+}
+
+TEST_P(Delay, ATickDoesNothingWhereNothingIsDue)
+{
+    for (uint32_t retain_ms : {0u, 100u}) {
+        struct cairn_pagesource_config config = Config();
+        config.retain_ms = retain_ms;
+        Model model(page, config);
+        model.free(model.alloc(6 * page, 1));
+        size_t dirty = model.stats().free_dirty_bytes, calls = model.fake.calls;
+        model.fake.clock_ms = 100000;
+        cairn_pagesource_tick(model.source.get());
+        EXPECT_EQ(calls, model.fake.calls);
+        EXPECT_EQ(dirty, model.stats().free_dirty_bytes);
+        model.end();
+    }
+}
+
+TEST_P(Delay, WhatHistoryRaisedGoesBackWhenIdle)
+{
+    for (auto policy : {CAIRN_PAGESOURCE_AUTO, CAIRN_PAGESOURCE_BRK, CAIRN_PAGESOURCE_MMAP}) {
+        struct cairn_pagesource_config config = Config();
+        config.policy = policy;
+        Model model(page, config);
+        std::vector<uintptr_t> blocks;
+        for (int idx = 0; idx < 40; idx++)
+            blocks.push_back(model.alloc(24 * page, 1)); // above the border at first
+        model.fake.clock_ms = 1000;
+        for (size_t idx = 0; idx < 40; idx += 2)
+            model.free(blocks[idx]);
+        EXPECT_GT(model.stats().free_dirty_bytes, 20 * 24 * page * 3 / 4);
+        model.fake.clock_ms = 1100;
+        cairn_pagesource_tick(model.source.get());
+        EXPECT_LE(model.stats().free_dirty_bytes, 20 * 24 * page / 8);
+        model.verify();
+        model.fake.clock_ms = 2000;
+        model.free_all();
+        model.fake.clock_ms = 2100;
+        cairn_pagesource_tick(model.source.get());
+        EXPECT_LE(model.stats().free_dirty_bytes, 6 * page);
+        model.verify();
+        model.end();
+    }
+}
+
+TEST_P(Delay, ATickWhereTheKernelRefusesIsNotRepeatedForEver)
+{
+    Model model(page, Config());
+    uintptr_t block = model.alloc(40 * page, 1);
+    model.alloc(page, 1);
+    model.fake.clock_ms = 1000;
+    model.free(block);
+    model.fake.refuses_purge = true;
+    for (uint64_t now = 1100; now < 1200; now++) {
+        model.fake.clock_ms = now;
+        cairn_pagesource_tick(model.source.get());
+    }
+    EXPECT_LE(std::count(model.fake.log.begin(), model.fake.log.end(), "purge"), 2);
+    model.fake.refuses_purge = false;
+    model.verify();
+    model.end();
+}
+
+TEST_P(Delay, WithoutAClockNothingDecays)
+{
+    Model model(page, Config());
+    model.alloc(page, 1);
+    model.free(model.alloc(40 * page, 1));
+    cairn_pagesource_tick(model.source.get());
+    EXPECT_EQ(40 * page, model.stats().free_dirty_bytes);
+    model.end();
+}
+
 INSTANTIATE_TEST_SUITE_P(Pages, Delay, testing::Values(4096, 16384, 65536));
 
 } // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The whole page source on the real kernel: the laws, its limits, threads and fork.
+// The whole page source on the real kernel: the laws, its limits, guards and threads.
 
 #include <cairn/pagesource.h>
 #include <cairn/source_laws.h>
@@ -128,10 +128,6 @@ TEST_P(Kernel, AgreesWithProcSelfMaps)
             }
         cairn_pagesource_check(&source);
     }
-    for (size_t idx = 0; idx < source.extent_count; idx++)
-        EXPECT_EQ(source.extents[idx].length_bytes,
-                  mapped_of(reinterpret_cast<void *>(source.extents[idx].base),
-                            source.extents[idx].length_bytes));
     for (auto &[base, length] : blocks)
         cairn_pagesource_free(&source, base, length);
     EXPECT_EQ(0u, stats().refused_calls);
@@ -274,6 +270,20 @@ TEST_P(Kernel, SurvivesEveryLimitOfDataAndAddressSpace)
 
 // --- threads -----------------------------------------------------------------------------------------------------
 
+// Past the lock, within what is left of the limit.
+void pass(struct cairn_pagesource *source, int steps)
+{
+    for (int step = 0; step < steps; step++) {
+        size_t length = static_cast<size_t>(step % 7 + 1) * 4096;
+        char *base = static_cast<char *>(cairn_pagesource_map_past(source, length));
+        if (base == nullptr)
+            continue;
+        ASSERT_EQ(0, base[0]);
+        base[length - 1] = 1;
+        cairn_pagesource_unmap_past(source, base, length);
+    }
+}
+
 void churn(struct cairn_pagesource *source, uint64_t seed, int steps)
 {
     std::mt19937_64 random(seed);
@@ -321,6 +331,7 @@ TEST_P(Kernel, ServesManyThreads)
     std::vector<std::thread> threads;
     for (uint64_t idx = 0; idx < 4; idx++)
         threads.emplace_back(churn, &source, seed + idx, 1500);
+    threads.emplace_back(pass, &source, 1500);
     for (int round = 0; round < 50; round++)
         cairn_pagesource_check(&source);
     for (std::thread &thread : threads)
@@ -330,32 +341,52 @@ TEST_P(Kernel, ServesManyThreads)
     cairn_pagesource_fini(&source);
 }
 
-TEST_P(Kernel, AForkWhileOthersAllocateLeavesAWorkingChild)
+// So much that every thread finds what it needs if it waits for what the others have in transit.
+TEST_P(Kernel, NoThreadIsRefusedWhatTheLimitAllows)
 {
-    std::atomic<bool> stop{false};
-    std::thread other([&] {
-        while (!stop) {
-            char *block = alloc(40960);
-            ASSERT_NE(nullptr, block);
-            cairn_pagesource_free(&source, block, 40960);
-        }
-    });
-    for (int round = 0; round < 30; round++) {
-        cairn_pagesource_prefork(&source);
-        pid_t child = fork();
-        cairn_pagesource_postfork(&source);
-        if (child == 0) {
-            cairn_pagesource_check(&source);
-            REQUIRE(alloc(100000) != nullptr);
-            cairn_pagesource_check(&source);
-            _exit(0);
-        }
-        int status = -1;
-        ASSERT_EQ(child, waitpid(child, &status, 0));
-        EXPECT_EQ(0, status);
+    constexpr size_t kThreads = 4, kBytes = 24 * kMiB;
+    struct cairn_pagesource_config config = {};
+    config.policy = GetParam();
+    config.limit_bytes = kThreads * kBytes;
+    config.map_threshold_max_bytes = 8 * kMiB;
+    ASSERT_EQ(0, cairn_pagesource_init(&source, &config));
+    std::vector<std::thread> threads;
+    for (size_t idx = 0; idx < kThreads; idx++)
+        threads.emplace_back([this] {
+            for (int round = 0; round < 60; round++) {
+                size_t length = round % 2 == 0 ? kBytes : kBytes / 2;
+                char *block = alloc(length);
+                ASSERT_NE(nullptr, block);
+                memset(block, 1, length / 8);
+                cairn_pagesource_free(&source, block, length);
+            }
+        });
+    for (std::thread &thread : threads)
+        thread.join();
+    cairn_pagesource_check(&source);
+    EXPECT_LE(stats().held_peak_bytes, kThreads * kBytes);
+    cairn_pagesource_fini(&source);
+}
+
+TEST_P(Kernel, MetadataLiesBetweenPagesThatNothingMayTouch)
+{
+    std::vector<std::pair<char *, size_t>> reserved;
+    std::vector<char *> blocks;
+    for (size_t length : {size_t{100}, size_t{8192}, size_t{300000}, 2 * kMiB}) {
+        reserved.push_back(
+            {static_cast<char *>(cairn_pagesource_reserve(&source, length)), length});
+        blocks.push_back(alloc(8 * kMiB)); // what the kernel puts beside
+        ASSERT_NE(nullptr, reserved.back().first);
     }
-    stop = true;
-    other.join();
+    for (auto &[base, length] : {reserved[2], reserved[3]}) {
+        size_t rounded = (length + 4095) & ~size_t{4095};
+        EXPECT_EQ(rounded, mapped_of(base - 4096, rounded + 8192));
+    }
+    EXPECT_EQ(kMiB, mapped_of(reserved[0].first - 4096, kMiB + 8192)) << "it is the first piece";
+    for (auto &[base, length] : reserved)
+        cairn_pagesource_unreserve(&source, base, length);
+    for (char *block : blocks)
+        cairn_pagesource_free(&source, block, 8 * kMiB);
     cairn_pagesource_fini(&source);
 }
 
