@@ -18,6 +18,7 @@
 #include "composed/malloc/hot.h"
 #include "composed/malloc/stack.h"
 #include "composed/surface/front.h"
+#include "composed/surface/sanitizer.h"
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
@@ -212,6 +213,8 @@ static CAIRN_COLD void *malloc_slow(size_t size_bytes)
 {
     void *block = NULL;
 
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
+        return cairn_sanitizer_malloc(size_bytes);
     if (stack.caches.mode == CAIRN_PERCPU_LOCK)
         block = cairn_heap_try_alloc(size_bytes);
     if (block == NULL && size_bytes <= PTRDIFF_MAX)
@@ -236,6 +239,10 @@ static CAIRN_COLD void free_slow(void *block, const char *where)
 {
     if (block == NULL)
         return;
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present())) {
+        cairn_sanitizer_free(block);
+        return;
+    }
     if (stack.caches.mode == CAIRN_PERCPU_LOCK && cairn_heap_try_free(block, where))
         return;
     cairn_front_free_slow(block, where);

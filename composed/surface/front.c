@@ -35,6 +35,7 @@
 
 #include "composed/ground/ground.h"
 #include "composed/surface/report.h"
+#include "composed/surface/sanitizer.h"
 
 /* How long a thread waits at a gate that is closed before it goes past. A fork takes about as long; and a thread that holds what
    the forker waits for makes so many microseconds of progress per call. */
@@ -112,6 +113,8 @@ CAIRN_COLD bool cairn_front_start(bool *is_ready,
     struct cairn_conf_values conf = {{0}};
     bool is_first = false;
 
+    if (cairn_sanitizer_is_present())
+        return false;
     cairn_conf_load(&conf); /* before the lock, for it calls the C library */
     cairn_lock_take(&start_lock);
     if (!*is_ready) {
