@@ -63,7 +63,9 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
     struct cairn_percpu_config config = {
         .block_bytes = block_bytes,
         .class_count = stack->ground.has_runs ? CAIRN_STACK_CLASS_COUNT : CAIRN_CLASS_COUNT,
-        .shard_count = (unsigned)conf->value[CAIRN_CONF_SHARDS],
+        .shard_count = conf->value[CAIRN_CONF_SHARDS] != 0
+                           ? (unsigned)conf->value[CAIRN_CONF_SHARDS]
+                           : cairn_cpu_possible_count(),
         .mode = (enum cairn_percpu_mode)conf->value[CAIRN_CONF_PERCPU],
         .fence = (enum cairn_percpu_fence)conf->value[CAIRN_CONF_FENCE],
         .cpu_way = ways[conf->value[CAIRN_CONF_CPU]],

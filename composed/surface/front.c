@@ -95,15 +95,20 @@ static void shut(void)
 extern char _end[] __attribute__((visibility("hidden")));
 
 /* Makes the page behind .bss inaccessible, so that user memory is never mapped there. Where something else begins at once, that is a
-   library or the data segment, whose first page is a guard. An old kernel takes the address for a hint. */
+   library, or the data segment, whose first page is a guard. An old kernel takes the address for a hint. */
 static void guard_bss(void)
 {
-    long page_bytes = (long)cairn_heap_ground()->page_bytes;
-    long wanted = (long)cairn_align_up((uintptr_t)_end, (size_t)page_bytes);
-    long got = cairn_syscall6(SYS_mmap, wanted, page_bytes, PROT_NONE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    const struct cairn_ground *ground = cairn_heap_ground();
+    const struct cairn_os *os = &ground->pages.config.os;
+    uintptr_t page_bytes = ground->page_bytes;
+    uintptr_t end = cairn_align_up((uintptr_t)_end, page_bytes);
+    uintptr_t got;
 
-    if (got > 0 && got != wanted)
+    if ((uintptr_t)os->ops->sbrk(os->self, 0) - end < page_bytes)
+        return;
+    got = (uintptr_t)cairn_syscall6(SYS_mmap, (long)end, (long)page_bytes, PROT_NONE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got != end && got < (uintptr_t)1 << CAIRN_PAGEMAP_ADDRESS_BITS)
         cairn_syscall2(SYS_munmap, got, page_bytes);
 }
 
