@@ -13,6 +13,7 @@ class PercpuBalance : public InModes {
   protected:
     Caches with(TokenSource &tokens, More more, size_t depot_class_bytes = 0)
     {
+        more.fence = CAIRN_PERCPU_FENCE_FREELY;
         return Caches(tokens, 3, 0, depot_class_bytes, false, GetParam(), more);
     }
 };

@@ -24,6 +24,13 @@
  *                  whoever else was inside has been pre-empted and will be sent back; from elsewhere they are a store and
  *                  membarrier(2), which sends back whoever is inside on any CPU. leave: put the shard into the lane again.
  *
+ * For a fork all shards in use are closed at once, by a thread that knows all others to be outside of every slow path (percpu.h):
+ *
+ *     lock mode    is_closed is set, and each lock was free once since. A fast path that takes the lock then looks at is_closed,
+ *                  and goes away. The child frees the locks.
+ *     rseq mode    `nothing` is in each lane, by plain stores. A sequence that began before may still commit, in theory: the
+ *                  child compares the words with those noted some microseconds later (undo_late_pushes).
+ *
  * Words are also read without that, by statistics and drains: hence the relaxed accesses.
  */
 

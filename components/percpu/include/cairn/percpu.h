@@ -108,7 +108,7 @@ struct cairn_percpu_history {
 
 /*
  * Private. What a thread meets before it may look into a shard. These stand close together, apart
- * from the shards, so that fork handlers and statistics go through them without faulting in the
+ * from the shards, so that forks and statistics go through them without faulting in the
  * shards of idle CPUs. Two cache lines each, because processors fetch lines in pairs.
  */
 struct cairn_percpu_front {
@@ -259,24 +259,32 @@ struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu);
 const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode);
 
 /*
- * The fast paths alone, in lock mode: a block, or NULL; true when the block is in. They touch nothing but the shard, and only
- * while it is not closed: so they may run beside a fork, unlike every other function. In vain in rseq mode.
+ * The fast paths alone, in lock mode: a block, or NULL; true when the block is in. They touch nothing but a shard that is in
+ * use, and its blocks only while it is not closed: so they may run beside a fork, unlike every other function. Neither
+ * waits. In vain in rseq mode.
  */
 void *cairn_percpu_try_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 bool cairn_percpu_try_free(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                            const char *where);
 
 /*
- * Closes all shards for a fork, so that the child finds each of them whole, and keeps every cache.
+ * Closes all shards for a fork, so that the child finds each of them whole, and keeps every cache. The fast paths of other
+ * threads are in vain until the shards are open again.
  *
- * Requires: no other thread is inside any function but the fast paths (pop, push, try_alloc, try_free) until they are open
- *           again: see <cairn/base/gate.h>. The caller itself may use all functions meanwhile.
+ * Requires: the shards are open. No other thread is inside any function but the fast paths (pop, push, try_alloc, try_free)
+ *           until they are open again: see <cairn/base/gate.h>. The caller itself may use all functions but fini meanwhile:
+ *           in rseq mode the depot serves it, and its drains and checks leave the shards alone.
  * Cost:     O(shards in use); some microseconds of waiting in a process of several threads. No system call but of a lock that
- *           is held.
+ *           is held: lock mode waits until each fast path that began before has ended, however long its thread sleeps.
  */
 void cairn_percpu_close(struct cairn_percpu *percpu);
 
-/* In the child of a fork, while they are closed: undoes what a sequence of another thread may have left half done. */
+/*
+ * In the child of a fork, first, while they are closed.
+ *
+ * Rseq mode: undoes a push of another thread that committed after the close; its block is lost to the child, as those in
+ * the hands of other threads are. Lock mode: no shard's lock is held. O(shards in use).
+ */
 void cairn_percpu_repair(struct cairn_percpu *percpu);
 
 /* Opens them again, in parent and child. */
