@@ -97,7 +97,8 @@ class Script {
             reserved.pop_back();
             return;
         }
-        size_t length = (size % 9 + 1) * model.page;
+        size_t length =
+            size % 4 == 0 ? size * 4096 + 1 : size * 100 + 1; // with a region of its own or not
         void *base = cairn_pagesource_reserve(model.source.get(), length);
         if (base != nullptr)
             reserved.push_back({base, length});
