@@ -209,21 +209,22 @@ static uintptr_t tail_base(const struct cairn_pagesource *source, uintptr_t now)
     return cairn_pagesource__node(source, id)->base;
 }
 
-bool cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length_bytes,
-                                  size_t align_bytes)
+uintptr_t cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length_bytes,
+                                       size_t align_bytes)
 {
-    uintptr_t now, end;
+    uintptr_t now, start, end;
 
     if (source->lost_base != UINTPTR_MAX)
-        return false;
+        return 0;
     now = cairn_pagesource__sbrk(source, 0);
     if (now == 0)
-        return false;
+        return 0;
     if (now < source->break_guard)
         source->break_guard = 0;
-    end = cairn_align_up(tail_base(source, now), align_bytes) + length_bytes;
+    start = cairn_align_up(tail_base(source, now), align_bytes);
+    end = start + length_bytes;
     CAIRN_ASSERT(end > length_bytes);
-    return end <= now || raise_break(source, now, end - now);
+    return end <= now || raise_break(source, now, end - now) ? start : 0;
 }
 
 bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t end,

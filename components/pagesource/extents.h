@@ -179,9 +179,9 @@ cairn_pagesource__segment_of(const struct cairn_pagesource *source, uintptr_t ad
 /* Notices that others lowered the break into our memory, and forgets what is gone. */
 void cairn_pagesource__observe_break(struct cairn_pagesource *source);
 
-/* Extends the data segment so that a block fits; false when it cannot. */
-bool cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length_bytes,
-                                  size_t align_bytes);
+/* Extends the data segment so that a block fits: where it does; 0 when it cannot. */
+uintptr_t cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length_bytes,
+                                       size_t align_bytes);
 
 /* Extends the segment that ends at `end` by at least `missing_bytes`, if that is where the break is. */
 bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t end,
@@ -209,10 +209,10 @@ void cairn_pagesource__discount_held(struct cairn_pagesource *source, uint32_t o
 void cairn_pagesource__adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
                              uint32_t origin, uint32_t flags);
 
-/* Obtains address space in which a block fits, by the policy's order of means; false when all are refused. Leaves the
-   lock, but not after the block fits. */
-bool cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes,
-                            size_t align_bytes);
+/* Obtains address space in which a block fits, by the policy's order of means: where it does; 0 when all are refused.
+   Leaves the lock, but not after the block fits. */
+uintptr_t cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes,
+                                 size_t align_bytes);
 
 /* --- release.c: leaves the lock ---------------------------------------------------------------------------------- */
 

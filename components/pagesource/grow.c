@@ -92,7 +92,8 @@ static void drop(struct cairn_pagesource *source, uintptr_t base, uintptr_t end)
 }
 
 /* Maps one block of its own, no longer than needed. */
-static bool map_exactly(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes)
+static uintptr_t map_exactly(struct cairn_pagesource *source, size_t length_bytes,
+                             size_t align_bytes)
 {
     size_t page_bytes = cairn_pagesource__page(source);
     size_t over_bytes = length_bytes + align_bytes - page_bytes;
@@ -100,60 +101,65 @@ static bool map_exactly(struct cairn_pagesource *source, size_t length_bytes, si
     uintptr_t start;
 
     if (base == 0)
-        return false;
+        return 0;
     if (cairn_is_aligned(base, align_bytes)) {
         cairn_pagesource__adopt(source, base, base + length_bytes, CAIRN_EXTENT_MAPPED, 0);
-        return true;
+        return base;
     }
     drop(source, base, base + length_bytes);
     base = map_raw(source, over_bytes);
     if (base == 0)
-        return false;
+        return 0;
     start = cairn_align_up(base, align_bytes);
     CAIRN_ASSERT(start + length_bytes <= base + over_bytes);
     drop(source, base, start);
     drop(source, start + length_bytes, base + over_bytes);
     cairn_pagesource__adopt(source, start, start + length_bytes, CAIRN_EXTENT_MAPPED, 0);
-    return true;
+    return start;
 }
 
 /* Maps a growth step, if the block fits into it wherever it lies. */
-static bool map_step(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes)
+static uintptr_t map_step(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes)
 {
     size_t over_bytes = length_bytes + align_bytes - cairn_pagesource__page(source);
     size_t step_bytes = cairn_max(cairn_pagesource__step(source), over_bytes);
     uintptr_t base;
 
     if (step_bytes == length_bytes)
-        return false;
+        return 0;
     base = map_raw(source, step_bytes);
     if (base == 0)
-        return false;
+        return 0;
     cairn_pagesource__adopt(source, base, base + step_bytes, CAIRN_EXTENT_MAPPED, 0);
-    return true;
+    return cairn_align_up(base, align_bytes);
 }
 
-static bool grow_mapped(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes)
+static uintptr_t grow_mapped(struct cairn_pagesource *source, size_t length_bytes,
+                             size_t align_bytes)
 {
     bool is_small = length_bytes < source->stats.map_threshold_bytes;
+    uintptr_t start = is_small ? map_step(source, length_bytes, align_bytes) : 0;
 
-    return (is_small && map_step(source, length_bytes, align_bytes)) ||
-           map_exactly(source, length_bytes, align_bytes);
+    return start != 0 ? start : map_exactly(source, length_bytes, align_bytes);
 }
 
-bool cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes,
-                            size_t align_bytes)
+uintptr_t cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes,
+                                 size_t align_bytes)
 {
     enum cairn_pagesource_policy policy = source->config.policy;
     bool is_small = length_bytes < source->stats.map_threshold_bytes;
+    bool is_break_first = policy == CAIRN_PAGESOURCE_BRK || is_small;
+    uintptr_t start = 0;
 
     CAIRN_ASSERT(cairn_lock_is_held(&source->lock) && length_bytes > 0);
     CAIRN_ASSERT(cairn_is_aligned(length_bytes | align_bytes, cairn_pagesource__page(source)));
     if (policy == CAIRN_PAGESOURCE_MMAP)
         return grow_mapped(source, length_bytes, align_bytes);
-    if (policy == CAIRN_PAGESOURCE_BRK || is_small)
-        return cairn_pagesource__grow_break(source, length_bytes, align_bytes) ||
-               grow_mapped(source, length_bytes, align_bytes);
-    return grow_mapped(source, length_bytes, align_bytes) ||
-           cairn_pagesource__grow_break(source, length_bytes, align_bytes);
+    if (is_break_first)
+        start = cairn_pagesource__grow_break(source, length_bytes, align_bytes);
+    if (start == 0)
+        start = grow_mapped(source, length_bytes, align_bytes);
+    if (start == 0 && !is_break_first)
+        start = cairn_pagesource__grow_break(source, length_bytes, align_bytes);
+    return start;
 }

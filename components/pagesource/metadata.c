@@ -107,19 +107,21 @@ static uint32_t new_region(struct cairn_pagesource *source, size_t length_bytes)
     return id;
 }
 
-/* Makes a region for small reservations; its spare piece, or 0. */
-static uint32_t new_shared_region(struct cairn_pagesource *source)
+/* Makes all of a region spare. Takes a node. */
+static void add_spare(struct cairn_pagesource *source, const struct cairn_pagesource_node *region)
+{
+    cairn_pagesource__put(source, cairn_pagesource__new_node(source, region->base, region->end,
+                                                             CAIRN_EXTENT_METADATA));
+}
+
+/* Makes a region for small reservations, all of it spare; false when refused. */
+static bool add_shared_region(struct cairn_pagesource *source)
 {
     uint32_t id = new_region(source, SHARED_BYTES);
-    uint32_t spare;
 
-    if (id == 0)
-        return 0;
-    spare =
-        cairn_pagesource__new_node(source, cairn_pagesource__node(source, id)->base,
-                                   cairn_pagesource__node(source, id)->end, CAIRN_EXTENT_METADATA);
-    cairn_pagesource__put(source, spare);
-    return spare;
+    if (id != 0)
+        add_spare(source, cairn_pagesource__node(source, id));
+    return id != 0;
 }
 
 /* Unmaps a region that is off the list. Leaves the lock. */
@@ -145,21 +147,29 @@ void cairn_pagesource__end_metadata(struct cairn_pagesource *source)
 
 /* --- reservations ---------------------------------------------------------------------------------------------- */
 
-uint32_t cairn_pagesource__take_metadata(struct cairn_pagesource *source, size_t length_bytes,
-                                         size_t align_bytes)
+/* A piece cut out of what is spare; 0 when none is long enough. */
+static uint32_t cut_spare(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes)
 {
     uintptr_t start = 0;
     uint32_t id =
         cairn_pagesource__fit_in(source, CAIRN_TREE_SPARE, length_bytes, align_bytes, &start);
 
-    if (id == 0 && length_bytes < SMALL_MAX_BYTES) {
-        id = new_shared_region(source);
-        start = id != 0 ? cairn_pagesource__node(source, id)->base : 0;
-    }
-    if (id == 0)
-        return new_region(source, cairn_align_up(length_bytes, cairn_pagesource__page(source)));
-    cairn_pagesource__carve(source, id, start, start + length_bytes);
+    if (id != 0)
+        cairn_pagesource__carve(source, id, start, start + length_bytes);
     return id;
+}
+
+uint32_t cairn_pagesource__take_metadata(struct cairn_pagesource *source, size_t length_bytes,
+                                         size_t align_bytes)
+{
+    bool is_small = length_bytes < SMALL_MAX_BYTES;
+    uint32_t id = is_small ? cut_spare(source, length_bytes, align_bytes) : 0;
+
+    if (id == 0 && is_small && add_shared_region(source))
+        id = cut_spare(source, length_bytes, align_bytes);
+    if (id == 0)
+        id = new_region(source, cairn_align_up(length_bytes, cairn_pagesource__page(source)));
+    return id != 0 ? id : cut_spare(source, length_bytes, align_bytes);
 }
 
 /* To cache lines below a page, else to pages. */
@@ -225,8 +235,7 @@ static void give_region(struct cairn_pagesource *source, uint32_t id)
     empty(source, node->base, cairn_node_bytes(node));
     push_region(source, id);
     if (cairn_pagesource__may_take(source, 1))
-        cairn_pagesource__put(source, cairn_pagesource__new_node(source, node->base, node->end,
-                                                                 CAIRN_EXTENT_METADATA));
+        add_spare(source, node);
 }
 
 /* True when a reservation of that length is what the node says. */

@@ -148,9 +148,12 @@ static uint32_t find_room(struct cairn_pagesource *source, size_t length_bytes, 
 {
     uint32_t id = cairn_pagesource__fit(source, length_bytes, align_bytes, start);
 
-    if (id != 0 || !cairn_pagesource__grow(source, length_bytes, align_bytes))
+    if (id != 0)
         return id;
-    id = cairn_pagesource__fit(source, length_bytes, align_bytes, start);
+    *start = cairn_pagesource__grow(source, length_bytes, align_bytes);
+    if (*start == 0)
+        return 0;
+    id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, *start);
     CAIRN_CHECK(id != 0, "growth did not make room", source, __func__);
     return id;
 }

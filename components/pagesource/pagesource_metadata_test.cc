@@ -98,9 +98,14 @@ TEST_P(Metadata, ARegionThatCannotBeUnmappedServesAgain)
     unreserve(model, base, 512 * kKib);
     EXPECT_EQ(0u, model.stats().reserved_bytes);
     model.verify();
-    EXPECT_EQ(base, reserve(model, 256 * kKib));
+    EXPECT_EQ(base, reserve(model, 100 * kKib));
     EXPECT_EQ(0u, *model.word(base));
-    unreserve(model, base, 256 * kKib);
+    uintptr_t next = (base + 100 * kKib + page - 1) / page * page;
+    model.fake.refuses_map = true;
+    EXPECT_EQ(next, reserve(model, 256 * kKib)) << "when there is no region for it";
+    unreserve(model, base, 100 * kKib);
+    unreserve(model, next, 256 * kKib);
+    model.fake.refuses_map = false;
     model.fake.refuses_unmap = false;
     model.end();
 }
