@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-enum { CLOSING_ROUNDS = 100 };
+enum { CLOSING_ROUNDS = 100, FAST_PATH_NAP_US = 50000, FAST_PATH_NAPS = 20 };
 
 const struct cairn_lock cairn_shard_rank = {0, CAIRN_RANK_SHARD};
 
@@ -92,7 +92,8 @@ static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 
 bool cairn_shard_enter_used(struct cairn_percpu *percpu)
 {
-    if (!by_sequences(percpu) || percpu->is_closed)
+    /* With company, two that share a thread pointer could take each other's entries for their own. */
+    if (!by_sequences(percpu) || percpu->is_closed || cairn_load_relaxed(&cairn_lock__has_company))
         return false;
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx)) {
@@ -144,14 +145,24 @@ void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx)
     shard_unlock(percpu, shard_idx);
 }
 
-/* Lock mode: a fast path that took the lock before the shards were closed is done when the lock was free once. */
+/* Lock mode: a fast path that took the lock before the shards were closed is done when the lock was free once. One that does
+   not end is this thread's own, interrupted by a handler that forks: it goes on in both processes. */
+static void wait_for_fast_path(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    for (unsigned naps = 0; naps < FAST_PATH_NAPS; naps++) {
+        if (shard_trylock(percpu, shard_idx)) {
+            shard_unlock(percpu, shard_idx);
+            return;
+        }
+        cairn_lock_wait(&percpu->fronts[shard_idx].lock, FAST_PATH_NAP_US);
+    }
+}
+
 static void wait_for_fast_paths(struct cairn_percpu *percpu)
 {
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
-         shard_idx = shard_older(percpu, shard_idx)) {
-        shard_lock(percpu, shard_idx);
-        shard_unlock(percpu, shard_idx);
-    }
+         shard_idx = shard_older(percpu, shard_idx))
+        wait_for_fast_path(percpu, shard_idx);
 }
 
 /* Time for sequences of other CPUs that found their lane open to end, and for their stores to be seen: each takes some

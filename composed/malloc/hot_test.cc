@@ -99,12 +99,14 @@ TEST_F(Hot, GivesEverySmallSizeTheClassOfTheTables)
     }
 }
 
-TEST_F(Hot, GivesNothingForNoneAndForMore)
+TEST_F(Hot, GivesTheLeastClassForNoneAndNothingForMore)
 {
     size_t class_idx;
     cairn_hot_init(hot_.get(), stack_.get());
-    for (size_t bytes : {size_t{0}, size_t{CAIRN_CLASS_BYTES_MAX} + 1, size_t{1} << 40, SIZE_MAX})
+    for (size_t bytes : {size_t{CAIRN_CLASS_BYTES_MAX} + 1, size_t{1} << 40, SIZE_MAX})
         EXPECT_FALSE(cairn_hot_class_of(hot_.get(), bytes, &class_idx)) << bytes;
+    ASSERT_TRUE(cairn_hot_class_of(hot_.get(), 0, &class_idx));
+    EXPECT_EQ(class_idx, 0u);
 }
 
 // In the first leaf, over the border of two, and in the last: at multiples of every slab.

@@ -10,6 +10,7 @@
 #include "composed/surface/conf.h"
 #include "composed/surface/front.h"
 #include "composed/surface/report.h"
+#include "composed/surface/sanitizer.h"
 #include "composed/surface/text.h"
 
 #include <errno.h>
@@ -134,7 +135,7 @@ static void print_json(struct cairn_text *text, const struct cairn_malloc_stats 
 
 CAIRN_EXPORT int cairn_malloc_is_active(void)
 {
-    return 1;
+    return !cairn_sanitizer_is_present();
 }
 
 CAIRN_EXPORT size_t cairn_malloc_stats(struct cairn_malloc_stats *stats, size_t stats_bytes)

@@ -69,7 +69,7 @@ enum cairn_malloc_format { CAIRN_MALLOC_TEXT, CAIRN_MALLOC_JSON };
 /* Takes a piece of output; called several times. Must not allocate. */
 typedef void (*cairn_malloc_write_fn)(void *self, const char *text, size_t text_bytes);
 
-/* 1 if this process allocates from cairn. Never 0: the address is NULL then. */
+/* 1 if this process allocates from cairn; 0 where cairn gives way to a sanitizer. Without cairn the address is NULL. */
 CAIRN_MALLOC_API int cairn_malloc_is_active(void);
 
 /*
