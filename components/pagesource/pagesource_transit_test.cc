@@ -149,8 +149,11 @@ TEST_P(Transit, AThreadThatFindsNothingWaitsForWhatComesBack)
     uintptr_t got = 0;
     model.fake.during = {"unmap", [&] {
                              other = std::thread([&] { got = model.alloc(40 * page, 1); });
-                             while (cairn_load_relaxed(&model.source->waiter_count) == 0)
-                                 std::this_thread::yield();
+                             for (uint32_t waiters = 0; waiters == 0;) {
+                                 cairn_lock_take(&model.source->lock);
+                                 waiters = model.source->waiter_count;
+                                 cairn_lock_release(&model.source->lock);
+                             }
                          }};
     model.free(block);
     other.join();
