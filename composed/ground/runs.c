@@ -294,12 +294,14 @@ void cairn_ground_settle(struct cairn_ground *ground)
     cairn_store_release(&ground->is_settling, false);
 }
 
+/* As much as is dirty now: what other threads free meanwhile could keep this one here for ever. */
 size_t cairn_ground__purge_runs(struct cairn_ground *ground)
 {
     size_t purged_bytes;
 
     cairn_lock_take(&ground->buddy_lock);
-    purged_bytes = purge(ground, ground->granule_bytes, SIZE_MAX, 0);
+    purged_bytes = purge(ground, ground->granule_bytes,
+                         cairn_buddy_stats(ground->buddy).free_dirty_bytes, 0);
     ground->short_bytes = 0;
     shed_chunks(ground, 0);
     note(ground, false);

@@ -73,13 +73,15 @@ CAIRN_HOT_INLINE size_t cairn_hot_limit(const size_t *limit)
 CAIRN_HOT_INLINE bool cairn_hot_class_of(const struct cairn_hot *hot, size_t size_bytes,
                                          size_t *class_idx)
 {
+    const size_t coarse_step = (size_t)1 << CAIRN_CLASS_COARSE_SHIFT;
+
     if (CAIRN_LIKELY(size_bytes < cairn_hot_limit(&hot->fine_count))) {
         *class_idx = hot->fine[size_bytes];
         return true;
     }
     if (CAIRN_UNLIKELY(size_bytes >= cairn_hot_limit(&hot->coarse_count)))
         return false;
-    *class_idx = cairn_class_coarse[((size_bytes - 1) >> CAIRN_CLASS_COARSE_SHIFT) + 1];
+    *class_idx = cairn_class_coarse[(size_bytes + coarse_step - 1) >> CAIRN_CLASS_COARSE_SHIFT];
     return true;
 }
 
