@@ -261,8 +261,7 @@ TEST(Gate, TakesBackTheCountOfAThreadThatFindsItClosed)
 
     ASSERT_TRUE(cairn_gate_close(&gate));
     gate.counters[5].inside = 1;
-    std::thread(
-        [&] { EXPECT_EQ(cairn_gate_enter_closed(&gate, 5), CAIRN_GATE_CLOSED); }).join();
+    std::thread([&] { EXPECT_EQ(cairn_gate_enter_closed(&gate, 5), CAIRN_GATE_CLOSED); }).join();
     EXPECT_EQ(Inside(gate), 0u);
     gate.counters[5].inside = 1;
     EXPECT_EQ(cairn_gate_enter_closed(&gate, 5), CAIRN_GATE_UNCOUNTED);
