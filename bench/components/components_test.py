@@ -16,11 +16,11 @@ arena/locked arena/mixed arena/pair arena/reset
 buddy/chunks buddy/mixed buddy/packed buddy/pair buddy/purge buddy/resize buddy/tail
 depot/dry depot/full depot/pair depot/threads/one_class depot/threads/own_class
 ground/pair ground/threads ground/trim
-pagemap/hit/flat pagemap/hit/two_level pagemap/hit/window
-pagemap/miss/flat pagemap/miss/two_level pagemap/miss/window
-pagemap/miss_beyond/flat
-pagemap/owner/flat pagemap/owner/two_level pagemap/owner/window
-pagemap/set/flat pagemap/set/two_level pagemap/set/window
+pagemap/hit/tree pagemap/hit/window
+pagemap/miss/tree pagemap/miss/window
+pagemap/miss_beyond/tree
+pagemap/owner/tree pagemap/owner/window
+pagemap/set/tree pagemap/set/window
 pagesource/fresh/auto pagesource/fresh/brk pagesource/fresh/mmap
 pagesource/resize/in_place pagesource/resize/moved
 pagesource/retained/auto pagesource/retained/brk pagesource/retained/mmap

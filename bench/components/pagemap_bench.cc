@@ -74,11 +74,9 @@ class World {
   private:
     int Init(cairn_pagemap_shape shape)
     {
-        cairn_source tables = cairn_pagesource_as_reserve_source(&pages_);
-        if (shape == CAIRN_PAGEMAP_FLAT)
-            return cairn_pagemap_init(&map_, kGranuleBytes, tables);
-        if (shape == CAIRN_PAGEMAP_TWO_LEVEL)
-            return cairn_pagemap_init_two_level(&map_, kGranuleBytes, tables);
+        if (shape == CAIRN_PAGEMAP_TREE)
+            return cairn_pagemap_init(&map_, kGranuleBytes, root_.base(), empty_.base(),
+                                      cairn_pagesource_as_reserve_source(&pages_));
         size_t bytes = cairn_pagemap_window_state_bytes(heap_.bytes(), kGranuleBytes);
         window_ = std::make_unique<Memory>(bytes);
         return cairn_pagemap_init_window(&map_, heap_.base(), heap_.bytes(), kGranuleBytes,
@@ -86,6 +84,8 @@ class World {
     }
 
     Memory heap_;
+    Memory root_{CAIRN_PAGEMAP_ROOT_BYTES(14)};
+    Memory empty_{CAIRN_PAGEMAP_EMPTY_BYTES};
     std::unique_ptr<Memory> window_;
     cairn_pagesource pages_;
     cairn_pagemap map_ = {};
@@ -149,9 +149,7 @@ struct Named {
     const char *name;
     cairn_pagemap_shape shape;
 };
-constexpr Named kShapes[] = {{"flat", CAIRN_PAGEMAP_FLAT},
-                             {"two_level", CAIRN_PAGEMAP_TWO_LEVEL},
-                             {"window", CAIRN_PAGEMAP_WINDOW}};
+constexpr Named kShapes[] = {{"tree", CAIRN_PAGEMAP_TREE}, {"window", CAIRN_PAGEMAP_WINDOW}};
 
 benchmark::internal::Benchmark *Register(const char *what, const Named &one,
                                          void (*run)(benchmark::State &, cairn_pagemap_shape))

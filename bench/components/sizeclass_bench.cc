@@ -32,7 +32,7 @@ class Set {
     Set()
     {
         Require(cairn_pagesource_init(&pages_, nullptr) == 0, "cairn_pagesource_init");
-        Require(cairn_pagemap_init(&map_, kGranuleBytes,
+        Require(cairn_pagemap_init(&map_, kGranuleBytes, map_root_.base(), map_empty_.base(),
                                    cairn_pagesource_as_reserve_source(&pages_)) == 0,
                 "cairn_pagemap_init");
         cairn_sizeclass_config config = {};
@@ -72,6 +72,8 @@ class Set {
 
   private:
     cairn_pagesource pages_ = {};
+    Memory map_root_{CAIRN_PAGEMAP_ROOT_BYTES(14)};
+    Memory map_empty_{CAIRN_PAGEMAP_EMPTY_BYTES};
     cairn_pagemap map_ = {};
     std::unique_ptr<Memory> state_;
     cairn_sizeclass set_ = {};

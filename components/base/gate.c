@@ -25,7 +25,6 @@
 #include <cairn/base/check.h>
 #include <cairn/base/syscall.h>
 
-#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
@@ -38,17 +37,15 @@
 
 enum {
     SPIN_LIMIT = 200,
-    NAP_US = 4000, /* of a closer whose wake-up was lost */
-    NAPS_MAX = 250 /* a second in all */
+    NAP_US = 1000, /* of a closer whose wake-up was lost */
+    PATIENCE_MS = 1000
 };
 
-/* False when the sleep was cut short by a wake, or because the word had another value. */
-static bool sleep_on(uint32_t *word, uint32_t value, unsigned timeout_us)
+static void sleep_on(uint32_t *word, uint32_t value, unsigned timeout_us)
 {
     const struct timespec timeout = {timeout_us / 1000000u, (long)(timeout_us % 1000000u) * 1000};
-    long result = cairn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout);
 
-    return result != 0 && result != -EAGAIN;
+    cairn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout);
 }
 
 static void wake_all(uint32_t *word)
@@ -126,26 +123,38 @@ static bool spin_for(const uint32_t *inside)
     return false;
 }
 
-/* True when the counter is 0 at last. Each thread cuts one nap short at the most: in a closed gate no thread counts itself again. */
-static bool wait_for(uint32_t *inside, unsigned *naps_left)
+/* Milliseconds since some moment. */
+static uint64_t now_ms(void)
+{
+    struct timespec now = {0, 0};
+
+    cairn_syscall2(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* True when the counter is 0 at last. `*until_ms` is 0 until a first wait begins. */
+static bool wait_for(uint32_t *inside, uint64_t *until_ms)
 {
     while (!spin_for(inside)) {
         uint32_t count = __atomic_load_n(inside, __ATOMIC_SEQ_CST);
+        uint64_t ms = now_ms();
 
-        if (*naps_left == 0)
+        if (*until_ms == 0)
+            *until_ms = ms + PATIENCE_MS;
+        if (ms >= *until_ms)
             return false;
         if (count != 0)
-            *naps_left -= sleep_on(inside, count, NAP_US);
+            sleep_on(inside, count, NAP_US);
     }
     return true;
 }
 
 static bool wait_for_all(struct cairn_gate *gate)
 {
-    unsigned naps_left = NAPS_MAX;
+    uint64_t until_ms = 0;
 
     for (unsigned idx = 0; idx < CAIRN_GATE_COUNTERS; idx++)
-        if (!wait_for(&gate->counters[idx].inside, &naps_left))
+        if (!wait_for(&gate->counters[idx].inside, &until_ms))
             return false;
     return true;
 }

@@ -97,9 +97,8 @@ bool cairn_pagemap_claim(struct cairn_pagemap *map, void *base, uint16_t tag)
     CAIRN_ASSERT(tag != 0);
     if (granule < map->granule_count)
         place = cairn_pagemap__place(map, granule);
-    return place.tag != NULL &&
-           __atomic_compare_exchange_n(place.tag, &tag, (uint16_t)0, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+    return place.tag != NULL && __atomic_compare_exchange_n(place.tag, &tag, (uint16_t)0, false,
+                                                            __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 void cairn_pagemap_set_sure(struct cairn_pagemap *map, void *base, uint8_t kind, uint32_t owner,

@@ -395,7 +395,8 @@ TEST_P(Pagemap, GivesAGranuleToTheThreadThatClaimsItsTag)
     EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(7), 7)) << "has the index 2";
     EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(7), 2 << 8 | 8));
     EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(8), 7)) << "not ours";
-    EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(kArea - 1), 7)) << "in a place without a leaf";
+    EXPECT_FALSE(cairn_pagemap_claim(&map_, GranuleAt(kArea - 1), 7))
+        << "in a place without a leaf";
     EXPECT_FALSE(cairn_pagemap_claim(&map_, end, 7));
     EXPECT_FALSE(cairn_pagemap_claim(&map_, At(0 - kGranule), 7));
     EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(7)), 2 << 8 | 7) << "as before";
@@ -425,7 +426,8 @@ TEST_P(Pagemap, IsClaimedByOneOfTwoThreadsAtOnce)
                 while (arrived < 2)
                     std::this_thread::yield();
                 for (size_t i = 0; i < kArea; i++)
-                    claims[i] += cairn_pagemap_claim(&map_, GranuleAt(i), 9);
+                    if (cairn_pagemap_claim(&map_, GranuleAt(i), 9))
+                        claims[i]++;
             });
         for (std::thread &thread : threads)
             thread.join();
