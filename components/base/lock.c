@@ -9,8 +9,8 @@
  *     take     0 -> 1, or spin for that; else 1 -> 2 and sleep, and at last 0 -> 2
  *     release  1 -> 0; 2 -> 0 and wake one sleeper
  *
- * A sleeper sleeps on 2, whose release wakes one, and the woken one takes the lock as 2, on behalf of those who still
- * sleep.
+ * A sleeper sleeps on 2, whose release wakes one, and the woken one takes the lock as 2, on behalf of those that still
+ * sleep. A thread that only waits (cairn_lock_wait) sleeps on 2 as well, and passes the wake-up on.
  *
  * Cost. Free: one atomic operation each way. Otherwise one futex call to sleep and one to wake. Where the
  * kernel has no futex, the loop spins.
@@ -46,9 +46,15 @@ static bool spin(struct cairn_lock *lock)
     return false;
 }
 
-static void sleep_while_contended(struct cairn_lock *lock, const struct timespec *timeout)
+/* True when it was woken. */
+static bool sleep_while_contended(struct cairn_lock *lock, const struct timespec *timeout)
 {
-    cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, CONTENDED, timeout);
+    return cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, CONTENDED, timeout) == 0;
+}
+
+static void wake_one(struct cairn_lock *lock)
+{
+    cairn_syscall3(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
 }
 
 CAIRN_COLD void cairn_lock_take_slow(struct cairn_lock *lock)
@@ -62,20 +68,24 @@ CAIRN_COLD void cairn_lock_take_slow(struct cairn_lock *lock)
 CAIRN_COLD void cairn_lock_release_slow(struct cairn_lock *lock)
 {
     if (cairn_exchange_release(&lock->state, 0u) == CONTENDED)
-        cairn_syscall3(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
+        wake_one(lock);
 }
 
+/* A release wakes one thread, and this one will not take the lock: it wakes the next. */
 void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us)
 {
     const struct timespec timeout = {0, (long)timeout_us * 1000};
     uint32_t state = HELD;
 
     CAIRN_ASSERT(timeout_us < 1000000);
-    if (cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED) || state == CONTENDED)
-        sleep_while_contended(lock, &timeout);
+    if (!cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED) && state != CONTENDED)
+        return;
+    if (sleep_while_contended(lock, &timeout))
+        wake_one(lock);
 }
 
-/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at once, thousands. Only debug builds use it, so a release build has no thread-local variable. */
+/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at once, thousands.
+   Only debug builds use it, so a release build has no thread-local variable. */
 static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initial-exec")));
 
 void cairn_lock_rank_enter(const struct cairn_lock *lock)
