@@ -169,10 +169,10 @@ static void wait_for_fast_paths(struct cairn_percpu *percpu)
    nanoseconds, this some microseconds. */
 static void wait_for_sequences(void)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __sync_synchronize();
     for (unsigned round = 0; round < CLOSING_ROUNDS; round++)
         CAIRN_CPU_RELAX();
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __sync_synchronize();
 }
 
 static void close_lanes(struct cairn_percpu *percpu)
