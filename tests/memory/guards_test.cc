@@ -22,8 +22,9 @@ void ExpectApart(const std::vector<Mapping> &mappings, const std::string &progra
             continue;
         const Mapping &low = mappings[idx - 1], &high = mappings[idx];
         if (low.access[1] == 'w' && high.access[1] == 'w') {
-            EXPECT_EQ(low.is_metadata(), high.is_metadata())
-                << program << "\n" << low << "\n" << high;
+            EXPECT_EQ(low.is_metadata(), high.is_metadata()) << program << "\n"
+                                                             << low << "\n"
+                                                             << high;
         }
     }
     EXPECT_EQ(count > 0, StackIsOurs()) << program;

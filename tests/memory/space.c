@@ -121,8 +121,7 @@ static void beyond(void)
             self_expect(calloc(1, bytes) == NULL, "calloc");
             self_expect(realloc(kept, bytes) == NULL && errno == ENOMEM, "realloc");
             self_expect(aligned_alloc(4096, bytes) == NULL, "aligned_alloc");
-            self_expect(memalign((size_t)1 << (shift < 63 ? shift : 62), 10) == NULL ||
-                            shift < 47,
+            self_expect(memalign((size_t)1 << (shift < 63 ? shift : 62), 10) == NULL || shift < 47,
                         "memalign");
         }
     self_expect(kept[0] == 7 && kept[2999999] == 7, "the block has changed");

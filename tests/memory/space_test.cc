@@ -51,7 +51,9 @@ TEST(AddressSpace, OfASmallProgramIsSmall)
 {
     auto all = [](const Mapping &) { return true; };
     auto writable = [](const Mapping &mapping) { return mapping.is_writable(); };
-    auto dumped = [](const Mapping &mapping) { return mapping.is_writable() && !mapping.has("dd"); };
+    auto dumped = [](const Mapping &mapping) {
+        return mapping.is_writable() && !mapping.has("dd");
+    };
     for (const Command &program : SmallPrograms()) {
         std::vector<Mapping> ours = ParseSmaps(RunOnStack(program).out);
         std::vector<Mapping> plain = ParseSmaps(RunCommand(program).out);
@@ -84,8 +86,8 @@ constexpr Size kSizes[] = {{100, 90}, {10000, 60}, {100000, 75}, {1000000, 90}, 
 
 void ExpectNearlyAsMuchAsPlain(const char *kind, size_t mib, Size size)
 {
-    std::string arguments = std::string("limit ") + kind + " " + std::to_string(mib) + " " +
-                            std::to_string(size.bytes);
+    std::string arguments =
+        std::string("limit ") + kind + " " + std::to_string(mib) + " " + std::to_string(size.bytes);
     Outcome outcome = RunOnStack(Space(arguments));
     EXPECT_TRUE(outcome.ok()) << arguments << ": " << outcome;
     std::vector<size_t> ours = Numbers(outcome);

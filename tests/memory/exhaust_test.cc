@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+//
+// NULL comes last: a process that freed everything gets as much as one that never used anything, whoever sets the limit.
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <tuple>
+
+#include "tests/support/process.h"
+#include "tests/support/stack.h"
+
+namespace cairn_test {
+namespace {
+
+constexpr size_t kCapMib = 100;
+
+struct Exhaustion {
+    size_t blocks = 0;
+    size_t held_peak_bytes = 0;
+};
+
+class Exhausted : public testing::TestWithParam<std::tuple<const char *, const char *>> {
+  protected:
+    bool HasCap()
+    {
+        return std::get<0>(GetParam()) == std::string("none");
+    }
+    Exhaustion Run(const char *state, size_t bytes, const char *how)
+    {
+        auto [kind, threads] = GetParam();
+        Command command;
+        command.argv = {
+            DataFile("tests/memory/exhaust"), state, kind, std::to_string(bytes), how, threads};
+        if (HasCap())
+            command.environment = {"CAIRN_CONF=limit_mib:" + std::to_string(kCapMib)};
+        Outcome outcome = RunOnStack(command);
+        EXPECT_TRUE(outcome.ok()) << state << " " << bytes << " " << how << ": " << outcome;
+        Exhaustion seen;
+        std::istringstream(outcome.out) >> seen.blocks >> seen.held_peak_bytes;
+        return seen;
+    }
+    void ExpectAsMuchAsFresh(size_t bytes, const char *how)
+    {
+        Exhaustion fresh = Run("fresh", bytes, how), used = Run("used", bytes, how);
+        EXPECT_GT(fresh.blocks * bytes, size_t{20} << 20) << bytes;
+        EXPECT_GE(used.blocks + 1 + fresh.blocks * 3 / 100, fresh.blocks) << bytes << " by " << how;
+        if (HasCap()) {
+            EXPECT_LE(used.held_peak_bytes, kCapMib << 20) << bytes << " by " << how;
+            EXPECT_LE(fresh.held_peak_bytes, kCapMib << 20) << bytes << " by " << how;
+        }
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(By, Exhausted,
+                         testing::Combine(testing::Values("none", "as", "data"),
+                                          testing::Values("0", "4")),
+                         [](const auto &chosen) {
+                             return std::string(std::get<0>(chosen.param)) + "_threads_" +
+                                    std::get<1>(chosen.param);
+                         });
+
+TEST_P(Exhausted, HasAsMuchAfterUseAsBefore)
+{
+    if (!StackIsOurs() && HasCap())
+        GTEST_SKIP() << "no cap";
+    for (size_t bytes : {100, 4096, 40000, 200000, 1000000, 5000000})
+        ExpectAsMuchAsFresh(bytes, "malloc");
+    for (size_t bytes : {3000, 60000, 1000000}) {
+        ExpectAsMuchAsFresh(bytes, "aligned_alloc");
+        ExpectAsMuchAsFresh(bytes, "realloc");
+        ExpectAsMuchAsFresh(bytes, "calloc");
+    }
+}
+
+// What was returned to this kernel is gone, so there is no measure: but blocks are given out, and the end is orderly.
+TEST(Kernel, ThatRefusesEverythingIsSurvived)
+{
+    for (const char *state : {"fresh", "used"})
+        for (const char *how : {"malloc", "aligned_alloc", "calloc", "realloc"})
+            for (const char *bytes : {"100", "4096", "40000", "200000", "1000000", "5000000"}) {
+                Command command;
+                command.argv = {DataFile("tests/memory/exhaust"), state, "kernel", bytes, how, "1"};
+                Outcome outcome = RunOnStack(command);
+                if (outcome.exit_code == 77)
+                    GTEST_SKIP() << "no filter can be set here";
+                EXPECT_TRUE(outcome.ok()) << state << " " << bytes << " " << how << ": " << outcome;
+            }
+}
+
+} // namespace
+} // namespace cairn_test
