@@ -25,6 +25,7 @@
 #include <cairn/base/check.h>
 #include <cairn/base/syscall.h>
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
@@ -37,15 +38,18 @@
 
 enum {
     SPIN_LIMIT = 200,
-    NAP_US = 1000, /* of a closer whose wake-up was lost */
-    PATIENCE_MS = 1000
+    NAP_US = 1000,  /* of a closer whose wake-up was lost */
+    NAPS_MAX = 1000 /* a second in all; a clock is no call of glibc's malloc */
 };
 
-static void sleep_on(uint32_t *word, uint32_t value, unsigned timeout_us)
+/* False when a wake ended the sleep, or the word had another value. */
+static bool sleep_on(uint32_t *word, uint32_t value, unsigned timeout_us)
 {
     const struct timespec timeout = {timeout_us / 1000000u, (long)(timeout_us % 1000000u) * 1000};
 
-    cairn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout);
+    long result = cairn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout);
+
+    return result != 0 && result != -EAGAIN;
 }
 
 static void wake_all(uint32_t *word)
@@ -61,7 +65,7 @@ static uint32_t *futex_of(struct cairn_gate *gate)
 
 static void sleep_until_changed(struct cairn_gate *gate, uint64_t closed, unsigned timeout_us)
 {
-    sleep_on(futex_of(gate), (uint32_t)(closed >> 32), timeout_us);
+    (void)sleep_on(futex_of(gate), (uint32_t)(closed >> 32), timeout_us);
 }
 
 static uint64_t closed_of(const struct cairn_gate *gate)
@@ -123,38 +127,27 @@ static bool spin_for(const uint32_t *inside)
     return false;
 }
 
-/* Milliseconds since some moment. */
-static uint64_t now_ms(void)
-{
-    struct timespec now = {0, 0};
-
-    cairn_syscall2(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* True when the counter is 0 at last. `*until_ms` is 0 until a first wait begins. */
-static bool wait_for(uint32_t *inside, uint64_t *until_ms)
+/* True when the counter is 0 at last. `*naps` counts sleeps that were not ended by a wake. */
+static bool wait_for(uint32_t *inside, unsigned *naps)
 {
     while (!spin_for(inside)) {
         uint32_t count = __atomic_load_n(inside, __ATOMIC_SEQ_CST);
-        uint64_t ms = now_ms();
 
-        if (*until_ms == 0)
-            *until_ms = ms + PATIENCE_MS;
-        if (ms >= *until_ms)
+        if (count != 0 && sleep_on(inside, count, NAP_US) && ++*naps >= NAPS_MAX)
             return false;
-        if (count != 0)
-            sleep_on(inside, count, NAP_US);
     }
     return true;
 }
 
+/* The only thread cannot wait for itself: a handler has interrupted it inside. */
 static bool wait_for_all(struct cairn_gate *gate)
 {
-    uint64_t until_ms = 0;
+    unsigned naps = 0;
 
+    if (cairn_load_relaxed(&gate->is_alone_inside) != 0)
+        return false;
     for (unsigned idx = 0; idx < CAIRN_GATE_COUNTERS; idx++)
-        if (!wait_for(&gate->counters[idx].inside, &until_ms))
+        if (!wait_for(&gate->counters[idx].inside, &naps))
             return false;
     return true;
 }

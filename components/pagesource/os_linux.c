@@ -83,15 +83,28 @@ static void *remap(void *self, void *base, size_t old_bytes, size_t new_bytes, b
 /* Where libc has it (glibc): sbrk by a name that no program defines. NULL elsewhere. */
 extern CAIRN_WEAK CAIRN_EXPORT void *__sbrk(intptr_t delta_bytes);
 
-/* Not named after the call it makes: libc's declaration is in scope. */
-static void *move_break(void *self, intptr_t delta_bytes)
+static void *libc_sbrk(intptr_t delta_bytes)
 {
     int saved = errno;
     void *old_break = __sbrk != NULL ? __sbrk(delta_bytes) : sbrk(delta_bytes);
 
-    (void)self;
     errno = saved;
     return (intptr_t)old_break == -1 ? NULL : old_break;
+}
+
+/* The kernel is asked first: a filter that answers with an error instead of the old break makes glibc believe that the break has
+   moved. libc then moves it to where it is. Not named after the call: libc's declaration is in scope. */
+static void *move_break(void *self, intptr_t delta_bytes)
+{
+    char *old_break = libc_sbrk(0);
+    char *wanted = old_break + delta_bytes;
+
+    (void)self;
+    if (delta_bytes == 0 || old_break == NULL)
+        return old_break;
+    if (cairn_syscall1(SYS_brk, wanted) != (long)wanted)
+        return NULL;
+    return libc_sbrk(delta_bytes);
 }
 
 static uint64_t now_ms(void *self)

@@ -149,12 +149,14 @@ void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx)
    not end is this thread's own, interrupted by a handler that forks: it goes on in both processes. */
 static void wait_for_fast_path(struct cairn_percpu *percpu, unsigned shard_idx)
 {
+    struct cairn_lock *lock = &percpu->fronts[shard_idx].lock;
+
     for (unsigned naps = 0; naps < FAST_PATH_NAPS; naps++) {
-        if (shard_trylock(percpu, shard_idx)) {
-            shard_unlock(percpu, shard_idx);
+        if (cairn_trylock(lock)) { /* whatever its rank: an interrupted thread may hold any */
+            cairn_lock_release(lock);
             return;
         }
-        cairn_lock_wait(&percpu->fronts[shard_idx].lock, FAST_PATH_NAP_US);
+        cairn_lock_wait(lock, FAST_PATH_NAP_US);
     }
 }
 

@@ -304,7 +304,8 @@ CAIRN_EXPORT void *calloc(size_t count, size_t size_bytes)
     return memset(block, 0, cairn_class_block_bytes[class_idx]);
 }
 
-/* A small block that becomes another small one. NULL: not that (a run of whole pages can give some back), or not at once. */
+/* A small block that becomes another small one. NULL: not that (none for 0 bytes; a run of whole pages can give some back), or not
+   at once. */
 CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
 {
     size_t old_class;
@@ -312,7 +313,7 @@ CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
     size_t old_bytes;
     void *moved;
 
-    if (CAIRN_UNLIKELY(!cairn_hot_class_at(&hot, block, &old_class) ||
+    if (CAIRN_UNLIKELY(size_bytes == 0 || !cairn_hot_class_at(&hot, block, &old_class) ||
                        old_class >= CAIRN_CLASS_COUNT ||
                        !cairn_hot_class_of(&hot, size_bytes, &new_class)))
         return NULL;

@@ -6,7 +6,7 @@
  *   smaps           threads use blocks of all sizes, some grow, some are freed; prints /proc/self/smaps
  *   up|down BYTES   writes 64 KiB beyond the end of a block, or before it, until something stops it, and goes on working;
  *                   prints "sound" when the allocator says so of itself
- *   variables       writes downwards from the end of the allocator's own variables, as a block right above them would
+ *   variables       prints "sound" when no user memory can lie right above the allocator's own variables
  */
 #include "tests/memory/self.h"
 
@@ -122,12 +122,21 @@ static int find_end(struct dl_phdr_info *object, size_t bytes, void *end)
     return 1;
 }
 
-static void spoil_variables(void)
+/* Mapped blocks of many sizes, some of which are freed for others to take their places. */
+static void check_variables(void)
 {
+    static char *blocks[400];
     uintptr_t end = 0;
 
     self_expect(dl_iterate_phdr(find_end, &end) == 1, "the allocator was not found");
-    spoil((char *)end - 1, -1);
+    for (size_t idx = 0; idx < 400; idx++) {
+        if (idx % 3 == 2)
+            free(blocks[idx / 2]);
+        if (idx % 3 == 2)
+            blocks[idx / 2] = NULL;
+        blocks[idx] = malloc(4096 * (idx % 2 == 0 ? idx * 9 + 5 : idx + 2));
+        self_expect((uintptr_t)blocks[idx] - end >= 4096, "a block lies above the variables");
+    }
 }
 
 int main(int count, char **arguments)
@@ -139,7 +148,7 @@ int main(int count, char **arguments)
     signal(SIGSEGV, leave);
     signal(SIGBUS, leave);
     if (count == 2 && strcmp(arguments[1], "variables") == 0)
-        spoil_variables();
+        check_variables();
     else if (count == 3)
         overflow(strtoul(arguments[2], NULL, 0), strcmp(arguments[1], "up") == 0);
     else

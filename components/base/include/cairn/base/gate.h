@@ -21,7 +21,7 @@
  * runs its own handlers in that state, with locks held that are never released.
  *
  * Counting. The threads inside are counted in CAIRN_GATE_COUNTERS places, chosen by the thread pointer, so that threads rarely
- * share a cache line. While the process has one thread nothing is counted: that thread cannot fork while it is inside.
+ * share a cache line. While the process has one thread that thread only notes that it is inside, for a handler that forks.
  *
  * Cost: two atomic operations for enter and leave, none in a process of one thread. Threads: safe.
  */
@@ -42,8 +42,9 @@ enum { CAIRN_GATE_COUNTERS = 16 };
 
 /* Tickets that are not the index of a counter. */
 enum {
-    CAIRN_GATE_CLOSED = -1,   /* the thread is not inside */
-    CAIRN_GATE_UNCOUNTED = -2 /* it is, and need not be counted */
+    CAIRN_GATE_CLOSED = -1,    /* the thread is not inside */
+    CAIRN_GATE_UNCOUNTED = -2, /* it is, being the closer */
+    CAIRN_GATE_ALONE = -3      /* it is, and is the only thread */
 };
 
 struct cairn_gate_counter {
@@ -55,6 +56,7 @@ struct cairn_gate_counter {
 struct cairn_gate {
     uint64_t closed;  /* who closed it, and how many times: see gate.c */
     uint32_t is_torn; /* a thread was still inside when the last close gave up waiting */
+    uint32_t is_alone_inside; /* the only thread of the process is inside */
     struct cairn_gate_counter counters[CAIRN_GATE_COUNTERS];
 };
 
@@ -82,11 +84,14 @@ CAIRN_HOT_INLINE int cairn_gate_enter(struct cairn_gate *gate)
     /* Before the count: threads that are told "closed" again and again do not keep the closer waiting. */
     if (CAIRN_UNLIKELY(cairn_load_relaxed(&gate->closed) != 0))
         return cairn_gate_enter_closed(gate, ticket);
-    if (!cairn_is_alone()) {
-        ticket = cairn_gate_counter_of_thread();
-        /* Sequentially consistent, as the load below: either the closer sees this count, or this thread that it is closed. */
-        __atomic_fetch_add(&gate->counters[ticket].inside, 1u, __ATOMIC_SEQ_CST);
+    if (cairn_is_alone()) {
+        cairn_store_relaxed(&gate->is_alone_inside, 1u);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        return CAIRN_GATE_ALONE;
     }
+    ticket = cairn_gate_counter_of_thread();
+    /* Sequentially consistent, as the load below: either the closer sees this count, or this thread that it is closed. */
+    __atomic_fetch_add(&gate->counters[ticket].inside, 1u, __ATOMIC_SEQ_CST);
     if (CAIRN_LIKELY(__atomic_load_n(&gate->closed, __ATOMIC_SEQ_CST) == 0))
         return ticket;
     return cairn_gate_enter_closed(gate, ticket);
@@ -97,6 +102,11 @@ CAIRN_HOT_INLINE void cairn_gate_leave(struct cairn_gate *gate, int ticket)
 {
     if (ticket == CAIRN_GATE_UNCOUNTED)
         return;
+    if (ticket == CAIRN_GATE_ALONE) {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        cairn_store_relaxed(&gate->is_alone_inside, 0u);
+        return;
+    }
     __atomic_fetch_sub(&gate->counters[ticket].inside, 1u, __ATOMIC_SEQ_CST);
     if (CAIRN_UNLIKELY(__atomic_load_n(&gate->closed, __ATOMIC_SEQ_CST) != 0))
         cairn_gate_leave_closed(gate, ticket);
