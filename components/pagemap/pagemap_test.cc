@@ -276,7 +276,7 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
             auto run = std::next(runs.begin(), static_cast<long>(random() % runs.size()));
 
             if (random() % 2) {
-                Clear(run->first, run->second);
+                cairn_pagemap_clear(&map_, GranuleAt(run->first), run->second);
             } else {
                 for (size_t i = 0; i < run->second; i++)
                     ASSERT_TRUE(cairn_pagemap_claim(&map_, GranuleAt(run->first + i),
@@ -289,12 +289,14 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
             auto kind = static_cast<uint8_t>(1 + random() % 255);
             auto owner = static_cast<uint32_t>(random());
 
-            ASSERT_EQ(Set(idx, count, kind, owner), 0);
+            ASSERT_EQ(cairn_pagemap_set(&map_, GranuleAt(idx), count, kind, owner), 0);
             for (size_t i = 0; i < count; i++)
                 model[idx + i] = {static_cast<uint16_t>(std::min<size_t>(i, 255) << 8 | kind),
                                   owner};
             runs[idx] = count;
         }
+        if (step % 50 == 0)
+            Check();
         for (int probe = 0; probe < 100; probe++) {
             size_t where = random() % (kArea + 2) - 1;
             void *pointer = At((kFirst + where) * kGranule + random() % kGranule);
@@ -311,7 +313,7 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
         }
     }
     for (auto [idx, count] : runs)
-        Clear(idx, count);
+        cairn_pagemap_clear(&map_, GranuleAt(idx), count);
 }
 
 // Writers mark and unmark runs of their own; readers look everywhere. A granule's tag is one of two values.
