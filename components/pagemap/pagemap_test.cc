@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <random>
@@ -276,7 +277,7 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
             auto run = std::next(runs.begin(), static_cast<long>(random() % runs.size()));
 
             if (random() % 2) {
-                Clear(run->first, run->second);
+                cairn_pagemap_clear(&map_, GranuleAt(run->first), run->second);
             } else {
                 for (size_t i = 0; i < run->second; i++)
                     ASSERT_TRUE(cairn_pagemap_claim(&map_, GranuleAt(run->first + i),
@@ -289,12 +290,14 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
             auto kind = static_cast<uint8_t>(1 + random() % 255);
             auto owner = static_cast<uint32_t>(random());
 
-            ASSERT_EQ(Set(idx, count, kind, owner), 0);
+            ASSERT_EQ(cairn_pagemap_set(&map_, GranuleAt(idx), count, kind, owner), 0);
             for (size_t i = 0; i < count; i++)
                 model[idx + i] = {static_cast<uint16_t>(std::min<size_t>(i, 255) << 8 | kind),
                                   owner};
             runs[idx] = count;
         }
+        if (step % 50 == 0)
+            Check();
         for (int probe = 0; probe < 100; probe++) {
             size_t where = random() % (kArea + 2) - 1;
             void *pointer = At((kFirst + where) * kGranule + random() % kGranule);
@@ -311,7 +314,7 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
         }
     }
     for (auto [idx, count] : runs)
-        Clear(idx, count);
+        cairn_pagemap_clear(&map_, GranuleAt(idx), count);
 }
 
 // Writers mark and unmark runs of their own; readers look everywhere. A granule's tag is one of two values.
@@ -407,33 +410,41 @@ TEST_P(Pagemap, GivesAGranuleToTheThreadThatClaimsItsTag)
     Clear(5, 2);
 }
 
-// The threads meet at each granule; the data of a granule belongs to the one that is told true.
+// Both claim at the same moment, again and again.
 TEST_P(Pagemap, IsClaimedByOneOfTwoThreadsAtOnce)
 {
-    constexpr int kRounds = 30;
-    std::vector<unsigned> claims(kArea);
-    std::atomic<size_t> arrived{0};
+    constexpr unsigned kRounds = 50000;
+    std::atomic<unsigned> round{0}, done{0};
+    std::atomic<bool> is_claimed{false}; // by the other thread
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    auto await = [](std::atomic<unsigned> &number, unsigned least) {
+        for (unsigned spins = 0; number < least; spins++)
+            if (spins > 1000)
+                std::this_thread::yield();
+    };
+    unsigned i = 0;
 
-    for (int round = 0; round < kRounds; round++) {
-        std::vector<std::thread> threads;
-
-        for (size_t i = 0; i < kArea; i++)
-            ASSERT_EQ(cairn_pagemap_set(&map_, GranuleAt(i), 1, 9, 1), 0);
-        arrived = 0;
-        for (int t = 0; t < 2; t++)
-            threads.emplace_back([&] {
-                arrived++;
-                while (arrived < 2)
-                    std::this_thread::yield();
-                for (size_t i = 0; i < kArea; i++)
-                    if (cairn_pagemap_claim(&map_, GranuleAt(i), 9))
-                        claims[i]++;
-            });
-        for (std::thread &thread : threads)
-            thread.join();
-        for (size_t i = 0; i < kArea; i++)
-            ASSERT_EQ(claims[i], static_cast<unsigned>(round + 1)) << i;
+    std::thread other([&] {
+        for (unsigned turn = 1;; turn++) {
+            await(round, turn);
+            if (round > kRounds)
+                break;
+            is_claimed = cairn_pagemap_claim(&map_, GranuleAt(5), 9);
+            done = turn;
+        }
+    });
+    while (++i < kRounds && std::chrono::steady_clock::now() < end) {
+        EXPECT_EQ(cairn_pagemap_set(&map_, GranuleAt(5), 1, 9, 1), 0);
+        round = i;
+        for (unsigned pause = 0; pause < i % 32; pause++)
+            CAIRN_CPU_RELAX();
+        bool is_ours = cairn_pagemap_claim(&map_, GranuleAt(5), 9);
+        await(done, i);
+        EXPECT_NE(is_ours, is_claimed) << i;
     }
+    round = kRounds + 1;
+    other.join();
+    EXPECT_EQ(Kind(5), 0);
 }
 
 TEST_P(Pagemap, MarksForSureWithoutALeafWhereThereIsAPlace)

@@ -180,7 +180,8 @@ bool cairn_pagemap__hang(struct cairn_pagemap *map, size_t granule, struct cairn
 
 static bool has_leaf(const struct cairn_pagemap *map, size_t leaf_idx)
 {
-    return cairn_load_relaxed(&map->root[leaf_idx]) != 0;
+    /* acquire: pairs with the release in cairn_pagemap__hang() */
+    return cairn_load_acquire(&map->root[leaf_idx]) != 0;
 }
 
 static bool make_leaf(struct cairn_pagemap *map, size_t leaf_idx)
