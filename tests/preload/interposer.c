@@ -3,7 +3,7 @@
 /*
  * Preloaded behind the allocator under test: stands before every function that the allocator imports, as tracers, fake clocks
  * and sanitizers do, and uses the heap before it calls the real one. interposed.inc lists the functions, a line WRAP(name, idx)
- * each; it is made from the library itself.
+ * each, counted from 1; it is made from the library itself.
  *
  * What a function takes and gives is not known here, so a wrapper is a few instructions: it saves what can be an argument,
  * calls use_the_heap(), and jumps to the real function, found once by dlsym(). A thread that is within a wrapper already goes
@@ -46,6 +46,7 @@ void *interposer_enter(unsigned long idx);
 /* Called by each wrapper. Returns where it goes on. */
 __attribute__((used, visibility("hidden"))) void *interposer_enter(unsigned long idx)
 {
+    idx--;
     if (depth++ == 0) {
         __atomic_fetch_add(&calls[idx], 1, __ATOMIC_RELAXED);
         use_the_heap();
