@@ -100,7 +100,7 @@ CAIRN_COLD int cairn_gate_enter_closed(struct cairn_gate *gate, int ticket)
         return ticket >= 0 ? ticket : cairn_gate_enter(gate);
     if (ticket >= 0)
         cairn_gate_leave(gate, ticket);
-    return depth_of(closed) > 0 ? CAIRN_GATE_UNCOUNTED : CAIRN_GATE_CLOSED;
+    return depth_of(closed) > 0 && !gate->is_torn ? CAIRN_GATE_UNCOUNTED : CAIRN_GATE_CLOSED;
 }
 
 CAIRN_COLD void cairn_gate_leave_closed(struct cairn_gate *gate, int ticket)
@@ -144,7 +144,7 @@ static bool wait_for_all(struct cairn_gate *gate)
 {
     unsigned naps = 0;
 
-    if (cairn_load_relaxed(&gate->is_alone_inside) != 0)
+    if (cairn_load_relaxed(&gate->alone_inside) != 0)
         return false;
     for (unsigned idx = 0; idx < CAIRN_GATE_COUNTERS; idx++)
         if (!wait_for(&gate->counters[idx].inside, &naps))
@@ -174,8 +174,14 @@ bool cairn_gate_close(struct cairn_gate *gate)
         __atomic_fetch_add(&gate->closed, ONE_DEEP, __ATOMIC_SEQ_CST);
     else if (!claim(gate))
         return false;
-    gate->is_torn = !wait_for_all(gate);
+    if (!wait_for_all(gate))
+        gate->is_torn = true;
     return depth == 0;
+}
+
+void cairn_gate_tear(struct cairn_gate *gate)
+{
+    gate->is_torn = true;
 }
 
 unsigned cairn_gate_depth(const struct cairn_gate *gate)
@@ -190,6 +196,8 @@ void cairn_gate_open(struct cairn_gate *gate)
 
     if (depth == 0)
         return;
+    if (depth == 1)
+        gate->is_torn = false;
     __atomic_fetch_sub(&gate->closed, depth > 1 ? ONE_DEEP : ONE_DEEP | self(), __ATOMIC_SEQ_CST);
     if (depth == 1)
         wake_all(futex_of(gate));

@@ -103,11 +103,16 @@ TEST(Gate, CountsNothingWhileTheProcessHasOneThread)
     if (!cairn_is_alone())
         GTEST_SKIP() << "libc does not say that this process has one thread";
     int ticket = cairn_gate_enter(&gate);
-    EXPECT_EQ(ticket, CAIRN_GATE_UNCOUNTED);
+    EXPECT_EQ(ticket, CAIRN_GATE_ALONE);
     EXPECT_EQ(Inside(gate), 0u);
+    EXPECT_TRUE(cairn_gate_close(&gate)) << "as a handler does that interrupted it";
+    EXPECT_TRUE(gate.is_torn);
+    EXPECT_EQ(cairn_gate_enter(&gate), CAIRN_GATE_CLOSED) << "what it interrupted may be half done";
+    cairn_gate_open(&gate);
     cairn_gate_leave(&gate, ticket);
     EXPECT_EQ(Inside(gate), 0u);
     EXPECT_TRUE(cairn_gate_close(&gate));
+    EXPECT_FALSE(gate.is_torn);
     EXPECT_EQ(cairn_gate_enter(&gate), CAIRN_GATE_UNCOUNTED);
     cairn_gate_open(&gate);
 }

@@ -23,6 +23,7 @@
 #include <cairn/base/check.h>
 #include <cairn/base/syscall.h>
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -46,10 +47,10 @@ static bool spin(struct cairn_lock *lock)
     return false;
 }
 
-/* True when it was woken. */
-static bool sleep_while_contended(struct cairn_lock *lock, const struct timespec *timeout)
+/* 0 when it was woken; else the negative error. */
+static long sleep_while_contended(struct cairn_lock *lock, const struct timespec *timeout)
 {
-    return cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, CONTENDED, timeout) == 0;
+    return cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, CONTENDED, timeout);
 }
 
 static void wake_one(struct cairn_lock *lock)
@@ -57,12 +58,28 @@ static void wake_one(struct cairn_lock *lock)
     cairn_syscall3(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
 }
 
+static bool is_broken;
+
+void cairn_lock_break_all(void)
+{
+    cairn_store_relaxed(&is_broken, true);
+}
+
+/* False when the sleep was long, and locks are broken: nobody will release this one. */
+static bool sleep_unless_broken(struct cairn_lock *lock)
+{
+    const struct timespec second = {1, 0};
+
+    return sleep_while_contended(lock, &second) != -ETIMEDOUT || !cairn_load_relaxed(&is_broken);
+}
+
 CAIRN_COLD void cairn_lock_take_slow(struct cairn_lock *lock)
 {
     if (spin(lock))
         return;
     while (cairn_exchange_acquire(&lock->state, (uint32_t)CONTENDED) != 0)
-        sleep_while_contended(lock, NULL);
+        if (!sleep_unless_broken(lock))
+            return;
 }
 
 CAIRN_COLD void cairn_lock_release_slow(struct cairn_lock *lock)
@@ -80,7 +97,7 @@ void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us)
     CAIRN_ASSERT(timeout_us < 1000000);
     if (!cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED) && state != CONTENDED)
         return;
-    if (sleep_while_contended(lock, &timeout))
+    if (sleep_while_contended(lock, &timeout) == 0)
         wake_one(lock);
 }
 

@@ -22,9 +22,12 @@
 #include "cpu_internal.h"
 
 #include <cairn/base/check.h>
+#include <cairn/base/syscall.h>
 
 #include <errno.h>
 #include <sched.h>
+#include <stddef.h>
+#include <sys/syscall.h>
 
 /* sched_getcpu() with errno as before: of all that is called here, only this one may set it. */
 static CAIRN_COLD int ask_getcpu(void)
@@ -76,9 +79,17 @@ static enum cairn_cpu_way known(enum cairn_cpu_way wish)
     return valid ? wish : CAIRN_CPU_AUTO;
 }
 
+/* Not by sched_getcpu(), which others may interpose: a heap that starts holds its lock. */
+static bool kernel_tells(void)
+{
+    unsigned id;
+
+    return cairn_syscall3(SYS_getcpu, &id, NULL, NULL) == 0;
+}
+
 static const char *getcpu_reason(enum cairn_cpu_way wish)
 {
-    if (ask_getcpu() < 0)
+    if (!kernel_tells())
         return "nothing here tells the CPU: ids are unknown";
     if (wish == CAIRN_CPU_GETCPU)
         return "getcpu was asked for";

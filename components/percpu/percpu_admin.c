@@ -343,9 +343,9 @@ const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode)
     return "unknown";
 }
 
-void cairn_percpu_close(struct cairn_percpu *percpu)
+bool cairn_percpu_close(struct cairn_percpu *percpu)
 {
-    cairn_shard_close_all(percpu);
+    return cairn_shard_close_all(percpu);
 }
 
 void cairn_percpu_reopen(struct cairn_percpu *percpu)

@@ -147,24 +147,28 @@ void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx)
 
 /* Lock mode: a fast path that took the lock before the shards were closed is done when the lock was free once. One that does
    not end is this thread's own, interrupted by a handler that forks: it goes on in both processes. */
-static void wait_for_fast_path(struct cairn_percpu *percpu, unsigned shard_idx)
+static bool wait_for_fast_path(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     struct cairn_lock *lock = &percpu->fronts[shard_idx].lock;
 
     for (unsigned naps = 0; naps < FAST_PATH_NAPS; naps++) {
         if (cairn_trylock(lock)) { /* whatever its rank: an interrupted thread may hold any */
             cairn_lock_release(lock);
-            return;
+            return true;
         }
         cairn_lock_wait(lock, FAST_PATH_NAP_US);
     }
+    return false;
 }
 
-static void wait_for_fast_paths(struct cairn_percpu *percpu)
+static bool wait_for_fast_paths(struct cairn_percpu *percpu)
 {
+    bool have_ended = true;
+
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx))
-        wait_for_fast_path(percpu, shard_idx);
+        have_ended &= wait_for_fast_path(percpu, shard_idx);
+    return have_ended;
 }
 
 /* Time for sequences of other CPUs that found their lane open to end, and for their stores to be seen: each takes some
@@ -190,14 +194,14 @@ static void close_lanes(struct cairn_percpu *percpu)
                SHARD_SEEN_BYTES);
 }
 
-void cairn_shard_close_all(struct cairn_percpu *percpu)
+bool cairn_shard_close_all(struct cairn_percpu *percpu)
 {
     CAIRN_ASSERT(!percpu->is_closed);
     cairn_store_relaxed(&percpu->is_closed, true);
-    if (by_sequences(percpu))
-        close_lanes(percpu);
-    else
-        wait_for_fast_paths(percpu);
+    if (!by_sequences(percpu))
+        return wait_for_fast_paths(percpu);
+    close_lanes(percpu);
+    return true;
 }
 
 void cairn_shard_open_all(struct cairn_percpu *percpu)

@@ -244,8 +244,8 @@ CAIRN_NODISCARD bool cairn_shard_enter_used(struct cairn_percpu *percpu);
 bool cairn_shard_is_entered(const struct cairn_percpu *percpu, unsigned shard_idx);
 void cairn_shard_leave_entered(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* The state of all shards for a fork, and what a child does first. */
-void cairn_shard_close_all(struct cairn_percpu *percpu);
+/* The state of all shards for a fork, and what a child does first. False: a fast path did not end. */
+bool cairn_shard_close_all(struct cairn_percpu *percpu);
 void cairn_shard_open_all(struct cairn_percpu *percpu);
 void cairn_shard_repair_all(struct cairn_percpu *percpu);
 

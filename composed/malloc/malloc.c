@@ -157,9 +157,9 @@ size_t cairn_heap_trim(bool may_fence)
     return cairn_ground_trim(&stack.ground);
 }
 
-void cairn_heap_close(void)
+bool cairn_heap_close(void)
 {
-    cairn_percpu_close(&stack.caches);
+    return cairn_percpu_close(&stack.caches);
 }
 
 void cairn_heap_repair(void)

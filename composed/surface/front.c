@@ -38,21 +38,26 @@
 #include "composed/surface/sanitizer.h"
 
 /* How long a thread waits at a gate that is closed before it goes past. A fork takes about as long; and a thread that holds what
-   the forker waits for makes so many microseconds of progress per call. */
-enum { PAST_WAIT_US = 100 };
+   the forker waits for makes so many microseconds of progress per call. After some waits at the same close nobody waits: the
+   forker waits for one of us. */
+enum { PAST_WAIT_US = 100, WAITS_MAX = 20 };
 
 /* No block is larger than all addresses: a request beyond is a mistake, and empties no cache. */
 #define ADDRESSES_BYTES ((size_t)1 << CAIRN_PAGEMAP_ADDRESS_BITS)
 
 static struct cairn_gate gate;
+static unsigned waits; /* since it was closed last */
 static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 
 /* ---- fork and stop ------------------------------------------------------------------------------------------------ */
 
 static void before_fork(void)
 {
-    if (cairn_gate_close(&gate))
-        cairn_heap_close();
+    if (!cairn_gate_close(&gate))
+        return;
+    cairn_store_relaxed(&waits, 0u);
+    if (!cairn_heap_close())
+        cairn_gate_tear(&gate);
 }
 
 /* Blocks that other threads freed meanwhile. */
@@ -66,12 +71,15 @@ static void free_kept(void)
     cairn_gate_leave(&gate, ticket);
 }
 
+/* In a torn gate this may be a handler that interrupted a free: what is kept waits for that free to end. */
 static void open_after_fork(void)
 {
+    bool was_torn = gate.is_torn;
+
     if (cairn_gate_depth(&gate) == 1)
         cairn_heap_reopen();
     cairn_gate_open(&gate);
-    if (cairn_past_has_kept())
+    if (cairn_past_has_kept() && !was_torn)
         free_kept();
 }
 
@@ -86,6 +94,7 @@ static void after_fork_in_child(void)
 
 static void shut(void)
 {
+    cairn_lock_break_all();
     cairn_gate_shut(&gate);
 }
 
@@ -146,17 +155,28 @@ static __attribute__((constructor)) void start_at_load(void)
 
 /* ---- the gate ------------------------------------------------------------------------------------------------------ */
 
+/* True when the gate is open now. */
+static CAIRN_COLD bool wait_at_gate(void)
+{
+    if (cairn_load_relaxed(&waits) >= WAITS_MAX)
+        return cairn_gate_wait(&gate, 0);
+    cairn_store_relaxed(&waits, cairn_load_relaxed(&waits) + 1);
+    return cairn_gate_wait(&gate, PAST_WAIT_US);
+}
+
 static int enter(void)
 {
     int ticket = cairn_gate_enter(&gate);
 
-    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED) && cairn_gate_wait(&gate, PAST_WAIT_US))
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED) && wait_at_gate())
         ticket = cairn_gate_enter(&gate);
     return ticket;
 }
 
 static void leave(int ticket)
 {
+    if (CAIRN_UNLIKELY(cairn_past_has_kept()))
+        cairn_past_free_kept();
     cairn_ground_settle(cairn_heap_ground());
     cairn_gate_leave(&gate, ticket);
 }

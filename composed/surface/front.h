@@ -71,8 +71,9 @@ void cairn_heap_check(void);
 /* The ground of the stack, which is built. No gate. */
 struct cairn_ground *cairn_heap_ground(void);
 
-/* The fast paths, which do not pass the gate, around a fork: closed before; in the child, repaired; opened. The gate is closed. */
-void cairn_heap_close(void);
+/* The fast paths, which do not pass the gate, around a fork: closed before; in the child, repaired; opened. The gate is closed.
+   False when a fast path did not end: what it changes may be half changed in the child. */
+bool cairn_heap_close(void);
 void cairn_heap_repair(void);
 void cairn_heap_reopen(void);
 

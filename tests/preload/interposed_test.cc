@@ -20,7 +20,7 @@ void ExpectDone(const char *conf)
     command.argv = {DataFile("tests/preload/busy")};
     command.environment = {"LD_PRELOAD=" + LibraryUnderTest() + ":" + interposer,
                            std::string("CAIRN_CONF=") + conf};
-    command.seconds = 25;
+    command.seconds = 12;
     Outcome outcome = RunCommand(command);
     EXPECT_TRUE(outcome.ok()) << conf << ": " << outcome;
     EXPECT_EQ(outcome.out.rfind("done, ", 0), 0u) << conf << ": " << outcome;

@@ -16,7 +16,7 @@ void ExpectForks(const std::vector<std::string> &argv, const std::string &forks,
     Command command;
     command.argv = argv;
     command.environment = {std::string("CAIRN_CONF=") + conf};
-    command.seconds = 100;
+    command.seconds = 50;
     Outcome outcome = RunOnStack(command);
     EXPECT_TRUE(outcome.ok()) << outcome;
     EXPECT_EQ(outcome.out, forks + " forks\n") << outcome;

@@ -274,10 +274,12 @@ bool cairn_percpu_try_free(struct cairn_percpu *percpu, unsigned class_idx, void
  * Requires: the shards are open. No other thread is inside any function but the fast paths (pop, push, try_alloc, try_free)
  *           until they are open again: see <cairn/base/gate.h>. The caller itself may use all functions but fini meanwhile:
  *           in rseq mode the depot serves it, and its drains and checks leave the shards alone.
+ * Returns:  true. False in lock mode when a fast path did not end within a second: its thread may be the caller's own, which a
+ *           handler interrupted. The shards are closed, and the child must use none of them.
  * Cost:     O(shards in use); some microseconds of waiting in a process of several threads. No system call but of a lock that
- *           is held: lock mode waits until each fast path that began before has ended, however long its thread sleeps.
+ *           is held: lock mode waits until each fast path that began before has ended.
  */
-void cairn_percpu_close(struct cairn_percpu *percpu);
+bool cairn_percpu_close(struct cairn_percpu *percpu);
 
 /*
  * In the child of a fork, first, while they are closed.

@@ -56,7 +56,7 @@ struct cairn_gate_counter {
 struct cairn_gate {
     uint64_t closed;  /* who closed it, and how many times: see gate.c */
     uint32_t is_torn; /* a thread was still inside when the last close gave up waiting */
-    uint32_t is_alone_inside; /* the only thread of the process is inside */
+    uint32_t alone_inside; /* entries of the only thread of the process: more than one where a handler interrupted it */
     struct cairn_gate_counter counters[CAIRN_GATE_COUNTERS];
 };
 
@@ -85,7 +85,7 @@ CAIRN_HOT_INLINE int cairn_gate_enter(struct cairn_gate *gate)
     if (CAIRN_UNLIKELY(cairn_load_relaxed(&gate->closed) != 0))
         return cairn_gate_enter_closed(gate, ticket);
     if (cairn_is_alone()) {
-        cairn_store_relaxed(&gate->is_alone_inside, 1u);
+        cairn_store_relaxed(&gate->alone_inside, gate->alone_inside + 1);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         return CAIRN_GATE_ALONE;
     }
@@ -104,7 +104,7 @@ CAIRN_HOT_INLINE void cairn_gate_leave(struct cairn_gate *gate, int ticket)
         return;
     if (ticket == CAIRN_GATE_ALONE) {
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
-        cairn_store_relaxed(&gate->is_alone_inside, 0u);
+        cairn_store_relaxed(&gate->alone_inside, gate->alone_inside - 1);
         return;
     }
     __atomic_fetch_sub(&gate->counters[ticket].inside, 1u, __ATOMIC_SEQ_CST);
@@ -125,6 +125,9 @@ bool cairn_gate_wait(struct cairn_gate *gate, unsigned timeout_us);
  * signal handler, whatever it interrupted.
  */
 bool cairn_gate_close(struct cairn_gate *gate);
+
+/* Says that data may be half changed although the gate is empty: as if a thread had been inside. After cairn_gate_close(). */
+void cairn_gate_tear(struct cairn_gate *gate);
 
 /* How many times the calling thread has closed the gate; 0 when it did not, or the gate is shut for good. */
 unsigned cairn_gate_depth(const struct cairn_gate *gate);

@@ -151,6 +151,13 @@ static inline bool cairn_lock_is_held(const struct cairn_lock *lock)
     return cairn_load_relaxed(&lock->state) != 0;
 }
 
+/*
+ * After a thread was stopped that holds locks for ever (cairn_panic() inside a layer, and a handler of SIGABRT that does not end the
+ * process): a thread that waits for a lock longer than a second goes on without it. Layers check before they change, so what the
+ * lock guards is whole, if not guarded any more.
+ */
+void cairn_lock_break_all(void);
+
 /* Sleeps until the lock may be free, at most `timeout_us` < 1,000,000 microseconds; takes nothing. For a thread that
    has something else to do than to wait, once the holder has had a chance to run. */
 void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us);
