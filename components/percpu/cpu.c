@@ -79,7 +79,7 @@ static enum cairn_cpu_way known(enum cairn_cpu_way wish)
     return valid ? wish : CAIRN_CPU_AUTO;
 }
 
-/* Not by sched_getcpu(), which others may interpose: a heap that starts holds its lock. */
+/* Not by sched_getcpu(), which others may interpose, for a heap that starts holds a lock. */
 static bool kernel_tells(void)
 {
     unsigned id;

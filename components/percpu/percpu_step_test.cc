@@ -309,7 +309,7 @@ TEST_F(PercpuStep, APushPutsABlockOnTopOnce)
     fresh.word -= 0xffff;
     fresh.slots[free_slot] = blocks[7];
     expect_all_or_nothing([&] { return uintptr_t(cairn_stepped_push(view, 0, blocks[7])); }, fresh,
-                          1, true, 14);
+                          1, true, 15);
 }
 
 TEST_F(PercpuStep, APushWithoutRoomChangesNothing)
@@ -318,7 +318,7 @@ TEST_F(PercpuStep, APushWithoutRoomChangesNothing)
         ASSERT_TRUE(cairn_percpu_push(*caches, 0, blocks[at]));
     free_slot = SIZE_MAX;
     expect_all_or_nothing([&] { return uintptr_t(cairn_stepped_push(view, 0, &result)); },
-                          state_now(), 0, false, 8);
+                          state_now(), 0, false, 9);
 }
 
 TEST_F(PercpuStep, APushOfTheNewestChangesNothing)
@@ -327,6 +327,13 @@ TEST_F(PercpuStep, APushOfTheNewestChangesNothing)
     expect_all_or_nothing(
         [&] { return uintptr_t(cairn_stepped_push(view, 0, blocks[BLOCKS - 1])); }, state_now(), 0,
         false, 11);
+}
+
+TEST_F(PercpuStep, APushOfTheSecondNewestChangesNothing)
+{
+    expect_all_or_nothing(
+        [&] { return uintptr_t(cairn_stepped_push(view, 0, blocks[BLOCKS - 2])); }, state_now(), 0,
+        false, 13);
 }
 
 TEST_F(PercpuStep, AStopEmptiesItsLaneOnce)

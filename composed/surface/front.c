@@ -51,6 +51,7 @@ static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 
 /* ---- fork and stop ------------------------------------------------------------------------------------------------ */
 
+/* In a torn gate this may be a handler that interrupted a thread inside, which holds locks of any rank. */
 static void before_fork(void)
 {
     if (!cairn_gate_close(&gate))
@@ -58,6 +59,8 @@ static void before_fork(void)
     cairn_store_relaxed(&waits, 0u);
     if (!cairn_heap_close())
         cairn_gate_tear(&gate);
+    if (gate.is_torn)
+        cairn_lock_expect_company();
 }
 
 /* Blocks that other threads freed meanwhile. */
@@ -71,7 +74,7 @@ static void free_kept(void)
     cairn_gate_leave(&gate, ticket);
 }
 
-/* In a torn gate this may be a handler that interrupted a free: what is kept waits for that free to end. */
+/* In a torn gate what is kept waits for the thread inside. */
 static void open_after_fork(void)
 {
     bool was_torn = gate.is_torn;
