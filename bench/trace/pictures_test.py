@@ -121,6 +121,7 @@ class PageTest(unittest.TestCase):
         self.assertEqual([link for link in links.links if not re.match("#|data:", link)], [])
         self.assertIn("default-src 'none'", self.page())
 
+    @unittest.skipIf(pictures.MISSING, NO_MATPLOTLIB)
     def test_every_section_that_the_contents_name_is_there(self) -> None:
         page = self.page()
         named = re.findall(r'<li><a href="#(\w+)">', page)

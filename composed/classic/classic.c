@@ -239,8 +239,7 @@ void cairn_heap_free(void *block, const char *where)
 
 bool cairn_heap_is_block(const void *pointer)
 {
-    return class_at(pointer) < CAIRN_CLASS_COUNT ||
-           cairn_ground_is_block(&classic.ground, pointer);
+    return class_at(pointer) < CAIRN_CLASS_COUNT || cairn_ground_is_block(&classic.ground, pointer);
 }
 
 size_t cairn_heap_usable_bytes(const void *block, const char *where)

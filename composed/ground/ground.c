@@ -208,8 +208,7 @@ void cairn_ground_report(struct cairn_ground *ground, size_t slab_bytes,
     report->brk_bytes = pages->brk_bytes;
     report->mapped_bytes = pages->mapped_bytes;
     report->held_peak_bytes = pages->held_peak_bytes;
-    report->reserved_bytes =
-        pages->reserved_bytes + cairn_load_relaxed(&ground->leaf_bytes);
+    report->reserved_bytes = pages->reserved_bytes + cairn_load_relaxed(&ground->leaf_bytes);
     report->threshold_bytes = pages->map_threshold_bytes;
     report->syscall_count = pages->map_calls + pages->unmap_calls + pages->brk_calls +
                             pages->purge_calls + pages->remap_calls;

@@ -44,7 +44,8 @@
 enum {
     CAIRN_GROUND_GRANULE_MIN_BYTES = 16 * 1024,
     CAIRN_GROUND_CHUNK_MIN_BYTES = 2 * 1024 * 1024,
-    CAIRN_GROUND_RETAIN_MS = 100 /* what is wanted again within this time is not worth its page faults */
+    CAIRN_GROUND_RETAIN_MS =
+        100 /* what is wanted again within this time is not worth its page faults */
 };
 
 /* Runs of so many granules can be cached by those above: each length is a class, behind the size classes. */
@@ -73,7 +74,8 @@ struct cairn_ground_config {
     size_t retain_bytes; /* 0: default of the pagesource */
     size_t limit_bytes;  /* 0: none */
     bool has_runs;       /* tell runs by their length */
-    void *map_root;      /* zeroed tables of the pagemap for granules of 16 KiB or more, see <cairn/pagemap.h> */
+    void *
+        map_root; /* zeroed tables of the pagemap for granules of 16 KiB or more, see <cairn/pagemap.h> */
     void *map_empty;
 };
 
@@ -91,8 +93,8 @@ struct cairn_ground {
     size_t chunk_bytes;
     size_t large_max_bytes; /* above: huge */
     bool has_runs;          /* tells runs by their length: asked for, and granules are of 16 KiB */
-    bool is_over;           /* under the buddy's lock: it holds more free memory than it is to keep */
-    bool is_settling;       /* a thread gives memory back */
+    bool is_over;     /* under the buddy's lock: it holds more free memory than it is to keep */
+    bool is_settling; /* a thread gives memory back */
     size_t huge_count;
     size_t huge_bytes;
     size_t leaf_bytes;              /* of the pagemap */
@@ -160,8 +162,7 @@ void *cairn_ground_alloc(struct cairn_ground *ground, size_t size_bytes, size_t 
 void cairn_ground_free(struct cairn_ground *ground, void *block, const char *where);
 
 /* The bytes that may be used. Panics like free. Takes no lock. */
-size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block,
-                                 const char *where);
+size_t cairn_ground_usable_bytes(struct cairn_ground *ground, const void *block, const char *where);
 
 /* True when a block begins at `pointer` that cairn_ground_free() would take. Takes no lock. */
 bool cairn_ground_is_block(const struct cairn_ground *ground, const void *pointer);

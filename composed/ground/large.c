@@ -114,8 +114,8 @@ static void *alloc_large(struct cairn_ground *ground, size_t size_bytes, size_t 
                          bool *is_zeroed)
 {
     size_t length_bytes = run_length(ground, size_bytes);
-    void *run = cairn_ground__take_run(
-        ground, length_bytes, cairn_max(align_bytes, ground->granule_bytes), is_zeroed);
+    void *run = cairn_ground__take_run(ground, length_bytes,
+                                       cairn_max(align_bytes, ground->granule_bytes), is_zeroed);
 
     if (run == NULL || mark(ground, run, large_kind(ground, size_bytes), length_bytes))
         return run;
@@ -225,7 +225,8 @@ void *cairn_ground_alloc_past(struct cairn_ground *ground, size_t size_bytes, si
     block = cairn_pagesource_map_past(&ground->pages, length_bytes + over_bytes);
     if (block == NULL)
         return NULL;
-    block = cut(ground, block, length_bytes, over_bytes, cairn_max(align_bytes, ground->page_bytes));
+    block =
+        cut(ground, block, length_bytes, over_bytes, cairn_max(align_bytes, ground->page_bytes));
     if (mark(ground, block, CAIRN_KIND_PAST, length_bytes))
         return block;
     cairn_pagesource_unmap_past(&ground->pages, block, length_bytes);

@@ -55,7 +55,8 @@ static inline size_t cairn_length_bytes(uint32_t code, size_t page_bytes)
 {
     size_t pages = code & ((1u << CAIRN_LENGTH_BITS) - 1);
 
-    return (pages * page_bytes) << ((code & CAIRN_LENGTH_COARSE) != 0 ? CAIRN_LENGTH_COARSE_SHIFT : 0);
+    return (pages * page_bytes) << ((code & CAIRN_LENGTH_COARSE) != 0 ? CAIRN_LENGTH_COARSE_SHIFT
+                                                                      : 0);
 }
 
 /* Which page of its granule the block begins at. */

@@ -133,8 +133,8 @@ static void note(struct cairn_ground *ground, bool is_taken)
     struct cairn_buddy_stats stats = cairn_buddy_stats(ground->buddy);
     size_t dirty_bytes = purgeable_bytes(ground, &stats);
 
-    cairn_store_relaxed(&ground->is_over, dirty_bytes > least_bytes(&stats) ||
-                                              stats.empty_chunk_count > CHUNKS_KEEP);
+    cairn_store_relaxed(&ground->is_over,
+                        dirty_bytes > least_bytes(&stats) || stats.empty_chunk_count > CHUNKS_KEEP);
     if (!is_taken)
         return;
     cairn_decay_shrunk(&ground->decay, dirty_bytes);
@@ -188,8 +188,7 @@ static uint64_t now_ms(const struct cairn_ground *ground)
 /* Under the lock. Short runs may have become long ones since. */
 static void forget_short(struct cairn_ground *ground, uint64_t now)
 {
-    if (CAIRN_UNLIKELY(ground->short_bytes > 0) &&
-        now - ground->short_ms >= CAIRN_GROUND_RETAIN_MS)
+    if (CAIRN_UNLIKELY(ground->short_bytes > 0) && now - ground->short_ms >= CAIRN_GROUND_RETAIN_MS)
         ground->short_bytes = 0;
 }
 
@@ -200,8 +199,7 @@ static size_t surplus_bytes(struct cairn_ground *ground, uint64_t now)
     size_t dirty_bytes = purgeable_bytes(ground, &stats);
     size_t keep_bytes = least_bytes(&stats);
     size_t most_bytes = cairn_max(DIRTY_MAX_BYTES, stats.used_bytes / DIRTY_MAX_SHARE);
-    size_t idle_bytes =
-        cairn_decay_note(&ground->decay, now, CAIRN_GROUND_RETAIN_MS, dirty_bytes);
+    size_t idle_bytes = cairn_decay_note(&ground->decay, now, CAIRN_GROUND_RETAIN_MS, dirty_bytes);
 
     if (dirty_bytes <= keep_bytes)
         return 0;
@@ -237,8 +235,9 @@ static size_t purge_some(struct cairn_ground *ground, size_t min_bytes, size_t q
         return 0;
     cairn_lock_release(&ground->buddy_lock);
     for (size_t idx = 0; idx < count; idx++) {
-        stretches[idx].is_emptied = cairn_pagesource_purge_range(&ground->pages, stretches[idx].base,
-                                                                 stretches[idx].length_bytes) == 0;
+        stretches[idx].is_emptied =
+            cairn_pagesource_purge_range(&ground->pages, stretches[idx].base,
+                                         stretches[idx].length_bytes) == 0;
         if (stretches[idx].is_emptied)
             purged_bytes += stretches[idx].length_bytes;
     }
@@ -254,14 +253,14 @@ static size_t purge(struct cairn_ground *ground, size_t min_bytes, size_t quota_
     size_t found_count = 1;
 
     while (found_count > 0 && purged_bytes < quota_bytes) {
-        size_t part_bytes =
-            purge_some(ground, min_bytes, quota_bytes - purged_bytes, &found_count);
+        size_t part_bytes = purge_some(ground, min_bytes, quota_bytes - purged_bytes, &found_count);
 
         purged_bytes += part_bytes;
         if (part_bytes == 0)
             break;
     }
-    if (purged_bytes < quota_bytes) { /* a pass found no more: another would not, either, for a while */
+    if (purged_bytes <
+        quota_bytes) { /* a pass found no more: another would not, either, for a while */
         ground->short_bytes = cairn_buddy_stats(ground->buddy).free_dirty_bytes;
         ground->short_ms = now;
     }
@@ -300,8 +299,8 @@ size_t cairn_ground__purge_runs(struct cairn_ground *ground)
     size_t purged_bytes;
 
     cairn_lock_take(&ground->buddy_lock);
-    purged_bytes = purge(ground, ground->granule_bytes,
-                         cairn_buddy_stats(ground->buddy).free_dirty_bytes, 0);
+    purged_bytes =
+        purge(ground, ground->granule_bytes, cairn_buddy_stats(ground->buddy).free_dirty_bytes, 0);
     ground->short_bytes = 0;
     shed_chunks(ground, 0);
     note(ground, false);

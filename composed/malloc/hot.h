@@ -44,16 +44,18 @@ CAIRN_STATIC_ASSERT((int)CAIRN_HOT_LEAF_ADDRESS_SHIFT == 32,
    the tables sees the stack. */
 struct cairn_hot {
     /* The pagemap's, which alone writes it. First, so that the register that holds the object's address is the table's. */
-    ptrdiff_t map_root[CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_HOT_GRANULE_SHIFT) / sizeof(ptrdiff_t)]
-        CAIRN_CACHE_ALIGNED;
+    ptrdiff_t map_root[CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_HOT_GRANULE_SHIFT) /
+                       sizeof(ptrdiff_t)] CAIRN_CACHE_ALIGNED;
     size_t fine_count; /* sizes that the fine table serves, from 0 on; 0 until the stack is built */
     size_t coarse_count;
-    size_t leaf_count; /* words of the root; 0 without a pagemap of this granule: every pointer goes slowly */
+    size_t
+        leaf_count; /* words of the root; 0 without a pagemap of this granule: every pointer goes slowly */
     uint32_t span_mask[CAIRN_HOT_KINDS];
     uint64_t multiplier[CAIRN_HOT_KINDS];
     uint64_t bound[CAIRN_HOT_KINDS];
     uint8_t fine[CAIRN_CLASS_FINE_BYTES_MAX + 1]; /* class by size */
-    uint8_t map_empty[CAIRN_PAGEMAP_EMPTY_BYTES] CAIRN_CACHE_ALIGNED; /* the pagemap's; never written */
+    uint8_t
+        map_empty[CAIRN_PAGEMAP_EMPTY_BYTES] CAIRN_CACHE_ALIGNED; /* the pagemap's; never written */
 };
 
 /* Fills the tables from a stack that is built; the limits last. */

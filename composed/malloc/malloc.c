@@ -89,8 +89,7 @@ void *cairn_heap_try_alloc(size_t size_bytes)
     if (class_idx == CAIRN_STACK_CLASS_COUNT)
         return NULL;
     block = cairn_percpu_pop(&stack.caches, class_idx);
-    return CAIRN_LIKELY(block != NULL) ? block
-                                       : cairn_percpu_try_alloc(&stack.caches, class_idx);
+    return CAIRN_LIKELY(block != NULL) ? block : cairn_percpu_try_alloc(&stack.caches, class_idx);
 }
 
 bool cairn_heap_try_free(void *block, const char *where)

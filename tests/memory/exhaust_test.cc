@@ -15,6 +15,10 @@ namespace {
 
 constexpr size_t kCapMib = 100;
 
+// A cap counts runs of pages as a whole. Those that hold what a thread allocated at its start cannot be returned, and a used
+// process has spread them over more runs than a fresh one: 2 of 20 blocks of 5 MB are lost at times.
+constexpr size_t kScatteredBytes = size_t{8} << 20;
+
 struct Exhaustion {
     size_t blocks = 0;
     size_t held_peak_bytes = 0;
@@ -44,7 +48,11 @@ class Exhausted : public testing::TestWithParam<std::tuple<const char *, const c
     {
         Exhaustion fresh = Run("fresh", bytes, how), used = Run("used", bytes, how);
         EXPECT_GT(fresh.blocks * bytes, size_t{20} << 20) << bytes;
-        EXPECT_GE(used.blocks + 1 + fresh.blocks * 3 / 100, fresh.blocks) << bytes << " by " << how;
+        size_t scattered =
+            HasCap() && std::get<1>(GetParam()) != std::string("0") ? kScatteredBytes : 0;
+        EXPECT_GE((used.blocks + 1 + fresh.blocks * 3 / 100) * bytes + scattered,
+                  fresh.blocks * bytes)
+            << bytes << " by " << how;
         if (HasCap()) {
             EXPECT_LE(used.held_peak_bytes, kCapMib << 20) << bytes << " by " << how;
             EXPECT_LE(fresh.held_peak_bytes, kCapMib << 20) << bytes << " by " << how;

@@ -38,9 +38,9 @@ void ExpectOneLineNaming(const Outcome &outcome, const std::string &wrong,
 
 TEST(Conf, SaysNothingWhenAllIsUnderstood)
 {
-    for (const char *conf :
-         {"", "percpu:lock", "percpu:auto", "stats:0", "percpu:lock,stats:0", "pages:mmap",
-          "pages:brk", "fence:freely", "fence:never", "percpu:rseq", "cpu:getcpu", "shards:3", "retain_mib:0"}) {
+    for (const char *conf : {"", "percpu:lock", "percpu:auto", "stats:0", "percpu:lock,stats:0",
+                             "pages:mmap", "pages:brk", "fence:freely", "fence:never",
+                             "percpu:rseq", "cpu:getcpu", "shards:3", "retain_mib:0"}) {
         Outcome outcome = RunWithConf(conf);
         EXPECT_TRUE(outcome.ok()) << conf << ": " << outcome;
         EXPECT_EQ(outcome.err, "") << conf;
