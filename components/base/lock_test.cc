@@ -95,7 +95,6 @@ TEST(Lock, GoesThroughTheSameStatesAloneAndAmongOthers)
         GTEST_SKIP() << "libc does not say that this process has one thread";
 }
 
-// The counter is no atomic: a lost increment or TSan tells when two are inside at once.
 /* For good: in a child. The order is not checked any more, for two may count on one thread pointer. */
 [[noreturn]] void TakeLocksInCompany()
 {
@@ -115,6 +114,28 @@ TEST(Lock, IsNotTakenAsIfAloneInCompany)
     EXPECT_EXIT(TakeLocksInCompany(), ::testing::ExitedWithCode(0), "");
 }
 
+/* For good: in a child. */
+[[noreturn]] void TakeALockThatIsHeldForEver()
+{
+    cairn_lock lock = {};
+    auto start = std::chrono::steady_clock::now();
+
+    cairn_lock_take(&lock);
+    std::thread breaker([&lock] {
+        AwaitSleeper(lock);
+        cairn_lock_break_all();
+    });
+    std::thread([&lock] { cairn_lock_take(&lock); }).join();
+    breaker.join();
+    _exit(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(900));
+}
+
+TEST(Lock, IsPassedByAThreadThatSleepsForASecondOnceAllAreBroken)
+{
+    EXPECT_EXIT(TakeALockThatIsHeldForEver(), ::testing::ExitedWithCode(0), "");
+}
+
+// The counter is no atomic: a lost increment or TSan tells when two are inside at once.
 TEST(Lock, LetsOneThreadInAtATime)
 {
     const unsigned thread_count = 4 * std::max(2u, std::thread::hardware_concurrency());
