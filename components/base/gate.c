@@ -17,6 +17,8 @@
  *
  * A nested close waits too: it costs a look at each counter, and a handler may have interrupted the outer one in its wait.
  *
+ * What a fork calls is marked as cold, so that it lies together: each page of code that a child touches is mapped for it anew.
+ *
  * A second thread that wants to close the gate waits for the first: it is inside nothing, and holds nothing.
  */
 
@@ -65,6 +67,8 @@ static uint32_t *futex_of(struct cairn_gate *gate)
 
 static void sleep_until_changed(struct cairn_gate *gate, uint64_t closed, unsigned timeout_us)
 {
+    __atomic_store_n(&gate->has_waiters, 1u,
+                     __ATOMIC_SEQ_CST); /* or it may be opened without a wake */
     (void)sleep_on(futex_of(gate), (uint32_t)(closed >> 32), timeout_us);
 }
 
@@ -166,7 +170,7 @@ static bool claim(struct cairn_gate *gate)
     return found == 0;
 }
 
-bool cairn_gate_close(struct cairn_gate *gate)
+CAIRN_COLD bool cairn_gate_close(struct cairn_gate *gate)
 {
     unsigned depth = cairn_gate_depth(gate);
 
@@ -179,18 +183,18 @@ bool cairn_gate_close(struct cairn_gate *gate)
     return depth == 0;
 }
 
-void cairn_gate_tear(struct cairn_gate *gate)
+CAIRN_COLD void cairn_gate_tear(struct cairn_gate *gate)
 {
     gate->is_torn = true;
 }
 
-unsigned cairn_gate_depth(const struct cairn_gate *gate)
+CAIRN_COLD unsigned cairn_gate_depth(const struct cairn_gate *gate)
 {
     return depth_of(closed_of(gate));
 }
 
 /* Subtracts, for the gate may be shut for good meanwhile. */
-void cairn_gate_open(struct cairn_gate *gate)
+CAIRN_COLD void cairn_gate_open(struct cairn_gate *gate)
 {
     unsigned depth = cairn_gate_depth(gate);
 
@@ -199,20 +203,24 @@ void cairn_gate_open(struct cairn_gate *gate)
     if (depth == 1)
         gate->is_torn = false;
     __atomic_fetch_sub(&gate->closed, depth > 1 ? ONE_DEEP : ONE_DEEP | self(), __ATOMIC_SEQ_CST);
-    if (depth == 1)
+    if (depth == 1 && __atomic_load_n(&gate->has_waiters, __ATOMIC_SEQ_CST) != 0) {
+        cairn_store_relaxed(&gate->has_waiters, 0u);
         wake_all(futex_of(gate));
+    }
 }
 
 /* Also threads that tried to enter while the memory was copied are counted, for a moment. */
-void cairn_gate_forget_others(struct cairn_gate *gate)
+CAIRN_COLD void cairn_gate_forget_others(struct cairn_gate *gate)
 {
     if (gate->is_torn)
         cairn_gate_shut(gate);
+    gate->has_waiters = 0;
     for (unsigned idx = 0; idx < CAIRN_GATE_COUNTERS; idx++)
-        gate->counters[idx].inside = 0;
+        if (gate->counters[idx].inside != 0) /* what is not written is not copied */
+            gate->counters[idx].inside = 0;
 }
 
-void cairn_gate_shut(struct cairn_gate *gate)
+CAIRN_COLD void cairn_gate_shut(struct cairn_gate *gate)
 {
     __atomic_fetch_or(&gate->closed, FOR_GOOD, __ATOMIC_SEQ_CST);
 }

@@ -186,15 +186,17 @@ static void close_lanes(struct cairn_percpu *percpu)
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx))
         close_lane(percpu, shard_idx);
-    if (!cairn_is_alone())
-        wait_for_sequences();
+    percpu->has_seen = !cairn_is_alone();
+    if (!percpu->has_seen)
+        return;
+    wait_for_sequences();
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx))
         memcpy(shard_seen(shard_at(percpu, shard_idx)), shard_at(percpu, shard_idx)->words,
                SHARD_SEEN_BYTES);
 }
 
-bool cairn_shard_close_all(struct cairn_percpu *percpu)
+CAIRN_COLD bool cairn_shard_close_all(struct cairn_percpu *percpu)
 {
     CAIRN_ASSERT(!percpu->is_closed);
     cairn_store_relaxed(&percpu->is_closed, true);
@@ -204,7 +206,7 @@ bool cairn_shard_close_all(struct cairn_percpu *percpu)
     return true;
 }
 
-void cairn_shard_open_all(struct cairn_percpu *percpu)
+CAIRN_COLD void cairn_shard_open_all(struct cairn_percpu *percpu)
 {
     cairn_store_relaxed(&percpu->is_closed, false);
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
@@ -227,13 +229,13 @@ static void undo_late_pushes(struct cairn_percpu *percpu, struct cairn_percpu_sh
 }
 
 /* Lock mode: a lock that another thread held for a moment, to find the shard closed, has no holder here. */
-void cairn_shard_repair_all(struct cairn_percpu *percpu)
+CAIRN_COLD void cairn_shard_repair_all(struct cairn_percpu *percpu)
 {
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx)) {
         if (!by_sequences(percpu))
             cairn_lock_init(&percpu->fronts[shard_idx].lock, CAIRN_RANK_NONE);
-        else
+        else if (percpu->has_seen)
             undo_late_pushes(percpu, shard_at(percpu, shard_idx));
     }
 }

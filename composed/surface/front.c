@@ -52,11 +52,12 @@ static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 /* ---- fork and stop ------------------------------------------------------------------------------------------------ */
 
 /* In a torn gate this may be a handler that interrupted a thread inside, which holds locks of any rank. */
-static void before_fork(void)
+static CAIRN_COLD void before_fork(void)
 {
     if (!cairn_gate_close(&gate))
         return;
-    cairn_store_relaxed(&waits, 0u);
+    if (cairn_load_relaxed(&waits) != 0)
+        cairn_store_relaxed(&waits, 0u);
     if (!cairn_heap_close())
         cairn_gate_tear(&gate);
     if (gate.is_torn)
@@ -75,7 +76,7 @@ static void free_kept(void)
 }
 
 /* In a torn gate what is kept waits for the thread inside. */
-static void open_after_fork(void)
+static CAIRN_COLD void open_after_fork(void)
 {
     bool was_torn = gate.is_torn;
 
@@ -86,7 +87,7 @@ static void open_after_fork(void)
         free_kept();
 }
 
-static void after_fork_in_child(void)
+static CAIRN_COLD void after_fork_in_child(void)
 {
     cairn_past_forget();
     cairn_gate_forget_others(&gate);

@@ -96,8 +96,10 @@ void cairn_past_free_kept(void)
     }
 }
 
-void cairn_past_forget(void)
+CAIRN_COLD void cairn_past_forget(void)
 {
+    if (!has_kept && first.used == 0) /* what is not written is not copied */
+        return;
     has_kept = false;
     for (struct array *array = &first; array != NULL; array = array->next) {
         for (size_t idx = 0; idx < SLOTS; idx++)

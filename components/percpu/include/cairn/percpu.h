@@ -148,7 +148,8 @@ struct cairn_percpu {
     uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
     uint32_t shards_pressure; /* at which somebody last looked for idle shards */
     enum cairn_percpu_fence fence;
-    bool is_closed;                    /* between cairn_percpu_close() and cairn_percpu_reopen() */
+    bool has_seen;  /* the last close noted what it saw, for there were other threads */
+    bool is_closed; /* between cairn_percpu_close() and cairn_percpu_reopen() */
     struct cairn_percpu_front *fronts; /* in the state */
     char *shards;                      /* in the state */
     struct cairn_percpu_class classes[CAIRN_PERCPU_CLASSES_MAX];
