@@ -139,6 +139,13 @@ CAIRN_HOT_INLINE uint32_t cairn_run_bytes(size_t run_idx)
 /* Gives back to the kernel what lay idle, or is too much. Cheap when there is nothing. Requires: no lock is held. */
 void cairn_ground_settle(struct cairn_ground *ground);
 
+/* False when cairn_ground_settle() would do nothing. No lock. */
+static inline bool cairn_ground_is_unsettled(const struct cairn_ground *ground)
+{
+    return cairn_load_relaxed(&ground->is_over) ||
+           cairn_load_relaxed(&ground->pages.due_ms) != UINT64_MAX;
+}
+
 /* The run class of a large block, by its tag. CAIRN_RUN_COUNT or more: none. */
 CAIRN_HOT_INLINE size_t cairn_run_at(const struct cairn_ground *ground, const void *block,
                                      uint16_t tag)

@@ -181,7 +181,8 @@ static void leave(int ticket)
 {
     if (CAIRN_UNLIKELY(cairn_past_has_kept()))
         cairn_past_free_kept();
-    cairn_ground_settle(cairn_heap_ground());
+    if (cairn_ground_is_unsettled(cairn_heap_ground()))
+        cairn_ground_settle(cairn_heap_ground());
     cairn_gate_leave(&gate, ticket);
 }
 
