@@ -10,7 +10,7 @@
  * A libc whose sbrk always refuses (musl) is answered like a kernel that refuses.
  *
  * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk; and futex where there are threads.
- * Any of them but mmap and mprotect may be denied (EPERM, ENOSYS): less memory goes back then, nothing else changes.
+ * Any of them but mmap may be denied (EPERM, ENOSYS): less memory goes back then, nothing else changes.
  */
 
 #include <cairn/os.h>
@@ -54,10 +54,17 @@ static int unmap(void *self, void *base, size_t length_bytes)
     return (int)cairn_syscall2(SYS_munmap, base, length_bytes);
 }
 
+/* Where a filter forbids mprotect, memory is opened by mapping it anew. Not after -ENOMEM: mmap may fail half-way then. */
 static int protect(void *self, void *base, size_t length_bytes, bool is_accessible)
 {
+    long result = cairn_syscall3(SYS_mprotect, base, length_bytes, rights(is_accessible));
+
     (void)self;
-    return (int)cairn_syscall3(SYS_mprotect, base, length_bytes, rights(is_accessible));
+    if (result == 0 || result == -ENOMEM || !is_accessible)
+        return (int)result;
+    result = cairn_syscall6(SYS_mmap, (long)base, (long)length_bytes, rights(true),
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    return result == (long)base ? 0 : (int)result;
 }
 
 static void mark_metadata(void *self, void *base, size_t length_bytes)

@@ -104,7 +104,8 @@ TEST_P(Confined, WorksWhenAConfinedDeniesEverythingButMmap)
     for (std::vector<long> deny : {std::vector<long>{SYS_madvise},
                                    {SYS_mremap},
                                    {SYS_munmap},
-                                   {SYS_madvise, SYS_mremap, SYS_munmap}})
+                                   {SYS_mprotect},
+                                   {SYS_madvise, SYS_mremap, SYS_munmap, SYS_mprotect}})
         EXPECT_EXIT(child(deny), testing::ExitedWithCode(0), "");
 }
 

@@ -35,7 +35,7 @@ struct cairn_os_ops {
     /* -ENOMEM when the hole would need one mapping more than the process may have: then nothing changed. */
     int (*unmap)(void *self, void *base, size_t length_bytes);
 
-    /* Forbids or allows access. -ENOMEM as above. */
+    /* Forbids or allows access. It is allowed only to what was never accessible, and that may be mapped anew. -ENOMEM as above. */
     int (*protect)(void *self, void *base, size_t length_bytes, bool is_accessible);
 
     /* Says of memory for metadata: no huge pages, no core dump. Whether the kernel listens does not matter. */
