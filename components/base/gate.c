@@ -29,9 +29,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <stddef.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #define FOR_GOOD   ((uint64_t)1 << 63)
@@ -48,15 +45,9 @@ enum {
 static bool sleep_on(uint32_t *word, uint32_t value, unsigned timeout_us)
 {
     const struct timespec timeout = {timeout_us / 1000000u, (long)(timeout_us % 1000000u) * 1000};
-
-    long result = cairn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout);
+    long result = cairn_futex_wait(word, value, &timeout);
 
     return result != 0 && result != -EAGAIN;
-}
-
-static void wake_all(uint32_t *word)
-{
-    cairn_syscall3(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
 /* The upper half of `closed`. */
@@ -65,10 +56,10 @@ static uint32_t *futex_of(struct cairn_gate *gate)
     return (uint32_t *)(void *)&gate->closed + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 }
 
+/* The flag comes first, or the gate may be opened without a wake. */
 static void sleep_until_changed(struct cairn_gate *gate, uint64_t closed, unsigned timeout_us)
 {
-    __atomic_store_n(&gate->has_waiters, 1u,
-                     __ATOMIC_SEQ_CST); /* or it may be opened without a wake */
+    __atomic_store_n(&gate->has_waiters, 1u, __ATOMIC_SEQ_CST);
     (void)sleep_on(futex_of(gate), (uint32_t)(closed >> 32), timeout_us);
 }
 
@@ -109,7 +100,7 @@ CAIRN_COLD int cairn_gate_enter_closed(struct cairn_gate *gate, int ticket)
 
 CAIRN_COLD void cairn_gate_leave_closed(struct cairn_gate *gate, int ticket)
 {
-    wake_all(&gate->counters[ticket].inside);
+    cairn_futex_wake(&gate->counters[ticket].inside, INT_MAX);
 }
 
 bool cairn_gate_wait(struct cairn_gate *gate, unsigned timeout_us)
@@ -205,7 +196,7 @@ CAIRN_COLD void cairn_gate_open(struct cairn_gate *gate)
     __atomic_fetch_sub(&gate->closed, depth > 1 ? ONE_DEEP : ONE_DEEP | self(), __ATOMIC_SEQ_CST);
     if (depth == 1 && __atomic_load_n(&gate->has_waiters, __ATOMIC_SEQ_CST) != 0) {
         cairn_store_relaxed(&gate->has_waiters, 0u);
-        wake_all(futex_of(gate));
+        cairn_futex_wake(futex_of(gate), INT_MAX);
     }
 }
 

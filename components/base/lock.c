@@ -24,9 +24,6 @@
 #include <cairn/base/syscall.h>
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <stddef.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 /* One to five microseconds, as long as the core's pause takes: holders move at most a few batches of
@@ -47,17 +44,6 @@ static bool spin(struct cairn_lock *lock)
     return false;
 }
 
-/* 0 when it was woken; else the negative error. */
-static long sleep_while_contended(struct cairn_lock *lock, const struct timespec *timeout)
-{
-    return cairn_syscall4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, CONTENDED, timeout);
-}
-
-static void wake_one(struct cairn_lock *lock)
-{
-    cairn_syscall3(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
-}
-
 static bool is_broken;
 
 void cairn_lock_break_all(void)
@@ -70,7 +56,8 @@ static bool sleep_unless_broken(struct cairn_lock *lock)
 {
     const struct timespec second = {1, 0};
 
-    return sleep_while_contended(lock, &second) != -ETIMEDOUT || !cairn_load_relaxed(&is_broken);
+    return cairn_futex_wait(&lock->state, CONTENDED, &second) != -ETIMEDOUT ||
+           !cairn_load_relaxed(&is_broken);
 }
 
 CAIRN_COLD void cairn_lock_take_slow(struct cairn_lock *lock)
@@ -85,7 +72,7 @@ CAIRN_COLD void cairn_lock_take_slow(struct cairn_lock *lock)
 CAIRN_COLD void cairn_lock_release_slow(struct cairn_lock *lock)
 {
     if (cairn_exchange_release(&lock->state, 0u) == CONTENDED)
-        wake_one(lock);
+        cairn_futex_wake(&lock->state, 1);
 }
 
 /* A release wakes one thread, and this one will not take the lock: it wakes the next. */
@@ -97,8 +84,8 @@ void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us)
     CAIRN_ASSERT(timeout_us < 1000000);
     if (!cairn_cas_acquire(&lock->state, &state, (uint32_t)CONTENDED) && state != CONTENDED)
         return;
-    if (sleep_while_contended(lock, &timeout) == 0)
-        wake_one(lock);
+    if (cairn_futex_wait(&lock->state, CONTENDED, &timeout) == 0)
+        cairn_futex_wake(&lock->state, 1);
 }
 
 bool cairn_lock__has_company;

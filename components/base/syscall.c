@@ -2,12 +2,15 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * syscall.c - one system call instruction per architecture.
+ * syscall.c - one system call instruction per architecture, and futex(2).
  */
 
 #include <cairn/base/syscall.h>
 
 #include <errno.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/syscall.h>
 
 #if defined(__x86_64__)
 
@@ -53,3 +56,13 @@ long cairn_syscall6(long number, long a, long b, long c, long d, long e, long f)
 }
 
 #endif
+
+long cairn_futex_wait(uint32_t *word, uint32_t value, const struct timespec *timeout)
+{
+    return cairn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, timeout);
+}
+
+void cairn_futex_wake(uint32_t *word, int count)
+{
+    cairn_syscall3(SYS_futex, word, FUTEX_WAKE_PRIVATE, count);
+}

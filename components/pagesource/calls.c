@@ -20,9 +20,6 @@
 #include <cairn/base/check.h>
 #include <cairn/base/syscall.h>
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-
 /* --- without the lock ------------------------------------------------------------------------------------------ */
 
 static void leave(struct cairn_pagesource *source)
@@ -38,7 +35,7 @@ static void enter(struct cairn_pagesource *source)
     source->flight_count--;
     cairn_store_relaxed(&source->returns, source->returns + 1);
     if (source->waiter_count != 0)
-        cairn_syscall3(SYS_futex, &source->returns, FUTEX_WAKE_PRIVATE, INT32_MAX);
+        cairn_futex_wake(&source->returns, INT32_MAX);
 }
 
 bool cairn_pagesource__await(struct cairn_pagesource *source)
@@ -49,7 +46,7 @@ bool cairn_pagesource__await(struct cairn_pagesource *source)
         return false;
     source->waiter_count++;
     cairn_lock_release(&source->lock);
-    cairn_syscall4(SYS_futex, &source->returns, FUTEX_WAIT_PRIVATE, seen, NULL);
+    (void)cairn_futex_wait(&source->returns, seen, NULL);
     cairn_lock_take(&source->lock);
     source->waiter_count--;
     return true;

@@ -14,9 +14,22 @@
 
 #include <cairn/base/compiler.h>
 
+#include <stdint.h>
+
 CAIRN_BEGIN_DECLS
 
+struct timespec;
+
 long cairn_syscall6(long number, long a, long b, long c, long d, long e, long f);
+
+/*
+ * Sleeps while `*word` is `value`, at most `timeout` (NULL: for ever); threads of this process alone wake it. Returns 0 when it
+ * was woken, -EAGAIN when the word had another value, -ETIMEDOUT, -EINTR, or -ENOSYS. Source: futex(2).
+ */
+long cairn_futex_wait(uint32_t *word, uint32_t value, const struct timespec *timeout);
+
+/* Wakes as many of the threads that sleep on the word. */
+void cairn_futex_wake(uint32_t *word, int count);
 
 CAIRN_END_DECLS
 
