@@ -209,34 +209,33 @@ void cairn_pagesource__tree_remove(struct cairn_pagesource *source, enum cairn_p
     *place = low + high;
 }
 
-uint32_t cairn_pagesource__tree_from(const struct cairn_pagesource *source,
-                                     enum cairn_pagesource_tree tree, size_t measure,
-                                     uintptr_t base)
+/* The last node before a place in the order, or the first that is not; 0 when there is none. */
+static uint32_t beside(const struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
+                       size_t measure, uintptr_t base, bool is_before_it)
 {
     uint32_t found = 0;
 
     for (uint32_t id = source->roots[tree]; id != 0;) {
         bool is_low = is_before(source, tree, id, measure, base);
 
-        found = is_low ? found : id;
+        found = is_low == is_before_it ? id : found;
         id = links_of(source, tree, id)[is_low];
     }
     return found;
+}
+
+uint32_t cairn_pagesource__tree_from(const struct cairn_pagesource *source,
+                                     enum cairn_pagesource_tree tree, size_t measure,
+                                     uintptr_t base)
+{
+    return beside(source, tree, measure, base, false);
 }
 
 uint32_t cairn_pagesource__tree_below(const struct cairn_pagesource *source,
                                       enum cairn_pagesource_tree tree, size_t measure,
                                       uintptr_t base)
 {
-    uint32_t found = 0;
-
-    for (uint32_t id = source->roots[tree]; id != 0;) {
-        bool is_low = is_before(source, tree, id, measure, base);
-
-        found = is_low ? id : found;
-        id = links_of(source, tree, id)[is_low];
-    }
-    return found;
+    return beside(source, tree, measure, base, true);
 }
 
 uint32_t cairn_pagesource__tree_at(const struct cairn_pagesource *source,
