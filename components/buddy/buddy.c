@@ -226,23 +226,35 @@ bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, 
     return true;
 }
 
-struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy)
+struct cairn_buddy_levels cairn_buddy_levels(const struct cairn_buddy *buddy)
 {
     unsigned shift = buddy->shape.grain_shift;
-    struct cairn_buddy_stats stats = {0};
 
     CAIRN_ASSERT(buddy->purging_grains <= buddy->used_grains &&
                  buddy->used_grains <= buddy->held_grains);
+    return (struct cairn_buddy_levels){
+        .used_bytes = (buddy->used_grains - buddy->purging_grains) << shift,
+        .free_dirty_bytes = buddy->free_dirty_grains << shift,
+        .empty_chunk_count = buddy->empty_chunk_count,
+    };
+}
+
+struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy)
+{
+    unsigned shift = buddy->shape.grain_shift;
+    struct cairn_buddy_levels levels = cairn_buddy_levels(buddy);
+    struct cairn_buddy_stats stats = {0};
+
     stats.grain_bytes = (size_t)1 << shift;
     stats.held_bytes = buddy->held_grains << shift;
-    stats.used_bytes = (buddy->used_grains - buddy->purging_grains) << shift;
+    stats.used_bytes = levels.used_bytes;
     stats.free_bytes = (buddy->held_grains - buddy->used_grains) << shift;
     stats.purging_bytes = buddy->purging_grains << shift;
-    stats.free_dirty_bytes = buddy->free_dirty_grains << shift;
+    stats.free_dirty_bytes = levels.free_dirty_bytes;
     if (buddy->nonempty_orders != 0)
         stats.largest_free_bytes = (size_t)1 << (cairn_log2_floor(buddy->nonempty_orders) + shift);
     stats.chunk_count = buddy->chunk_count;
-    stats.empty_chunk_count = buddy->empty_chunk_count;
+    stats.empty_chunk_count = levels.empty_chunk_count;
     stats.chunk_count_max = buddy->shape.slot_limit;
     stats.state_bytes = buddy->shape.state_bytes;
     stats.steps_max = buddy->steps_max;

@@ -331,6 +331,7 @@ void Duel::Misuse(const void *pointer, std::size_t bytes)
 void Duel::CompareBriefly() const
 {
     struct cairn_buddy_stats stats = cairn_buddy_stats(buddy());
+    struct cairn_buddy_levels levels = cairn_buddy_levels(buddy());
     std::size_t grain = config_.grain_bytes;
 
     cairn_buddy_check(buddy());
@@ -341,6 +342,10 @@ void Duel::CompareBriefly() const
     Require(stats.held_bytes == stats.used_bytes + stats.free_bytes + stats.purging_bytes,
             "held_bytes");
     Require(stats.free_dirty_bytes == oracle_.CountFreeDirty() * grain, "free_dirty_bytes");
+    Require(levels.used_bytes == stats.used_bytes &&
+                levels.free_dirty_bytes == stats.free_dirty_bytes &&
+                levels.empty_chunk_count == stats.empty_chunk_count,
+            "levels");
     Require(stats.largest_free_bytes == oracle_.LargestFree() * grain, "largest_free_bytes");
     Require(stats.steps_max <= CAIRN_BUDDY_STEPS_MAX, "steps_max");
     if (yard_ != nullptr) {

@@ -116,29 +116,29 @@ static bool feed(struct cairn_ground *ground)
 }
 
 /* Dirty free memory, but for runs that the last purge found too short to be worth a system call. */
-static size_t purgeable_bytes(struct cairn_ground *ground, const struct cairn_buddy_stats *stats)
+static size_t purgeable_bytes(struct cairn_ground *ground, const struct cairn_buddy_levels *levels)
 {
-    ground->short_bytes = cairn_min(ground->short_bytes, stats->free_dirty_bytes);
-    return stats->free_dirty_bytes - ground->short_bytes;
+    ground->short_bytes = cairn_min(ground->short_bytes, levels->free_dirty_bytes);
+    return levels->free_dirty_bytes - ground->short_bytes;
 }
 
-static size_t least_bytes(const struct cairn_buddy_stats *stats)
+static size_t least_bytes(const struct cairn_buddy_levels *levels)
 {
-    return cairn_max(DIRTY_MIN_BYTES, stats->used_bytes / DIRTY_SHARE);
+    return cairn_max(DIRTY_MIN_BYTES, levels->used_bytes / DIRTY_SHARE);
 }
 
 /* Under the buddy's lock, after each change: what there is to settle, and what the caches above should know. */
 static void note(struct cairn_ground *ground, bool is_taken)
 {
-    struct cairn_buddy_stats stats = cairn_buddy_stats(ground->buddy);
-    size_t dirty_bytes = purgeable_bytes(ground, &stats);
+    struct cairn_buddy_levels levels = cairn_buddy_levels(ground->buddy);
+    size_t dirty_bytes = purgeable_bytes(ground, &levels);
 
-    cairn_store_relaxed(&ground->is_over,
-                        dirty_bytes > least_bytes(&stats) || stats.empty_chunk_count > CHUNKS_KEEP);
+    cairn_store_relaxed(&ground->is_over, dirty_bytes > least_bytes(&levels) ||
+                                              levels.empty_chunk_count > CHUNKS_KEEP);
     if (!is_taken)
         return;
     cairn_decay_shrunk(&ground->decay, dirty_bytes);
-    cairn_pressure_note(&ground->pressure, stats.used_bytes, stats.free_dirty_bytes);
+    cairn_pressure_note(&ground->pressure, levels.used_bytes, levels.free_dirty_bytes);
 }
 
 void *cairn_ground__take_run(struct cairn_ground *ground, size_t length_bytes, size_t align_bytes,
@@ -195,10 +195,10 @@ static void forget_short(struct cairn_ground *ground, uint64_t now)
 /* Under the lock: what is to be emptied now, which is what is beyond the budget and lay idle, or beyond the second bound. */
 static size_t surplus_bytes(struct cairn_ground *ground, uint64_t now)
 {
-    struct cairn_buddy_stats stats = cairn_buddy_stats(ground->buddy);
-    size_t dirty_bytes = purgeable_bytes(ground, &stats);
-    size_t keep_bytes = least_bytes(&stats);
-    size_t most_bytes = cairn_max(DIRTY_MAX_BYTES, stats.used_bytes / DIRTY_MAX_SHARE);
+    struct cairn_buddy_levels levels = cairn_buddy_levels(ground->buddy);
+    size_t dirty_bytes = purgeable_bytes(ground, &levels);
+    size_t keep_bytes = least_bytes(&levels);
+    size_t most_bytes = cairn_max(DIRTY_MAX_BYTES, levels.used_bytes / DIRTY_MAX_SHARE);
     size_t idle_bytes = cairn_decay_note(&ground->decay, now, CAIRN_GROUND_RETAIN_MS, dirty_bytes);
 
     if (dirty_bytes <= keep_bytes)
@@ -261,7 +261,7 @@ static size_t purge(struct cairn_ground *ground, size_t min_bytes, size_t quota_
     }
     if (purged_bytes <
         quota_bytes) { /* a pass found no more: another would not, either, for a while */
-        ground->short_bytes = cairn_buddy_stats(ground->buddy).free_dirty_bytes;
+        ground->short_bytes = cairn_buddy_levels(ground->buddy).free_dirty_bytes;
         ground->short_ms = now;
     }
     return purged_bytes;
@@ -300,7 +300,7 @@ size_t cairn_ground__purge_runs(struct cairn_ground *ground)
 
     cairn_lock_take(&ground->buddy_lock);
     purged_bytes =
-        purge(ground, ground->granule_bytes, cairn_buddy_stats(ground->buddy).free_dirty_bytes, 0);
+        purge(ground, ground->granule_bytes, cairn_buddy_levels(ground->buddy).free_dirty_bytes, 0);
     ground->short_bytes = 0;
     shed_chunks(ground, 0);
     note(ground, false);

@@ -249,6 +249,16 @@ size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size
 void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_stretch *stretches,
                            size_t count);
 
+/* Of the statistics what a caller may want after each call. */
+struct cairn_buddy_levels {
+    size_t used_bytes;
+    size_t free_dirty_bytes;
+    size_t empty_chunk_count;
+};
+
+/* O(1). */
+struct cairn_buddy_levels cairn_buddy_levels(const struct cairn_buddy *buddy);
+
 /* A snapshot. O(1). */
 struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy);
 
