@@ -183,6 +183,13 @@ inline cairn_buddy_config OverSource(cairn_source source, std::size_t chunk_byte
     return config;
 }
 
+// Without a source: chunks are fed to it.
+inline cairn_buddy_config ByHand(std::size_t chunk_bytes, std::size_t chunk_count_max,
+                                 std::size_t grain_bytes)
+{
+    return OverSource({nullptr, nullptr}, chunk_bytes, chunk_count_max, grain_bytes);
+}
+
 } // namespace buddy_rig
 
 #endif

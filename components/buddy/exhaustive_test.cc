@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-#include "buddy_duel.h"
+#include "buddy_walk.h"
 
 namespace {
 
@@ -24,91 +24,40 @@ using buddy_rig::OverSource;
 using buddy_rig::Placed;
 using buddy_rig::Region;
 using buddy_rig::Require;
+using buddy_rig::StateWalk;
 
 constexpr std::size_t kGrain = 64;
 
-// Walks the states that operations reach, breadth first. Over a range that was dirty from the
-// start a state depends on the runs alone, not on how they came about: this is required of every
-// bit of it, and it is what keeps the walk finite.
-class Walk {
+// Over a range that was dirty from the start a state depends on the runs alone.
+class Walk : public StateWalk {
   public:
     struct Options {
         bool with_alignments;
         bool with_resize;
         bool with_misuse;
-        unsigned depth_max;
     };
 
     Walk(const cairn_buddy_config &config, std::size_t grains, const Options &options)
-        : duel_(config, nullptr), grains_(grains), options_(options)
+        : StateWalk(config), grains_(grains), options_(options)
     {
-    }
-
-    // Returns how many different states there are.
-    std::size_t Run()
-    {
-        Note();
-        for (unsigned depth = 0; depth < options_.depth_max && !next_.empty(); depth++) {
-            std::vector<Duel::Saved> frontier;
-
-            frontier.swap(next_);
-            for (const Duel::Saved &from : frontier)
-                Visit(from);
-        }
-        return seen_.size();
-    }
-
-    bool IsComplete() const
-    {
-        return next_.empty();
-    }
-    std::size_t operation_count() const
-    {
-        return operation_count_;
     }
 
   private:
-    // All state but the record of steps.
-    std::string Bytes() const
+    std::string Key() const override
     {
-        std::string bytes(duel_.state().data(), duel_.state().size());
-        bytes.replace(kStepsAt, sizeof(std::uint64_t), sizeof(std::uint64_t), '\0');
-        return bytes;
+        return {duel_.oracle().grains.begin(), duel_.oracle().grains.end()};
     }
 
-    void Note()
-    {
-        std::string runs(duel_.oracle().grains.begin(), duel_.oracle().grains.end());
-        std::string bytes = Bytes();
-        auto known = seen_.find(runs);
-
-        operation_count_++;
-        duel_.CompareBriefly();
-        if (known != seen_.end()) {
-            Require(known->second == std::hash<std::string>()(bytes), "one state for equal runs");
-            return;
-        }
-        duel_.Compare();
-        seen_[runs] = std::hash<std::string>()(bytes);
-        next_.push_back(duel_.Save());
-    }
-
-    void Visit(const Duel::Saved &from)
+    void Visit(const Duel::Saved &from) override
     {
         std::size_t align_last = options_.with_alignments ? kGrain * 2 * grains_ : kGrain;
 
         for (std::size_t count = 0; count <= grains_ + 1; count++) {
-            for (std::size_t align = kGrain; align <= align_last; align *= 2) {
-                duel_.Restore(from);
-                duel_.Alloc(count * kGrain, align);
-                Note();
-            }
+            for (std::size_t align = kGrain; align <= align_last; align *= 2)
+                Try(from, [&] { duel_.Alloc(count * kGrain, align); });
         }
-        for (std::size_t run = 0; run < from.runs.size(); run++) {
-            duel_.Restore(from);
-            duel_.Free(run);
-            Note();
-        }
+        for (std::size_t run = 0; run < from.runs.size(); run++)
+            Try(from, [&] { duel_.Free(run); });
         if (options_.with_resize)
             VisitResizes(from);
         duel_.Restore(from);
@@ -119,11 +68,8 @@ class Walk {
     void VisitResizes(const Duel::Saved &from)
     {
         for (std::size_t run = 0; run < from.runs.size(); run++) {
-            for (std::size_t count = 0; count <= grains_ + 1; count++) {
-                duel_.Restore(from);
-                duel_.Resize(run, count * kGrain);
-                Note();
-            }
+            for (std::size_t count = 0; count <= grains_ + 1; count++)
+                Try(from, [&] { duel_.Resize(run, count * kGrain); });
         }
     }
 
@@ -142,50 +88,25 @@ class Walk {
         }
     }
 
-    static std::size_t StepsAt();
-
-    static const std::size_t kStepsAt;
-
-    Duel duel_;
     std::size_t grains_;
     Options options_;
-    std::map<std::string, std::size_t> seen_;
-    std::vector<Duel::Saved> next_;
-    std::size_t operation_count_ = 0;
 };
-
-// Where the record of steps lies: two fresh buddies of which one has had a run differ there alone.
-std::size_t Walk::StepsAt()
-{
-    Region region(1 << 20, 4096);
-    Placed fresh(OverRange(region.At(0), 8 * kGrain, kGrain));
-    std::vector<char> before = fresh.state().Bytes();
-    void *run = cairn_buddy_alloc(fresh.get(), 1, 1, nullptr);
-    std::size_t at = 0;
-
-    cairn_buddy_free(fresh.get(), run, 1);
-    for (std::vector<char> after = fresh.state().Bytes(); before[at] == after[at];)
-        at++;
-    return at;
-}
-
-const std::size_t Walk::kStepsAt = Walk::StepsAt();
 
 TEST(BuddyExhaustive, EveryStateOfSixGrainsByEveryOperationAndMisuse)
 {
     Region region(1 << 20, 1 << 16);
-    Walk walk(OverRange(region.At(0), 6 * kGrain, kGrain, 8 * kGrain), 6, {true, true, true, 99});
+    Walk walk(OverRange(region.At(0), 6 * kGrain, kGrain, 8 * kGrain), 6, {true, true, true});
 
-    EXPECT_EQ(walk.Run(), 233u);
+    EXPECT_EQ(walk.Run(99), 233u);
     EXPECT_TRUE(walk.IsComplete());
 }
 
 TEST(BuddyExhaustive, EveryStateOfEightGrainsByEveryOperation)
 {
     Region region(1 << 20, 1 << 16);
-    Walk walk(OverRange(region.At(0), 8 * kGrain, kGrain, 8 * kGrain), 8, {true, true, false, 99});
+    Walk walk(OverRange(region.At(0), 8 * kGrain, kGrain, 8 * kGrain), 8, {true, true, false});
 
-    EXPECT_EQ(walk.Run(), 1597u);
+    EXPECT_EQ(walk.Run(99), 1597u);
     EXPECT_TRUE(walk.IsComplete());
 }
 
@@ -194,21 +115,18 @@ TEST(BuddyExhaustive, EverySequenceOfAllocAndFreeOverSixteenGrains)
     Region region(1 << 20, 1 << 16);
     const char *depth =
         std::getenv("CAIRN_TEST_DEPTH"); // 99 ends after all 643726 states, in a minute
-    Walk walk(
-        OverRange(region.At(0), 16 * kGrain, kGrain), 16,
-        {false, false, false, depth != nullptr ? static_cast<unsigned>(std::atoi(depth)) : 8u});
+    Walk walk(OverRange(region.At(0), 16 * kGrain, kGrain), 16, {false, false, false});
 
-    EXPECT_GT(walk.Run(), 20000u);
+    EXPECT_GT(walk.Run(depth != nullptr ? static_cast<unsigned>(std::atoi(depth)) : 8u), 20000u);
     RecordProperty("operations", static_cast<int>(walk.operation_count()));
 }
 
 TEST(BuddyExhaustive, EverySequenceOfAllOperationsOverSixteenGrainsToDepthThree)
 {
     Region region(1 << 20, 1 << 16);
-    Walk walk(OverRange(region.At(0), 16 * kGrain, kGrain, 32 * kGrain), 16,
-              {true, true, false, 3});
+    Walk walk(OverRange(region.At(0), 16 * kGrain, kGrain, 32 * kGrain), 16, {true, true, false});
 
-    EXPECT_EQ(walk.Run(), 861u);
+    EXPECT_EQ(walk.Run(3), 861u);
 }
 
 // Takes grain by grain until nothing is left, and gives back in another order: all grains were

@@ -11,6 +11,7 @@
 
 namespace {
 
+using buddy_rig::ByHand;
 using buddy_rig::OverRange;
 using buddy_rig::OverSource;
 using buddy_rig::Placed;
@@ -18,11 +19,6 @@ using buddy_rig::Region;
 
 constexpr std::size_t kGrain = 64;
 constexpr std::size_t kChunk = 16 * kGrain;
-
-cairn_buddy_config ByHand(std::size_t chunk_count_max, std::size_t chunk_bytes = kChunk)
-{
-    return OverSource({nullptr, nullptr}, chunk_bytes, chunk_count_max, kGrain);
-}
 
 class Hand : public ::testing::Test {
   protected:
@@ -53,7 +49,7 @@ class Hand : public ::testing::Test {
     }
 
     Region region_{64 * kChunk, kChunk};
-    Placed buddy_{ByHand(3)};
+    Placed buddy_{ByHand(kChunk, 3, kGrain)};
 };
 
 using HandDeathTest = Hand;

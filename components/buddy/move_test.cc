@@ -15,6 +15,7 @@
 
 namespace {
 
+using buddy_rig::ByHand;
 using buddy_rig::Guarded;
 using buddy_rig::Hard;
 using buddy_rig::OverRange;
@@ -26,14 +27,9 @@ using buddy_rig::Seed;
 constexpr std::size_t kGrain = 64;
 constexpr std::size_t kChunk = 16 * kGrain;
 
-cairn_buddy_config ByHand(std::size_t chunk_count_max, std::size_t chunk_bytes = kChunk)
-{
-    return OverSource({nullptr, nullptr}, chunk_bytes, chunk_count_max, kGrain);
-}
-
 TEST(BuddyMove, ASmallBuddyFitsAPage)
 {
-    cairn_buddy_config config = ByHand(16, 128 * kGrain);
+    cairn_buddy_config config = ByHand(128 * kGrain, 16, kGrain);
 
     EXPECT_LT(cairn_buddy_state_bytes(&config), 4096u);
 }
@@ -42,7 +38,7 @@ TEST(BuddyMove, WhatCannotBeIsRefusedAndChangesNothing)
 {
     Region region(1 << 20, 1 << 16);
     Placed over_range(OverRange(region.At(0), kChunk, kGrain));
-    Placed by_hand(ByHand(8));
+    Placed by_hand(ByHand(kChunk, 8, kGrain));
     Guarded to(1 << 16, Hard::kFront);
     std::vector<char> zero(to.size(), 0);
     std::vector<char> before = by_hand.state().Bytes();
@@ -64,7 +60,7 @@ TEST(BuddyMoveDeathTest, ABlockThatIsNotAlignedPanics)
 {
     Region memory(1 << 16, 4096, PROT_READ | PROT_WRITE);
     cairn_buddy *from = static_cast<cairn_buddy *>(memory.At(8192));
-    cairn_buddy_config config = ByHand(8);
+    cairn_buddy_config config = ByHand(kChunk, 8, kGrain);
     std::size_t bytes = cairn_buddy_state_bytes(&config);
     auto move = [&](std::size_t offset) {
         return cairn_buddy_move(static_cast<cairn_buddy *>(memory.At(offset)), 1 << 14, from, 8);
@@ -102,9 +98,10 @@ class Twins {
   public:
     Twins(std::size_t chunk_bytes, std::size_t count_max, std::uint64_t seed)
         : chunk_bytes_(chunk_bytes), region_(count_max * chunk_bytes, chunk_bytes),
-          stays_(ByHand(count_max, chunk_bytes)), moves_(NewState(1, chunk_bytes)), random_(seed)
+          stays_(ByHand(chunk_bytes, count_max, kGrain)), moves_(NewState(1, chunk_bytes)),
+          random_(seed)
     {
-        cairn_buddy_config config = ByHand(1, chunk_bytes);
+        cairn_buddy_config config = ByHand(chunk_bytes, 1, kGrain);
 
         Init(cairn_buddy_init(Moving(), moves_->size(), &config));
         for (std::size_t place = 0; place < count_max; place++)
@@ -180,7 +177,7 @@ class Twins {
   private:
     static Guarded *NewState(std::size_t count, std::size_t chunk_bytes)
     {
-        cairn_buddy_config config = ByHand(count, chunk_bytes);
+        cairn_buddy_config config = ByHand(chunk_bytes, count, kGrain);
 
         return new Guarded(cairn_buddy_state_bytes(&config), Hard::kBack);
     }

@@ -4,66 +4,33 @@
 // Purges in two steps, in every small case: all states that few grains can reach, and all patterns
 // of grains in use, clean and dirty.
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "buddy_duel.h"
+#include "buddy_walk.h"
 
 namespace {
 
 using buddy_rig::Duel;
 using buddy_rig::OverRange;
-using buddy_rig::Placed;
 using buddy_rig::Region;
 using buddy_rig::Require;
+using buddy_rig::StateWalk;
 
 constexpr std::size_t kGrain = 64;
 
-// Breadth first. A state depends on the grains, on which are dirty and on the cursor, not on how it
-// came about: this is required of every bit of it.
-class PurgeWalk {
+// A state depends on the grains, on which are dirty and on the cursor.
+class PurgeWalk : public StateWalk {
   public:
     PurgeWalk(const cairn_buddy_config &config, std::size_t grains)
-        : duel_(config, nullptr), grains_(grains), steps_at_(StepsAt(config))
+        : StateWalk(config), grains_(grains)
     {
-    }
-
-    // Returns how many different states there are.
-    std::size_t Run(unsigned depth_max)
-    {
-        Note();
-        for (unsigned depth = 0; depth < depth_max && !next_.empty(); depth++) {
-            std::vector<Duel::Saved> frontier;
-
-            frontier.swap(next_);
-            for (const Duel::Saved &from : frontier)
-                Visit(from);
-        }
-        return seen_.size();
-    }
-    bool IsComplete() const
-    {
-        return next_.empty();
     }
 
   private:
-    // Where the record of steps lies: what a run that came and went has changed.
-    static std::size_t StepsAt(const cairn_buddy_config &config)
-    {
-        Placed fresh(config);
-        std::vector<char> before = fresh.state().Bytes();
-        std::size_t at = 0;
-
-        cairn_buddy_free(fresh.get(), cairn_buddy_alloc(fresh.get(), 1, 1, nullptr), 1);
-        for (std::vector<char> after = fresh.state().Bytes(); before[at] == after[at];)
-            at++;
-        return at;
-    }
-
-    std::string Key() const
+    std::string Key() const override
     {
         const auto &oracle = duel_.oracle();
         std::string key(oracle.grains.begin(), oracle.grains.end());
@@ -73,30 +40,7 @@ class PurgeWalk {
         return key + std::to_string(duel_.purge_at());
     }
 
-    void Note()
-    {
-        std::string bytes(duel_.state().data(), duel_.state().size());
-        std::string key = Key();
-
-        bytes.replace(steps_at_, sizeof(std::uint64_t), sizeof(std::uint64_t), '\0');
-        std::size_t hash = std::hash<std::string>()(bytes);
-        duel_.CompareBriefly();
-        auto known = seen_.insert({key, hash});
-        Require(known.first->second == hash, "one state for equal grains and cursor");
-        if (!known.second)
-            return;
-        duel_.Compare();
-        next_.push_back(duel_.Save());
-    }
-
-    template <typename Operation> void Try(const Duel::Saved &from, Operation operation)
-    {
-        duel_.Restore(from);
-        operation();
-        Note();
-    }
-
-    void Visit(const Duel::Saved &from)
+    void Visit(const Duel::Saved &from) override
     {
         for (std::size_t count = 1; count <= grains_; count++)
             Try(from, [&] { duel_.Alloc(count * kGrain, kGrain); });
@@ -128,11 +72,7 @@ class PurgeWalk {
         }
     }
 
-    Duel duel_;
     std::size_t grains_;
-    std::size_t steps_at_;
-    std::map<std::string, std::size_t> seen_;
-    std::vector<Duel::Saved> next_;
 };
 
 TEST(BuddyPurgeWalk, EveryStateOfFourGrains)
