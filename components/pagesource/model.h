@@ -93,6 +93,12 @@ class Model {
                std::prev(next)->first + std::prev(next)->second.length <= base;
     }
 
+    /* Any block. Requires: there is one. */
+    uintptr_t pick(size_t which)
+    {
+        return std::next(blocks.begin(), static_cast<ptrdiff_t>(which % blocks.size()))->first;
+    }
+
     void free(uintptr_t base)
     {
         size_t length = blocks.at(base).length;

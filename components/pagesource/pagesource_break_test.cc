@@ -236,9 +236,7 @@ TEST_P(Break, RandomStrangersNeverBreakAnInvariant)
                 break;
             default:
                 if (!model.blocks.empty())
-                    model.free(std::next(model.blocks.begin(),
-                                         static_cast<ptrdiff_t>(random() % model.blocks.size()))
-                                   ->first);
+                    model.free(model.pick(random()));
             }
             model.verify();
         }

@@ -33,14 +33,14 @@ class Script {
         case 4:
         case 5:
             if (!model.blocks.empty())
-                model.free(pick(which));
+                model.free(model.pick(which));
             break;
         case 6:
             free_half(which);
             break;
         case 7:
             if (!model.blocks.empty())
-                model.resize(pick(which), (size % 48 + 1) * model.page, 1, (which & 1) != 0);
+                model.resize(model.pick(which), (size % 48 + 1) * model.page, 1, (which & 1) != 0);
             break;
         case 8:
             cairn_pagesource_purge(model.source.get());
@@ -72,16 +72,11 @@ class Script {
     }
 
   private:
-    uintptr_t pick(size_t which)
-    {
-        return std::next(model.blocks.begin(), static_cast<ptrdiff_t>(which % model.blocks.size()))
-            ->first;
-    }
     void free_half(size_t which)
     {
         if (model.blocks.empty())
             return;
-        uintptr_t base = pick(which);
+        uintptr_t base = model.pick(which);
         size_t length = model.blocks[base].length, half = length / 2 / model.page * model.page;
         if (half == 0)
             return;

@@ -198,9 +198,7 @@ TEST_P(Transit, RandomInterferenceBreaksNoInvariant)
                 break;
             default:
                 if (!model.blocks.empty())
-                    model.free(std::next(model.blocks.begin(),
-                                         static_cast<ptrdiff_t>(random() % model.blocks.size()))
-                                   ->first);
+                    model.free(model.pick(random()));
             }
             depth--;
             cairn_pagesource_check(model.source.get());

@@ -25,49 +25,36 @@ using percpu_testing::deny;
 using percpu_testing::free_all;
 using percpu_testing::Mode;
 using percpu_testing::says;
+using percpu_testing::status_of;
 using percpu_testing::TokenSource;
 
 // A kernel that says no
 
-/* Runs `body` in a child; it returns NULL or what was wrong. */
-template <typename Body> int in_child(Body body)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        alarm(60);
-        const char *wrong = body();
-        if (wrong != nullptr)
-            fprintf(stderr, "in the child: %s\n", wrong);
-        _exit(wrong != nullptr || ::testing::Test::HasFailure() ? 1 : 0);
-    }
-    int status = -1;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    return status;
-}
-
 TEST(PercpuDenied, IsLockWithoutMembarrier)
 {
     NEEDS_RSEQ();
-    EXPECT_EQ(in_child([]() -> const char * {
-                  if (!deny(CPU_MEMBARRIER_SYSCALL))
-                      return nullptr;
-                  auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
-                  EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
-                  return says(stats.reason, "membarrier") ? nullptr : stats.reason;
-              }),
+    EXPECT_EQ(status_of(fork(),
+                        []() -> const char * {
+                            if (!deny(CPU_MEMBARRIER_SYSCALL))
+                                return nullptr;
+                            auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
+                            EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
+                            return says(stats.reason, "membarrier") ? nullptr : stats.reason;
+                        }),
               0);
 }
 
 TEST(PercpuDenied, IsLockWithoutABoundOfIds)
 {
     NEEDS_RSEQ();
-    EXPECT_EQ(in_child([]() -> const char * {
-                  if (!deny(SYS_sched_getaffinity))
-                      return nullptr;
-                  auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
-                  EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
-                  return says(stats.reason, "unknown") ? nullptr : stats.reason;
-              }),
+    EXPECT_EQ(status_of(fork(),
+                        []() -> const char * {
+                            if (!deny(SYS_sched_getaffinity))
+                                return nullptr;
+                            auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
+                            EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
+                            return says(stats.reason, "unknown") ? nullptr : stats.reason;
+                        }),
               0);
 }
 
@@ -85,57 +72,60 @@ TEST(PercpuDenied, LeavesOtherShardsAloneWhenMembarrierIsDeniedLater)
     NEEDS_RSEQ();
     if (percpu_testing::cpus().size() < 2)
         GTEST_SKIP() << "one CPU";
-    EXPECT_EQ(in_child([]() -> const char * {
-                  TokenSource tokens({64}, 1000);
-                  Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
-                  Company company;
-                  fill_two(caches);
-                  if (!deny(CPU_MEMBARRIER_SYSCALL))
-                      return nullptr;
-                  EXPECT_EQ(caches.array(1, 0).count, 64u);
-                  EXPECT_EQ(cairn_percpu_drain(caches), 64u); // its own
-                  EXPECT_EQ(caches.array(0, 0).count, 0u);
-                  EXPECT_EQ(caches.array(1, 0).count, 64u);
-                  cairn_percpu_check(caches);
-                  caches.on(1); // still open
-                  void *block = cairn_percpu_alloc(caches, 0);
-                  EXPECT_EQ(caches.array(1, 0).count, 63u);
-                  cairn_percpu_free(caches, 0, block);
-                  EXPECT_EQ(cairn_percpu_drain(caches), 64u);
-                  return tokens.outstanding(0) == 0 && tokens.broken == 0 ? nullptr : "tokens";
-              }),
+    EXPECT_EQ(status_of(fork(),
+                        []() -> const char * {
+                            TokenSource tokens({64}, 1000);
+                            Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
+                            Company company;
+                            fill_two(caches);
+                            if (!deny(CPU_MEMBARRIER_SYSCALL))
+                                return nullptr;
+                            EXPECT_EQ(caches.array(1, 0).count, 64u);
+                            EXPECT_EQ(cairn_percpu_drain(caches), 64u); // its own
+                            EXPECT_EQ(caches.array(0, 0).count, 0u);
+                            EXPECT_EQ(caches.array(1, 0).count, 64u);
+                            cairn_percpu_check(caches);
+                            caches.on(1); // still open
+                            void *block = cairn_percpu_alloc(caches, 0);
+                            EXPECT_EQ(caches.array(1, 0).count, 63u);
+                            cairn_percpu_free(caches, 0, block);
+                            EXPECT_EQ(cairn_percpu_drain(caches), 64u);
+                            return tokens.outstanding(0) == 0 && tokens.broken == 0 ? nullptr
+                                                                                    : "tokens";
+                        }),
               0);
 }
 
 TEST(PercpuDenied, AChildKeepsTheCachesWhenMembarrierIsDeniedLater)
 {
     NEEDS_RSEQ();
-    EXPECT_EQ(in_child([]() -> const char * {
-                  TokenSource tokens({64}, 1000);
-                  Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
-                  Company company;
-                  fill_two(caches);
-                  const std::vector<uint32_t> words = caches.words();
-                  if (!deny(CPU_MEMBARRIER_SYSCALL))
-                      return nullptr;
-                  cairn_percpu_close(caches);
-                  int status = in_child([&]() -> const char * {
-                      cairn_percpu_repair(caches);
-                      cairn_percpu_reopen(caches);
-                      EXPECT_EQ(caches.words(), words);
-                      void *block = cairn_percpu_alloc(caches, 0);
-                      EXPECT_EQ(caches.array(0, 0).count, 63u);
-                      cairn_percpu_free(caches, 0, block);
-                      cairn_percpu_check(caches);
-                      EXPECT_EQ(caches.words(), words);
-                      return nullptr;
-                  });
-                  EXPECT_EQ(status, 0);
-                  cairn_percpu_reopen(caches);
-                  EXPECT_EQ(caches.words(), words);
-                  EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
-                  return nullptr;
-              }),
+    EXPECT_EQ(status_of(fork(),
+                        []() -> const char * {
+                            TokenSource tokens({64}, 1000);
+                            Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
+                            Company company;
+                            fill_two(caches);
+                            const std::vector<uint32_t> words = caches.words();
+                            if (!deny(CPU_MEMBARRIER_SYSCALL))
+                                return nullptr;
+                            cairn_percpu_close(caches);
+                            int status = status_of(fork(), [&]() -> const char * {
+                                cairn_percpu_repair(caches);
+                                cairn_percpu_reopen(caches);
+                                EXPECT_EQ(caches.words(), words);
+                                void *block = cairn_percpu_alloc(caches, 0);
+                                EXPECT_EQ(caches.array(0, 0).count, 63u);
+                                cairn_percpu_free(caches, 0, block);
+                                cairn_percpu_check(caches);
+                                EXPECT_EQ(caches.words(), words);
+                                return nullptr;
+                            });
+                            EXPECT_EQ(status, 0);
+                            cairn_percpu_reopen(caches);
+                            EXPECT_EQ(caches.words(), words);
+                            EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
+                            return nullptr;
+                        }),
               0);
 }
 

@@ -112,21 +112,6 @@ inline const char *wrong_with(TokenSource &tokens, Caches &caches,
     return nullptr;
 }
 
-/* How a child ended that runs `body`, which returns NULL or what is wrong: 0 when all was well. */
-template <typename Body> int status_of(pid_t child, Body body)
-{
-    if (child == 0) {
-        alarm(60);
-        const char *wrong = body();
-        if (wrong != nullptr)
-            fprintf(stderr, "in the child: %s\n", wrong);
-        _exit(wrong != nullptr || ::testing::Test::HasFailure() ? 1 : 0);
-    }
-    int status = -1;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    return status;
-}
-
 /* A crowd that a fork may go through. */
 class GatedCrowd : public Crowd {
   public:

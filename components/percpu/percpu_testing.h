@@ -14,11 +14,13 @@
 #include "percpu_tokens.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <ostream>
 #include <string>
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cairn/percpu.h>
@@ -58,6 +60,21 @@ inline void unpin()
     for (unsigned cpu : cpus())
         CPU_SET(cpu, &mask);
     sched_setaffinity(0, sizeof(mask), &mask);
+}
+
+/* How a child ended that runs `body`, which returns NULL or what is wrong: 0 when all was well. */
+template <typename Body> int status_of(pid_t child, Body body)
+{
+    if (child == 0) {
+        alarm(60);
+        const char *wrong = body();
+        if (wrong != nullptr)
+            fprintf(stderr, "in the child: %s\n", wrong);
+        _exit(wrong != nullptr || ::testing::Test::HasFailure() ? 1 : 0);
+    }
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return status;
 }
 
 struct Mode {
