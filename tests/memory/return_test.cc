@@ -18,12 +18,7 @@ constexpr long kMibInKib = 1024;
 
 Outcome RunReturn(const std::string &arguments)
 {
-    Command command;
-    std::istringstream words("tests/memory/return " + arguments);
-    for (std::string word; words >> word;)
-        command.argv.push_back(word);
-    command.argv[0] = DataFile(command.argv[0]);
-    Outcome outcome = RunOnStack(command);
+    Outcome outcome = RunOnStack(DataCommand("tests/memory/return " + arguments));
     EXPECT_TRUE(outcome.ok()) << arguments << ": " << outcome;
     return outcome;
 }

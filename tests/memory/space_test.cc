@@ -19,12 +19,7 @@ constexpr uintptr_t kMib = uintptr_t{1} << 20;
 
 Command Space(const std::string &arguments)
 {
-    Command command;
-    std::istringstream words("tests/memory/space " + arguments);
-    for (std::string word; words >> word;)
-        command.argv.push_back(word);
-    command.argv[0] = DataFile(command.argv[0]);
-    return command;
+    return DataCommand("tests/memory/space " + arguments);
 }
 
 std::vector<size_t> Numbers(const Outcome &outcome)

@@ -5,6 +5,7 @@
  * "<call> <pointer>" on standard output; after the call it prints "went on", gives back other blocks and
  * trims, and ends with "unpunished" and exit code 0 if nothing stops it.
  */
+#include <cairn/malloc.h>
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -65,12 +66,8 @@ static void make_others(void)
 /* Of all CPUs where the heap is ours: malloc_trim() leaves the caches of the others alone. */
 static void trim(void)
 {
-    void *symbol = dlsym(RTLD_DEFAULT, "cairn_malloc_trim");
-    size_t (*trim_all)(void);
-
-    memcpy(&trim_all, &symbol, sizeof trim_all);
-    if (symbol != NULL)
-        trim_all();
+    if (cairn_malloc_trim != NULL)
+        cairn_malloc_trim();
     else
         malloc_trim(0);
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <sstream>
 
 namespace cairn_test {
 namespace {
@@ -89,6 +90,16 @@ std::string DataFile(const std::string &path)
         return beside.string();
     std::cerr << "tests/support: no data file " << path << std::endl;
     std::abort();
+}
+
+Command DataCommand(const std::string &words)
+{
+    Command command;
+    std::istringstream rest(words);
+    for (std::string word; rest >> word;)
+        command.argv.push_back(word);
+    command.argv[0] = DataFile(command.argv[0]);
+    return command;
 }
 
 std::vector<std::string> StackEnvironment()

@@ -29,6 +29,9 @@ bool StackIsOurs();
 // the test binary when there are no runfiles.
 std::string DataFile(const std::string &path);
 
+// The command of some words with blanks between, of which the first is such a file.
+Command DataCommand(const std::string &words);
+
 // Runs the command on the allocator under test.
 Outcome RunOnStack(Command command);
 
