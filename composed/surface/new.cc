@@ -26,7 +26,7 @@ void *Alloc(std::size_t size_bytes, std::size_t align_bytes)
 {
     if (size_bytes > kMaxBytes || align_bytes > kMaxBytes)
         return nullptr;
-    if (__builtin_expect(cairn_sanitizer_is_present(), 0))
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
         return cairn_sanitizer_memalign(align_bytes, size_bytes);
     return align_bytes <= __STDCPP_DEFAULT_NEW_ALIGNMENT__
                ? cairn_front_alloc(size_bytes)
@@ -57,7 +57,7 @@ void *AllocOrNull(std::size_t size_bytes, std::size_t align_bytes) noexcept
 
 void Free(void *block, const char *where) noexcept
 {
-    if (__builtin_expect(cairn_sanitizer_is_present(), 0))
+    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
         cairn_sanitizer_free(block);
     else if (block != nullptr)
         cairn_front_free(block, where);
