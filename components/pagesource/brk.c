@@ -272,7 +272,7 @@ static void empty_first(struct cairn_pagesource *source, uint32_t id, uintptr_t 
     if (node->end - cut < LARGE_BYTES || node->fresh_base <= cut ||
         !cairn_pagesource__may_take(source, 2))
         return;
-    cairn_pagesource__carve(source, id, cut, node->end);
+    id = cairn_pagesource__carve(source, id, cut, node->end);
     (void)cairn_pagesource__purge_node(source, id);
 }
 

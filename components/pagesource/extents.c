@@ -45,8 +45,7 @@ static void count(struct cairn_pagesource *source, const struct cairn_pagesource
         source->stats.unmap_pending_bytes += weight * cairn_node_bytes(node);
 }
 
-/* Puts a run, which touches no other, or a piece of spare metadata into its trees. */
-static void attach(struct cairn_pagesource *source, uint32_t id)
+static void enter_lengths(struct cairn_pagesource *source, uint32_t id)
 {
     const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
 
@@ -56,15 +55,14 @@ static void attach(struct cairn_pagesource *source, uint32_t id)
         return;
     }
     CAIRN_ASSERT(cairn_is_aligned(node->base | node->end, cairn_pagesource__page(source)));
-    CAIRN_ASSERT(!cairn_pagesource__overlaps(source, node->base, cairn_node_bytes(node)));
-    cairn_pagesource__tree_add(source, CAIRN_TREE_FREE, id);
     for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; tree <= CAIRN_TREE_MIXED; tree++)
         if (cairn_pagesource__measure(node, tree) != 0)
             cairn_pagesource__tree_add(source, tree, id);
     count(source, node, 1);
 }
 
-void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id)
+/* Before its length changes, or what of it is fresh. */
+static void leave_lengths(struct cairn_pagesource *source, uint32_t id)
 {
     const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
 
@@ -72,11 +70,29 @@ void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id)
         cairn_pagesource__tree_remove(source, CAIRN_TREE_SPARE, id);
         return;
     }
-    cairn_pagesource__tree_remove(source, CAIRN_TREE_FREE, id);
     for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; tree <= CAIRN_TREE_MIXED; tree++)
         if (cairn_pagesource__measure(node, tree) != 0)
             cairn_pagesource__tree_remove(source, tree, id);
     count(source, node, (size_t)-1);
+}
+
+/* Puts a run, which touches no other, or a piece of spare metadata into its trees. */
+static void attach(struct cairn_pagesource *source, uint32_t id)
+{
+    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+
+    if (node->origin != CAIRN_EXTENT_METADATA) {
+        CAIRN_ASSERT(!cairn_pagesource__overlaps(source, node->base, cairn_node_bytes(node)));
+        cairn_pagesource__tree_add(source, CAIRN_TREE_FREE, id);
+    }
+    enter_lengths(source, id);
+}
+
+void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id)
+{
+    leave_lengths(source, id);
+    if (cairn_pagesource__node(source, id)->origin != CAIRN_EXTENT_METADATA)
+        cairn_pagesource__tree_remove(source, CAIRN_TREE_FREE, id);
 }
 
 /* Changes what a node covers and, within that, what is fresh. */
@@ -107,19 +123,18 @@ static void join(struct cairn_pagesource_node *node, const struct cairn_pagesour
               is_joined ? high->fresh_end : fresher->fresh_end);
 }
 
-/* Merges a run that is in its trees into a node that is in none. */
-static void absorb(struct cairn_pagesource *source, uint32_t id, uint32_t neighbour)
+/* Merges two runs that touch and are in no tree by length. The one that is kept keeps its place in the tree by address. */
+static void merge(struct cairn_pagesource *source, uint32_t kept, uint32_t gone)
 {
-    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, kept);
     const struct cairn_pagesource_node old = *node;
-    const struct cairn_pagesource_node other = *cairn_pagesource__node(source, neighbour);
+    const struct cairn_pagesource_node other = *cairn_pagesource__node(source, gone);
 
-    cairn_pagesource__detach(source, neighbour);
-    cairn_pagesource__end_node(source, neighbour);
     if (other.base < old.base)
         join(node, &other, &old);
     else
         join(node, &old, &other);
+    cairn_pagesource__end_node(source, gone);
 }
 
 /* The run that contains the address, if it is of that origin; 0 if not. */
@@ -130,60 +145,88 @@ static uint32_t run_at(const struct cairn_pagesource *source, uintptr_t address,
     return id != 0 && cairn_pagesource__node(source, id)->origin == origin ? id : 0;
 }
 
+/* Puts a run into the trees, merged with its neighbours. */
+static void attach_merged(struct cairn_pagesource *source, uint32_t id)
+{
+    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    uint32_t low = run_at(source, node->base - 1, node->origin);
+    uint32_t high = run_at(source, node->end, node->origin);
+
+    if (low == 0 && high == 0) {
+        attach(source, id);
+        return;
+    }
+    if (low != 0) {
+        leave_lengths(source, low);
+        merge(source, low, id);
+        id = low;
+    }
+    if (high != 0) {
+        leave_lengths(source, high);
+        if (low != 0)
+            cairn_pagesource__tree_remove(source, CAIRN_TREE_FREE, high);
+        merge(source, low != 0 ? id : high, low != 0 ? high : id);
+        id = low != 0 ? id : high;
+    }
+    enter_lengths(source, id);
+}
+
 void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id)
 {
     struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
     uintptr_t end = node->origin == CAIRN_EXTENT_BREAK
                         ? cairn_max(node->base, cairn_min(node->end, source->lost_base))
                         : node->end;
-    uint32_t neighbour;
 
     if (end < node->end) {
         cairn_pagesource__discount_held(source, node->origin, node->end - end);
         set_range(node, node->base, end, node->fresh_base, node->fresh_end);
     }
-    if (node->base == end) {
+    if (node->base == end)
         cairn_pagesource__end_node(source, id);
-        return;
-    }
-    if (node->origin != CAIRN_EXTENT_METADATA) {
-        neighbour = run_at(source, node->base - 1, node->origin);
-        if (neighbour != 0)
-            absorb(source, id, neighbour);
-        neighbour = run_at(source, node->end, node->origin);
-        if (neighbour != 0)
-            absorb(source, id, neighbour);
-    }
-    attach(source, id);
+    else if (node->origin == CAIRN_EXTENT_METADATA)
+        attach(source, id);
+    else
+        attach_merged(source, id);
 }
 
 /* --- cutting --------------------------------------------------------------------------------------------------- */
 
-/* Makes [base, end), a part of what `whole` was, a node of its own. */
-static void attach_rest(struct cairn_pagesource *source, const struct cairn_pagesource_node *whole,
-                        uintptr_t base, uintptr_t end)
+/* Makes [base, end), a part of what `whole` was, a node of its own, in no tree. */
+static uint32_t new_part(struct cairn_pagesource *source, const struct cairn_pagesource_node *whole,
+                         uintptr_t base, uintptr_t end)
 {
-    uint32_t id;
+    uint32_t id = cairn_pagesource__new_node(source, base, end, whole->origin);
+    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
 
-    if (base == end)
-        return;
-    id = cairn_pagesource__new_node(source, base, end, whole->origin);
-    cairn_pagesource__node(source, id)->flags = whole->flags;
-    set_range(cairn_pagesource__node(source, id), base, end, whole->fresh_base, whole->fresh_end);
-    attach(source, id);
+    node->flags = whole->flags;
+    set_range(node, base, end, whole->fresh_base, whole->fresh_end);
+    return id;
 }
 
-void cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
-                             uintptr_t end)
+/* What is left of the run before the part, or else behind it, keeps the node and its place in the tree by address. */
+uint32_t cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                                 uintptr_t end)
 {
     struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
     const struct cairn_pagesource_node whole = *node;
+    uint32_t part;
 
     CAIRN_ASSERT(whole.base <= base && base < end && end <= whole.end);
-    cairn_pagesource__detach(source, id);
-    set_range(node, base, end, whole.fresh_base, whole.fresh_end);
-    attach_rest(source, &whole, whole.base, base);
-    attach_rest(source, &whole, end, whole.end);
+    if (base == whole.base && end == whole.end) {
+        cairn_pagesource__detach(source, id);
+        return id;
+    }
+    leave_lengths(source, id);
+    part = new_part(source, &whole, base, end);
+    if (whole.base == base)
+        set_range(node, end, whole.end, whole.fresh_base, whole.fresh_end);
+    else
+        set_range(node, whole.base, base, whole.fresh_base, whole.fresh_end);
+    if (whole.base != base && end != whole.end)
+        attach(source, new_part(source, &whole, end, whole.end));
+    enter_lengths(source, id);
+    return part;
 }
 
 void cairn_pagesource__clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
@@ -192,13 +235,14 @@ void cairn_pagesource__clip(struct cairn_pagesource *source, uint32_t id, uintpt
     struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
 
     CAIRN_ASSERT(node->base <= base && base <= end && end <= node->end);
-    cairn_pagesource__detach(source, id);
     if (base == end) {
+        cairn_pagesource__detach(source, id);
         cairn_pagesource__end_node(source, id);
         return;
     }
+    leave_lengths(source, id);
     set_range(node, base, end, node->fresh_base, node->fresh_end);
-    attach(source, id);
+    enter_lengths(source, id);
 }
 
 /* --- best fit -------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@
 #define CAIRN_PAGESOURCE_EXTENTS_H
 
 #include <cairn/base/align.h>
+#include <cairn/base/check.h>
 #include <cairn/pagesource.h>
 
 /* Where memory comes from, and so how it can go back. */
@@ -82,8 +83,15 @@ static inline size_t cairn_pagesource__page(const struct cairn_pagesource *sourc
 
 /* --- tree.c: O(log n) ------------------------------------------------------------------------------------------- */
 
-struct cairn_pagesource_node *cairn_pagesource__node(const struct cairn_pagesource *source,
-                                                     uint32_t id);
+static inline struct cairn_pagesource_node *
+cairn_pagesource__node(const struct cairn_pagesource *source, uint32_t id)
+{
+    const size_t first = CAIRN_PAGESOURCE_INLINE_NODES;
+    unsigned piece = cairn_log2_floor(id + first) - cairn_log2_floor(first);
+
+    CAIRN_ASSERT(id != 0 && id < source->node_top);
+    return source->pieces[piece] + (id + first - (first << piece));
+}
 
 /* A node for [base, end), in no tree, nothing of it fresh. Requires: promised or allowed. */
 uint32_t cairn_pagesource__new_node(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
@@ -98,8 +106,25 @@ void cairn_pagesource__end_promise(struct cairn_pagesource *source);
 bool cairn_pagesource__may_take(struct cairn_pagesource *source, uint32_t count);
 
 /* By what a tree orders: a length, 0 when the node does not belong there; or the address. */
-size_t cairn_pagesource__measure(const struct cairn_pagesource_node *node,
-                                 enum cairn_pagesource_tree tree);
+static inline size_t cairn_pagesource__measure(const struct cairn_pagesource_node *node,
+                                               enum cairn_pagesource_tree tree)
+{
+    size_t fresh_bytes = cairn_node_fresh_bytes(node);
+
+    switch (tree) {
+    case CAIRN_TREE_DIRTY:
+        return cairn_max(node->fresh_base - node->base, node->end - node->fresh_end);
+    case CAIRN_TREE_FRESH:
+        return fresh_bytes;
+    case CAIRN_TREE_MIXED:
+        return fresh_bytes == 0 || fresh_bytes == cairn_node_bytes(node) ? 0
+                                                                         : cairn_node_bytes(node);
+    case CAIRN_TREE_SPARE:
+        return cairn_node_bytes(node);
+    default:
+        return node->base;
+    }
+}
 
 void cairn_pagesource__tree_add(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
                                 uint32_t id);
@@ -130,9 +155,10 @@ void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id);
 /* Takes a free run, or spare metadata, out of its trees. */
 void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id);
 
-/* The same, of which only [base, end) is taken; the rest stays, as up to two more nodes. */
-void cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
-                             uintptr_t end);
+/* The same, of which only [base, end) is taken; the rest stays, as up to two nodes. Returns the node of what is taken. Takes as many
+   nodes as there are rests. */
+uint32_t cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                                 uintptr_t end);
 
 /* Leaves only [base, end) of a free run. Needs no node. */
 void cairn_pagesource__clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,

@@ -155,7 +155,7 @@ static uint32_t cut_spare(struct cairn_pagesource *source, size_t length_bytes, 
         cairn_pagesource__fit_in(source, CAIRN_TREE_SPARE, length_bytes, align_bytes, &start);
 
     if (id != 0)
-        cairn_pagesource__carve(source, id, start, start + length_bytes);
+        id = cairn_pagesource__carve(source, id, start, start + length_bytes);
     return id;
 }
 

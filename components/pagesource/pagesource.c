@@ -183,7 +183,7 @@ static uintptr_t take_block(struct cairn_pagesource *source, size_t length_bytes
     if (id == 0)
         return 0;
     CAIRN_ASSERT(cairn_is_aligned(base, align_bytes));
-    cairn_pagesource__carve(source, id, base, base + length_bytes);
+    id = cairn_pagesource__carve(source, id, base, base + length_bytes);
     node = cairn_pagesource__node(source, id);
     *is_zeroed = cairn_node_dirty_bytes(node) == 0;
     node->flags = 0;

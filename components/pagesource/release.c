@@ -151,7 +151,7 @@ static size_t purge_part(struct cairn_pagesource *source, uint32_t id, size_t ex
 
     if (!cairn_pagesource__may_take(source, 2))
         return 0;
-    cairn_pagesource__carve(source, id, base, base + bytes);
+    id = cairn_pagesource__carve(source, id, base, base + bytes);
     return cairn_pagesource__purge_node(source, id) ? bytes : 0;
 }
 

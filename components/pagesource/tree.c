@@ -26,15 +26,6 @@
 
 enum { FIRST = CAIRN_PAGESOURCE_INLINE_NODES, NODES_FOR_GROWTH = 3 };
 
-struct cairn_pagesource_node *cairn_pagesource__node(const struct cairn_pagesource *source,
-                                                     uint32_t id)
-{
-    unsigned piece = cairn_log2_floor(id + FIRST) - cairn_log2_floor(FIRST);
-
-    CAIRN_ASSERT(id != 0 && id < source->node_top);
-    return source->pieces[piece] + (id + FIRST - ((size_t)FIRST << piece));
-}
-
 /* --- nodes --------------------------------------------------------------------------------------------------- */
 
 /* How many nodes are there for calls that were promised none. */
@@ -110,26 +101,6 @@ void cairn_pagesource__end_node(struct cairn_pagesource *source, uint32_t id)
 }
 
 /* --- trees --------------------------------------------------------------------------------------------------- */
-
-size_t cairn_pagesource__measure(const struct cairn_pagesource_node *node,
-                                 enum cairn_pagesource_tree tree)
-{
-    size_t fresh_bytes = cairn_node_fresh_bytes(node);
-
-    switch (tree) {
-    case CAIRN_TREE_DIRTY:
-        return cairn_max(node->fresh_base - node->base, node->end - node->fresh_end);
-    case CAIRN_TREE_FRESH:
-        return fresh_bytes;
-    case CAIRN_TREE_MIXED:
-        return fresh_bytes == 0 || fresh_bytes == cairn_node_bytes(node) ? 0
-                                                                         : cairn_node_bytes(node);
-    case CAIRN_TREE_SPARE:
-        return cairn_node_bytes(node);
-    default:
-        return node->base;
-    }
-}
 
 /* The links of a node in a tree: lower, higher. */
 static uint32_t *links_of(const struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
