@@ -30,7 +30,7 @@
 #include <sys/syscall.h>
 
 /* sched_getcpu() with errno as before: of all that is called here, only this one may set it. */
-static CAIRN_COLD int ask_getcpu(void)
+static CAIRN_NOINLINE int ask_getcpu(void)
 {
     int saved = errno;
     int id = sched_getcpu();
@@ -39,7 +39,7 @@ static CAIRN_COLD int ask_getcpu(void)
     return id >= 0 ? id : -1;
 }
 
-CAIRN_COLD int cpu_current_slow(const struct cairn_cpu *cpu)
+CAIRN_NOINLINE int cpu_current_slow(const struct cairn_cpu *cpu)
 {
     ptrdiff_t rseq_offset;
     int id;

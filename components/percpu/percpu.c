@@ -78,8 +78,8 @@ static CAIRN_COLD void *alloc_dry(struct cairn_percpu *percpu, unsigned class_id
     return cairn_depot_take(&percpu->depot, class_idx, &block, 1) == 1 ? block : NULL;
 }
 
-static CAIRN_COLD void *alloc_refill(struct cairn_percpu *percpu, unsigned class_idx,
-                                     unsigned shard_idx)
+static CAIRN_NOINLINE void *alloc_refill(struct cairn_percpu *percpu, unsigned class_idx,
+                                         unsigned shard_idx)
 {
     void *batch[CAIRN_PERCPU_BATCH_MAX];
     size_t taken;
@@ -97,8 +97,8 @@ static CAIRN_COLD void *alloc_refill(struct cairn_percpu *percpu, unsigned class
     return batch[0];
 }
 
-static CAIRN_COLD void *alloc_contended(struct cairn_percpu *percpu, unsigned class_idx,
-                                        unsigned shard_idx)
+static CAIRN_NOINLINE void *alloc_contended(struct cairn_percpu *percpu, unsigned class_idx,
+                                            unsigned shard_idx)
 {
     void *block;
 
@@ -201,7 +201,7 @@ static void *alloc_past(struct cairn_percpu *percpu, unsigned class_idx)
     return alloc_dry(percpu, class_idx);
 }
 
-CAIRN_COLD void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx)
+CAIRN_NOINLINE void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx)
 {
     int id;
 
@@ -231,8 +231,8 @@ void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx)
 }
 
 /* In the shard, which it leaves. */
-static CAIRN_COLD void free_overflow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
-                                     unsigned shard_idx)
+static CAIRN_NOINLINE void free_overflow(struct cairn_percpu *percpu, unsigned class_idx,
+                                         void *block, unsigned shard_idx)
 {
     void *oldest[SHARD_FLUSH_MAX];
     size_t moved = cairn_shard_overflow(percpu, shard_idx, class_idx, block, oldest);
@@ -242,8 +242,8 @@ static CAIRN_COLD void free_overflow(struct cairn_percpu *percpu, unsigned class
         cairn_depot_give(&percpu->depot, class_idx, oldest, moved);
 }
 
-static CAIRN_COLD void free_contended(struct cairn_percpu *percpu, unsigned class_idx, void *block,
-                                      unsigned shard_idx, const char *where)
+static CAIRN_NOINLINE void free_contended(struct cairn_percpu *percpu, unsigned class_idx,
+                                          void *block, unsigned shard_idx, const char *where)
 {
     shard_idx = lock_another(percpu, shard_idx);
     if (shard_push(percpu, shard_idx, class_idx, block, where))
@@ -279,8 +279,8 @@ static void free_entered(struct cairn_percpu *percpu, unsigned class_idx, void *
         free_overflow(percpu, class_idx, block, shard_idx);
 }
 
-CAIRN_COLD void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
-                                       const char *where)
+CAIRN_NOINLINE void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned class_idx,
+                                           void *block, const char *where)
 {
     int id;
 

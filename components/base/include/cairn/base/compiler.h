@@ -24,7 +24,9 @@
 #define CAIRN_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define CAIRN_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-#define CAIRN_HOT_INLINE    static inline __attribute__((always_inline))
+#define CAIRN_HOT_INLINE static inline __attribute__((always_inline))
+/* For what a caller does now and then: cold code is made small instead of fast, so CAIRN_COLD is for what is done once in a while. */
+#define CAIRN_NOINLINE      __attribute__((noinline))
 #define CAIRN_COLD          __attribute__((noinline, cold))
 #define CAIRN_NORETURN      __attribute__((noreturn))
 #define CAIRN_NODISCARD     __attribute__((warn_unused_result))
