@@ -208,13 +208,20 @@ CAIRN_EXPORT void free_sized(void *block, size_t size_bytes);
 CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes);
 CAIRN_EXPORT void cfree(void *block);
 
-static CAIRN_COLD void *malloc_slow(size_t size_bytes)
+/* In a process of a sanitizer the stack is never built. */
+static inline bool is_forwarded(void)
+{
+    return CAIRN_UNLIKELY(!cairn_load_relaxed(&is_ready)) && cairn_sanitizer_is_present();
+}
+
+static CAIRN_NOINLINE void *malloc_slow(size_t size_bytes)
 {
     void *block = NULL;
 
-    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present()))
+    if (is_forwarded())
         return cairn_sanitizer_malloc(size_bytes);
-    if (stack.caches.mode == CAIRN_PERCPU_LOCK)
+    /* Small sizes were tried by a sequence. */
+    if (size_bytes > CAIRN_CLASS_BYTES_MAX || stack.caches.mode == CAIRN_PERCPU_LOCK)
         block = cairn_heap_try_alloc(size_bytes);
     if (block == NULL && size_bytes <= PTRDIFF_MAX)
         block = cairn_front_alloc_slow(size_bytes);
@@ -234,17 +241,14 @@ CAIRN_EXPORT void *malloc(size_t size_bytes)
     return CAIRN_LIKELY(block != NULL) ? block : malloc_slow(size_bytes);
 }
 
-static CAIRN_COLD void free_slow(void *block, const char *where)
+static CAIRN_NOINLINE void free_slow(void *block, const char *where)
 {
     if (block == NULL)
         return;
-    if (CAIRN_UNLIKELY(cairn_sanitizer_is_present())) {
+    if (is_forwarded())
         cairn_sanitizer_free(block);
-        return;
-    }
-    if (stack.caches.mode == CAIRN_PERCPU_LOCK && cairn_heap_try_free(block, where))
-        return;
-    cairn_front_free_slow(block, where);
+    else if (stack.caches.mode != CAIRN_PERCPU_LOCK || !cairn_heap_try_free(block, where))
+        cairn_front_free_slow(block, where);
 }
 
 CAIRN_HOT_INLINE void give(void *block, const char *where)
@@ -276,7 +280,7 @@ CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t siz
 }
 
 /* A run that waits here is clearer of page faults than a fresh one, if not of what was in it. */
-static CAIRN_COLD void *calloc_large(size_t total_bytes)
+static CAIRN_NOINLINE void *calloc_large(size_t total_bytes)
 {
     unsigned class_idx = class_of_large(total_bytes);
     void *block = NULL;

@@ -69,6 +69,30 @@ TEST(Cairn, UsesTheSizeOfTheClass)
     }
 }
 
+// True when a block that is freed is the next one of its size; a thread that changes its CPU in between gets another.
+bool GivesTheNewestAgain(size_t size)
+{
+    for (int attempt = 0; attempt < 10; attempt++) {
+        void *freed = Opaque(malloc(size));
+        uintptr_t address = reinterpret_cast<uintptr_t>(freed);
+        free(freed);
+        void *block = Opaque(malloc(size));
+        bool is_again = reinterpret_cast<uintptr_t>(block) == address;
+        free(block);
+        if (is_again) {
+            return true;
+        }
+    }
+    return false;
+}
+
+TEST(Cairn, GivesTheNewestBlockAgainUpToTheLargestThatIsCached)
+{
+    for (size_t size = 1; size <= size_t{128} * 1024; size += 509) {
+        ASSERT_TRUE(GivesTheNewestAgain(size)) << size << " bytes";
+    }
+}
+
 TEST(Cairn, CountsWhatTheProgramHolds)
 {
     struct cairn_malloc_stats before = Stats();
