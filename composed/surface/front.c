@@ -159,29 +159,30 @@ static __attribute__((constructor)) void start_at_load(void)
 
 /* ---- the gate ------------------------------------------------------------------------------------------------------ */
 
-/* True when the gate is open now. */
-static CAIRN_COLD bool wait_at_gate(void)
+/* A thread that found the gate closed waits a little, and tries once more. */
+static CAIRN_COLD int enter_late(void)
 {
-    if (cairn_load_relaxed(&waits) >= WAITS_MAX)
-        return cairn_gate_wait(&gate, 0);
-    cairn_store_relaxed(&waits, cairn_load_relaxed(&waits) + 1);
-    return cairn_gate_wait(&gate, PAST_WAIT_US);
+    bool is_patient = cairn_load_relaxed(&waits) < WAITS_MAX;
+
+    if (is_patient)
+        cairn_store_relaxed(&waits, cairn_load_relaxed(&waits) + 1);
+    if (!cairn_gate_wait(&gate, is_patient ? PAST_WAIT_US : 0))
+        return CAIRN_GATE_CLOSED;
+    return cairn_gate_enter(&gate);
 }
 
-static int enter(void)
+CAIRN_HOT_INLINE int enter(void)
 {
     int ticket = cairn_gate_enter(&gate);
 
-    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED) && wait_at_gate())
-        ticket = cairn_gate_enter(&gate);
-    return ticket;
+    return CAIRN_LIKELY(ticket != CAIRN_GATE_CLOSED) ? ticket : enter_late();
 }
 
-static void leave(int ticket)
+CAIRN_HOT_INLINE void leave(int ticket)
 {
     if (CAIRN_UNLIKELY(cairn_past_has_kept()))
         cairn_past_free_kept();
-    if (cairn_ground_is_unsettled(cairn_heap_ground()))
+    if (CAIRN_UNLIKELY(cairn_ground_is_unsettled(cairn_heap_ground())))
         cairn_ground_settle(cairn_heap_ground());
     cairn_gate_leave(&gate, ticket);
 }

@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cairn/base/atomic.h>
 #include <cairn/base/compiler.h>
 #include <cairn/malloc.h>
 
@@ -123,8 +124,14 @@ bool cairn_front_start(bool *is_ready, int (*build)(const struct cairn_conf_valu
 /* Keeps a block until the heap is open. Never fails: a block that cannot be noted is leaked. No lock. */
 void cairn_past_keep(void *block);
 
+/* Private to the next function. Hidden, to be read without a detour. */
+extern __attribute__((visibility("hidden"))) bool cairn_past__has_kept;
+
 /* True when blocks are kept. */
-bool cairn_past_has_kept(void);
+CAIRN_HOT_INLINE bool cairn_past_has_kept(void)
+{
+    return cairn_load_relaxed(&cairn_past__has_kept);
+}
 
 /* Frees what is kept. Inside the gate. */
 void cairn_past_free_kept(void);

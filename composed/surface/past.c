@@ -34,7 +34,7 @@ struct array {
 };
 
 static struct array first;
-static bool has_kept;
+bool cairn_past__has_kept;
 
 static bool put(struct array *array, void *block)
 {
@@ -70,17 +70,12 @@ void cairn_past_keep(void *block)
 
     while (array != NULL && !put(array, block))
         array = after(array);
-    cairn_store_release(&has_kept, true);
-}
-
-bool cairn_past_has_kept(void)
-{
-    return cairn_load_relaxed(&has_kept);
+    cairn_store_release(&cairn_past__has_kept, true);
 }
 
 void cairn_past_free_kept(void)
 {
-    cairn_store_relaxed(&has_kept, false);
+    cairn_store_relaxed(&cairn_past__has_kept, false);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (struct array *array = &first; array != NULL; array = cairn_load_acquire(&array->next)) {
         for (size_t idx = 0; idx < SLOTS; idx++) {
@@ -98,9 +93,9 @@ void cairn_past_free_kept(void)
 
 CAIRN_COLD void cairn_past_forget(void)
 {
-    if (!has_kept && first.used == 0) /* what is not written is not copied */
+    if (!cairn_past__has_kept && first.used == 0) /* what is not written is not copied */
         return;
-    has_kept = false;
+    cairn_past__has_kept = false;
     for (struct array *array = &first; array != NULL; array = array->next) {
         for (size_t idx = 0; idx < SLOTS; idx++)
             array->slots[idx] = NULL;

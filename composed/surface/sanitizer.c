@@ -12,21 +12,14 @@
 
 #include "composed/surface/sanitizer.h"
 
-#define INTERCEPTOR(name) __interceptor_##name
+#define INTERCEPTOR CAIRN_SANITIZER__INTERCEPTOR
 
-extern CAIRN_WEAK void *INTERCEPTOR(malloc)(size_t size_bytes);
 extern CAIRN_WEAK void *INTERCEPTOR(calloc)(size_t count, size_t size_bytes);
 extern CAIRN_WEAK void *INTERCEPTOR(realloc)(void *block, size_t size_bytes);
 extern CAIRN_WEAK void *INTERCEPTOR(memalign)(size_t align_bytes, size_t size_bytes);
 extern CAIRN_WEAK int INTERCEPTOR(posix_memalign)(void **result, size_t align_bytes,
                                                   size_t size_bytes);
-extern CAIRN_WEAK void INTERCEPTOR(free)(void *block);
 extern CAIRN_WEAK size_t INTERCEPTOR(malloc_usable_size)(void *block);
-
-bool cairn_sanitizer_is_present(void)
-{
-    return &INTERCEPTOR(malloc) != NULL && &INTERCEPTOR(free) != NULL;
-}
 
 void *cairn_sanitizer_malloc(size_t size_bytes)
 {
