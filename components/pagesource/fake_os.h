@@ -294,7 +294,10 @@ class FakeOs {
         FakeOs *fake = self_of(self);
         uintptr_t base = reinterpret_cast<uintptr_t>(where);
         std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
-        fake->require(fake->is_backed(base, length), "mark outside");
+        size_t page = fake->page_bytes_;
+        fake->require(fake->is_closed(base, page) && fake->is_closed(base + length - page, page) &&
+                          fake->is_backed(base + page, length - 2 * page),
+                      "mark outside");
         fake->marked.push_back({base, length});
     }
     static int op_purge(void *self, void *base, size_t length)

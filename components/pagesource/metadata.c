@@ -8,7 +8,7 @@
  * and a page that nothing may touch is on either side of each, whatever the kernel puts next to it:
  *
  *     | guard |  reservation  | reservation |   spare   | guard |        1 MiB, shared by small reservations
- *     | guard |            reservation              | guard |            its own, from 256 KiB on
+ *     | guard |            reservation              | guard |            its own, from 512 KiB on
  *
  * A region is mapped without access, guards and all, and what is between them is opened. Spare pieces are kept by length and
  * zeroed before they are kept, so that what is given out reads as zero. They are not merged: metadata is rarely given back.
@@ -26,7 +26,7 @@
 
 #include <string.h>
 
-enum { SHARED_BYTES = 1024 * 1024, SMALL_MAX_BYTES = 256 * 1024 };
+enum { SHARED_BYTES = 1024 * 1024, SMALL_MAX_BYTES = 512 * 1024 };
 
 /* --- the list of regions --------------------------------------------------------------------------------------- */
 
@@ -78,7 +78,8 @@ static uintptr_t map_region(struct cairn_pagesource *source, size_t length_bytes
     if (base == 0)
         return 0;
     if (os->ops->protect(os->self, (void *)middle, length_bytes, true) == 0) {
-        os->ops->mark_metadata(os->self, (void *)middle, length_bytes);
+        /* With the guards, so that those of two regions side by side are one mapping to the kernel. */
+        os->ops->mark_metadata(os->self, (void *)base, bytes);
         source->stats.metadata_bytes += bytes;
         return middle;
     }

@@ -193,7 +193,7 @@ class Model {
         return found;
     }
 
-    /* Each region is marked, may be touched, and is between pages that may not. */
+    /* Each region is marked with its guards, may be touched, and is between pages that may not. */
     void verify_regions()
     {
         for (uint32_t id = source->regions; id != 0; id = node(id)->links[1][1]) {
@@ -205,7 +205,7 @@ class Model {
                 continue; /* could not be opened, nor unmapped */
             EXPECT_TRUE(fake.is_backed(region->base, length));
             EXPECT_EQ(1, std::count(fake.marked.begin(), fake.marked.end(),
-                                    std::make_pair(region->base, length)) > 0);
+                                    std::make_pair(region->base - page, length + 2 * page)) > 0);
         }
     }
 

@@ -375,7 +375,7 @@ TEST_P(Kernel, MetadataLiesBetweenPagesThatNothingMayTouch)
 {
     std::vector<std::pair<char *, size_t>> reserved;
     std::vector<char *> blocks;
-    for (size_t length : {size_t{100}, size_t{8192}, size_t{300000}, 2 * kMiB}) {
+    for (size_t length : {size_t{100}, size_t{8192}, size_t{600000}, 2 * kMiB}) {
         reserved.push_back(
             {static_cast<char *>(cairn_pagesource_reserve(&source, length)), length});
         blocks.push_back(alloc(8 * kMiB)); // what the kernel puts beside

@@ -51,16 +51,16 @@ TEST_P(Metadata, SmallReservationsShareARegionAndItsCalls)
 TEST_P(Metadata, ALargeReservationHasARegionOfItsOwn)
 {
     Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
-    uintptr_t base = reserve(model, 300 * kKib - 1);
+    uintptr_t base = reserve(model, 700 * kKib - 1);
     EXPECT_EQ(0u, base % page);
     EXPECT_TRUE(model.fake.is_closed(base - page, page));
-    uintptr_t end = (base + 300 * kKib + page - 1) / page * page;
+    uintptr_t end = (base + 700 * kKib + page - 1) / page * page;
     EXPECT_TRUE(model.fake.is_closed(end, page));
     EXPECT_DEATH(*model.word(base - 8) = 1, "");
     EXPECT_DEATH(*model.word(end) = 1, "");
     *model.word(base) = *model.word(end - 8) = 1;
     model.verify();
-    unreserve(model, base, 300 * kKib - 1);
+    unreserve(model, base, 700 * kKib - 1);
     EXPECT_EQ(0u, model.stats().metadata_bytes);
     EXPECT_EQ(0u, model.fake.mapped_bytes());
     model.verify();
@@ -92,19 +92,19 @@ TEST_P(Metadata, WhatIsGivenBackReadsAsZeroWhenItIsGivenOutAgain)
 TEST_P(Metadata, ARegionThatCannotBeUnmappedServesAgain)
 {
     Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
-    uintptr_t base = reserve(model, 512 * kKib);
+    uintptr_t base = reserve(model, 1024 * kKib);
     *model.word(base) = 1;
     model.fake.refuses_unmap = true;
-    unreserve(model, base, 512 * kKib);
+    unreserve(model, base, 1024 * kKib);
     EXPECT_EQ(0u, model.stats().reserved_bytes);
     model.verify();
     EXPECT_EQ(base, reserve(model, 100 * kKib));
     EXPECT_EQ(0u, *model.word(base));
     uintptr_t next = (base + 100 * kKib + page - 1) / page * page;
     model.fake.refuses_map = true;
-    EXPECT_EQ(next, reserve(model, 256 * kKib)) << "when there is no region for it";
+    EXPECT_EQ(next, reserve(model, 600 * kKib)) << "when there is no region for it";
     unreserve(model, base, 100 * kKib);
-    unreserve(model, next, 256 * kKib);
+    unreserve(model, next, 600 * kKib);
     model.fake.refuses_map = false;
     model.fake.refuses_unmap = false;
     model.end();
@@ -115,7 +115,7 @@ TEST_P(Metadata, IsRefusedAsAWhole)
     Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
     for (size_t length : {size_t{0}, SIZE_MAX, SIZE_MAX / 2, model.fake.space_bytes})
         EXPECT_EQ(0u, reserve(model, length));
-    for (size_t length : {size_t{100}, 400 * kKib}) {
+    for (size_t length : {size_t{100}, 700 * kKib}) {
         model.fake.refuses_protect = true;
         EXPECT_EQ(0u, reserve(model, length));
         EXPECT_EQ(0u, model.stats().metadata_bytes);
@@ -154,7 +154,7 @@ TEST_P(Metadata, NoFailedStartLeavesAMappingBehind)
             std::vector<std::pair<uintptr_t, size_t>> had;
             if (attempt == 0)
                 model.fake.failing = {failing};
-            for (size_t length : {size_t{4000}, 300 * kKib, size_t{9000}, 700 * kKib})
+            for (size_t length : {size_t{4000}, 600 * kKib, size_t{9000}, 700 * kKib})
                 if (uintptr_t base = reserve(model, length))
                     had.push_back({base, length});
             uintptr_t block = model.alloc(20 * page, 1);

@@ -242,7 +242,7 @@ int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, si
  * Returns: the block, aligned to 64 bytes, and to pages when it is a page or longer; NULL when length_bytes is 0 or the
  *          kernel refuses: ask for less.
  * Owns:    the caller, until cairn_pagesource_unreserve(). Not counted as outstanding.
- * Cost:    O(log n); four system calls for each MiB of small ones, and for each of 256 KiB or more. Threads: safe.
+ * Cost:    O(log n); four system calls for each MiB of small ones, and for each of 512 KiB or more. Threads: safe.
  */
 void *cairn_pagesource_reserve(struct cairn_pagesource *source, size_t length_bytes);
 
