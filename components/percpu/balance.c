@@ -129,9 +129,9 @@ static void empty_idle_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
 /* Once per pressure; at worst two threads begin at once, and empty a shard one after the other. */
 static void empty_idle_shards(struct cairn_percpu *percpu, uint32_t pressure)
 {
-    if (cairn_load_relaxed(&percpu->shards_pressure) == pressure)
+    if (cairn_load_relaxed(&percpu->common->shards_pressure) == pressure)
         return;
-    cairn_store_relaxed(&percpu->shards_pressure, pressure);
+    cairn_store_relaxed(&percpu->common->shards_pressure, pressure);
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx)) {
         struct cairn_percpu_front *front = &percpu->fronts[shard_idx];

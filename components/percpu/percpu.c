@@ -141,7 +141,7 @@ CAIRN_HOT_INLINE unsigned trylock_home(struct cairn_percpu *percpu)
     shard_idx = home(percpu);
     if (CAIRN_UNLIKELY(!shard_used(percpu, shard_idx) || !shard_trylock(percpu, shard_idx)))
         return percpu->shard_count;
-    if (CAIRN_LIKELY(!cairn_load_relaxed(&percpu->is_closed)))
+    if (CAIRN_LIKELY(!cairn_load_relaxed(&percpu->common->is_closed)))
         return shard_idx;
     shard_unlock(percpu, shard_idx);
     return percpu->shard_count;
@@ -184,7 +184,7 @@ static void *alloc_locked(struct cairn_percpu *percpu, unsigned class_idx)
  */
 static bool let_holder_open(const struct cairn_percpu *percpu, int id)
 {
-    if (id < 0 || (unsigned)id >= percpu->shard_count || percpu->is_closed ||
+    if (id < 0 || (unsigned)id >= percpu->shard_count || percpu->common->is_closed ||
         shard_is_open(percpu, (unsigned)id))
         return false;
     cairn_lock_wait(&percpu->fronts[id].lock, HOLDER_TURN_US);
@@ -216,7 +216,7 @@ CAIRN_NOINLINE void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsign
             return block;
         id = cairn_rseq_id(percpu);
     }
-    if (id < 0 || percpu->is_closed || !shard_is_open(percpu, (unsigned)id))
+    if (id < 0 || percpu->common->is_closed || !shard_is_open(percpu, (unsigned)id))
         return alloc_past(percpu, class_idx);
     return alloc_refill(percpu, class_idx, (unsigned)id);
 }

@@ -124,7 +124,8 @@ static struct layout layout_of(const struct cairn_percpu_config *config)
     layout.shard_count =
         config->shard_count != 0 ? config->shard_count : cairn_cpu_possible_count();
     layout.lane_count = (unsigned)cairn_max(layout.shard_count, cpu_id_bound());
-    layout.lanes_offset = layout.shard_count * sizeof(struct cairn_percpu_front);
+    layout.lanes_offset =
+        sizeof(struct cairn_percpu_common) + layout.shard_count * sizeof(struct cairn_percpu_front);
     layout.shards_offset =
         cairn_align_up(layout.lanes_offset + layout.lane_count * sizeof(struct cairn_percpu_lane),
                        SHARD_ALIGN_BYTES);
@@ -197,16 +198,15 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
         return -EINVAL;
 
     cairn_cpu_init(&percpu->cpu, config->cpu_way);
-    percpu->newest_used = 0;
-    percpu->shards_pressure = 0;
     percpu->fence = config->fence;
-    percpu->is_closed = false;
     percpu->lane_count = layout.lane_count;
     percpu->shard_count = layout.shard_count;
     percpu->shard_bytes = layout.shard_bytes;
     percpu->shard_cache_bytes = shard_cache_of(config, layout.shard_count);
     percpu->pressure = config->pressure != NULL ? config->pressure : &no_pressure;
-    percpu->fronts = config->state;
+    percpu->common = config->state;
+    *percpu->common = (struct cairn_percpu_common){0};
+    percpu->fronts = (void *)(percpu->common + 1);
     percpu->view.lanes = (void *)((char *)config->state + layout.lanes_offset);
     percpu->shards = (char *)config->state + layout.shards_offset;
     init_classes(percpu, config);
@@ -355,7 +355,7 @@ void cairn_percpu_reopen(struct cairn_percpu *percpu)
 
 void cairn_percpu_repair(struct cairn_percpu *percpu)
 {
-    CAIRN_ASSERT(percpu->is_closed);
+    CAIRN_ASSERT(percpu->common->is_closed);
     cairn_shard_repair_all(percpu);
 }
 

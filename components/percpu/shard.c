@@ -56,7 +56,7 @@ static bool stop_here(struct cairn_percpu *percpu, unsigned shard_idx)
 /* The lock is held. A fence is for the sequences of other threads. */
 static bool stop_from_anywhere(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    if (percpu->is_closed)
+    if (percpu->common->is_closed)
         return false;
     if (stop_here(percpu, shard_idx))
         return true;
@@ -93,7 +93,8 @@ static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 bool cairn_shard_enter_used(struct cairn_percpu *percpu)
 {
     /* With company, two that share a thread pointer could take each other's entries for their own. */
-    if (!by_sequences(percpu) || percpu->is_closed || cairn_load_relaxed(&cairn_lock__has_company))
+    if (!by_sequences(percpu) || percpu->common->is_closed ||
+        cairn_load_relaxed(&cairn_lock__has_company))
         return false;
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx)) {
@@ -127,7 +128,7 @@ bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx)
         shard_lock(percpu, shard_idx);
         return true;
     }
-    if (percpu->is_closed)
+    if (percpu->common->is_closed)
         return false;
     if (!shard_trylock(percpu, shard_idx)) {
         cairn_add_relaxed(&percpu->fronts[shard_idx].contended, 1u);
@@ -186,8 +187,8 @@ static void close_lanes(struct cairn_percpu *percpu)
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx))
         close_lane(percpu, shard_idx);
-    percpu->has_seen = !cairn_is_alone();
-    if (!percpu->has_seen)
+    percpu->common->has_seen = !cairn_is_alone();
+    if (!percpu->common->has_seen)
         return;
     wait_for_sequences();
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
@@ -198,8 +199,8 @@ static void close_lanes(struct cairn_percpu *percpu)
 
 CAIRN_COLD bool cairn_shard_close_all(struct cairn_percpu *percpu)
 {
-    CAIRN_ASSERT(!percpu->is_closed);
-    cairn_store_relaxed(&percpu->is_closed, true);
+    CAIRN_ASSERT(!percpu->common->is_closed);
+    cairn_store_relaxed(&percpu->common->is_closed, true);
     if (!by_sequences(percpu))
         return wait_for_fast_paths(percpu);
     close_lanes(percpu);
@@ -208,7 +209,7 @@ CAIRN_COLD bool cairn_shard_close_all(struct cairn_percpu *percpu)
 
 CAIRN_COLD void cairn_shard_open_all(struct cairn_percpu *percpu)
 {
-    cairn_store_relaxed(&percpu->is_closed, false);
+    cairn_store_relaxed(&percpu->common->is_closed, false);
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx))
         open_lane(percpu, shard_idx);
@@ -235,7 +236,7 @@ CAIRN_COLD void cairn_shard_repair_all(struct cairn_percpu *percpu)
          shard_idx = shard_older(percpu, shard_idx)) {
         if (!by_sequences(percpu))
             cairn_lock_init(&percpu->fronts[shard_idx].lock, CAIRN_RANK_NONE);
-        else if (percpu->has_seen)
+        else if (percpu->common->has_seen)
             undo_late_pushes(percpu, shard_at(percpu, shard_idx));
     }
 }
@@ -243,11 +244,11 @@ CAIRN_COLD void cairn_shard_repair_all(struct cairn_percpu *percpu)
 /* Entered. Other shards may come into use at the same time. */
 static void put_in_use(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    uint32_t newest = cairn_load_relaxed(&percpu->newest_used);
+    uint32_t newest = cairn_load_relaxed(&percpu->common->newest_used);
 
     do
         percpu->fronts[shard_idx].older_used = newest;
-    while (!cairn_cas_release(&percpu->newest_used, &newest, shard_idx + 1));
+    while (!cairn_cas_release(&percpu->common->newest_used, &newest, shard_idx + 1));
     cairn_store_relaxed(&percpu->fronts[shard_idx].used, 1u);
 }
 

@@ -4,8 +4,8 @@
 /*
  * shard.h - one CPU's arrays: where they lie, who may touch them, and the two moves of the fast path under a lock.
  *
- *     state  | front 0 | front 1 | ... | lanes |  pad to 4096  | shard 0 | shard 1 | ... | slots of the depot |
- *              128 bytes each                                    shard_bytes each, a multiple of 4096
+ *     state  | common | front 0 | front 1 | ... | lanes |  pad to 4096  | shard 0 | shard 1 | ... | slots of the depot |
+ *              128 bytes each                                             shard_bytes each, a multiple of 4096
  *
  *     shard  | seen[128] | histories[128] | words[128], none[4] | slots of class 0 | N N N N slots of class 1 | N N N N ...
  *              4 bytes each                   struct cairn_percpu_shard                N: a slot that stays NULL
@@ -58,7 +58,9 @@ enum {
     SHARD_FLUSH_MAX = SHARD_CAPACITY_MAX / 2
 };
 
-CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_front) == 128, "two cache lines");
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_common) == 128 &&
+                        sizeof(struct cairn_percpu_front) == 128,
+                    "two cache lines");
 CAIRN_STATIC_ASSERT(CAIRN_PERCPU_CLASSES_MAX *(SHARD_CAPACITY_MAX + SHARD_NEWEST) <= UINT16_MAX,
                     "every top fits in half a word");
 
@@ -149,7 +151,7 @@ CAIRN_HOT_INLINE bool shard_used(const struct cairn_percpu *percpu, unsigned sha
    untouched. Several that are entered together are locked in this order, which never changes. */
 CAIRN_HOT_INLINE unsigned shard_newest(const struct cairn_percpu *percpu)
 {
-    return cairn_load_acquire(&percpu->newest_used) - 1;
+    return cairn_load_acquire(&percpu->common->newest_used) - 1;
 }
 
 CAIRN_HOT_INLINE unsigned shard_older(const struct cairn_percpu *percpu, unsigned shard_idx)

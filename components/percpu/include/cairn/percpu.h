@@ -125,6 +125,15 @@ struct cairn_percpu_front {
     char apart[76];
 } CAIRN_CACHE_ALIGNED;
 
+/* Private. What changes and is of no shard. In the state, so that a fork writes to one page alone. */
+struct cairn_percpu_common {
+    uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
+    uint32_t shards_pressure; /* at which somebody last looked for idle shards */
+    bool has_seen;            /* the last close noted what it saw, for there were other threads */
+    bool is_closed;           /* between cairn_percpu_close() and cairn_percpu_reopen() */
+    char apart[118];
+} CAIRN_CACHE_ALIGNED;
+
 struct cairn_percpu_class {
     uint32_t block_bytes;
     uint32_t slots_offset; /* first usable slot, in pointers from the shard's first */
@@ -145,13 +154,10 @@ struct cairn_percpu {
     size_t shard_bytes;
     size_t shard_cache_bytes;
     const uint32_t *pressure;
-    uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
-    uint32_t shards_pressure; /* at which somebody last looked for idle shards */
     enum cairn_percpu_fence fence;
-    bool has_seen;  /* the last close noted what it saw, for there were other threads */
-    bool is_closed; /* between cairn_percpu_close() and cairn_percpu_reopen() */
-    struct cairn_percpu_front *fronts; /* in the state */
-    char *shards;                      /* in the state */
+    struct cairn_percpu_common *common; /* in the state */
+    struct cairn_percpu_front *fronts;  /* in the state */
+    char *shards;                       /* in the state */
     struct cairn_percpu_class classes[CAIRN_PERCPU_CLASSES_MAX];
     struct cairn_depot depot;
 };
