@@ -114,6 +114,7 @@ int cairn_ground_init(struct cairn_ground *ground, const struct cairn_ground_con
     ground->large_max_bytes = ground->chunk_bytes / 2;
     ground->has_runs = config->has_runs && ground->granule_bytes == CAIRN_GROUND_GRANULE_MIN_BYTES;
     cairn_lock_init(&ground->buddy_lock, CAIRN_RANK_BUDDY);
+    ground->settled_ms = UINT64_MAX;
     error = cairn_pagemap_init(&ground->map, ground->granule_bytes, config->map_root,
                                config->map_empty, (struct cairn_source){&leaf_ops, ground});
     if (error == 0)

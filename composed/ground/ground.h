@@ -82,6 +82,13 @@ struct cairn_ground_config {
 /* What the program's options say of the ground. */
 struct cairn_ground_config cairn_ground_config_of(const struct cairn_conf_values *conf);
 
+/* Whether the buddy holds more free memory than it is to keep, and what of it is to be given back. */
+enum cairn_surplus {
+    CAIRN_SURPLUS_NONE,
+    CAIRN_SURPLUS_IN_TIME, /* what lay idle for its time */
+    CAIRN_SURPLUS_NOW
+};
+
 struct cairn_ground {
     struct cairn_pagesource pages;
     struct cairn_pagemap map;
@@ -93,11 +100,12 @@ struct cairn_ground {
     size_t chunk_bytes;
     size_t large_max_bytes; /* above: huge */
     bool has_runs;          /* tells runs by their length: asked for, and granules are of 16 KiB */
-    bool is_over;     /* under the buddy's lock: it holds more free memory than it is to keep */
+    uint8_t surplus;  /* of free memory in the buddy: enum cairn_surplus; written under its lock */
     bool is_settling; /* a thread gives memory back */
     size_t huge_count;
     size_t huge_bytes;
     size_t leaf_bytes;              /* of the pagemap */
+    uint64_t settled_ms;            /* when the surplus was looked at last */
     struct cairn_decay decay;       /* of the buddy's dirty free memory, but for ... */
     size_t short_bytes;             /* ... what the last purge left for being in short runs, */
     uint64_t short_ms;              /* ... and when */
@@ -142,7 +150,7 @@ void cairn_ground_settle(struct cairn_ground *ground);
 /* False when cairn_ground_settle() would do nothing. No lock. */
 static inline bool cairn_ground_is_unsettled(const struct cairn_ground *ground)
 {
-    return cairn_load_relaxed(&ground->is_over) ||
+    return cairn_load_relaxed(&ground->surplus) != CAIRN_SURPLUS_NONE ||
            cairn_load_relaxed(&ground->pages.due_ms) != UINT64_MAX;
 }
 

@@ -127,14 +127,27 @@ static size_t least_bytes(const struct cairn_buddy_levels *levels)
     return cairn_max(DIRTY_MIN_BYTES, levels->used_bytes / DIRTY_SHARE);
 }
 
+static size_t most_bytes(const struct cairn_buddy_levels *levels)
+{
+    return cairn_max(DIRTY_MAX_BYTES, levels->used_bytes / DIRTY_MAX_SHARE);
+}
+
+static uint8_t surplus_of(const struct cairn_buddy_levels *levels, size_t dirty_bytes)
+{
+    if (levels->empty_chunk_count > CHUNKS_KEEP)
+        return CAIRN_SURPLUS_NOW;
+    if (CAIRN_LIKELY(dirty_bytes <= least_bytes(levels)))
+        return CAIRN_SURPLUS_NONE;
+    return dirty_bytes > most_bytes(levels) ? CAIRN_SURPLUS_NOW : CAIRN_SURPLUS_IN_TIME;
+}
+
 /* Under the buddy's lock, after each change: what there is to settle, and what the caches above should know. */
 static void note(struct cairn_ground *ground, bool is_taken)
 {
     struct cairn_buddy_levels levels = cairn_buddy_levels(ground->buddy);
     size_t dirty_bytes = purgeable_bytes(ground, &levels);
 
-    cairn_store_relaxed(&ground->is_over, dirty_bytes > least_bytes(&levels) ||
-                                              levels.empty_chunk_count > CHUNKS_KEEP);
+    cairn_store_relaxed(&ground->surplus, surplus_of(&levels, dirty_bytes));
     if (!is_taken)
         return;
     cairn_decay_shrunk(&ground->decay, dirty_bytes);
@@ -198,13 +211,12 @@ static size_t surplus_bytes(struct cairn_ground *ground, uint64_t now)
     struct cairn_buddy_levels levels = cairn_buddy_levels(ground->buddy);
     size_t dirty_bytes = purgeable_bytes(ground, &levels);
     size_t keep_bytes = least_bytes(&levels);
-    size_t most_bytes = cairn_max(DIRTY_MAX_BYTES, levels.used_bytes / DIRTY_MAX_SHARE);
     size_t idle_bytes = cairn_decay_note(&ground->decay, now, CAIRN_GROUND_RETAIN_MS, dirty_bytes);
 
     if (dirty_bytes <= keep_bytes)
         return 0;
-    if (dirty_bytes > most_bytes)
-        return dirty_bytes - most_bytes / 8 * 7;
+    if (dirty_bytes > most_bytes(&levels))
+        return dirty_bytes - most_bytes(&levels) / 8 * 7;
     return cairn_min(idle_bytes, dirty_bytes - keep_bytes);
 }
 
@@ -267,9 +279,8 @@ static size_t purge(struct cairn_ground *ground, size_t min_bytes, size_t quota_
     return purged_bytes;
 }
 
-static void settle_runs(struct cairn_ground *ground)
+static void settle_runs(struct cairn_ground *ground, uint64_t now)
 {
-    uint64_t now = now_ms(ground);
     size_t quota_bytes;
 
     cairn_lock_take(&ground->buddy_lock);
@@ -284,12 +295,19 @@ static void settle_runs(struct cairn_ground *ground)
 
 void cairn_ground_settle(struct cairn_ground *ground)
 {
+    uint8_t surplus = cairn_load_relaxed(&ground->surplus);
+    uint64_t now;
+
     cairn_pagesource_tick(&ground->pages);
-    if (CAIRN_LIKELY(!cairn_load_relaxed(&ground->is_over)))
+    if (surplus == CAIRN_SURPLUS_NONE)
         return;
+    now = now_ms(ground);
+    if (surplus == CAIRN_SURPLUS_IN_TIME && now == cairn_load_relaxed(&ground->settled_ms))
+        return; /* a thousand times a second is often enough */
     if (__atomic_exchange_n(&ground->is_settling, true, __ATOMIC_ACQUIRE))
         return; /* another thread is at it */
-    settle_runs(ground);
+    cairn_store_relaxed(&ground->settled_ms, now);
+    settle_runs(ground, now);
     cairn_store_release(&ground->is_settling, false);
 }
 
