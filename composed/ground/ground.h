@@ -105,7 +105,8 @@ struct cairn_ground {
     size_t huge_count;
     size_t huge_bytes;
     size_t leaf_bytes;              /* of the pagemap */
-    uint64_t settled_ms;            /* when the surplus was looked at last */
+    uint64_t settled_ms;            /* when the surplus was looked at last, ... */
+    size_t settled_bytes;           /* ... and what was dirty then */
     struct cairn_decay decay;       /* of the buddy's dirty free memory, but for ... */
     size_t short_bytes;             /* ... what the last purge left for being in short runs, */
     uint64_t short_ms;              /* ... and when */

@@ -30,8 +30,10 @@ enum {
     DIRTY_SHARE = 8,                    /* ... or an eighth of what is used */
     DIRTY_MAX_BYTES = 32 * 1024 * 1024, /* dirty free memory that may stay for a while */
     DIRTY_MAX_SHARE = 1,                /* ... or as much as is used */
-    PURGE_RUN_MIN_BYTES = 64 * 1024,    /* shorter stretches are not worth a system call */
-    STRETCHES = 16                      /* that are emptied between two visits of the buddy */
+    DIRTY_STEP_BYTES =
+        1024 * 1024, /* dirty memory that may come unnoticed between two looks at the clock */
+    PURGE_RUN_MIN_BYTES = 64 * 1024, /* shorter stretches are not worth a system call */
+    STRETCHES = 16                   /* that are emptied between two visits of the buddy */
 };
 
 /* --- the state of the buddy -------------------------------------------------------------------------------------- */
@@ -132,13 +134,17 @@ static size_t most_bytes(const struct cairn_buddy_levels *levels)
     return cairn_max(DIRTY_MAX_BYTES, levels->used_bytes / DIRTY_MAX_SHARE);
 }
 
-static uint8_t surplus_of(const struct cairn_buddy_levels *levels, size_t dirty_bytes)
+static uint8_t surplus_of(const struct cairn_ground *ground,
+                          const struct cairn_buddy_levels *levels, size_t dirty_bytes)
 {
     if (levels->empty_chunk_count > CHUNKS_KEEP)
         return CAIRN_SURPLUS_NOW;
     if (CAIRN_LIKELY(dirty_bytes <= least_bytes(levels)))
         return CAIRN_SURPLUS_NONE;
-    return dirty_bytes > most_bytes(levels) ? CAIRN_SURPLUS_NOW : CAIRN_SURPLUS_IN_TIME;
+    return dirty_bytes > most_bytes(levels) ||
+                   dirty_bytes > ground->settled_bytes + DIRTY_STEP_BYTES
+               ? CAIRN_SURPLUS_NOW
+               : CAIRN_SURPLUS_IN_TIME;
 }
 
 /* Under the buddy's lock, after each change: what there is to settle, and what the caches above should know. */
@@ -147,7 +153,7 @@ static void note(struct cairn_ground *ground, bool is_taken)
     struct cairn_buddy_levels levels = cairn_buddy_levels(ground->buddy);
     size_t dirty_bytes = purgeable_bytes(ground, &levels);
 
-    cairn_store_relaxed(&ground->surplus, surplus_of(&levels, dirty_bytes));
+    cairn_store_relaxed(&ground->surplus, surplus_of(ground, &levels, dirty_bytes));
     if (!is_taken)
         return;
     cairn_decay_shrunk(&ground->decay, dirty_bytes);
@@ -289,6 +295,7 @@ static void settle_runs(struct cairn_ground *ground, uint64_t now)
     quota_bytes = surplus_bytes(ground, now);
     if (quota_bytes > 0)
         purge(ground, PURGE_RUN_MIN_BYTES, quota_bytes, now);
+    ground->settled_bytes = cairn_buddy_levels(ground->buddy).free_dirty_bytes;
     note(ground, false);
     cairn_lock_release(&ground->buddy_lock);
 }
