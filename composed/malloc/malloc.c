@@ -81,15 +81,14 @@ static unsigned class_of(size_t size_bytes)
 void *cairn_heap_try_alloc(size_t size_bytes)
 {
     unsigned class_idx;
-    void *block;
 
     if (CAIRN_UNLIKELY(!cairn_load_acquire(&is_ready)))
         return NULL;
     class_idx = class_of(size_bytes);
     if (class_idx == CAIRN_STACK_CLASS_COUNT)
         return NULL;
-    block = cairn_percpu_pop(&stack.caches, class_idx);
-    return CAIRN_LIKELY(block != NULL) ? block : cairn_percpu_try_alloc(&stack.caches, class_idx);
+    return stack.caches.mode == CAIRN_PERCPU_LOCK ? cairn_percpu_try_alloc(&stack.caches, class_idx)
+                                                  : cairn_percpu_pop(&stack.caches, class_idx);
 }
 
 bool cairn_heap_try_free(void *block, const char *where)
@@ -98,8 +97,9 @@ bool cairn_heap_try_free(void *block, const char *where)
 
     if (CAIRN_UNLIKELY(!cairn_hot_class_at(&hot, block, &class_idx)))
         return false;
-    return cairn_percpu_push(&stack.caches, class_idx, block) ||
-           cairn_percpu_try_free(&stack.caches, (unsigned)class_idx, block, where);
+    return stack.caches.mode == CAIRN_PERCPU_LOCK
+               ? cairn_percpu_try_free(&stack.caches, (unsigned)class_idx, block, where)
+               : cairn_percpu_push(&stack.caches, class_idx, block);
 }
 
 void *cairn_heap_alloc(size_t size_bytes)
