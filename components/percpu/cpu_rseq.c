@@ -79,12 +79,12 @@ static __thread struct rseq_area unregistered_area
    shares this variable, is to register it meanwhile. */
 static __thread bool own_refused __attribute__((tls_model("initial-exec")));
 
-ptrdiff_t cpu_rseq_unregistered(void)
+ptrdiff_t cairn_cpu__rseq_unregistered(void)
 {
     return (ptrdiff_t)((uintptr_t)&unregistered_area - cpu_thread_pointer());
 }
 
-bool cpu_rseq_libc(ptrdiff_t *rseq_offset)
+bool cairn_cpu__rseq_libc(ptrdiff_t *rseq_offset)
 {
     if (!CPU_HAS_RSEQ || &__rseq_offset == NULL || &__rseq_size == NULL)
         return false;
@@ -111,7 +111,7 @@ static bool register_own(void)
     return result == 0 || result == -EBUSY;
 }
 
-bool cpu_rseq_own(ptrdiff_t *rseq_offset)
+bool cairn_cpu__rseq_own(ptrdiff_t *rseq_offset)
 {
     if (own_refused)
         return false;
@@ -142,7 +142,7 @@ static bool ask_kernel(ptrdiff_t rseq_offset, bool is_own, int flags)
 }
 
 /* An area of ours that is not registered yet must not be so by somebody else meanwhile. */
-bool cpu_rseq_leave(ptrdiff_t rseq_offset, bool is_own)
+bool cairn_cpu__rseq_leave(ptrdiff_t rseq_offset, bool is_own)
 {
     if (!CPU_HAS_RSEQ || (is_own && own_refused))
         return false;
@@ -155,7 +155,7 @@ bool cpu_rseq_leave(ptrdiff_t rseq_offset, bool is_own)
     return false;
 }
 
-bool cpu_rseq_rejoin(ptrdiff_t rseq_offset, bool is_own)
+bool cairn_cpu__rseq_rejoin(ptrdiff_t rseq_offset, bool is_own)
 {
     own_refused = false;
     /* Some kernels would look at what was armed last, by the child perhaps. */
