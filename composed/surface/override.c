@@ -101,7 +101,7 @@ EXPORT void *aligned_alloc(size_t align_bytes, size_t size_bytes)
 /* glibc takes any alignment here and rounds it up to a power of two; programs rely on it. */
 EXPORT void *memalign(size_t align_bytes, size_t size_bytes)
 {
-    if (CAIRN_UNLIKELY(align_bytes > (size_t)PTRDIFF_MAX / 2 + 1))
+    if (CAIRN_UNLIKELY(align_bytes > SIZE_MAX / 2 + 1))
         return fail(EINVAL);
     return alloc_aligned(cairn_pow2_ceil(cairn_max(align_bytes, 1)), size_bytes);
 }

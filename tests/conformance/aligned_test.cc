@@ -175,6 +175,15 @@ TEST(Memalign, RefusesAnInvalidAlignmentOrRoundsItUp)
         ExpectRefusedOrRoundedUp(memalign, alignment);
 }
 
+TEST(Memalign, TakesTheLargestPowerOfTwoForTooMuchMemoryAndNotForAMistake)
+{
+    for (size_t alignment : {SIZE_MAX / 2 + 1, SIZE_MAX / 4 + 1}) {
+        errno = 0;
+        EXPECT_EQ(memalign(Opaque(alignment), 64), nullptr);
+        EXPECT_EQ(errno, ENOMEM) << alignment;
+    }
+}
+
 TEST(AlignedAlloc, RefusesAnAlignmentThatHasNoPowerOfTwoAbove)
 {
     for (size_t alignment : {SIZE_MAX, SIZE_MAX / 2 + 2}) {
