@@ -2,10 +2,10 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * clone.c - clone() for programs whose child shares their memory and allocates.
+ * clone.c - clone() for programs whose child allocates.
  *
  *     CLONE_VM   CLONE_VFORK   CLONE_SETTLS
- *       no            any            any       a copy of the process, as fork makes one: nothing to do
+ *       no            any            any       a copy of the process: as fork(), with the gate closed meanwhile
  *       yes           yes            no        as vfork: the parent leaves, and rejoins when the child has called exec or exit
  *       yes           no             no        parent and child go on at once, on one thread pointer: the parent leaves for good
  *       yes           any            yes       a thread with an area of its own, or none
@@ -14,7 +14,11 @@
  * knows when the child ends, so that one thread, and threads that it makes later (glibc), go past the per-CPU arrays from
  * then on. Libc does not count such a child, and goes on saying that the process has one thread; lock.h is told.
  *
- * What is shared that way is the programs' affair: errno, the C library's buffers. Everything here is on the parent's stack, or
+ * A copy has one thread, and whatever other threads were at is half done in it, as after fork(). Libc runs no fork handlers here, so
+ * this file does: the child's before its function. A child with a thread pointer of its own is not known as the thread that
+ * closed the gate; the gate stays closed in it, and the kernel serves it.
+ *
+ * What is shared in the other cases is the programs' affair: errno, the C library's buffers. Everything here is on the parent's stack, or
  * in registers: nothing is allocated. vfork.S has the system call, and the name.
  *
  * Not covered: a bare system call. posix_spawn(), system() and popen() of glibc make their children by themselves, and allocate
@@ -30,6 +34,7 @@
 #include <cairn/percpu.h>
 
 #include "composed/malloc/stack.h"
+#include "composed/surface/front.h"
 
 /* vfork.S calls the first, and has the second. Where it is empty, neither is used. */
 int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
@@ -53,21 +58,56 @@ static bool leave(int flags)
            cairn_percpu_leave(caches);
 }
 
+struct start {
+    int (*run)(void *);
+    void *argument;
+};
+
+/* In the child, which has a copy of its parent's stack, too. */
+static int start_copy(void *self)
+{
+    const struct start *start = self;
+
+    cairn_front_after_fork_in_child();
+    return start->run(start->argument);
+}
+
+static long clone_copy(int (*run)(void *), void *stack, int flags, void *argument,
+                       pid_t *parent_tid, void *thread_pointer, pid_t *child_tid)
+{
+    struct start start = {run, argument};
+    long result;
+
+    cairn_front_before_fork();
+    result =
+        cairn_clone_raw(start_copy, stack, flags, &start, parent_tid, thread_pointer, child_tid);
+    cairn_front_after_fork();
+    return result;
+}
+
+static long clone_sharing(int (*run)(void *), void *stack, int flags, void *argument,
+                          pid_t *parent_tid, void *thread_pointer, pid_t *child_tid)
+{
+    bool has_left = leave(flags);
+    long result =
+        cairn_clone_raw(run, stack, flags, argument, parent_tid, thread_pointer, child_tid);
+
+    if (has_left && (result < 0 || !is_beside(flags)))
+        cairn_percpu_rejoin(cairn_stack_caches());
+    return result;
+}
+
 /* What is variadic in <sched.h> comes in the same registers. A parameter that the caller did not pass is not used either: no
    flag asks for it. */
 int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
                 void *thread_pointer, pid_t *child_tid)
 {
+    bool is_copy = (flags & CLONE_VM) == 0 && cairn_stack_caches() != NULL;
     long result = -EINVAL;
 
-    if (run != NULL && stack != NULL) {
-        bool has_left = leave(flags);
-
-        result =
-            cairn_clone_raw(run, stack, flags, argument, parent_tid, thread_pointer, child_tid);
-        if (has_left && (result < 0 || !is_beside(flags)))
-            cairn_percpu_rejoin(cairn_stack_caches());
-    }
+    if (run != NULL && stack != NULL)
+        result = (is_copy ? clone_copy : clone_sharing)(run, stack, flags, argument, parent_tid,
+                                                        thread_pointer, child_tid);
     if (result >= 0)
         return (int)result;
     errno = (int)-result;

@@ -145,6 +145,49 @@ TEST(Clone, CopiesTheProcessWithoutCloneVm)
     EXPECT_EQ(seen.pid, 0);
 }
 
+// Blocks of all layers: each has locks that a copy may find taken.
+int use_all_layers(unsigned seed, int steps)
+{
+    int spoilt = work(seed, steps);
+    for (size_t bytes : {5000000, 300000, 100000, 20000}) {
+        char *block = static_cast<char *>(malloc(bytes));
+        block[0] = block[bytes - 1] = 1;
+        spoilt += *static_cast<volatile char *>(block) != 1;
+        free(block);
+    }
+    return spoilt;
+}
+
+int use_all_layers_in_the_child(void *seed)
+{
+    alarm(10);
+    return use_all_layers(*static_cast<unsigned *>(seed), 100) != 0;
+}
+
+// In a process of its own: other tests here are for a process of one thread.
+TEST(Clone, CopiesABusyProcessWhoseChildAllocates)
+{
+    EXPECT_EQ(in_a_process([] {
+                  std::atomic<bool> is_over{false};
+                  std::vector<std::thread> threads;
+                  int bad = 0;
+                  for (unsigned number = 0; number < 3; number++)
+                      threads.emplace_back([&, number] {
+                          while (!is_over)
+                              use_all_layers(number, 20);
+                      });
+                  for (unsigned seed = 0; seed < 300 && bad == 0; seed++)
+                      bad += exit_code_of(
+                                 clone(use_all_layers_in_the_child, top, SIGCHLD, &seed)) != 0;
+                  is_over = true;
+                  for (auto &thread : threads)
+                      thread.join();
+                  cairn_malloc_check();
+                  return bad;
+              }),
+              0);
+}
+
 // The only thread of its process as far as libc knows, with a child beside it; hence before tests that make threads.
 TEST(Clone, LetsParentAndChildAllocateAtOnce)
 {

@@ -52,7 +52,7 @@ static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 /* ---- fork and stop ------------------------------------------------------------------------------------------------ */
 
 /* In a torn gate this may be a handler that interrupted a thread inside, which holds locks of any rank. */
-static CAIRN_COLD void before_fork(void)
+CAIRN_COLD void cairn_front_before_fork(void)
 {
     if (!cairn_gate_close(&gate))
         return;
@@ -76,7 +76,7 @@ static void free_kept(void)
 }
 
 /* In a torn gate what is kept waits for the thread inside. */
-static CAIRN_COLD void open_after_fork(void)
+CAIRN_COLD void cairn_front_after_fork(void)
 {
     bool was_torn = gate.is_torn;
 
@@ -87,13 +87,13 @@ static CAIRN_COLD void open_after_fork(void)
         free_kept();
 }
 
-static CAIRN_COLD void after_fork_in_child(void)
+CAIRN_COLD void cairn_front_after_fork_in_child(void)
 {
     cairn_past_forget();
     cairn_gate_forget_others(&gate);
     if (cairn_gate_depth(&gate) > 0)
         cairn_heap_repair();
-    open_after_fork();
+    cairn_front_after_fork();
 }
 
 static void shut(void)
@@ -146,7 +146,8 @@ CAIRN_COLD bool cairn_front_start(bool *is_ready,
     if (is_first) {
         guard_bss();
         cairn_report_at_exit(conf.value[CAIRN_CONF_STATS] != 0);
-        pthread_atfork(before_fork, open_after_fork, after_fork_in_child);
+        pthread_atfork(cairn_front_before_fork, cairn_front_after_fork,
+                       cairn_front_after_fork_in_child);
     }
     return cairn_load_acquire(is_ready);
 }

@@ -119,6 +119,12 @@ void cairn_front_check(void);
  */
 bool cairn_front_start(bool *is_ready, int (*build)(const struct cairn_conf_values *conf));
 
+/* Around a fork or a copy of the process by other means, in the thread that makes it; the last is first in the child. fork() has them
+   called by itself. Requires: the stack is built. */
+void cairn_front_before_fork(void);
+void cairn_front_after_fork(void);
+void cairn_front_after_fork_in_child(void);
+
 /* ---- past.c: what a thread does that finds the heap closed ---- */
 
 /* Keeps a block until the heap is open. Never fails: a block that cannot be noted is leaked. No lock. */
