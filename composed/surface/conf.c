@@ -52,6 +52,25 @@ static void add_string(struct line *line, const char *text)
     add(line, text, strlen(text));
 }
 
+static void add_number(struct line *line, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) != 0);
+    add(line, digits + at, sizeof(digits) - at);
+}
+
+static void add_names(struct line *line, const char *const *names, size_t count)
+{
+    for (size_t idx = 0; idx < count && names[idx] != NULL; idx++) {
+        add_string(line, idx == 0 ? " " : ", ");
+        add_string(line, names[idx]);
+    }
+}
+
 static bool is_word(struct word word, const char *name)
 {
     return word.bytes == strlen(name) && memcmp(word.text, name, word.bytes) == 0;
@@ -93,18 +112,28 @@ static const char *nearest(struct word word, const char *const *names, size_t co
     return best;
 }
 
+/* A name is worth a question when at least half of the word is right. */
 static void warn_key(struct word key, cairn_conf_warn_fn warn)
 {
     const char *names[CAIRN_CONF_KEYS];
+    const char *near;
     struct line line = {.used = 0};
 
     for (size_t idx = 0; idx < CAIRN_CONF_KEYS; idx++)
         names[idx] = keys[idx].name;
+    near = nearest(key, names, CAIRN_CONF_KEYS);
     add_string(&line, "cairn: option '");
     add(&line, key.text, key.bytes);
-    add_string(&line, "' is not known; did you mean '");
-    add_string(&line, nearest(key, names, CAIRN_CONF_KEYS));
-    add_string(&line, "'?\n");
+    add_string(&line, "' is not known; ");
+    if (2 * distance(key, near) <= key.bytes) {
+        add_string(&line, "did you mean '");
+        add_string(&line, near);
+        add_string(&line, "'?\n");
+    } else {
+        add_string(&line, "there are");
+        add_names(&line, names, CAIRN_CONF_KEYS);
+        add_string(&line, "\n");
+    }
     warn(line.text, line.used);
 }
 
@@ -117,10 +146,12 @@ static void warn_value(const struct key *key, struct word value, cairn_conf_warn
     add_string(&line, "' cannot be '");
     add(&line, value.text, value.bytes);
     add_string(&line, "'; it is ");
-    add_string(&line, key->choices[0] == NULL ? "a number" : "one of");
-    for (size_t idx = 0; idx < CHOICES_MAX && key->choices[idx] != NULL; idx++) {
-        add_string(&line, idx == 0 ? " " : ", ");
-        add_string(&line, key->choices[idx]);
+    if (key->choices[0] == NULL) {
+        add_string(&line, "a number from 0 to ");
+        add_number(&line, key->number_max);
+    } else {
+        add_string(&line, "one of");
+        add_names(&line, key->choices, CHOICES_MAX);
     }
     add_string(&line, "\n");
     warn(line.text, line.used);

@@ -70,6 +70,25 @@ TEST(Conf, NamesTheNearestKey)
     EXPECT_EQ(g_warnings, "cairn: option 'limit' is not known; did you mean 'limit_mib'?\n");
 }
 
+TEST(Conf, NamesAllKeysWhenNoneIsNear)
+{
+    const std::string all = "pages, percpu, cpu, fence, shards, limit_mib, retain_mib, stats\n";
+    for (const char *key : {"map", "zzz", "x"}) {
+        Parse(std::string(key) + ":1");
+        EXPECT_EQ(g_warnings,
+                  "cairn: option '" + std::string(key) + "' is not known; there are " + all);
+    }
+}
+
+TEST(Conf, NamesTheRangeForAWrongNumber)
+{
+    Parse("stats:2");
+    EXPECT_EQ(g_warnings, "cairn: option 'stats' cannot be '2'; it is a number from 0 to 1\n");
+    Parse("limit_mib:x");
+    EXPECT_EQ(g_warnings,
+              "cairn: option 'limit_mib' cannot be 'x'; it is a number from 0 to 1073741824\n");
+}
+
 TEST(Conf, NamesTheChoicesForAWrongValue)
 {
     cairn_conf_values values = Parse("pages:sbrk");
