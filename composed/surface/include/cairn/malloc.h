@@ -70,7 +70,8 @@ enum cairn_malloc_format { CAIRN_MALLOC_TEXT, CAIRN_MALLOC_JSON };
 /* Takes a piece of output; called several times. Must not allocate. */
 typedef void (*cairn_malloc_write_fn)(void *self, const char *text, size_t text_bytes);
 
-/* 1 if this process allocates from cairn; 0 where cairn gives way to a sanitizer. Without cairn the address is NULL. */
+/* 1 if this process allocates from cairn; 0 where cairn gives way to a sanitizer. The address is NULL without cairn,
+   and where cairn itself is compiled for a sanitizer that has a malloc. */
 CAIRN_MALLOC_API int cairn_malloc_is_active(void);
 
 /*
