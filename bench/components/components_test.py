@@ -15,7 +15,7 @@ FAMILIES = """
 arena/locked arena/mixed arena/pair arena/reset
 buddy/chunks buddy/mixed buddy/packed buddy/pair buddy/purge buddy/resize buddy/tail
 depot/dry depot/full depot/pair depot/threads/one_class depot/threads/own_class
-ground/pair ground/threads ground/trim
+backend/pair backend/threads backend/trim
 pagemap/hit/tree pagemap/hit/window
 pagemap/miss/tree pagemap/miss/window
 pagemap/miss_beyond/tree

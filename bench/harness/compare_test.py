@@ -51,10 +51,10 @@ class CompareTest(unittest.TestCase):
     def test_a_row_that_became_faster_is_no_failure(self):
         status, out, _ = self.run_on(
             fixture.result(seed=1, only=SOME),
-            fixture.result(seed=2, only=SOME, factors={"lua/classic": 0.85}),
+            fixture.result(seed=2, only=SOME, factors={"lua/reference": 0.85}),
         )
         self.assertEqual(status, 0)
-        self.assertRegex(out, r"(?m)^faster +lua +classic +time")
+        self.assertRegex(out, r"(?m)^faster +lua +reference +time")
         self.assertIn("slower: 0 rows, faster: 1", out)
 
     def test_ten_percent_are_found_with_five_rounds_among_all_rows(self):

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence
 # name, kind, times the best in time, times the best in memory
 SUBJECTS = (
     ("cairn", "stack", 1.12, 1.05),
-    ("classic", "stack", 1.45, 1.02),
+    ("reference", "stack", 1.45, 1.02),
     ("glibc", "libc", 1.38, 1.10),
     ("jemalloc", "peer", 1.10, 1.18),
     ("mimalloc", "peer", 1.00, 1.30),

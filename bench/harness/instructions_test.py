@@ -86,12 +86,12 @@ class CommandTest(unittest.TestCase):
 
     def test_the_stacks_and_libc_are_counted(self) -> None:
         counts = self.counted("--peers", "glibc")
-        self.assertLessEqual({"cairn", "classic", "glibc"}, set(counts))
+        self.assertLessEqual({"cairn", "reference", "glibc"}, set(counts))
         for count in counts.values():
             self.assertIsNone(count["error"], count)
             self.assertGreater(count["malloc"], 5)
             self.assertGreaterEqual(count["pair_mean"], 10)
-        self.assertLess(counts["cairn"]["pair_mean"], counts["classic"]["pair_mean"])
+        self.assertLess(counts["cairn"]["pair_mean"], counts["reference"]["pair_mean"])
 
     @unittest.skipUnless(shutil.which("valgrind"), "valgrind is not installed")
     def test_valgrind_counts_the_same_on_libc(self) -> None:

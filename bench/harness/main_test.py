@@ -61,7 +61,7 @@ class WrongCallTest(MainCase):
         for arguments, said in (
                 (["--fast"], "no such option: --fast; there are: .*--quick"),
                 (["--groups", "all"], "--groups: no such group: all; there are: .*cpus"),
-                (["--stacks", "stone"], "--stacks: no such name: stone; there are: cairn, (cairn-lock, )?classic"),
+                (["--stacks", "stone"], "--stacks: no such name: stone; there are: cairn, (cairn-lock, )?reference"),
                 (["--peers", "nalloc"], "--peers: no such name: nalloc; there are: glibc.*floor"),
                 (["--filter", "chrun"], "--filter 'chrun': nothing to run; there are: .*churn"),
                 (["--peer", "mine=gone.so"], "--peer mine: no such file: .*/gone.so")):
@@ -87,7 +87,7 @@ class ListTest(MainCase):
 
     def test_the_list_names_rows_subjects_and_what_is_missing(self) -> None:
         said = self.call("--list").stdout
-        for word in ("cairn", "classic", "glibc", "floor", "churn-4", "churn-threads ", "components: all",
+        for word in ("cairn", "reference", "glibc", "floor", "churn-4", "churn-threads ", "components: all",
                      "jemalloc", "mimalloc", "tcmalloc", "tbbmalloc", "scudo", "snmalloc", "rpmalloc",
                      "hoard"):
             self.assertIn(word, said)
@@ -116,7 +116,7 @@ class ReportTest(MainCase):
         self.assertTrue(made["complete"])
         self.assertTrue(made["handovers"])
         self.assertEqual({subject["name"] for subject in made["subjects"]} - {"cairn-lock"},
-                         {"cairn", "classic", "glibc", "floor"})
+                         {"cairn", "reference", "glibc", "floor"})
         self.assertEqual(len(made["runs"]), len(made["rows"]) * len(made["subjects"]))
         self.assertTrue(all(run["ok"] for run in made["runs"]))
         of_cairn = next(run for run in made["runs"] if run["subject"] == "cairn")

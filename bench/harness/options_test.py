@@ -41,12 +41,12 @@ class OptionsTest(unittest.TestCase):
         self.assertEqual(parse("--json", "-").json, "-")
 
     def test_lists_are_split_at_commas_and_none_is_the_empty_one(self) -> None:
-        chosen = parse("--stacks", "cairn,classic", "--peers", "none")
-        self.assertEqual(chosen.stacks, ("cairn", "classic"))
+        chosen = parse("--stacks", "cairn,reference", "--peers", "none")
+        self.assertEqual(chosen.stacks, ("cairn", "reference"))
         self.assertEqual(chosen.peers, ())
 
     def test_an_empty_name_in_a_list_is_an_error(self) -> None:
-        self.assertIn("empty name", self.complaint("--stacks", "cairn,,classic"))
+        self.assertIn("empty name", self.complaint("--stacks", "cairn,,reference"))
 
     def test_an_unknown_option_is_named_with_those_that_exist(self) -> None:
         said = self.complaint("--quik")

@@ -210,11 +210,11 @@ class PlotsTest(unittest.TestCase):
 
     def test_every_colour_can_be_seen_on_both_pages(self):
         style = (page.PARTS / "page.css").read_text(encoding="utf-8")
-        grounds = re.findall(r"--page: (#\w+)", style)[:2]
-        self.assertEqual(len(grounds), 2)
+        backends = re.findall(r"--page: (#\w+)", style)[:2]
+        self.assertEqual(len(backends), 2)
         for colour, _ in svg.STACKS + svg.PEERS + svg.LIBC:
-            for ground in grounds:
-                self.assertGreaterEqual(contrast(colour, ground), 3, (colour, ground))
+            for backend in backends:
+                self.assertGreaterEqual(contrast(colour, backend), 3, (colour, backend))
 
     def test_subjects_look_different_and_keep_their_look(self):
         looks = svg.looks({name: kind for name, kind, *_ in fixture.SUBJECTS})

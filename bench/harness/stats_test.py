@@ -154,16 +154,16 @@ class SummaryTest(unittest.TestCase):
 
 
 class WordsTest(unittest.TestCase):
-    KINDS = {"cairn": "stack", "classic": "stack", "mi": "peer", "slow": "peer"}
+    KINDS = {"cairn": "stack", "reference": "stack", "mi": "peer", "slow": "peer"}
 
     def test_the_summary_says_which_stack_leads_and_by_how_much_it_trails(self):
         made = result(
-            {"r": {"cairn": [2.2] * 4, "classic": [4] * 4, "mi": [2.0] * 4, "slow": [9] * 4}}, self.KINDS
+            {"r": {"cairn": [2.2] * 4, "reference": [4] * 4, "mi": [2.0] * 4, "slow": [9] * 4}}, self.KINDS
         )
         text = words.leads(stats.summarise(made))[0]
         self.assertIn(
             "the stack cairn is at 1.10 times the best of each row (geometric mean over 1 row), "
-            "ahead of classic (2.00)",
+            "ahead of reference (2.00)",
             text,
         )
         self.assertIn(

@@ -184,7 +184,7 @@ def with_conf(environment: Mapping[str, str], option: str) -> Dict[str, str]:
     return {**environment, "CAIRN_CONF": given + "," + option if given else option}
 
 
-_STACKS = (("cairn", "composed/malloc/libcairn.so"), ("classic", "composed/classic/libcairn_classic.so"))
+_STACKS = (("cairn", "composed/malloc/libcairn.so"), ("reference", "composed/reference/libcairn_reference.so"))
 
 
 def _stacks(runfiles: pathlib.Path, commit: str, environment: Mapping[str, str]) -> List[Subject]:

@@ -3,7 +3,7 @@
 """The report as text, for a terminal of 80 columns or more.
 
     workloads: time as a multiple of the best
-    row              best      cairn  classic    glibc ...
+    row              best      cairn  reference    glibc ...
     churn          410 ms       1.05     1.31    1.00*
 """
 

@@ -113,7 +113,7 @@ class MarkdownTest(unittest.TestCase):
         made = summary.summary(fixture.with_failures(fixture.result()))
         self.assertLess(made.index("## What looks bad"), made.index("## Geometric means"))
         self.assertIn("scudo failed in bursts: crashed: SIGSEGV", made)
-        self.assertRegex(made, r"classic: time 1\.\d+ times that of")
+        self.assertRegex(made, r"reference: time 1\.\d+ times that of")
 
     def test_tables_have_as_many_cells_in_each_line(self):
         width = None

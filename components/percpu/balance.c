@@ -16,7 +16,7 @@
  *   - to the source, when it says that it would have to take more memory: all they hold.
  * The depot's classes likewise; and now and then the whole shard of a CPU that missed nothing since.
  *
- * Invariant: the front's extra_bytes is the sum over the arrays (cairn_shard_check).
+ * Invariant: the header's extra_bytes is the sum over the arrays (cairn_shard_check).
  * Cost. A miss: O(1), and every 256th of a shard O(classes). Relief: O(classes), and what the source does with each block.
  * Threads. Entered, or the shard of the caller, or through cairn_shard_enter().
  */
@@ -36,10 +36,10 @@ enum {
 void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    struct cairn_percpu_front *front = &percpu->fronts[shard_idx];
+    struct cairn_percpu_header *header = &percpu->headers[shard_idx];
 
-    cairn_store_relaxed(&front->misses, front->misses + 1);
-    if (front->misses % LOOK_MISSES == 0) {
+    cairn_store_relaxed(&header->misses, header->misses + 1);
+    if (header->misses % LOOK_MISSES == 0) {
         for (unsigned idx = 0; idx < percpu->class_count; idx++)
             shard_history(shard, idx)->busy /= 2;
         cairn_depot_look(&percpu->depot);
@@ -81,7 +81,7 @@ static void lower_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     count = word_count(shard_word(shard, class_idx), class);
     cairn_store_relaxed(&shard->words[class_idx],
                         limit == 0 ? 0 : word_of(class->slots_offset + count, limit - count));
-    percpu->fronts[shard_idx].extra_bytes -=
+    percpu->headers[shard_idx].extra_bytes -=
         shard_extra_bytes(class, before) - shard_extra_bytes(class, limit);
 }
 
@@ -104,14 +104,14 @@ static void step_down(struct cairn_percpu *percpu, unsigned shard_idx, unsigned 
 
 bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t wanted_bytes)
 {
-    struct cairn_percpu_front *front = &percpu->fronts[shard_idx];
+    struct cairn_percpu_header *header = &percpu->headers[shard_idx];
 
     for (unsigned step = 0; step < SEARCH_STEPS; step++) {
-        if (front->extra_bytes + wanted_bytes <= percpu->shard_cache_bytes)
+        if (header->extra_bytes + wanted_bytes <= percpu->shard_cache_bytes)
             return true;
-        front->hand = front->hand + 1 < percpu->class_count ? front->hand + 1 : 0;
-        if (is_idle(percpu, shard_idx, front->hand))
-            step_down(percpu, shard_idx, front->hand);
+        header->hand = header->hand + 1 < percpu->class_count ? header->hand + 1 : 0;
+        if (is_idle(percpu, shard_idx, header->hand))
+            step_down(percpu, shard_idx, header->hand);
     }
     return false;
 }
@@ -134,12 +134,12 @@ static void empty_idle_shards(struct cairn_percpu *percpu, uint32_t pressure)
     cairn_store_relaxed(&percpu->common->shards_pressure, pressure);
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx)) {
-        struct cairn_percpu_front *front = &percpu->fronts[shard_idx];
-        uint32_t misses = cairn_load_relaxed(&front->misses);
+        struct cairn_percpu_header *header = &percpu->headers[shard_idx];
+        uint32_t misses = cairn_load_relaxed(&header->misses);
 
-        if (cairn_load_relaxed(&front->misses_seen) == misses)
+        if (cairn_load_relaxed(&header->misses_seen) == misses)
             cairn_percpu_drain_shard(percpu, shard_idx);
-        cairn_store_relaxed(&front->misses_seen, misses);
+        cairn_store_relaxed(&header->misses_seen, misses);
     }
 }
 
@@ -158,7 +158,7 @@ void cairn_percpu_relieve(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     uint32_t pressure = cairn_load_relaxed(percpu->pressure);
 
-    cairn_store_relaxed(&percpu->fronts[shard_idx].pressure_seen, pressure);
+    cairn_store_relaxed(&percpu->headers[shard_idx].pressure_seen, pressure);
     empty_idle_arrays(percpu, shard_idx);
     cairn_depot_flush_idle(&percpu->depot, 1 + shards_in_use(percpu));
     if (pressure % RELIEFS_BETWEEN == 0 && cairn_shard_may_enter_others(percpu))

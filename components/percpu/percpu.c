@@ -56,7 +56,7 @@ static unsigned lock_another(struct cairn_percpu *percpu, unsigned first)
 {
     unsigned shard_idx = first;
 
-    cairn_add_relaxed(&percpu->fronts[first].contended, 1u);
+    cairn_add_relaxed(&percpu->headers[first].contended, 1u);
     for (unsigned round = 0; round < NEIGHBOURS; round++) {
         shard_idx = shard_idx + 1 < percpu->shard_count ? shard_idx + 1 : 0;
         if (shard_idx == first)
@@ -86,7 +86,7 @@ static CAIRN_NOINLINE void *alloc_refill(struct cairn_percpu *percpu, unsigned c
     size_t put;
 
     if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
-                       cairn_load_relaxed(&percpu->fronts[shard_idx].pressure_seen)))
+                       cairn_load_relaxed(&percpu->headers[shard_idx].pressure_seen)))
         cairn_percpu_relieve(percpu, shard_idx);
     taken = cairn_depot_take(&percpu->depot, class_idx, batch, percpu->classes[class_idx].refill);
     if (taken == 0)
@@ -187,7 +187,7 @@ static bool let_holder_open(const struct cairn_percpu *percpu, int id)
     if (id < 0 || (unsigned)id >= percpu->shard_count || percpu->common->is_closed ||
         shard_is_open(percpu, (unsigned)id))
         return false;
-    cairn_lock_wait(&percpu->fronts[id].lock, HOLDER_TURN_US);
+    cairn_lock_wait(&percpu->headers[id].lock, HOLDER_TURN_US);
     return true;
 }
 

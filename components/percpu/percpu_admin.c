@@ -5,7 +5,7 @@
  * percpu_admin.c - the caches as a whole: layout, drain, statistics, fork.
  *
  * The state is laid out as drawn in shard.h. Everything here but the check goes along the list of the shards in use: others,
- * and their fronts, stay untouched, so that the caches of 256 possible CPUs, of which two exist, cost two.
+ * and their headers, stay untouched, so that the caches of 256 possible CPUs, of which two exist, cost two.
  *
  * Bounds. One array holds at most class_cache_bytes, or CAPACITY_MIN blocks where these are more; one class of the
  * depot likewise. The limits of a shard grow up to shard_cache_bytes; one batch per class is above that. So what waits is
@@ -124,8 +124,8 @@ static struct layout layout_of(const struct cairn_percpu_config *config)
     layout.shard_count =
         config->shard_count != 0 ? config->shard_count : cairn_cpu_possible_count();
     layout.lane_count = (unsigned)cairn_max(layout.shard_count, cairn_cpu__id_bound());
-    layout.lanes_offset =
-        sizeof(struct cairn_percpu_common) + layout.shard_count * sizeof(struct cairn_percpu_front);
+    layout.lanes_offset = sizeof(struct cairn_percpu_common) +
+                          layout.shard_count * sizeof(struct cairn_percpu_header);
     layout.shards_offset =
         cairn_align_up(layout.lanes_offset + layout.lane_count * sizeof(struct cairn_percpu_lane),
                        SHARD_ALIGN_BYTES);
@@ -206,7 +206,7 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
     percpu->pressure = config->pressure != NULL ? config->pressure : &no_pressure;
     percpu->common = config->state;
     *percpu->common = (struct cairn_percpu_common){0};
-    percpu->fronts = (void *)(percpu->common + 1);
+    percpu->headers = (void *)(percpu->common + 1);
     percpu->view.lanes = (void *)((char *)config->state + layout.lanes_offset);
     percpu->shards = (char *)config->state + layout.shards_offset;
     init_classes(percpu, config);
@@ -325,7 +325,7 @@ struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu)
          shard_idx = shard_older(percpu, shard_idx)) {
         stats.shards_used++;
         stats.cached_bytes += shard_cached_bytes(percpu, shard_idx);
-        stats.contended += cairn_load_relaxed(&percpu->fronts[shard_idx].contended);
+        stats.contended += cairn_load_relaxed(&percpu->headers[shard_idx].contended);
     }
     return stats;
 }

@@ -42,7 +42,7 @@ void Miss(Caches &caches, unsigned class_idx, unsigned times, std::vector<void *
 unsigned OnlyShard(Caches &caches)
 {
     for (unsigned shard_idx = 0; shard_idx < caches->shard_count; shard_idx++)
-        if (caches->fronts[shard_idx].used != 0)
+        if (caches->headers[shard_idx].used != 0)
             return shard_idx;
     return 0;
 }
@@ -61,10 +61,10 @@ TEST_P(PercpuBalance, LimitsGrowWithinTheBudgetOfTheShard)
     for (int round = 0; round < 30; round++)
         for (unsigned class_idx = 0; class_idx < 8; class_idx++) {
             Swing(caches, class_idx, 1);
-            EXPECT_LE(caches->fronts[OnlyShard(caches)].extra_bytes, kBudget);
+            EXPECT_LE(caches->headers[OnlyShard(caches)].extra_bytes, kBudget);
         }
     cairn_percpu_check(caches);
-    EXPECT_GT(caches->fronts[OnlyShard(caches)].extra_bytes, kBudget / 2);
+    EXPECT_GT(caches->headers[OnlyShard(caches)].extra_bytes, kBudget / 2);
     expect_ends_clean(caches, tokens);
 }
 

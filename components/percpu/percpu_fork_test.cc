@@ -298,11 +298,11 @@ TEST_P(PercpuFork, NothingOfShardsIsTouchedThatAreNotInUse)
     std::set<size_t> touched = {0}; // what is of no shard
     for (unsigned k : {1000u, 3000u}) {
         caches.on(k);
-        touched.insert((1 + caches.shard_of(k)) * sizeof(cairn_percpu_front) / page);
+        touched.insert((1 + caches.shard_of(k)) * sizeof(cairn_percpu_header) / page);
         free_all(caches, 0, alloc_many(caches, 0, 300));
     }
     auto touched_pages = [&] {
-        return resident_pages(caches->common, COUNT * sizeof(cairn_percpu_front));
+        return resident_pages(caches->common, COUNT * sizeof(cairn_percpu_header));
     };
     auto touched_shards = [&] {
         return resident_pages(caches->shards, COUNT * caches->shard_bytes);
@@ -342,7 +342,7 @@ TEST_P(PercpuFork, TheListOfShardsInUseIsCompleteWhenManyComeIntoUseAtOnce)
         });
         size_t used = 0;
         for (unsigned shard_idx = 0; shard_idx < caches->shard_count; shard_idx++)
-            used += caches->fronts[shard_idx].used;
+            used += caches->headers[shard_idx].used;
         EXPECT_EQ(cairn_percpu_stats(caches).shards_used, used);
         EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
         expect_ends_clean(caches, tokens);
@@ -363,16 +363,16 @@ TEST(PercpuForkLock, AChildFindsEveryLockFree)
     Caches caches(tokens, 4);
     fill_two(caches);
     cairn_percpu_close(caches);
-    hold(caches->fronts[0].lock);
-    hold(caches->fronts[1].lock);
-    caches->fronts[1].lock.state = 2; // and a thread slept
+    hold(caches->headers[0].lock);
+    hold(caches->headers[1].lock);
+    caches->headers[1].lock.state = 2; // and a thread slept
     EXPECT_EQ(status_of(fork(),
                         [&]() -> const char * {
                             cairn_percpu_repair(caches);
                             cairn_percpu_reopen(caches);
                             for (unsigned k : {0u, 1u}) {
                                 caches.on(k);
-                                EXPECT_FALSE(cairn_lock_is_held(&caches->fronts[k].lock));
+                                EXPECT_FALSE(cairn_lock_is_held(&caches->headers[k].lock));
                                 const unsigned count = caches.array(k, 0).count;
                                 void *block = cairn_percpu_try_alloc(caches, 0);
                                 EXPECT_NE(block, nullptr);
@@ -383,8 +383,8 @@ TEST(PercpuForkLock, AChildFindsEveryLockFree)
                             return wrong_with(tokens, caches);
                         }),
               0);
-    cairn_lock_release(&caches->fronts[0].lock);
-    cairn_lock_release(&caches->fronts[1].lock);
+    cairn_lock_release(&caches->headers[0].lock);
+    cairn_lock_release(&caches->headers[1].lock);
     cairn_percpu_reopen(caches);
     expect_ends_clean(caches, tokens);
 }
@@ -427,7 +427,7 @@ TEST(PercpuForkLock, CloseWaitsForAThreadThatSleepsInsideAFastPath)
     fill_two(caches);
     std::atomic<bool> stop{false};
     void *hand = nullptr;
-    Sleeper::lock = &caches->fronts[0].lock;
+    Sleeper::lock = &caches->headers[0].lock;
     Sleeper::stage = 0;
     signal(SIGUSR1, Sleeper::handle);
     std::thread thread([&] { Sleeper::work(caches, stop, hand); });
@@ -445,7 +445,7 @@ TEST(PercpuForkLock, CloseWaitsForAThreadThatSleepsInsideAFastPath)
                             [&]() -> const char * {
                                 cairn_percpu_repair(caches);
                                 for (unsigned k : {0u, 1u})
-                                    EXPECT_FALSE(cairn_lock_is_held(&caches->fronts[k].lock));
+                                    EXPECT_FALSE(cairn_lock_is_held(&caches->headers[k].lock));
                                 cairn_percpu_reopen(caches);
                                 free_all(caches, 0, alloc_many(caches, 0, 100));
                                 cairn_percpu_check(caches);
@@ -485,9 +485,9 @@ TEST(PercpuForkLock, TryTakesFromItsShardAlone)
     caches.on(3);
     EXPECT_FALSE(cairn_percpu_try_free(caches, 0, held[0], "test")) << "not in use";
     caches.on(2);
-    hold(caches->fronts[2].lock);
+    hold(caches->headers[2].lock);
     EXPECT_EQ(cairn_percpu_try_alloc(caches, 0), nullptr) << "held";
-    cairn_lock_release(&caches->fronts[2].lock);
+    cairn_lock_release(&caches->headers[2].lock);
     EXPECT_EQ(cairn_percpu_stats(caches).shards_used, 1u);
     expect_ends_clean(caches, tokens);
 }
@@ -505,7 +505,7 @@ TEST(PercpuForkLock, TryLeavesTheLocksOfShardsAloneThatAreNotInUse)
     });
     unsigned held = 0;
     for (unsigned samples = 0; samples < 100000 || rounds < 100000; samples++)
-        held += cairn_lock_is_held(&caches->fronts[3].lock);
+        held += cairn_lock_is_held(&caches->headers[3].lock);
     EXPECT_EQ(held, 0u);
     stop = true;
     thread.join();

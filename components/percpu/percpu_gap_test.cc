@@ -51,14 +51,14 @@ class Stretched : public Crowd {
     {
         const ptrdiff_t from_area = caches->view.id;
         const uint32_t id = *reinterpret_cast<volatile uint32_t *>(thread_pointer() + from_area);
-        if (id >= caches->shard_count || !cairn_trylock(&caches->fronts[id].lock))
+        if (id >= caches->shard_count || !cairn_trylock(&caches->headers[id].lock))
             return;
         if (cairn_gaps_stop(&caches->view, id, nothing_)) {
             stops++;
             expect_undisturbed(id);
             __atomic_store_n(&caches->view.lanes[id].shard, caches.shard(id), __ATOMIC_RELEASE);
         }
-        cairn_lock_release(&caches->fronts[id].lock);
+        cairn_lock_release(&caches->headers[id].lock);
     }
 
     /* In a signal handler, wherever the thread was: the fast paths alone, which take no lock. */

@@ -64,7 +64,7 @@ TEST_P(PercpuDeath, FindsADoubleFreeInANeighboursShard)
     caches.on(1);
     cairn_percpu_free(caches, 0, blocks[0]);
     caches.on(0);
-    ASSERT_TRUE(cairn_trylock(&caches->fronts[0].lock));
+    ASSERT_TRUE(cairn_trylock(&caches->headers[0].lock));
     EXPECT_DEATH(cairn_percpu_free(caches, 0, blocks[0]), "double free");
 }
 

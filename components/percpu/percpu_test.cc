@@ -218,7 +218,7 @@ TEST(PercpuLock, FoldsEveryIdOntoAShard)
         Caches::id() = id;
         cairn_percpu_free(caches, 0, cairn_percpu_alloc(caches, 0));
         for (unsigned shard_idx = 0; shard_idx < 3; shard_idx++)
-            EXPECT_EQ(caches->fronts[shard_idx].used != 0,
+            EXPECT_EQ(caches->headers[shard_idx].used != 0,
                       shard_idx == static_cast<unsigned>(id) % 3);
         expect_ends_clean(caches, tokens);
     }
@@ -368,15 +368,15 @@ TEST(PercpuLock, TurnsToANeighbourInUseWhenItsShardIsHeld)
     cairn_percpu_free(caches, 0, cairn_percpu_alloc(caches, 0));
     unsigned count = caches.array(2, 0).count;
 
-    ASSERT_TRUE(cairn_trylock(&caches->fronts[0].lock));
+    ASSERT_TRUE(cairn_trylock(&caches->headers[0].lock));
     void *block = cairn_percpu_alloc(caches, 0);
     EXPECT_EQ(caches.array(2, 0).count, count - 1);
     cairn_percpu_free(caches, 0, block);
     EXPECT_EQ(caches.array(2, 0).count, count);
     free_all(caches, 0, alloc_many(caches, 0, 200)); // a refill and a flush there as well
-    cairn_lock_release(&caches->fronts[0].lock);
+    cairn_lock_release(&caches->headers[0].lock);
     EXPECT_EQ(cairn_percpu_stats(caches).contended, 402u);
-    EXPECT_EQ(caches->fronts[1].used + caches->fronts[3].used, 0u);
+    EXPECT_EQ(caches->headers[1].used + caches->headers[3].used, 0u);
     expect_ends_clean(caches, tokens);
 }
 

@@ -157,7 +157,7 @@ TEST_P(PercpuThreadsOnCpus, ADrainWaitsForAShardThatIsHeld)
     crowd.caches.on(0);
     crowd.free(0, crowd.alloc(0));
     const unsigned shard_idx = crowd.caches.shard_of(0);
-    cairn_lock &lock = crowd.caches->fronts[shard_idx].lock;
+    cairn_lock &lock = crowd.caches->headers[shard_idx].lock;
     ASSERT_TRUE(cairn_trylock(&lock));
     std::atomic<bool> done{false};
     std::thread drainer([&] {
@@ -177,16 +177,16 @@ TEST(PercpuThreadsLock, AThreadWaitsForItsShardRatherThanWakeAnIdleOne)
     Crowd crowd(percpu_testing::LOCK, 100);
     Caches::id() = 0;
     crowd.free(0, crowd.alloc(0));
-    ASSERT_TRUE(cairn_trylock(&crowd.caches->fronts[0].lock));
+    ASSERT_TRUE(cairn_trylock(&crowd.caches->headers[0].lock));
     std::atomic<bool> done{false};
     std::thread waiter([&] {
         Caches::id() = 0;
         crowd.free(0, crowd.alloc(0));
         done = true;
     });
-    wait_for_a_sleeper(crowd.caches->fronts[0].lock, done);
+    wait_for_a_sleeper(crowd.caches->headers[0].lock, done);
     EXPECT_FALSE(done);
-    cairn_lock_release(&crowd.caches->fronts[0].lock);
+    cairn_lock_release(&crowd.caches->headers[0].lock);
     waiter.join();
     EXPECT_EQ(cairn_percpu_stats(crowd.caches).contended, 1u);
     EXPECT_EQ(cairn_percpu_stats(crowd.caches).shards_used, 1u);

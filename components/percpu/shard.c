@@ -85,7 +85,7 @@ bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx)
    more shards come into use meanwhile. */
 static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    cairn_store_relaxed(&percpu->fronts[shard_idx].entered_by,
+    cairn_store_relaxed(&percpu->headers[shard_idx].entered_by,
                         (const void *)CAIRN_THREAD_POINTER());
     close_lane(percpu, shard_idx);
 }
@@ -112,13 +112,13 @@ bool cairn_shard_enter_used(struct cairn_percpu *percpu)
 
 bool cairn_shard_is_entered(const struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    return cairn_load_relaxed(&percpu->fronts[shard_idx].entered_by) == CAIRN_THREAD_POINTER();
+    return cairn_load_relaxed(&percpu->headers[shard_idx].entered_by) == CAIRN_THREAD_POINTER();
 }
 
 void cairn_shard_leave_entered(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     CAIRN_ASSERT(cairn_shard_is_entered(percpu, shard_idx));
-    cairn_store_relaxed(&percpu->fronts[shard_idx].entered_by, (const void *)NULL);
+    cairn_store_relaxed(&percpu->headers[shard_idx].entered_by, (const void *)NULL);
     cairn_shard_leave(percpu, shard_idx);
 }
 
@@ -131,7 +131,7 @@ bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx)
     if (percpu->common->is_closed)
         return false;
     if (!shard_trylock(percpu, shard_idx)) {
-        cairn_add_relaxed(&percpu->fronts[shard_idx].contended, 1u);
+        cairn_add_relaxed(&percpu->headers[shard_idx].contended, 1u);
         return false;
     }
     if (stop_here(percpu, shard_idx))
@@ -150,7 +150,7 @@ void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx)
    not end is this thread's own, interrupted by a handler that forks: it goes on in both processes. */
 static bool wait_for_fast_path(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    struct cairn_lock *lock = &percpu->fronts[shard_idx].lock;
+    struct cairn_lock *lock = &percpu->headers[shard_idx].lock;
 
     for (unsigned naps = 0; naps < FAST_PATH_NAPS; naps++) {
         if (cairn_trylock(lock)) { /* whatever its rank: an interrupted thread may hold any */
@@ -235,7 +235,7 @@ CAIRN_COLD void cairn_shard_repair_all(struct cairn_percpu *percpu)
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx)) {
         if (!by_sequences(percpu))
-            cairn_lock_init(&percpu->fronts[shard_idx].lock, CAIRN_RANK_NONE);
+            cairn_lock_init(&percpu->headers[shard_idx].lock, CAIRN_RANK_NONE);
         else if (percpu->common->has_seen)
             undo_late_pushes(percpu, shard_at(percpu, shard_idx));
     }
@@ -247,9 +247,9 @@ static void put_in_use(struct cairn_percpu *percpu, unsigned shard_idx)
     uint32_t newest = cairn_load_relaxed(&percpu->common->newest_used);
 
     do
-        percpu->fronts[shard_idx].older_used = newest;
+        percpu->headers[shard_idx].older_used = newest;
     while (!cairn_cas_release(&percpu->common->newest_used, &newest, shard_idx + 1));
-    cairn_store_relaxed(&percpu->fronts[shard_idx].used, 1u);
+    cairn_store_relaxed(&percpu->headers[shard_idx].used, 1u);
 }
 
 static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
@@ -265,7 +265,7 @@ static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
         put_in_use(percpu, shard_idx);
     cairn_store_relaxed(&shard->words[class_idx],
                         word_of(class->slots_offset + count, limit - count));
-    percpu->fronts[shard_idx].extra_bytes +=
+    percpu->headers[shard_idx].extra_bytes +=
         shard_extra_bytes(class, limit) - shard_extra_bytes(class, word_limit(word, class));
     shard_history(shard, class_idx)->has_refilled = false;
     shard_history(shard, class_idx)->has_flushed = false;
@@ -319,7 +319,7 @@ size_t cairn_shard_take_oldest(struct cairn_percpu *percpu, unsigned shard_idx, 
     unsigned moved = (unsigned)cairn_min(count, held);
     void **slots = shard_slots(percpu, shard, class_idx);
 
-    CAIRN_ASSERT(cairn_lock_is_held(&percpu->fronts[shard_idx].lock));
+    CAIRN_ASSERT(cairn_lock_is_held(&percpu->headers[shard_idx].lock));
     if (moved == 0)
         return 0;
     memcpy(oldest, slots, moved * sizeof(void *));
@@ -386,6 +386,6 @@ void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx)
         extra_bytes += shard_extra_bytes(&percpu->classes[class_idx],
                                          word_limit(word, &percpu->classes[class_idx]));
     }
-    CAIRN_INVARIANT(extra_bytes == percpu->fronts[shard_idx].extra_bytes);
+    CAIRN_INVARIANT(extra_bytes == percpu->headers[shard_idx].extra_bytes);
     cairn_shard_leave(percpu, shard_idx);
 }

@@ -4,7 +4,7 @@
 /*
  * shard.h - one CPU's arrays: where they lie, who may touch them, and the two moves of the fast path under a lock.
  *
- *     state  | common | front 0 | front 1 | ... | lanes |  pad to 4096  | shard 0 | shard 1 | ... | slots of the depot |
+ *     state  | common | header 0 | header 1 | ... | lanes |  pad to 4096  | shard 0 | shard 1 | ... | slots of the depot |
  *              128 bytes each                                             shard_bytes each, a multiple of 4096
  *
  *     shard  | seen[128] | histories[128] | words[128], none[4] | slots of class 0 | N N N N slots of class 1 | N N N N ...
@@ -18,7 +18,7 @@
  *
  * Who may touch a shard. Between enter and leave the caller alone, in both modes:
  *
- *     lock mode    enter: take the lock of the front.
+ *     lock mode    enter: take the lock of the header.
  *     rseq mode    enter: take the lock; put `nothing` into the lane, so that sequences that begin now go elsewhere; see to
  *                  it that none which began earlier commits. On the shard's own CPU the last two are one sequence, for
  *                  whoever else was inside has been pre-empted and will be sent back; from elsewhere they are a store and
@@ -59,12 +59,12 @@ enum {
 };
 
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_common) == 128 &&
-                        sizeof(struct cairn_percpu_front) == 128,
+                        sizeof(struct cairn_percpu_header) == 128,
                     "two cache lines");
 CAIRN_STATIC_ASSERT(CAIRN_PERCPU_CLASSES_MAX *(SHARD_CAPACITY_MAX + SHARD_NEWEST) <= UINT16_MAX,
                     "every top fits in half a word");
 
-/* What stands for every front's lock in the order check of debug builds: zeroed memory cannot hold a rank. */
+/* What stands for every header's lock in the order check of debug builds: zeroed memory cannot hold a rank. */
 extern const struct cairn_lock cairn_shard_rank;
 
 /* What a lane shows while its shard is somebody's: an empty and full shard. Never written. */
@@ -144,7 +144,7 @@ CAIRN_HOT_INLINE uint32_t shard_word(const struct cairn_percpu_shard *shard, uns
 
 CAIRN_HOT_INLINE bool shard_used(const struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    return cairn_load_relaxed(&percpu->fronts[shard_idx].used) != 0;
+    return cairn_load_relaxed(&percpu->headers[shard_idx].used) != 0;
 }
 
 /* The shards in use one after the other, the newest first; at the end a number that is no shard's. What is not in use stays
@@ -156,13 +156,13 @@ CAIRN_HOT_INLINE unsigned shard_newest(const struct cairn_percpu *percpu)
 
 CAIRN_HOT_INLINE unsigned shard_older(const struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    return percpu->fronts[shard_idx].older_used - 1;
+    return percpu->headers[shard_idx].older_used - 1;
 }
 
 CAIRN_HOT_INLINE bool shard_trylock(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     CAIRN_ASSERT(shard_idx < percpu->shard_count);
-    if (CAIRN_UNLIKELY(!cairn_trylock(&percpu->fronts[shard_idx].lock)))
+    if (CAIRN_UNLIKELY(!cairn_trylock(&percpu->headers[shard_idx].lock)))
         return false;
     if (CAIRN_DEBUG)
         cairn_lock_rank_enter(&cairn_shard_rank);
@@ -174,15 +174,15 @@ CAIRN_HOT_INLINE void shard_lock(struct cairn_percpu *percpu, unsigned shard_idx
     CAIRN_ASSERT(shard_idx < percpu->shard_count);
     if (CAIRN_DEBUG)
         cairn_lock_rank_enter(&cairn_shard_rank); /* before waiting, as cairn_lock_take() does */
-    cairn_lock_take(&percpu->fronts[shard_idx].lock);
+    cairn_lock_take(&percpu->headers[shard_idx].lock);
 }
 
 CAIRN_HOT_INLINE void shard_unlock(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    CAIRN_ASSERT(cairn_lock_is_held(&percpu->fronts[shard_idx].lock));
+    CAIRN_ASSERT(cairn_lock_is_held(&percpu->headers[shard_idx].lock));
     if (CAIRN_DEBUG)
         cairn_lock_rank_leave(&cairn_shard_rank);
-    cairn_lock_release(&percpu->fronts[shard_idx].lock);
+    cairn_lock_release(&percpu->headers[shard_idx].lock);
 }
 
 /* The newest block of a class, or NULL. */

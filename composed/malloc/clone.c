@@ -34,7 +34,7 @@
 #include <cairn/percpu.h>
 
 #include "composed/malloc/stack.h"
-#include "composed/surface/front.h"
+#include "composed/malloc/frontend.h"
 
 /* vfork.S calls the first, and has the second. Where it is empty, neither is used. */
 int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
@@ -68,7 +68,7 @@ static int start_copy(void *self)
 {
     const struct start *start = self;
 
-    cairn_front_after_fork_in_child();
+    cairn_frontend_after_fork_in_child();
     return start->run(start->argument);
 }
 
@@ -78,10 +78,10 @@ static long clone_copy(int (*run)(void *), void *stack, int flags, void *argumen
     struct start start = {run, argument};
     long result;
 
-    cairn_front_before_fork();
+    cairn_frontend_before_fork();
     result =
         cairn_clone_raw(start_copy, stack, flags, &start, parent_tid, thread_pointer, child_tid);
-    cairn_front_after_fork();
+    cairn_frontend_after_fork();
     return result;
 }
 

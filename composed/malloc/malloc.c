@@ -2,12 +2,12 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * malloc.c - the front of the default stack: which layer serves a request, and which one owns a
+ * malloc.c - the heap of the default stack: which layer serves a request, and which one owns a
  * pointer.
  *
  *     size <= 32 KiB          a class from classes.h      -> per-CPU cache
  *     size <= 128 KiB         a class per length in granules, likewise
- *     larger, or alignment that no class has              -> ground (large, huge)
+ *     larger, or alignment that no class has              -> backend (large, huge)
  *
  *     free(p): one load of the pagemap gives the class and the place of the granule in its slab; one multiplication says
  *     whether p begins a block. Anything else is a large or huge block, or not ours.
@@ -15,10 +15,10 @@
  * The stack is built by the first call, whoever makes it: the dynamic loader, a constructor, main.
  */
 
-#include "composed/malloc/hot.h"
+#include "composed/malloc/fastpath.h"
 #include "composed/malloc/stack.h"
-#include "composed/surface/front.h"
-#include "composed/surface/sanitizer.h"
+#include "composed/malloc/frontend.h"
+#include "composed/libc/sanitizer.h"
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
@@ -29,7 +29,7 @@
 #include <string.h>
 
 static struct cairn_stack stack;
-static struct cairn_hot hot;
+static struct cairn_fastpath fastpath;
 static bool is_ready; /* released once the stack is built */
 
 static int build(const struct cairn_conf_values *conf)
@@ -37,15 +37,15 @@ static int build(const struct cairn_conf_values *conf)
     int error;
 
     memset(&stack, 0, sizeof(stack)); /* an earlier try may have failed half-way */
-    error = cairn_stack_init(&stack, conf, hot.map_root, hot.map_empty);
+    error = cairn_stack_init(&stack, conf, fastpath.map_root, fastpath.map_empty);
     if (error == 0)
-        cairn_hot_init(&hot, &stack);
+        cairn_fastpath_init(&fastpath, &stack);
     return error;
 }
 
 bool cairn_heap_is_started(void)
 {
-    return CAIRN_LIKELY(cairn_load_acquire(&is_ready)) || cairn_front_start(&is_ready, build);
+    return CAIRN_LIKELY(cairn_load_acquire(&is_ready)) || cairn_frontend_start(&is_ready, build);
 }
 
 /* The class of the caches by a run's index, however large; CAIRN_STACK_CLASS_COUNT: of none. */
@@ -57,7 +57,8 @@ static unsigned class_of_run(size_t run_idx)
 /* The class for a size above the size classes; CAIRN_STACK_CLASS_COUNT: none. */
 static unsigned class_of_large(size_t size_bytes)
 {
-    return stack.ground.has_runs ? class_of_run(cairn_run_of(size_bytes)) : CAIRN_STACK_CLASS_COUNT;
+    return stack.backend.has_runs ? class_of_run(cairn_run_of(size_bytes))
+                                  : CAIRN_STACK_CLASS_COUNT;
 }
 
 /* The class that a block is of; CAIRN_STACK_CLASS_COUNT: of none. */
@@ -67,7 +68,7 @@ static unsigned class_at(const void *block, uint16_t tag)
 
     if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
         return class_idx;
-    return class_of_run(cairn_run_at(&stack.ground, block, tag));
+    return class_of_run(cairn_run_at(&stack.backend, block, tag));
 }
 
 /* The class of the caches for a size; CAIRN_STACK_CLASS_COUNT: none. */
@@ -95,7 +96,7 @@ bool cairn_heap_try_free(void *block, const char *where)
 {
     size_t class_idx;
 
-    if (CAIRN_UNLIKELY(!cairn_hot_class_at(&hot, block, &class_idx)))
+    if (CAIRN_UNLIKELY(!cairn_fastpath_class_at(&fastpath, block, &class_idx)))
         return false;
     return stack.caches.mode == CAIRN_PERCPU_LOCK
                ? cairn_percpu_try_free(&stack.caches, (unsigned)class_idx, block, where)
@@ -108,7 +109,7 @@ void *cairn_heap_alloc(size_t size_bytes)
 
     if (CAIRN_LIKELY(class_idx < CAIRN_STACK_CLASS_COUNT))
         return cairn_percpu_alloc_slow(&stack.caches, class_idx);
-    return cairn_ground_alloc(&stack.ground, size_bytes, 1, NULL);
+    return cairn_backend_alloc(&stack.backend, size_bytes, 1, NULL);
 }
 
 void *cairn_heap_alloc_class(unsigned class_idx)
@@ -118,32 +119,32 @@ void *cairn_heap_alloc_class(unsigned class_idx)
 
 void cairn_heap_free(void *block, const char *where)
 {
-    unsigned class_idx = class_at(block, cairn_pagemap_tag(&stack.ground.map, block));
+    unsigned class_idx = class_at(block, cairn_pagemap_tag(&stack.backend.map, block));
 
     if (CAIRN_LIKELY(class_idx < CAIRN_STACK_CLASS_COUNT))
         cairn_percpu_free_slow(&stack.caches, class_idx, block, where);
     else
-        cairn_ground_free(&stack.ground, block, where);
+        cairn_backend_free(&stack.backend, block, where);
 }
 
 size_t cairn_heap_usable_bytes(const void *block, const char *where)
 {
-    unsigned class_idx = class_at(block, cairn_pagemap_tag(&stack.ground.map, block));
+    unsigned class_idx = class_at(block, cairn_pagemap_tag(&stack.backend.map, block));
 
     if (CAIRN_LIKELY(class_idx < CAIRN_CLASS_COUNT))
         return cairn_class_block_bytes[class_idx];
-    return cairn_ground_usable_bytes(&stack.ground, block, where);
+    return cairn_backend_usable_bytes(&stack.backend, block, where);
 }
 
 bool cairn_heap_is_block(const void *pointer)
 {
-    return class_at(pointer, cairn_pagemap_tag(&stack.ground.map, pointer)) < CAIRN_CLASS_COUNT ||
-           cairn_ground_is_block(&stack.ground, pointer);
+    return class_at(pointer, cairn_pagemap_tag(&stack.backend.map, pointer)) < CAIRN_CLASS_COUNT ||
+           cairn_backend_is_block(&stack.backend, pointer);
 }
 
-struct cairn_ground *cairn_heap_ground(void)
+struct cairn_backend *cairn_heap_backend(void)
 {
-    return &stack.ground;
+    return &stack.backend;
 }
 
 size_t cairn_heap_trim(bool may_fence)
@@ -153,7 +154,7 @@ size_t cairn_heap_trim(bool may_fence)
     else
         cairn_percpu_drain_own(&stack.caches);
     cairn_sizeclass_trim(&stack.slabs);
-    return cairn_ground_trim(&stack.ground);
+    return cairn_backend_trim(&stack.backend);
 }
 
 bool cairn_heap_close(void)
@@ -190,7 +191,7 @@ void cairn_heap_stats(struct cairn_malloc_stats *stats)
     stats->stack = "cairn";
     caches = cairn_percpu_stats(&stack.caches);
     slabs = cairn_sizeclass_stats(&stack.slabs);
-    cairn_ground_report(&stack.ground, slabs.slab_bytes, stats);
+    cairn_frontend_report_backend(&stack.backend, slabs.slab_bytes, stats);
     stats->mode = cairn_percpu_mode_name(caches.mode);
     stats->reason = caches.reason;
     stats->cpu = cairn_cpu_way_name(caches.cpu_way);
@@ -224,7 +225,7 @@ static CAIRN_NOINLINE void *malloc_slow(size_t size_bytes)
     if (size_bytes > CAIRN_CLASS_BYTES_MAX || stack.caches.mode == CAIRN_PERCPU_LOCK)
         block = cairn_heap_try_alloc(size_bytes);
     if (block == NULL && size_bytes <= PTRDIFF_MAX)
-        block = cairn_front_alloc_slow(size_bytes);
+        block = cairn_frontend_alloc_slow(size_bytes);
     if (CAIRN_UNLIKELY(block == NULL))
         errno = ENOMEM;
     return block;
@@ -235,7 +236,7 @@ CAIRN_EXPORT void *malloc(size_t size_bytes)
     size_t class_idx;
     void *block;
 
-    if (CAIRN_UNLIKELY(!cairn_hot_class_of(&hot, size_bytes, &class_idx)))
+    if (CAIRN_UNLIKELY(!cairn_fastpath_class_of(&fastpath, size_bytes, &class_idx)))
         return malloc_slow(size_bytes);
     block = cairn_percpu_pop(&stack.caches, class_idx);
     return CAIRN_LIKELY(block != NULL) ? block : malloc_slow(size_bytes);
@@ -248,14 +249,14 @@ static CAIRN_NOINLINE void free_slow(void *block, const char *where)
     if (is_forwarded())
         cairn_sanitizer_free(block);
     else if (stack.caches.mode != CAIRN_PERCPU_LOCK || !cairn_heap_try_free(block, where))
-        cairn_front_free_slow(block, where);
+        cairn_frontend_free_slow(block, where);
 }
 
 CAIRN_HOT_INLINE void give(void *block, const char *where)
 {
     size_t kind;
 
-    if (CAIRN_UNLIKELY(!cairn_hot_kind_at(&hot, block, &kind) ||
+    if (CAIRN_UNLIKELY(!cairn_fastpath_kind_at(&fastpath, block, &kind) ||
                        !cairn_percpu_push_from_1(&stack.caches, kind, block)))
         free_slow(block, where);
 }
@@ -287,7 +288,7 @@ static CAIRN_NOINLINE void *calloc_large(size_t total_bytes)
 
     if (class_idx < CAIRN_STACK_CLASS_COUNT)
         block = cairn_percpu_pop(&stack.caches, class_idx);
-    return block == NULL ? cairn_surface_calloc(1, total_bytes)
+    return block == NULL ? cairn_libc_calloc(1, total_bytes)
                          : memset(block, 0, cairn_stack_block_bytes(class_idx));
 }
 
@@ -298,12 +299,12 @@ CAIRN_EXPORT void *calloc(size_t count, size_t size_bytes)
     void *block;
 
     if (CAIRN_UNLIKELY(__builtin_mul_overflow(count, size_bytes, &total_bytes)))
-        return cairn_surface_calloc(count, size_bytes);
-    if (CAIRN_UNLIKELY(!cairn_hot_class_of(&hot, total_bytes, &class_idx)))
+        return cairn_libc_calloc(count, size_bytes);
+    if (CAIRN_UNLIKELY(!cairn_fastpath_class_of(&fastpath, total_bytes, &class_idx)))
         return calloc_large(total_bytes);
     block = cairn_percpu_pop(&stack.caches, class_idx);
     if (CAIRN_UNLIKELY(block == NULL))
-        return cairn_surface_calloc(count, size_bytes);
+        return cairn_libc_calloc(count, size_bytes);
     return memset(block, 0, cairn_class_block_bytes[class_idx]);
 }
 
@@ -316,19 +317,19 @@ CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
     size_t old_bytes;
     void *moved;
 
-    if (CAIRN_UNLIKELY(size_bytes == 0 || !cairn_hot_class_at(&hot, block, &old_class) ||
+    if (CAIRN_UNLIKELY(size_bytes == 0 || !cairn_fastpath_class_at(&fastpath, block, &old_class) ||
                        old_class >= CAIRN_CLASS_COUNT ||
-                       !cairn_hot_class_of(&hot, size_bytes, &new_class)))
+                       !cairn_fastpath_class_of(&fastpath, size_bytes, &new_class)))
         return NULL;
     old_bytes = cairn_class_block_bytes[old_class];
-    if (cairn_front_stays(old_bytes, size_bytes))
+    if (cairn_frontend_stays(old_bytes, size_bytes))
         return block;
     moved = cairn_percpu_pop(&stack.caches, new_class);
     if (CAIRN_UNLIKELY(moved == NULL))
         return NULL;
     memcpy(moved, block, cairn_min(old_bytes, size_bytes));
     if (CAIRN_UNLIKELY(!cairn_percpu_push(&stack.caches, old_class, block)))
-        cairn_front_free_slow(block, "realloc");
+        cairn_frontend_free_slow(block, "realloc");
     return moved;
 }
 
@@ -336,16 +337,16 @@ CAIRN_EXPORT void *realloc(void *block, size_t size_bytes)
 {
     void *resized = resize_small(block, size_bytes);
 
-    return CAIRN_LIKELY(resized != NULL) ? resized : cairn_surface_realloc(block, size_bytes);
+    return CAIRN_LIKELY(resized != NULL) ? resized : cairn_libc_realloc(block, size_bytes);
 }
 
 CAIRN_EXPORT size_t malloc_usable_size(void *block)
 {
     size_t class_idx;
 
-    if (CAIRN_LIKELY(cairn_hot_class_at(&hot, block, &class_idx)))
+    if (CAIRN_LIKELY(cairn_fastpath_class_at(&fastpath, block, &class_idx)))
         return cairn_stack_block_bytes(class_idx);
-    return cairn_surface_usable_bytes(block);
+    return cairn_libc_usable_bytes(block);
 }
 
 CAIRN_EXPORT void cfree(void *block)

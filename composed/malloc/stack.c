@@ -4,7 +4,7 @@
 /*
  * stack.c - the whole malloc on one screen.
  *
- *     malloc, free                       surface/override.c, malloc.c
+ *     malloc, free                       libc/override.c, malloc.c
  *       | up to 128 KiB         | larger
  *     percpu   arrays of pointers per CPU and class
  *       | batches               |
@@ -22,13 +22,15 @@
 
 #include <errno.h>
 
+#include "composed/malloc/frontend.h"
+
 static int init_slabs(struct cairn_stack *stack)
 {
     const struct cairn_sizeclass_config config = {
-        .pagemap = &stack->ground.map,
-        .source = cairn_ground_as_source(&stack->ground),
-        .granule_bytes = stack->ground.granule_bytes,
-        .descriptors = cairn_ground_as_metadata_source(&stack->ground),
+        .pagemap = &stack->backend.map,
+        .source = cairn_backend_as_source(&stack->backend),
+        .granule_bytes = stack->backend.granule_bytes,
+        .descriptors = cairn_backend_as_metadata_source(&stack->backend),
     };
 
     return cairn_sizeclass_init(&stack->slabs, &config);
@@ -38,7 +40,7 @@ static int init_slabs(struct cairn_stack *stack)
 static struct cairn_source below(struct cairn_stack *stack, size_t block_bytes)
 {
     return block_bytes <= CAIRN_CLASS_BYTES_MAX ? cairn_sizeclass_as_exact_source(&stack->slabs)
-                                                : cairn_ground_as_run_source(&stack->ground);
+                                                : cairn_backend_as_run_source(&stack->backend);
 }
 
 static size_t take_blocks(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
@@ -62,14 +64,14 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
                                               CAIRN_CPU_GETCPU};
     struct cairn_percpu_config config = {
         .block_bytes = block_bytes,
-        .class_count = stack->ground.has_runs ? CAIRN_STACK_CLASS_COUNT : CAIRN_CLASS_COUNT,
+        .class_count = stack->backend.has_runs ? CAIRN_STACK_CLASS_COUNT : CAIRN_CLASS_COUNT,
         .shard_count = conf->value[CAIRN_CONF_SHARDS] != 0
                            ? (unsigned)conf->value[CAIRN_CONF_SHARDS]
                            : cairn_cpu_possible_count(),
         .mode = (enum cairn_percpu_mode)conf->value[CAIRN_CONF_PERCPU],
         .fence = (enum cairn_percpu_fence)conf->value[CAIRN_CONF_FENCE],
         .cpu_way = ways[conf->value[CAIRN_CONF_CPU]],
-        .pressure = &stack->ground.pressure.signals,
+        .pressure = &stack->backend.pressure.signals,
         .source = {&block_ops, stack},
     };
     int error;
@@ -77,25 +79,25 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
     for (unsigned class_idx = 0; class_idx < CAIRN_STACK_CLASS_COUNT; class_idx++)
         block_bytes[class_idx] = cairn_stack_block_bytes(class_idx);
     config.state_bytes = cairn_percpu_state_bytes(&config);
-    config.state = cairn_ground_reserve(&stack->ground, config.state_bytes);
+    config.state = cairn_backend_reserve(&stack->backend, config.state_bytes);
     if (config.state == NULL)
         return -ENOMEM;
     error = cairn_percpu_init(&stack->caches, &config);
     if (error != 0)
-        cairn_ground_unreserve(&stack->ground, config.state, config.state_bytes);
+        cairn_backend_unreserve(&stack->backend, config.state, config.state_bytes);
     return error;
 }
 
 int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf,
                      void *map_root, void *map_empty)
 {
-    struct cairn_ground_config ground = cairn_ground_config_of(conf);
+    struct cairn_backend_config backend = cairn_frontend_backend_config(conf);
     int error;
 
-    ground.has_runs = true;
-    ground.map_root = map_root;
-    ground.map_empty = map_empty;
-    error = cairn_ground_init(&stack->ground, &ground);
+    backend.has_runs = true;
+    backend.map_root = map_root;
+    backend.map_empty = map_empty;
+    error = cairn_backend_init(&stack->backend, &backend);
     if (error != 0)
         return error;
     error = init_slabs(stack);
@@ -105,7 +107,7 @@ int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *
             cairn_sizeclass_fini(&stack->slabs);
     }
     if (error != 0)
-        cairn_ground_fini(&stack->ground);
+        cairn_backend_fini(&stack->backend);
     return error;
 }
 
@@ -113,5 +115,5 @@ void cairn_stack_check(struct cairn_stack *stack)
 {
     cairn_percpu_check(&stack->caches);
     cairn_sizeclass_check(&stack->slabs);
-    cairn_ground_check(&stack->ground);
+    cairn_backend_check(&stack->backend);
 }

@@ -11,8 +11,8 @@
 #include <cairn/percpu.h>
 #include <cairn/sizeclass.h>
 
-#include "composed/ground/ground.h"
-#include "composed/surface/conf.h"
+#include "composed/backend/backend.h"
+#include "composed/libc/conf.h"
 
 /* What the caches know by a class: size classes, then runs. */
 enum { CAIRN_STACK_CLASS_COUNT = CAIRN_CLASS_COUNT + CAIRN_RUN_COUNT };
@@ -20,7 +20,7 @@ enum { CAIRN_STACK_CLASS_COUNT = CAIRN_CLASS_COUNT + CAIRN_RUN_COUNT };
 struct cairn_stack {
     struct cairn_percpu caches;
     struct cairn_sizeclass slabs;
-    struct cairn_ground ground; /* pagesource, pagemap, buddy */
+    struct cairn_backend backend; /* pagesource, pagemap, buddy */
 };
 
 /* The bytes of a block of a class of the caches. */

@@ -21,13 +21,13 @@
  * indirect jumps must land on a marked instruction, compilers put one behind each call of vfork. clone has no such trouble:
  * its child never returns.
  *
- * Under a sanitizer, vfork is the sanitizer's (surface/sanitizer.h): it has to know of what the child leaves on the stack.
+ * Under a sanitizer, vfork is the sanitizer's (libc/sanitizer.h): it has to know of what the child leaves on the stack.
  *
  * A file of its own, for what is assembled inside a C file is unknown to link-time optimisation. On other architectures it is
  * empty: libc's vfork and clone remain, and lock mode needs no others.
  */
 
-#include "composed/surface/export.h"
+#include "composed/libc/export.h"
 
 #define FUNCTION(name)                                                                             \
     .pushsection .text.name, "ax", %progbits; .balign 16; .globl name; .type name, %function; name:

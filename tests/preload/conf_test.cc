@@ -141,7 +141,7 @@ class SecureProgram : public testing::Test {
     }
     static std::string Stack()
     {
-        return StackName() == "libcairn_classic.so" ? "classic" : "cairn";
+        return StackName() == "libcairn_reference.so" ? "reference" : "cairn";
     }
     Outcome RunAs(uid_t user)
     {

@@ -16,7 +16,7 @@ Outcome RunRunner(const std::vector<std::string> &arguments,
                   const std::vector<std::string> &environment = {})
 {
     Command command;
-    command.argv = {DataFile("composed/run")};
+    command.argv = {DataFile("tools/run/run")};
     command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
     command.environment = environment;
     return RunCommand(command);
@@ -25,7 +25,7 @@ Outcome RunRunner(const std::vector<std::string> &arguments,
 TEST(Runner, RunsAProgramOnTheStackItNames)
 {
     const std::pair<std::string, std::string> stacks[] = {
-        {"--stack=cairn", "libcairn.so"}, {"--stack=classic", "libcairn_classic.so"}};
+        {"--stack=cairn", "libcairn.so"}, {"--stack=reference", "libcairn_reference.so"}};
     for (const auto &[option, library] : stacks) {
         Outcome outcome = RunRunner({option, "--", "/bin/cat", "/proc/self/maps"});
         EXPECT_TRUE(outcome.ok()) << outcome;

@@ -19,7 +19,7 @@ namespace cairn_test {
 // The absolute path of the library under test; "" stands for the system's malloc.
 const std::string &LibraryUnderTest();
 
-// "libcairn.so", "libcairn_classic.so", "libjemalloc.so.2", or "system".
+// "libcairn.so", "libcairn_reference.so", "libjemalloc.so.2", or "system".
 std::string StackName();
 
 // True for the stacks of this project, which promise more than a malloc must.

@@ -6,12 +6,12 @@ load("//bazel:defs.bzl", "CAIRN_CXX_COPTS")
 # The library to preload, and the target to link, of each stack.
 STACKS = {
     "cairn": "//composed/malloc:libcairn.so",
-    "classic": "//composed/classic:libcairn_classic.so",
+    "reference": "//composed/reference:libcairn_reference.so",
 }
 
 LINKED_STACKS = {
     "cairn": "//composed/malloc",
-    "classic": "//composed/classic",
+    "reference": "//composed/reference",
 }
 
 # A sanitizer replaces the allocator, so such a test would test the sanitizer.

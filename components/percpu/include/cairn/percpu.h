@@ -29,7 +29,7 @@
  * membarrier(2) (`fence` says when that may be called); where it may not, or a filter denies it, such shards are left alone.
  *
  * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and
- * no pointer twice; the limits of a shard in bytes are what its front says.
+ * no pointer twice; the limits of a shard in bytes are what its header says.
  *
  * Limits. An array's limit grows by batches, when it was both emptied and filled up since it last grew (whoever only
  * allocates or only frees gains nothing from it), up to a capacity per class and a budget per shard; beyond that, arrays
@@ -111,7 +111,7 @@ struct cairn_percpu_history {
  * from the shards, so that forks and statistics go through them without faulting in the
  * shards of idle CPUs. Two cache lines each, because processors fetch lines in pairs.
  */
-struct cairn_percpu_front {
+struct cairn_percpu_header {
     struct cairn_lock lock; /* rank CAIRN_RANK_SHARD, which shard.h knows: this is zeroed memory */
     uint32_t used;          /* the shard holds or held something */
     uint32_t contended;     /* times that somebody found it locked: approximate */
@@ -155,9 +155,9 @@ struct cairn_percpu {
     size_t shard_cache_bytes;
     const uint32_t *pressure;
     enum cairn_percpu_fence fence;
-    struct cairn_percpu_common *common; /* in the state */
-    struct cairn_percpu_front *fronts;  /* in the state */
-    char *shards;                       /* in the state */
+    struct cairn_percpu_common *common;  /* in the state */
+    struct cairn_percpu_header *headers; /* in the state */
+    char *shards;                        /* in the state */
     struct cairn_percpu_class classes[CAIRN_PERCPU_CLASSES_MAX];
     struct cairn_depot depot;
 };

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * backend.h - what every malloc of cairn stands on: pages, the map of addresses, runs of granules,
+ * and the blocks that are too large for a size class.
+ *
+ *     slabs, large blocks (32 KiB ... 1 MiB)        huge blocks (above)        past blocks
+ *            |                                          |                          |
+ *     buddy: runs of 16 KiB granules                    |                          |
+ *            | chunks of 2 MiB                          |                          |
+ *     pagesource: brk, mmap ----------------------------+---- no lock, no table ---+
+ *
+ *     pagemap: granule -> kind and owner, for all of them
+ *
+ * A large, huge or past block marks its first granule only: any other address in it is "not the start of a block". The owner
+ * of that granule is the length of the block (length.h), so that no lock and no table is asked for it.
+ *
+ * Past blocks come straight from the kernel, for threads that find the heap closed for a fork: taking and freeing them touches
+ * nothing but the pagemap.
+ *
+ * Nothing is bounded by a table: the state of the buddy moves to a larger block when it is full, and leaves of the pagemap are made
+ * as addresses come into use.
+ *
+ * Settling. No function but cairn_backend_settle() and cairn_backend_trim() gives memory back to the kernel: others note that there
+ * is something to give back, for they are called under the locks of layers above.
+ *
+ * Threads: safe. Locks in order: buddy_lock, then the pagesource's; not both at once.
+ */
+
+#ifndef CAIRN_COMPOSED_BACKEND_H
+#define CAIRN_COMPOSED_BACKEND_H
+
+#include <cairn/base/decay.h>
+#include <cairn/base/pressure.h>
+#include <cairn/buddy.h>
+#include <cairn/classes.h>
+#include <cairn/pagemap.h>
+#include <cairn/pagesource.h>
+
+enum {
+    CAIRN_BACKEND_GRANULE_MIN_BYTES = 16 * 1024,
+    CAIRN_BACKEND_CHUNK_MIN_BYTES = 2 * 1024 * 1024,
+    CAIRN_BACKEND_RETAIN_MS =
+        100 /* what is wanted again within this time is not worth its page faults */
+};
+
+/* Runs of so many granules can be cached by those above: each length is a class, behind the size classes. */
+enum {
+    CAIRN_RUN_GRANULES_MIN = 3,
+    CAIRN_RUN_GRANULES_MAX = 8,
+    CAIRN_RUN_COUNT = CAIRN_RUN_GRANULES_MAX - CAIRN_RUN_GRANULES_MIN + 1
+};
+
+/* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class; from CAIRN_KIND_RUN on, large blocks by their length;
+   CAIRN_KIND_LARGE all other large ones. */
+enum {
+    CAIRN_KIND_RUN = CAIRN_CLASS_COUNT + 1,
+    CAIRN_KIND_PAST = 253,
+    CAIRN_KIND_LARGE,
+    CAIRN_KIND_HUGE
+};
+
+CAIRN_STATIC_ASSERT((CAIRN_RUN_GRANULES_MIN - 1) * CAIRN_BACKEND_GRANULE_MIN_BYTES ==
+                        CAIRN_CLASS_BYTES_MAX,
+                    "the shortest run is the first block that no size class holds");
+CAIRN_STATIC_ASSERT(CAIRN_KIND_RUN + CAIRN_RUN_COUNT <= CAIRN_KIND_PAST, "kinds differ");
+
+struct cairn_backend_config {
+    enum cairn_pagesource_policy policy;
+    size_t retain_bytes; /* 0: default of the pagesource */
+    size_t limit_bytes;  /* 0: none */
+    bool has_runs;       /* tell runs by their length */
+    void *
+        map_root; /* zeroed tables of the pagemap for granules of 16 KiB or more, see <cairn/pagemap.h> */
+    void *map_empty;
+};
+
+/* Whether the buddy holds more free memory than it is to keep, and what of it is to be given back. */
+enum cairn_surplus {
+    CAIRN_SURPLUS_NONE,
+    CAIRN_SURPLUS_IN_TIME, /* what lay idle for its time */
+    CAIRN_SURPLUS_NOW
+};
+
+struct cairn_backend {
+    struct cairn_pagesource pages;
+    struct cairn_pagemap map;
+    struct cairn_lock buddy_lock; /* rank CAIRN_RANK_BUDDY */
+    struct cairn_buddy *buddy;
+    size_t buddy_state_bytes;
+    size_t page_bytes;
+    size_t granule_bytes; /* 16 KiB, or the page size if that is larger */
+    size_t chunk_bytes;
+    size_t large_max_bytes; /* above: huge */
+    bool has_runs;          /* tells runs by their length: asked for, and granules are of 16 KiB */
+    uint8_t surplus;  /* of free memory in the buddy: enum cairn_surplus; written under its lock */
+    bool is_settling; /* a thread gives memory back */
+    size_t huge_count;
+    size_t huge_bytes;
+    size_t leaf_bytes;              /* of the pagemap */
+    uint64_t settled_ms;            /* when the surplus was looked at last, ... */
+    size_t settled_bytes;           /* ... and what was dirty then */
+    struct cairn_decay decay;       /* of the buddy's dirty free memory, but for ... */
+    size_t short_bytes;             /* ... what the last purge left for being in short runs, */
+    uint64_t short_ms;              /* ... and when */
+    struct cairn_pressure pressure; /* on the caches above */
+};
+
+/*
+ * Builds the backend on a zeroed object. Fails: -ENOMEM when not even small tables can be reserved;
+ * -EINVAL. Nothing is held then. Threads: not safe; initialise before sharing. Calls nothing that calls malloc.
+ */
+int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend_config *config);
+
+/* Ends a backend from which nothing is taken, and nothing reserved: for a start that failed above. */
+void cairn_backend_fini(struct cairn_backend *backend);
+
+/* A zeroed block for the metadata of the layers above, with guards around it; NULL when it cannot be had. */
+void *cairn_backend_reserve(struct cairn_backend *backend, size_t length_bytes);
+
+/* Ends a reservation, whole. */
+void cairn_backend_unreserve(struct cairn_backend *backend, void *block, size_t length_bytes);
+
+/* The same as a source: ZEROED, THREAD_SAFE. */
+struct cairn_source cairn_backend_as_metadata_source(struct cairn_backend *backend);
+
+/* Slabs for the layers above: THREAD_SAFE, multiples of a granule. */
+struct cairn_source cairn_backend_as_source(struct cairn_backend *backend);
+
+/* Which of the run classes serves a size: its length less the shortest. CAIRN_RUN_COUNT or more: none. */
+CAIRN_HOT_INLINE size_t cairn_run_of(size_t size_bytes)
+{
+    return (size_bytes - 1) / CAIRN_BACKEND_GRANULE_MIN_BYTES - (CAIRN_RUN_GRANULES_MIN - 1);
+}
+
+CAIRN_HOT_INLINE uint32_t cairn_run_bytes(size_t run_idx)
+{
+    return (uint32_t)(run_idx + CAIRN_RUN_GRANULES_MIN) * CAIRN_BACKEND_GRANULE_MIN_BYTES;
+}
+
+/* Gives back to the kernel what lay idle, or is too much. Cheap when there is nothing. Requires: no lock is held. */
+void cairn_backend_settle(struct cairn_backend *backend);
+
+/* False when cairn_backend_settle() would do nothing. No lock. */
+static inline bool cairn_backend_is_unsettled(const struct cairn_backend *backend)
+{
+    return cairn_load_relaxed(&backend->surplus) != CAIRN_SURPLUS_NONE ||
+           cairn_load_relaxed(&backend->pages.due_ms) != UINT64_MAX;
+}
+
+/* The run class of a large block, by its tag. CAIRN_RUN_COUNT or more: none. */
+CAIRN_HOT_INLINE size_t cairn_run_at(const struct cairn_backend *backend, const void *block,
+                                     uint16_t tag)
+{
+    if (((uintptr_t)block & (backend->granule_bytes - 1)) != 0)
+        return CAIRN_RUN_COUNT;
+    return (size_t)tag - CAIRN_KIND_RUN;
+}
+
+/* Large blocks for a cache above: THREAD_SAFE, lengths of the run classes. Requires: has_runs. */
+struct cairn_source cairn_backend_as_run_source(struct cairn_backend *backend);
+
+/*
+ * A large or huge block. is_zeroed may be NULL. NULL when there is no memory for it; nothing
+ * changed.
+ */
+void *cairn_backend_alloc(struct cairn_backend *backend, size_t size_bytes, size_t align_bytes,
+                          bool *is_zeroed);
+
+/* Gives such a block back. Panics, naming `where`, when none begins at `block`. */
+void cairn_backend_free(struct cairn_backend *backend, void *block, const char *where);
+
+/* The bytes that may be used. Panics like free. Takes no lock. */
+size_t cairn_backend_usable_bytes(struct cairn_backend *backend, const void *block,
+                                  const char *where);
+
+/* True when a block begins at `pointer` that cairn_backend_free() would take. Takes no lock. */
+bool cairn_backend_is_block(const struct cairn_backend *backend, const void *pointer);
+
+/* A past block, reading as zero: one system call, no lock. NULL when there is no memory for it. */
+void *cairn_backend_alloc_past(struct cairn_backend *backend, size_t size_bytes,
+                               size_t align_bytes);
+
+/* Frees a past block, without a lock. False, and nothing changed, when `block` is none. */
+bool cairn_backend_free_past(struct cairn_backend *backend, void *block);
+
+/*
+ * Resizes such a block without copying, perhaps by moving its pages. NULL and nothing changed when
+ * that cannot be done.
+ * Requires: new_bytes > 0.
+ */
+void *cairn_backend_resize(struct cairn_backend *backend, void *block, size_t new_bytes);
+
+/* Gives back to the kernel what is free. Returns the bytes released. */
+size_t cairn_backend_trim(struct cairn_backend *backend);
+
+/* Stops the program for a pointer that no layer knows, with the most precise word that can be said of it. */
+CAIRN_NORETURN void cairn_backend_reject(struct cairn_backend *backend, const void *pointer,
+                                         const char *where);
+
+/* Internal (runs.c): runs of granules; NULL when there is no memory. Neither is called with the buddy's lock. */
+void *cairn_backend__take_run(struct cairn_backend *backend, size_t length_bytes,
+                              size_t align_bytes, bool *is_zeroed);
+void cairn_backend__give_run(struct cairn_backend *backend, void *run, size_t length_bytes);
+bool cairn_backend__resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
+                               size_t new_bytes);
+
+/* Internal (runs.c): the buddy's first state. 0 or -ENOMEM. */
+int cairn_backend__init_runs(struct cairn_backend *backend);
+
+/* Internal (runs.c): gives back all that is free. Returns the bytes that are not resident any more. */
+size_t cairn_backend__purge_runs(struct cairn_backend *backend);
+
+struct cairn_backend_stats {
+    struct cairn_pagesource_stats pages;
+    struct cairn_buddy_stats buddy;
+    size_t huge_count;
+    size_t huge_bytes;
+};
+
+struct cairn_backend_stats cairn_backend_stats(struct cairn_backend *backend);
+
+void cairn_backend_check(struct cairn_backend *backend);
+
+#endif

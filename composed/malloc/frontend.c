@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * frontend.c - what is the same for every stack: start, fork, the gate, exhaustion, zeroed and aligned blocks, changing a block's size.
+ *
+ *     request -> enter the gate -> heap -> a block?                     -> settle -> leave
+ *                   |                       no: give everything back, once more
+ *                   closed: wait a little; still closed: past
+ *
+ * Settling gives memory back to the kernel that lay idle. It happens here, at the end of each call that passed the gate, because no
+ * lock of any layer is held here.
+ *
+ * Fork. The prepare handler closes the gate, which waits for the threads inside and takes no lock. What glibc locks after
+ * that (its list of files, for one) may be held by threads that want memory: they get past blocks. The handlers of parent and
+ * child open the gate. A fork within a fork handler closes and opens it again, one level deeper.
+ *
+ * Stop. When a layer finds a misuse, it holds locks perhaps, and the handler of SIGABRT may allocate, fork or exit. So the gate is
+ * shut for good first: all threads go past the heap from then on.
+ */
+
+#include "composed/malloc/frontend.h"
+
+#include <cairn/base/align.h>
+#include <cairn/base/check.h>
+#include <cairn/base/gate.h>
+#include <cairn/base/lock.h>
+#include <cairn/base/syscall.h>
+#include <cairn/classes.h>
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "composed/backend/backend.h"
+#include "composed/libc/sanitizer.h"
+
+/* How long a thread waits at a gate that is closed before it goes past. A fork takes about as long; and a thread that holds what
+   the forker waits for makes so many microseconds of progress per call. After some waits at the same close nobody waits: the
+   forker waits for one of us. */
+enum { PAST_WAIT_US = 100, WAITS_MAX = 20 };
+
+/* No block is larger than all addresses: a request beyond is a mistake, and empties no cache. */
+#define ADDRESSES_BYTES ((size_t)1 << CAIRN_PAGEMAP_ADDRESS_BITS)
+
+static struct cairn_gate gate;
+static unsigned waits; /* since it was closed last */
+static struct cairn_conf_values options;
+static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
+
+/* ---- fork and stop ------------------------------------------------------------------------------------------------ */
+
+/* In a torn gate this may be a handler that interrupted a thread inside, which holds locks of any rank. */
+CAIRN_COLD void cairn_frontend_before_fork(void)
+{
+    if (!cairn_gate_close(&gate))
+        return;
+    if (cairn_load_relaxed(&waits) != 0)
+        cairn_store_relaxed(&waits, 0u);
+    if (!cairn_heap_close())
+        cairn_gate_tear(&gate);
+    if (gate.is_torn)
+        cairn_lock_expect_company();
+}
+
+/* Blocks that other threads freed meanwhile. */
+static void free_kept(void)
+{
+    int ticket = cairn_gate_enter(&gate);
+
+    if (ticket == CAIRN_GATE_CLOSED)
+        return;
+    cairn_past_free_kept();
+    cairn_gate_leave(&gate, ticket);
+}
+
+/* In a torn gate what is kept waits for the thread inside. */
+CAIRN_COLD void cairn_frontend_after_fork(void)
+{
+    bool was_torn = gate.is_torn;
+
+    if (cairn_gate_depth(&gate) == 1)
+        cairn_heap_reopen();
+    cairn_gate_open(&gate);
+    if (cairn_past_has_kept() && !was_torn)
+        free_kept();
+}
+
+CAIRN_COLD void cairn_frontend_after_fork_in_child(void)
+{
+    cairn_past_forget();
+    cairn_gate_forget_others(&gate);
+    if (cairn_gate_depth(&gate) > 0)
+        cairn_heap_repair();
+    cairn_frontend_after_fork();
+}
+
+static void shut(void)
+{
+    cairn_lock_break_all();
+    cairn_gate_shut(&gate);
+}
+
+/* ---- start -------------------------------------------------------------------------------------------------------- */
+
+/* The end of this module's .bss, where the state of the stack lies. */
+extern char _end[] __attribute__((visibility("hidden")));
+
+/* Makes the page behind .bss inaccessible, so that user memory is never mapped there. Where something else begins at once, that is a
+   library, or the data segment, whose first page is a guard. An old kernel takes the address for a hint. */
+static void guard_bss(void)
+{
+    const struct cairn_backend *backend = cairn_heap_backend();
+    const struct cairn_os *os = &backend->pages.config.os;
+    uintptr_t page_bytes = backend->page_bytes;
+    uintptr_t end = cairn_align_up((uintptr_t)_end, page_bytes);
+    uintptr_t got;
+
+    if ((uintptr_t)os->ops->sbrk(os->self, 0) - end < page_bytes)
+        return;
+    got = (uintptr_t)cairn_syscall6(SYS_mmap, (long)end, (long)page_bytes, PROT_NONE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got != end && got < (uintptr_t)1 << CAIRN_PAGEMAP_ADDRESS_BITS)
+        cairn_syscall2(SYS_munmap, got, page_bytes);
+}
+
+CAIRN_COLD bool cairn_frontend_start(bool *is_ready,
+                                     int (*build)(const struct cairn_conf_values *conf))
+{
+    struct cairn_conf_values conf = {{0}};
+    bool is_first = false;
+
+    if (cairn_sanitizer_is_present())
+        return false;
+    cairn_conf_load(&conf); /* before the lock, for it calls the C library */
+    cairn_lock_take(&start_lock);
+    if (!*is_ready) {
+        is_first = build(&conf) == 0;
+        options = conf;
+        cairn_panic_hook = shut;
+        cairn_store_release(is_ready,
+                            is_first); /* pairs with the acquire at the head of every call */
+    }
+    cairn_lock_release(&start_lock);
+    /* After the release, for these call the C library; pthread_atfork() may allocate. */
+    if (is_first) {
+        guard_bss();
+        pthread_atfork(cairn_frontend_before_fork, cairn_frontend_after_fork,
+                       cairn_frontend_after_fork_in_child);
+    }
+    return cairn_load_acquire(is_ready);
+}
+
+uint64_t cairn_frontend_option(enum cairn_conf_key key)
+{
+    return options.value[key];
+}
+
+/* ---- the gate ------------------------------------------------------------------------------------------------------ */
+
+/* A thread that found the gate closed waits a little, and tries once more. */
+static CAIRN_COLD int enter_late(void)
+{
+    bool is_patient = cairn_load_relaxed(&waits) < WAITS_MAX;
+
+    if (is_patient)
+        cairn_store_relaxed(&waits, cairn_load_relaxed(&waits) + 1);
+    if (!cairn_gate_wait(&gate, is_patient ? PAST_WAIT_US : 0))
+        return CAIRN_GATE_CLOSED;
+    return cairn_gate_enter(&gate);
+}
+
+CAIRN_HOT_INLINE int enter(void)
+{
+    int ticket = cairn_gate_enter(&gate);
+
+    return CAIRN_LIKELY(ticket != CAIRN_GATE_CLOSED) ? ticket : enter_late();
+}
+
+CAIRN_HOT_INLINE void leave(int ticket)
+{
+    if (CAIRN_UNLIKELY(cairn_past_has_kept()))
+        cairn_past_free_kept();
+    if (CAIRN_UNLIKELY(cairn_backend_is_unsettled(cairn_heap_backend())))
+        cairn_backend_settle(cairn_heap_backend());
+    cairn_gate_leave(&gate, ticket);
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------------------------- */
+
+struct request {
+    size_t size_bytes;
+    size_t align_bytes; /* 1: that of malloc */
+    bool wants_zeroed;  /* pages that are known to be zero are of use */
+    bool is_zeroed;     /* the answer to that */
+};
+
+static void *alloc_aligned(struct request *request)
+{
+    struct cairn_backend *backend = cairn_heap_backend();
+
+    if (request->size_bytes <= CAIRN_CLASS_BYTES_MAX &&
+        request->align_bytes <= CAIRN_CLASS_BYTES_MAX) {
+        unsigned class_idx = cairn_class_of_aligned(request->size_bytes, request->align_bytes);
+
+        if (class_idx < CAIRN_CLASS_COUNT)
+            return cairn_heap_alloc_class(class_idx);
+    }
+    return cairn_backend_alloc(backend, cairn_max(request->size_bytes, 1), request->align_bytes,
+                               &request->is_zeroed);
+}
+
+static void *alloc_once(struct request *request)
+{
+    bool wants_pages = request->wants_zeroed && request->size_bytes > CAIRN_CLASS_BYTES_MAX;
+
+    if (request->align_bytes > 1 || wants_pages)
+        return alloc_aligned(request);
+    return cairn_heap_alloc(request->size_bytes);
+}
+
+/* NULL comes last: what caches and slabs hold, and all that is free, goes back first. */
+static void *alloc_inside(struct request *request)
+{
+    void *block = alloc_once(request);
+
+    if (CAIRN_LIKELY(block != NULL) || request->size_bytes > ADDRESSES_BYTES)
+        return block;
+    cairn_heap_trim(true);
+    return alloc_once(request);
+}
+
+static CAIRN_COLD void *alloc_past(struct request *request)
+{
+    request->is_zeroed = true;
+    return cairn_backend_alloc_past(cairn_heap_backend(), request->size_bytes,
+                                    request->align_bytes);
+}
+
+static void *alloc(struct request *request)
+{
+    void *block;
+    int ticket;
+
+    if (CAIRN_UNLIKELY(!cairn_heap_is_started()))
+        return NULL;
+    ticket = enter();
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
+        return alloc_past(request);
+    block = alloc_inside(request);
+    leave(ticket);
+    return block;
+}
+
+void *cairn_frontend_alloc_slow(size_t size_bytes)
+{
+    struct request request = {size_bytes, 1, false, false};
+
+    return alloc(&request);
+}
+
+void *cairn_frontend_alloc(size_t size_bytes)
+{
+    void *block = cairn_heap_try_alloc(size_bytes);
+
+    return CAIRN_LIKELY(block != NULL) ? block : cairn_frontend_alloc_slow(size_bytes);
+}
+
+void *cairn_frontend_alloc_aligned(size_t size_bytes, size_t align_bytes)
+{
+    struct request request = {size_bytes, align_bytes, false, false};
+
+    return alloc(&request);
+}
+
+void *cairn_frontend_alloc_zeroed(size_t size_bytes)
+{
+    struct request request = {size_bytes, 1, true, false};
+    void *block = NULL;
+
+    if (size_bytes <= CAIRN_CLASS_BYTES_MAX)
+        block = cairn_heap_try_alloc(size_bytes);
+    if (block == NULL)
+        block = alloc(&request);
+    if (CAIRN_LIKELY(block != NULL) && !request.is_zeroed)
+        memset(block, 0, cairn_heap_usable_bytes(block, "calloc"));
+    return block;
+}
+
+/* A past block goes back at once; any other when the heap is open. */
+static CAIRN_COLD void free_past(void *block, const char *where)
+{
+    if (cairn_backend_free_past(cairn_heap_backend(), block))
+        return;
+    CAIRN_CHECK(cairn_heap_is_block(block), "pointer is not a block in use", block, where);
+    cairn_past_keep(block);
+    if (!cairn_gate_is_closed(&gate))
+        free_kept();
+}
+
+void cairn_frontend_free_slow(void *block, const char *where)
+{
+    int ticket;
+
+    /* Without a heap every pointer is foreign: the map says so. */
+    CAIRN_CHECK(cairn_heap_is_started(), "pointer is not from this heap", block, where);
+    ticket = enter();
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED)) {
+        free_past(block, where);
+        return;
+    }
+    cairn_heap_free(block, where);
+    leave(ticket);
+}
+
+void cairn_frontend_free(void *block, const char *where)
+{
+    if (CAIRN_UNLIKELY(!cairn_heap_try_free(block, where)))
+        cairn_frontend_free_slow(block, where);
+}
+
+/* ---- changing a block's size ----------------------------------------------------------------------------------------- */
+
+/* In place, or by moving pages: for blocks above the size classes. One that would shrink to less than half of
+   a block that a size class holds is moved there. */
+static void *resize_pages(void *block, size_t old_bytes, size_t new_bytes)
+{
+    void *resized;
+    int ticket;
+
+    if (old_bytes <= CAIRN_CLASS_BYTES_MAX ||
+        (new_bytes <= CAIRN_CLASS_BYTES_MAX && new_bytes < old_bytes / 2))
+        return NULL;
+    ticket = enter();
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
+        return NULL;
+    resized = cairn_backend_resize(cairn_heap_backend(), block, new_bytes);
+    leave(ticket);
+    return resized;
+}
+
+static void *move(void *block, size_t old_bytes, size_t new_bytes, const char *where)
+{
+    void *moved = cairn_frontend_alloc(new_bytes);
+
+    if (moved == NULL) /* the block as it is will do for less */
+        return new_bytes <= old_bytes ? block : NULL;
+    memcpy(moved, block, cairn_min(old_bytes, new_bytes));
+    cairn_frontend_free(block, where);
+    return moved;
+}
+
+void *cairn_frontend_resize(void *block, size_t size_bytes, const char *where)
+{
+    size_t old_bytes = cairn_heap_usable_bytes(block, where);
+    void *resized = resize_pages(block, old_bytes, size_bytes);
+
+    if (resized != NULL)
+        return resized;
+    return cairn_frontend_stays(old_bytes, size_bytes) ? block
+                                                       : move(block, old_bytes, size_bytes, where);
+}
+
+/* ---- the heap as a whole --------------------------------------------------------------------------------------------- */
+
+size_t cairn_frontend_trim(bool may_fence)
+{
+    size_t released_bytes;
+    int ticket;
+
+    if (!cairn_heap_is_started())
+        return 0;
+    ticket = enter();
+    if (ticket == CAIRN_GATE_CLOSED)
+        return 0;
+    released_bytes = cairn_heap_trim(may_fence);
+    cairn_gate_leave(&gate, ticket);
+    return released_bytes;
+}
+
+void cairn_frontend_stats(struct cairn_malloc_stats *stats)
+{
+    int ticket = CAIRN_GATE_CLOSED;
+
+    memset(stats, 0, sizeof(*stats));
+    stats->stack = stats->mode = stats->reason = stats->cpu = stats->pages = "unknown";
+    if (cairn_heap_is_started())
+        ticket = enter();
+    if (ticket == CAIRN_GATE_CLOSED)
+        return;
+    cairn_heap_stats(stats);
+    cairn_gate_leave(&gate, ticket);
+}
+
+void cairn_frontend_check(void)
+{
+    int ticket;
+
+    if (!cairn_heap_is_started())
+        return;
+    ticket = enter();
+    if (ticket == CAIRN_GATE_CLOSED)
+        return;
+    cairn_heap_check();
+    cairn_gate_leave(&gate, ticket);
+}
