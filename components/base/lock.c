@@ -4,7 +4,7 @@
 /*
  * lock.c - what a lock does when it is not free, and the order check of debug builds.
  *
- *     state    0 free       1 held       2 held, and somebody may sleep
+ *     state    0 free       1 held       2 held, and a thread may sleep
  *
  *     take     0 -> 1, or spin for that; else 1 -> 2 and sleep, and at last 0 -> 2
  *     release  1 -> 0; 2 -> 0 and wake one sleeper
@@ -51,7 +51,7 @@ void cairn_lock_break_all(void)
     cairn_store_relaxed(&is_broken, true);
 }
 
-/* False when the sleep was long, and locks are broken: nobody will release this one. */
+/* False when the sleep was long, and locks are broken: this one will never be released. */
 static bool sleep_unless_broken(struct cairn_lock *lock)
 {
     const struct timespec second = {1, 0};

@@ -5,7 +5,7 @@
  * blocks.c - free blocks: split, merge, and the ranges that they make up.
  *
  * Idea. A range [first, end) is a sequence of natural blocks, whose orders rise and then fall.
- * Nobody lists them: one pass over the orders peels at most one block off each end, and halves
+ * They are not listed: one pass over the orders peels at most one block off each end, and halves
  * what remains.
  *
  *     grains     0 1 2 3 4 5 6 7 8 9 a b    release [3, 10):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// What the tests of a buddy stand on: state between guard pages, memory that nobody may touch, a
+// What the tests of a buddy stand on: state between guard pages, memory that must not be touched, a
 // seed.
 
 #ifndef CAIRN_BUDDY_RIG_H

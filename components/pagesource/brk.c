@@ -2,9 +2,9 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * brk.c - the data segment: growing at its end, shrinking from its end, and sharing it with strangers.
+ * brk.c - the data segment: growing at its end, shrinking from its end, and sharing it with other users of sbrk.
  *
- * Idea. The break is one number that anybody in the process may move. Pagesource therefore remembers which
+ * Idea. The break is one number that any code in the process may move. Pagesource therefore remembers which
  * stretches it added itself (segments), and looks where the break is before it relies on it.
  *
  *     | program data | segment 0 | foreign | segment 1           |
@@ -12,16 +12,16 @@
  *                                                  '----run-----'  may be lowered to the start of the run
  *
  * - The break stands at the end of the last segment: it grows or shrinks there.
- * - It stands above: a stranger added memory. Growing starts a new segment; nothing is lowered.
- * - It stands below: a stranger took our memory away. What was free there is forgotten. If blocks were
+ * - It stands above: other code added memory. Growing starts a new segment; nothing is lowered.
+ * - It stands below: other code took our memory away. What was free there is forgotten. If blocks were
  *   outstanding there, two owners now claim those addresses, and the break must not grow over them again:
  *   `lost_base` marks where, and data-segment growth ends for good.
  *
  * The first page above the program's own data is given up before the first segment, and nothing may touch it: there a static
  * allocator keeps its state. It goes back when the source ends, if the break still stands at its end.
  *
- * What cannot be noticed: a stranger who lowers the break into our memory and raises it again between two
- * calls. libc's sbrk is not thread-safe, so strangers must not call it while another thread is in here.
+ * What cannot be noticed: other code that lowers the break into our memory and raises it again between two
+ * calls. libc's sbrk is not thread-safe, so other code must not call it while a thread is in here.
  *
  * Source: sbrk(2). Cost: O(log runs) and one system call; one more for the guard.
  */
@@ -111,7 +111,7 @@ void cairn_pagesource__observe_break(struct cairn_pagesource *source)
     now = cairn_pagesource__sbrk(source, 0);
     if (now == 0 || now >= cairn_min(last->end, source->lost_base))
         return;
-    /* The page that holds the break belongs to whoever moved it there. */
+    /* The page that holds the break belongs to the code that moved it there. */
     from = cairn_align_down(now, cairn_pagesource__page(source));
     gone_bytes = segment_bytes(source, from, source->lost_base);
     if (forget_free(source, from) == gone_bytes && source->lost_base == UINTPTR_MAX)
@@ -174,7 +174,7 @@ static bool raise_exactly(struct cairn_pagesource *source, uintptr_t now, size_t
     if (!cairn_pagesource__charge(source, charged_bytes))
         return false;
     old_break = cairn_pagesource__sbrk(source, (intptr_t)delta_bytes);
-    /* If a stranger was quicker, the new memory lies elsewhere than planned: kept, but not what was asked. */
+    /* If other code was quicker, the new memory lies elsewhere than planned: kept, but not what was asked. */
     is_raised = old_break != 0 &&
                 adopt(source, cairn_align_up(old_break, page_bytes),
                       cairn_align_down(old_break + delta_bytes, page_bytes)) &&
@@ -195,7 +195,7 @@ static bool raise_break(struct cairn_pagesource *source, uintptr_t now, size_t m
         return false;
     if (end - now > missing_bytes && raise_exactly(source, now, end - now))
         return true;
-    /* Look again: the refused step may have been a stranger's doing. */
+    /* Look again: the refused step may be due to other code. */
     return cairn_pagesource__sbrk(source, 0) == now && raise_exactly(source, now, missing_bytes);
 }
 

@@ -121,11 +121,11 @@ class FakeOs {
     size_t map_limit = SIZE_MAX; /* like RLIMIT_AS, for mappings, in bytes */
     bool refuses_purge = false, refuses_unmap = false, refuses_map = false, refuses_sbrk = false;
     bool refuses_protect = false;
-    bool was_lowered = false;     /* by a stranger, perhaps over our guard */
+    bool was_lowered = false;     /* by other code, perhaps over our guard */
     bool was_unprotected = false; /* a protect was refused, perhaps of the guard */
     bool misaligns = true;     /* leave a page between mappings, so that none is aligned by luck */
     bool refuses_look = false; /* not even sbrk(0) */
-    std::function<void()> before_sbrk;                    /* runs once: a stranger who is quicker */
+    std::function<void()> before_sbrk; /* runs once: other code that is quicker */
     std::pair<std::string, std::function<void()>> during; /* runs once, in the call of that name */
     std::vector<std::string> sins;
     std::vector<std::string> log;

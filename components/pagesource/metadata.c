@@ -4,7 +4,7 @@
 /*
  * metadata.c - memory for metadata: regions between guards, and reservations in them.
  *
- * Idea. Whoever writes past the end of a block must not reach what the allocators know. So metadata lies in regions of its own,
+ * Idea. A write past the end of a block must not reach metadata. So metadata lies in regions of its own,
  * and a page that nothing may touch is on either side of each, whatever the kernel puts next to it:
  *
  *     | guard |  reservation  | reservation |   spare   | guard |        1 MiB, shared by small reservations

@@ -6,7 +6,7 @@
  *
  * Raw system calls, so that nothing lies between (no interposer, no PLT before relocation is done, no
  * errno); only the break goes through libc, which remembers where it is and would not notice otherwise. It goes by the name
- * that glibc uses itself and that nobody replaces; a libc without that name is asked by the public one.
+ * that glibc uses itself and that no library replaces; a libc without that name is asked by the public one.
  * A libc whose sbrk always refuses (musl) is answered like a kernel that refuses.
  *
  * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk; and futex where there are threads.

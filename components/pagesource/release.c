@@ -2,19 +2,19 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * release.c - free memory back to the kernel: when, which, and what if it will not have it.
+ * release.c - gives free memory back to the kernel: when, which, and what follows when the kernel refuses.
  *
  * Idea. A page that goes back and is wanted again costs a page fault, as much as hundreds of allocations;
- * one that stays costs memory that others could use. So dirty memory stays up to a bound; above it, it goes when nobody
- * wanted it for a while (decay.h), or at once above a second bound; in the order of what is cheapest to lose:
+ * one that stays costs memory that others could use. So dirty memory up to a first bound stays. What is above it is
+ * released when it was idle for one epoch (decay.h), and what is above a second bound at once, in this order:
  *
  *     1  the top of the data segment, by sbrk         whatever else lies there stays contiguous
  *     2  the largest run that fits into the excess     unmapped when it is a mapped one, and the address space goes, too;
  *                                                      else emptied, and the address space stays: fresh
  *     3  a part of a run that does not fit             the block that left it behind fits into it again
  *
- * At once released is an eighth of the bound more than needed, so that a program which shrinks slowly does
- * not pay one system call per block.
+ * Above the second bound an eighth of it more is released than needed, so that a program which shrinks slowly does not pay one system
+ * call per block.
  *
  * A run that goes is first taken out of the trees, so that no other thread can get it, and then given to the kernel without
  * the lock; it still counts as held. What remains of it is put back afterwards.

@@ -9,12 +9,12 @@
  *     busy       *           -     *                             missed something within the last misses of the shard
  *                      ^hand
  *
- * A block that waits in an array keeps its whole slab from being used for anything else. That is worth it where blocks
- * come and go, so arrays that miss are left alone; one that missed nothing lately either serves all from few blocks, and
- * gets those back with one refill, or serves nobody. So such arrays give way
- *   - to the limit of another, when the shard has no budget left (one step, going round by the hand), and
- *   - to the source, when it says that it would have to take more memory: all they hold.
- * The depot's classes likewise; and now and then the whole shard of a CPU that missed nothing since.
+ * A cached block keeps its whole slab from being used for anything else. That is worth it where blocks come and go, so arrays that
+ * miss keep their limits. An array without a recent miss is either well supplied or unused; in both cases shrinking it is cheap. It
+ * loses
+ *   - one step of its limit, when another array needs budget and the shard has none left (found by a hand that goes round);
+ *   - all its blocks, when the source signals that it would have to take more memory.
+ * The same holds for the depot's classes, and for the whole shard of a CPU without a recent miss.
  *
  * Invariant: the header's extra_bytes is the sum over the arrays (cairn_shard_check).
  * Cost. A miss: O(1), and every 256th of a shard O(classes). Relief: O(classes), and what the source does with each block.

@@ -29,7 +29,7 @@ bool cairn_cpu__rseq_own(ptrdiff_t *rseq_offset);
 ptrdiff_t cairn_cpu__rseq_unregistered(void);
 
 /* cpu_rseq.c: takes the area of this thread from the kernel, so that it shows no id, until rejoin. False when it shows none
-   and nobody can change that, or the kernel refuses: nothing has changed then, and there is nothing to rejoin. */
+   and that cannot be changed, or the kernel refuses: nothing has changed then, and there is nothing to rejoin. */
 bool cairn_cpu__rseq_leave(ptrdiff_t rseq_offset, bool is_own);
 
 /* cpu_rseq.c: after a leave that was true. False when the kernel refuses: the thread does without from now on. */

@@ -4,7 +4,7 @@
 /*
  * cpu_rseq.c - the area in which the kernel shows each thread its CPU: libc's, or our own where libc made none.
  *
- * The kernel keeps one area per thread. Whoever registers first has it; a second registration fails. So libc's is
+ * The kernel keeps one area per thread: the first that is registered. A second registration fails. So libc's is
  * used where it exists, and it is only ever read: its fields belong to the kernel, which kills those who write them.
  *
  * Libc's area. glibc 2.35 and later say where it is: __rseq_offset and __rseq_size. They are weak here, so that this
@@ -141,7 +141,7 @@ static bool ask_kernel(ptrdiff_t rseq_offset, bool is_own, int flags)
                           CPU_RSEQ_SIGNATURE) == 0;
 }
 
-/* An area of ours that is not registered yet must not be so by somebody else meanwhile. */
+/* An area of ours that is not registered yet must not be registered by other code meanwhile. */
 bool cairn_cpu__rseq_leave(ptrdiff_t rseq_offset, bool is_own)
 {
     if (!CPU_HAS_RSEQ || (is_own && own_refused))

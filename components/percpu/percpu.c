@@ -92,7 +92,7 @@ static CAIRN_NOINLINE void *alloc_refill(struct cairn_percpu *percpu, unsigned c
     if (taken == 0)
         return alloc_dry(percpu, class_idx);
     put = cairn_shard_refill(percpu, shard_idx, class_idx, batch + 1, taken - 1);
-    if (put < taken - 1) /* somebody filled the array meanwhile */
+    if (put < taken - 1) /* another thread filled the array meanwhile */
         cairn_depot_give(&percpu->depot, class_idx, batch + 1 + put, taken - 1 - put);
     return batch[0];
 }
@@ -180,7 +180,7 @@ static void *alloc_locked(struct cairn_percpu *percpu, unsigned class_idx)
 /*
  * True when the shard of this thread was closed, and one turn for its holder was worth a try: the holder is likely to have been
  * pre-empted on this very CPU, and would keep it closed for a time slice, while each operation here takes the way past it.
- * Shards that there are not stay closed for ever, and all are closed for as long as a fork takes.
+ * Indices beyond shard_count are closed permanently, and all are closed during a fork.
  */
 static bool let_holder_open(const struct cairn_percpu *percpu, int id)
 {

@@ -101,7 +101,7 @@ class Crowd {
                 free(class_idx, token);
     }
 
-    /* Leaves a token for whoever comes along. */
+    /* Leaves a token for the next thread. */
     void pass(unsigned class_idx, void *token, size_t place)
     {
         token = exchange_[class_idx][place % EXCHANGE].exchange(token);

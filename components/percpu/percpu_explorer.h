@@ -10,13 +10,13 @@
  *     kernel   a thread that is put off its CPU inside a sequence goes on behind it, in vain; a fence does that to those
  *              who run
  *     lost     at the end a token is nowhere
- *     twice    somebody gets a token that another has
+ *     twice    a thread gets a token that another has
  *
  * What each part is for is shown by leaving it out (enum Flaw): then the explorer must find something wrong.
  *
  *     no fence          a push on CPU 1 has read the word when the drainer closes the lane; it commits after the drain has
  *                       emptied the array, and its word counts blocks that were given away
- *     no stop           whoever refills holds the lock, but a pop on the same CPU needs none: it is let in between the
+ *     no stop           a thread that refills holds the lock, but a pop on the same CPU needs none: it is let in between the
  *                       refill's reading of the word and its writing, and the block it got is in the array again
  *     fence, then close a sequence begins between the two, and finds the lane open
  *     lock freed early  the next to enter closes the lane, and the last one then opens it

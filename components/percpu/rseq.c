@@ -9,12 +9,12 @@
  *     libc registered an area, or we may?       no:   lock      (cpu.c: qemu, valgrind, seccomp, old kernels)
  *     a bound of the ids that can come?         no:   lock      sequences compare with none
  *     a shard for every possible CPU?           no:   lock      the others would always go past the shards
- *     membarrier(2) for rseq (Linux 5.10)?      no:   lock      without it nobody could drain another CPU
+ *     membarrier(2) for rseq (Linux 5.10)?      no:   lock      without it no thread could drain another CPU
  *     do they work?                             no:   lock      rseq_proof.c
  *     otherwise rseq: by mm_cid if the kernel writes it, else by cpu_id
  *
  * Ids. The kernel numbers CPUs below what it calls possible, and gives concurrency ids below that as well. The number of
- * shards may come from a file that somebody else has written; safety rests on the size of the kernel's CPU masks alone,
+ * shards may come from a file that is not trusted; safety rests on the size of the kernel's CPU masks alone,
  * up to which there are lanes. An id beyond the shards finds `nothing` in its lane.
  *
  * Threads. Chosen once, before the object is shared. A thread that is refused its area later (seccomp) shows a negative

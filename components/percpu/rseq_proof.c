@@ -14,14 +14,12 @@
  * All of it happens in the object's own state, before it is shared. The thread may be moved to another CPU in the middle of
  * any line; hence the tries.
  *
- * The look. From Linux 6.19 to 7.0.13, kernels for arm64 send a thread back only when it was moved as well: whoever is
- * pre-empted and goes on on the same CPU commits over what others did there. A pre-emption at a chosen place cannot be had at
- * start-up, for that takes a second thread. But such a kernel shows by another sign. Every sequence leaves its descriptor
- * armed, and up to 6.18 the kernel clears the field after each loss of the CPU, if the instruction pointer is elsewhere: so
- * a nap disarms. Since then it may save itself the look after a system call, rightly: nobody is inside a sequence then. That
- * goes by a note of whether an interrupt led into the kernel, and the note is what arm64 forgot. So a kernel that looks
- * after a nap needs no note, and is sound. One that does not may be either. On x86-64, where none is known to be broken,
- * nothing is tried; on aarch64 it is believed since 7.0.14 alone.
+ * The look at the field. Linux 6.19 to 7.0.13 on arm64 aborts a sequence only after a migration, not after a pre-emption on the same
+ * CPU: the sequence then commits over the work of other threads. A pre-emption at a chosen place cannot be forced at start-up, because
+ * that takes a second thread. But the thread can sleep with an armed descriptor. A kernel that clears the field during that sleep checks it
+ * on every return to user space, and is safe. One that does not clear it may be safe or not: since 6.19 kernels may skip the check
+ * after a system call, and the note by which they decide is what arm64 forgot. On x86-64 no kernel is known to be broken, so
+ * nothing is tried; on aarch64 such a kernel is trusted from 7.0.14 on.
  *
  * Cost. Three sequences, two system calls at the least, and on aarch64 a nap: docs/decisions/0014.
  *
@@ -47,7 +45,7 @@ enum { TRIES = 16 };
    timer, before the thread has lost its CPU, and then the next is twice as long. */
 enum { NAPS = 8, BLIND_NAPS = 3, NAP_NANOSECONDS = 30000 };
 
-/* The first Linux since 6.19 whose arm64 sends back whoever is pre-empted, whether or not a nap disarms. */
+/* The first Linux since 6.19 whose arm64 aborts every pre-empted sequence, whether or not a sleep disarms. */
 static const unsigned mended[] = {7, 0, 14};
 
 static bool cpu_id_is_right(const struct cairn_percpu *percpu)
@@ -57,7 +55,7 @@ static bool cpu_id_is_right(const struct cairn_percpu *percpu)
         unsigned cpu = 0;
 
         if (cairn_syscall3(SYS_getcpu, &cpu, NULL, NULL) != 0)
-            return true; /* nobody to ask */
+            return true; /* it cannot be asked */
         if (shown >= 0 && (unsigned)shown == cpu)
             return true;
     }

@@ -81,7 +81,7 @@ bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx)
     return false;
 }
 
-/* The lock is held. Says who it is that entered, for whoever asks later: another thread may be at the same thing, and
+/* The lock is held. Notes which thread entered, for cairn_shard_is_entered(): another thread may be at the same thing, and
    more shards come into use meanwhile. */
 static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 {

@@ -21,8 +21,8 @@
  *     lock mode    enter: take the lock of the header.
  *     rseq mode    enter: take the lock; put `nothing` into the lane, so that sequences that begin now go elsewhere; see to
  *                  it that none which began earlier commits. On the shard's own CPU the last two are one sequence, for
- *                  whoever else was inside has been pre-empted and will be sent back; from elsewhere they are a store and
- *                  membarrier(2), which sends back whoever is inside on any CPU. leave: put the shard into the lane again.
+ *                  any other thread inside has been pre-empted, and the kernel aborts its sequence; from elsewhere they are a store and
+ *                  membarrier(2), which aborts the sequences of all CPUs. leave: put the shard into the lane again.
  *
  * For a fork all shards in use are closed at once, by a thread that knows all others to be outside of every slow path (percpu.h):
  *
@@ -67,7 +67,7 @@ CAIRN_STATIC_ASSERT(CAIRN_PERCPU_CLASSES_MAX *(SHARD_CAPACITY_MAX + SHARD_NEWEST
 /* What stands for every header's lock in the order check of debug builds: zeroed memory cannot hold a rank. */
 extern const struct cairn_lock cairn_shard_rank;
 
-/* What a lane shows while its shard is somebody's: an empty and full shard. Never written. */
+/* What a lane shows while its shard is entered: an empty and full shard. Never written. */
 extern struct cairn_percpu_shard *const cairn_shard_nothing;
 
 CAIRN_HOT_INLINE struct cairn_percpu_shard *shard_at(const struct cairn_percpu *percpu,
@@ -231,10 +231,10 @@ CAIRN_HOT_INLINE bool shard_is_open(const struct cairn_percpu *percpu, unsigned 
     return cairn_load_relaxed(&percpu->view.lanes[id].shard) != cairn_shard_nothing;
 }
 
-/* Enters a shard, waiting for whoever is in it. False when other CPUs' sequences cannot be kept out. */
+/* Enters a shard, waiting for the thread that is in it. False when other CPUs' sequences cannot be kept out. */
 CAIRN_NODISCARD bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* Enters the shard of this thread's CPU without waiting (lock mode: waits). False when somebody is in it, or the thread has
+/* Enters the shard of this thread's CPU without waiting (lock mode: waits). False when another thread is in it, or the thread has
    moved to another CPU. */
 CAIRN_NODISCARD bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx);
 
@@ -288,7 +288,7 @@ bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode wish,
 /* rseq.c: no sequences, for this reason: view names the area that says "no id". */
 void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason);
 
-/* rseq_proof.c: tries the sequences in a state that nobody shares yet, with the view and the lanes set; false, and refused,
+/* rseq_proof.c: tries the sequences in a state that is not shared yet, with the view and the lanes set; false, and refused,
    when something is not as it should be. is_doubted: on a kernel of an architecture where that was broken. */
 CAIRN_NODISCARD bool cairn_rseq_prove(struct cairn_percpu *percpu, bool is_doubted);
 

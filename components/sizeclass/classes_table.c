@@ -5,7 +5,7 @@
  * classes_table.c - the table of block sizes. Written by generate_classes.c: change that, not this.
  *
  * cairn_class_fine is indexed by (size + 7) / 8, cairn_class_coarse by (size + 127) / 128. The
- * latter is right from the first entry on, though nobody asks for those up to 1024 bytes.
+ * latter is right from the first entry on, though those up to 1024 bytes are not asked for.
  */
 
 #include <cairn/classes.h>

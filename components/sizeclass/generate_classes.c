@@ -37,7 +37,7 @@ static const char head[] =
     " *\n"
     " * cairn_class_fine is indexed by (size + 7) / 8, cairn_class_coarse by (size + 127) / 128. "
     "The\n"
-    " * latter is right from the first entry on, though nobody asks for those up to 1024 bytes.\n"
+    " * latter is right from the first entry on, though those up to 1024 bytes are not asked for.\n"
     " */\n"
     "\n"
     "#include <cairn/classes.h>\n"

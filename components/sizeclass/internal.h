@@ -100,7 +100,7 @@ void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_b
 int cairn_slabs__init_units(struct cairn_slabs *slabs);
 void cairn_slabs__fini_units(struct cairn_slabs *slabs);
 
-/* The id of a descriptor that is nobody's, with base 0 and its unit_count set; 0 when there is none
+/* The id of a descriptor without an owner, with base 0 and its unit_count set; 0 when there is none
    and none can be had. Requires: the directory's lock. */
 uint32_t cairn_slabs__pop(struct cairn_slabs *slabs, uint32_t unit_count);
 

@@ -282,7 +282,7 @@ static void check_locked(struct cairn_sizeclass *set)
     cairn_slabs_check(&set->slabs);
 }
 
-/* With every class locked nobody is inside the directory, either. */
+/* With every class locked no thread is inside the directory, either. */
 void cairn_sizeclass_check(struct cairn_sizeclass *set)
 {
     for (unsigned i = 0; i < set->class_count; i++)

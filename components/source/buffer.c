@@ -9,7 +9,7 @@
  *
  * Taking looks into the holes, lowest first, and then above the top; what alignment skips becomes a hole.
  * Giving joins the block with the holes that it touches; what then touches the top lowers it. A hole that finds
- * the table full is forgotten: nobody can take it, and it comes back when everything has been given back,
+ * the table full is forgotten: it cannot be taken, and comes back when everything has been given back,
  * because then the range starts afresh.
  *
  * Invariants (cairn_buffer_check):

@@ -292,6 +292,7 @@ static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quot
 
 static void settle_runs(struct cairn_backend *backend, uint64_t now)
 {
+    struct cairn_buddy_levels levels;
     size_t quota_bytes;
 
     cairn_lock_take(&backend->buddy_lock);
@@ -300,7 +301,8 @@ static void settle_runs(struct cairn_backend *backend, uint64_t now)
     quota_bytes = surplus_bytes(backend, now);
     if (quota_bytes > 0)
         purge(backend, PURGE_RUN_MIN_BYTES, quota_bytes, now);
-    backend->settled_bytes = cairn_buddy_levels(backend->buddy).free_dirty_bytes;
+    levels = cairn_buddy_levels(backend->buddy);
+    backend->settled_bytes = purgeable_bytes(backend, &levels);
     note(backend, false);
     cairn_lock_release(&backend->buddy_lock);
 }

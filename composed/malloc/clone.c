@@ -10,8 +10,8 @@
  *       yes           no             no        parent and child go on at once, on one thread pointer: the parent leaves for good
  *       yes           any            yes       a thread with an area of its own, or none
  *
- * vfork.c says why a child on its parent's thread pointer must find no registration there. Where the two go on at once, nobody
- * knows when the child ends, so that one thread, and threads that it makes later (glibc), go past the per-CPU arrays from
+ * vfork.c says why a child on its parent's thread pointer must find no registration there. Where the two go on at once, it is not
+ * known when the child ends. So that one thread, and threads that it makes later (glibc), go past the per-CPU arrays from
  * then on. Libc does not count such a child, and goes on saying that the process has one thread; lock.h is told.
  *
  * A copy has one thread, and whatever other threads were at is half done in it, as after fork(). Libc runs no fork handlers here, so

@@ -37,7 +37,7 @@
 #include "composed/libc/sanitizer.h"
 
 /* How long a thread waits at a gate that is closed before it goes past. A fork takes about as long; and a thread that holds what
-   the forker waits for makes so many microseconds of progress per call. After some waits at the same close nobody waits: the
+   the forker waits for makes so many microseconds of progress per call. After some waits at the same close no thread waits: the
    forker waits for one of us. */
 enum { PAST_WAIT_US = 100, WAITS_MAX = 20 };
 

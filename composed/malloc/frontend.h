@@ -67,7 +67,7 @@ size_t cairn_heap_trim(bool may_fence);
 /* A snapshot of everything that the stack can say of itself. */
 void cairn_heap_stats(struct cairn_malloc_stats *stats);
 
-/* Walks everything; panics on a broken invariant. Nobody else may be inside. */
+/* Walks everything; panics on a broken invariant. No other thread may be inside. */
 void cairn_heap_check(void);
 
 /* The backend of the stack, which is built. No gate. */
@@ -99,7 +99,7 @@ void cairn_frontend_free(void *block, const char *where);
 /* The same after the fast path was tried in vain. */
 void cairn_frontend_free_slow(void *block, const char *where);
 
-/* True when a block of `old_bytes` that is to hold `new_bytes` had better stay where it is: at least half is used. */
+/* True if realloc should keep a block of `old_bytes` in place for `new_bytes`: they fit and use at least half. */
 CAIRN_HOT_INLINE bool cairn_frontend_stays(size_t old_bytes, size_t new_bytes)
 {
     return new_bytes <= old_bytes && new_bytes >= old_bytes / 2;
@@ -114,7 +114,7 @@ void cairn_frontend_stats(struct cairn_malloc_stats *stats);
 void cairn_frontend_check(void);
 
 /*
- * Builds the stack once, whoever comes first: loads the options, calls `build`, publishes *is_ready
+ * Builds the stack once, in the first thread that comes: loads the options, calls `build`, publishes *is_ready
  * (release), and registers the fork handlers. False when it cannot be built now; the next call
  * tries again.
  */

@@ -12,7 +12,7 @@
  *     free(p): one load of the pagemap gives the class and the place of the granule in its slab; one multiplication says
  *     whether p begins a block. Anything else is a large or huge block, or not ours.
  *
- * The stack is built by the first call, whoever makes it: the dynamic loader, a constructor, main.
+ * The stack is built by the first call, wherever it comes from: the dynamic loader, a constructor, main.
  */
 
 #include "composed/malloc/fastpath.h"
@@ -280,7 +280,7 @@ CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t siz
     give(block, "free_aligned_sized");
 }
 
-/* A run that waits here is clearer of page faults than a fresh one, if not of what was in it. */
+/* A cached run is faulted in already: clearing it is cheaper than the page faults of a fresh one. */
 static CAIRN_NOINLINE void *calloc_large(size_t total_bytes)
 {
     unsigned class_idx = class_of_large(total_bytes);

@@ -9,8 +9,8 @@
  *
  * POSIX forbids that child nearly everything, malloc included. Programs do it all the same, and every malloc with locks
  * survives it, for the child is as good as a thread. Restartable sequences do not: the child runs on its parent's thread
- * pointer and so sees its parent's struct rseq, but the kernel registered that for the parent alone, and sends nobody
- * out who was pre-empted in the child. So the parent gives its registration up for as long as the child runs: both see
+ * pointer and so sees its parent's struct rseq, but the kernel registered that for the parent alone, and does not abort
+ * a sequence that was pre-empted in the child. So the parent gives its registration up for as long as the child runs: both see
  * a negative id, and go past the per-CPU arrays to what is under locks. Other threads notice nothing. Locks stay right even
  * in a process of one thread, where they do without atomic operations (lock.h): of parent and child, one is suspended.
  *

@@ -173,7 +173,7 @@ CAIRN_NODISCARD int cairn_pagesource_init(struct cairn_pagesource *source,
 
 /*
  * Gives everything that is free back to the kernel and ends the source. Panics if anything is
- * outstanding or reserved. What lies below somebody else's data in the data segment stays there, emptied; what
+ * outstanding or reserved. What lies below other code's data in the data segment stays there, emptied; what
  * munmap refuses is lost. Blocks taken past the lock are not looked for.
  */
 void cairn_pagesource_fini(struct cairn_pagesource *source);
@@ -231,8 +231,8 @@ void cairn_pagesource_tick(struct cairn_pagesource *source);
  * Empties a page-aligned range of an outstanding block: it reads as zero afterwards and costs no
  * memory.
  *
- * Returns: 0, or -errno of madvise(2) with the content unknown. Threads: safe, if nobody uses the
- *          range.
+ * Returns: 0, or -errno of madvise(2) with the content unknown. Threads: safe, if the range is
+ *          not in use.
  */
 int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, size_t length_bytes);
 

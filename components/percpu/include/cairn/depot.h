@@ -86,8 +86,9 @@ void cairn_depot_give(struct cairn_depot *depot, unsigned class_idx, void *const
 /* Gives everything that waits to the source. Returns the number of blocks. */
 size_t cairn_depot_flush(struct cairn_depot *depot);
 
-/* Time passes by looks: the caller looks now and then, and gives to the source what waits in classes that nobody took from or
-   gave to during the last `looks` of them. Returns the number of blocks. O(classes) and what the source does. */
+/* Idle time is counted in looks: call cairn_depot_look() from time to time. cairn_depot_flush_idle() gives the blocks of those classes
+   to the source that were not used during the last `looks` of them; it returns the number of blocks. O(classes) and what the source
+   does. */
 void cairn_depot_look(struct cairn_depot *depot);
 size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned looks);
 

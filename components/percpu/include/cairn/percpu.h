@@ -7,7 +7,7 @@
  * Idea. For each CPU and each class a bounded array of pointers, used as a stack. An allocation
  * pops, a free pushes; an empty array is refilled with a batch, a full one flushes its oldest half.
  * Memory follows the number of CPUs and not of threads, nothing has to run when a thread ends, and
- * whoever frees a block keeps it: there is no owner to send it back to. The blocks themselves are
+ * the CPU that frees a block keeps it: there is no owner to send it back to. The blocks themselves are
  * never touched.
  *
  *     shard of CPU 0          shard of CPU 1
@@ -22,8 +22,8 @@
  *         is unknown, sparse, or beyond the shards is folded onto them;
  *   rseq  restartable sequences (percpu/rseq.h) on the same arrays: no lock and no atomic operation but once in a batch.
  *         The index is the kernel's concurrency id where it has one (mm_cid, Linux 6.3), so that a process of one thread
- *         uses one shard wherever it runs, and the CPU id elsewhere. A thread that has neither, and one that meets a
- *         shard which somebody else is at work on, goes past the shards to the depot.
+ *         uses one shard wherever it runs, and the CPU id elsewhere. A thread that has neither, or whose shard is
+ *         stopped by another thread, bypasses the shards and uses the depot.
  *
  * Any thread can drain any shard, in both modes. In rseq mode, while there are other threads, the shard of another CPU takes a
  * membarrier(2) (`fence` says when that may be called); where it may not, or a filter denies it, such shards are left alone.
@@ -31,10 +31,10 @@
  * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and
  * no pointer twice; the limits of a shard in bytes are what its header says.
  *
- * Limits. An array's limit grows by batches, when it was both emptied and filled up since it last grew (whoever only
+ * Limits. An array's limit grows by batches, when it was both emptied and filled up since it last grew (a program that only
  * allocates or only frees gains nothing from it), up to a capacity per class and a budget per shard; beyond that, arrays
  * that missed nothing lately give theirs away. When the source says that it is under pressure, those give everything back,
- * and so do the classes of the depot and the shards of CPUs that nobody used lately.
+ * and so do the classes of the depot and the shards of CPUs that were not used lately.
  *
  * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is
  *          not held during a call of the depot.
@@ -102,7 +102,7 @@ struct cairn_percpu_config {
 struct cairn_percpu_history {
     bool has_refilled;
     bool has_flushed;
-    uint8_t busy; /* looks at all arrays that it takes to find this one idle */
+    uint8_t busy; /* passes without a miss before the array counts as idle */
     uint8_t unused;
 };
 
@@ -114,9 +114,9 @@ struct cairn_percpu_history {
 struct cairn_percpu_header {
     struct cairn_lock lock; /* rank CAIRN_RANK_SHARD, which shard.h knows: this is zeroed memory */
     uint32_t used;          /* the shard holds or held something */
-    uint32_t contended;     /* times that somebody found it locked: approximate */
+    uint32_t contended;     /* times that it was found locked: approximate */
     uint32_t misses;        /* refills and overflows; wraps */
-    uint32_t misses_seen;   /* when somebody looked whether the shard is idle */
+    uint32_t misses_seen;   /* at the last check whether the shard is idle */
     uint32_t pressure_seen;
     uint32_t hand;          /* the class where the search for idle arrays goes on */
     size_t extra_bytes;     /* the limits of all arrays, beyond their first batches */
@@ -128,7 +128,7 @@ struct cairn_percpu_header {
 /* Private. What changes and is of no shard. In the state, so that a fork writes to one page alone. */
 struct cairn_percpu_common {
     uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
-    uint32_t shards_pressure; /* at which somebody last looked for idle shards */
+    uint32_t shards_pressure; /* at the last search for idle shards */
     bool has_seen;            /* the last close noted what it saw, for there were other threads */
     bool is_closed;           /* between cairn_percpu_close() and cairn_percpu_reopen() */
     char apart[118];
@@ -260,7 +260,7 @@ struct cairn_percpu_level {
 struct cairn_percpu_level cairn_percpu_level(const struct cairn_percpu *percpu, unsigned shard_idx,
                                              unsigned class_idx);
 
-/* A snapshot; each field is exact when nobody else is at work. O(shards * classes). */
+/* A snapshot; each field is exact when no other thread is at work. O(shards * classes). */
 struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu);
 
 const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode);
@@ -300,9 +300,9 @@ void cairn_percpu_repair(struct cairn_percpu *percpu);
 void cairn_percpu_reopen(struct cairn_percpu *percpu);
 
 /*
- * Around vfork(): a child of it runs in its parent's memory, and with its parent's thread pointer, but is not sent back out of
- * a restartable sequence. Whoever calls cairn_percpu_leave() first, and in the parent cairn_percpu_rejoin() after, makes
- * both go past the shards meanwhile, as threads without an id do; nobody else is concerned, and nobody waits.
+ * Around vfork(): a child of it runs in its parent's memory and with its parent's thread pointer, but the kernel does not abort
+ * its restartable sequences. cairn_percpu_leave() makes the calling thread, and its child, bypass the shards until the parent calls
+ * cairn_percpu_rejoin(). Other threads are unaffected. Never blocks.
  *
  * Returns: true when cairn_percpu_rejoin() is to be called, in this thread. False: there is nothing to do, because this is
  *          lock mode, or the thread has no id as it is (a child of vfork() that calls vfork()); or the kernel refuses,

@@ -61,7 +61,7 @@ struct cairn_pool_stats {
 
 /*
  * Makes a pool of `block_bytes` over a directory. `kind` is the tag of its slabs in the pagemap,
- * `pool_id` is stored in each descriptor for whoever shares the directory.
+ * `pool_id` is stored in each descriptor, for those who share the directory.
  *
  * Requires: 1 <= kind <= kind_max (the largest kind that means a slab); no other pool of the
  *           directory has the pool_id.

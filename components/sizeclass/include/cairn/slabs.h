@@ -69,7 +69,7 @@ struct cairn_slab {
     uintptr_t base;
     uint32_t next_id; /* 0: none */
     uint32_t prev_id;
-    uint32_t pool_id; /* whoever owns the slab */
+    uint32_t pool_id; /* of the pool that owns the slab */
     uint16_t free_count;
     uint16_t block_count;
     uint16_t first_word; /* no word below has a free bit */
@@ -181,8 +181,8 @@ struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void 
 struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab_id);
 uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab *slab);
 
-/* Panics on a broken invariant of the directory or of any descriptor. O(units). Requires: nobody
-   else inside. */
+/* Panics on a broken invariant of the directory or of any descriptor. O(units). Requires: no other
+   thread is inside. */
 void cairn_slabs_check(const struct cairn_slabs *slabs);
 
 CAIRN_END_DECLS

@@ -44,7 +44,7 @@ struct cairn_source cairn_counted_as_source(struct cairn_counted *counted);
 /* A snapshot of the counters; each is exact, together they may be of slightly different moments. */
 struct cairn_counts cairn_counted_counts(const struct cairn_counted *counted);
 
-/* Panics unless the counters agree with each other. Requires: nobody inside. O(1). */
+/* Panics unless the counters agree with each other. Requires: no thread is inside. O(1). */
 void cairn_counted_check(const struct cairn_counted *counted);
 
 CAIRN_END_DECLS

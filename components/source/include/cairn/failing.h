@@ -42,7 +42,7 @@ void cairn_failing_plan_short(struct cairn_failing *failing, uint64_t fail_from,
 /* How many takes have been seen since the plan was set. */
 uint64_t cairn_failing_seen(const struct cairn_failing *failing);
 
-/* The source, with the traits of `below`. As thread-safe as `below` is; plans are set while nobody is inside. */
+/* The source, with the traits of `below`. As thread-safe as `below` is; plans are set while no thread is inside. */
 struct cairn_source cairn_failing_as_source(struct cairn_failing *failing);
 
 CAIRN_END_DECLS

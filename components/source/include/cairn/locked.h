@@ -29,7 +29,7 @@ struct cairn_locked {
 void cairn_locked_init(struct cairn_locked *locked, struct cairn_source below,
                        enum cairn_lock_rank rank);
 
-/* Ends the adapter; panics when somebody is inside. Requires: nothing outstanding. */
+/* Ends the adapter; panics when a thread is inside. Requires: nothing outstanding. */
 void cairn_locked_fini(struct cairn_locked *locked);
 
 /* The source: the traits of `below`, and THREAD_SAFE. */

@@ -89,7 +89,7 @@ CAIRN_MALLOC_API void cairn_malloc_stats_print(cairn_malloc_write_fn write, void
 /* Empties every cache and gives all free memory back to the kernel, from any thread. Returns the bytes released. */
 CAIRN_MALLOC_API size_t cairn_malloc_trim(void);
 
-/* Walks all state and aborts on a broken invariant. For tests: nobody else may allocate meanwhile. */
+/* Walks all state and aborts on a broken invariant. For tests: no other thread may allocate meanwhile. */
 CAIRN_MALLOC_API void cairn_malloc_check(void);
 
 #ifdef __cplusplus

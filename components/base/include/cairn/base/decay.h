@@ -5,7 +5,7 @@
  * decay.h - how much of a stock of free memory has lain idle for a while, without a list of times.
  *
  *     stock   ____      ____
- *                 \    /    \______        what was free at every moment of an epoch was needed by nobody in it:
+ *                 \    /    \______        what was free at every moment of an epoch was not needed in it:
  *     idle    . . .\__/. . . . . . .       the lowest level of the stock
  *             |<-  epoch  ->|
  *

@@ -4,12 +4,12 @@
 /*
  * lock.h - a four-byte mutex that needs no initialisation, no libc and no owner.
  *
- * Idea. 0 free, 1 held, 2 held and somebody sleeps (Drepper, "Futexes are tricky", 2011). Taking a
+ * Idea. 0 free, 1 held, 2 held and a thread sleeps (Drepper, "Futexes are tricky", 2011). Taking a
  * free lock is one compare-and-exchange; a contender spins for a bounded while, because holders
  * stay for under a microsecond, and then sleeps in the kernel, because with more threads than CPUs
  * the holder may not be running at all.
  *
- * It is for the threads of one process: in memory shared by several it keeps nobody out. No lock is held across fork():
+ * It is for the threads of one process: in memory shared by several it excludes no thread. No lock is held across fork():
  * gate.h keeps all threads out of the code that takes locks.
  *
  * Alone. While the process has one thread (libc says so: glibc 2.32) a load and a store do for each atomic operation, which
@@ -72,11 +72,11 @@ static inline void cairn_lock_init(struct cairn_lock *lock, enum cairn_lock_rank
 /* As <sys/single_threaded.h> declares it, but weak: its address is NULL where libc has none. */
 extern CAIRN_WEAK CAIRN_EXPORT char __libc_single_threaded;
 
-/* Private: somebody may be here whom libc does not count. Hidden, to be read without a detour. */
+/* Private: a child may be here that libc does not count. Hidden, to be read without a detour. */
 extern __attribute__((visibility("hidden"))) bool cairn_lock__has_company;
 
 /*
- * To be called before clone(CLONE_VM), by whoever makes a child beside itself. From then on no lock of this process is taken as
+ * To be called before clone(CLONE_VM), by the thread that makes a child beside itself. From then on no lock of this process is taken as
  * if it were alone, and the order check of debug builds rests, for its counts belong to a thread pointer, and there may be two
  * on one.
  *
@@ -145,7 +145,7 @@ CAIRN_HOT_INLINE void cairn_lock_release(struct cairn_lock *lock)
         cairn_lock_release_slow(lock);
 }
 
-/* True while somebody holds it: for assertions, since another thread may change it at once. */
+/* True while a thread holds it: for assertions, since another thread may change it at once. */
 static inline bool cairn_lock_is_held(const struct cairn_lock *lock)
 {
     return cairn_load_relaxed(&lock->state) != 0;

@@ -11,7 +11,7 @@
  * Sent out, a thread does not start anew: it goes on as if it had found nothing, no room, or another id, by the way that
  * has locks. So a thread that is sent out every time, under a debugger that steps through it, gets on nonetheless.
  *
- *     lanes     0    1    2  ...                 one pointer per id: a shard, or `nothing` (n) while somebody else
+ *     lanes     0    1    2  ...                 one pointer per id: a shard, or `nothing` (n) while another thread
  *             [ s0 | s1 | n  ... ]               works on that shard; 128 bytes each, for a slow path writes its own
  *                |
  *     shard   words[class] = top | room << 16    one 32-bit word per class, changed by one store
@@ -74,8 +74,8 @@ struct cairn_percpu_shard {
     void *none[CAIRN_RSEQ_NEWEST]; /* NULL: below the top of an array that was never used */
 };
 
-/* Where the sequences of one id find their shard. Each refill and flush writes it twice, and everybody else reads theirs at
-   every call: two lines each, because processors fetch lines in pairs. */
+/* Where the sequences of one id find their shard. Each refill and flush writes it twice, and every call reads one:
+   two lines each, because processors fetch lines in pairs. */
 struct cairn_percpu_lane {
     struct cairn_percpu_shard *shard;
     char apart[(1 << CAIRN_RSEQ_LANE_SHIFT) - sizeof(void *)];

@@ -6,7 +6,7 @@
  *
  * The thread pointer is read by the compiler; `area` and `id` become addresses before the sequence. struct rseq: cpu_id at
  * 4, rseq_cs at 8. The order of a shard's arrays after its lane came back is that of an address dependency: the lane is
- * loaded, and everything else is at an address computed from it; whoever restores a lane stores it with release.
+ * loaded, and everything else is at an address computed from it; a lane is restored by a store with release.
  *
  * The signature, 0xd428bc00 as data, is the instruction brk #0x45e0; it stands before the abort handler. The handler jumps
  * to where the sequence goes in vain. It lies in another section, perhaps far away: then the linker puts a veneer between,
