@@ -7,8 +7,9 @@
  *     ELF header -> program headers -> PT_LOAD: where the image lies, less where it wants to lie
  *                                      PT_DYNAMIC -> DT_STRTAB, DT_SYMTAB, DT_HASH or DT_GNU_HASH
  *
- * The table of symbols does not say how long it is; the tables of hashes do. The old one says it in its second word. In the
- * newer one it is where the chain of the last bucket ends. The vDSO has a dozen symbols, so they are walked, not hashed.
+ * The table of symbols does not say how long it is; the tables of hashes do. The old one says it in
+ * its second word. In the newer one it is where the chain of the last bucket ends. The vDSO has a
+ * dozen symbols, so they are walked, not hashed.
  *
  * Source: System V ABI, chapter 5; vdso(7); the GNU hash section as described by Ulrich Drepper.
  */
@@ -79,7 +80,8 @@ static void read_dynamic(struct image *image)
     }
 }
 
-/* {bucket count, first symbol, words of the filter, shift}, filter, buckets, chains; a chain ends with an odd word. */
+/* {bucket count, first symbol, words of the filter, shift}, filter, buckets, chains; a chain ends
+   with an odd word. */
 static size_t count_gnu(const uint32_t *table)
 {
     const uint32_t *buckets = table + 4 + table[2] * (sizeof(ElfW(Addr)) / sizeof(*table));

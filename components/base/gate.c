@@ -8,18 +8,23 @@
  *     closed      for good | depth     | thread pointer of the closer       0: open
  *                 |<------ futex ------------>|
  *
- * One word says who closed the gate and how often, so that each change is one atomic operation: a signal handler that forks may
- * interrupt any of them. The upper half of the word is what threads sleep on; it is 0 only while the gate is open.
+ * One word says who closed the gate and how often, so that each change is one atomic operation: a
+ * signal handler that forks may interrupt any of them. The upper half of the word is what threads
+ * sleep on; it is 0 only while the gate is open.
  *
- * The closer sleeps on the counter of a thread that is still inside, and each thread that leaves a closed gate wakes it. A thread
- * that waits for the gate sleeps on `closed`, and the closer wakes all of them when it opens. Both sleep for a bounded time, so
- * that a wake which goes wrong costs time only.
+ * The closer sleeps on the counter of a thread that is still inside, and each thread that leaves a
+ * closed gate wakes it. A thread that waits for the gate sleeps on `closed`, and the closer wakes
+ * all of them when it opens. Both sleep for a bounded time, so that a wake which goes wrong costs
+ * time only.
  *
- * A nested close waits too: it costs a look at each counter, and a handler may have interrupted the outer one in its wait.
+ * A nested close waits too: it costs a look at each counter, and a handler may have interrupted the
+ * outer one in its wait.
  *
- * What a fork calls is marked as cold, so that it lies together: each page of code that a child touches is mapped for it anew.
+ * What a fork calls is marked as cold, so that it lies together: each page of code that a child
+ * touches is mapped for it anew.
  *
- * A second thread that wants to close the gate waits for the first: it is inside nothing, and holds nothing.
+ * A second thread that wants to close the gate waits for the first: it is inside nothing, and holds
+ * nothing.
  */
 
 #include <cairn/base/gate.h>
@@ -86,7 +91,8 @@ bool cairn_gate_is_closed(const struct cairn_gate *gate)
     return closed != 0 && depth_of(closed) == 0;
 }
 
-/* A gate that was opened meanwhile: the count holds, if the thread is counted; else it tries again. */
+/* A gate that was opened meanwhile: the count holds, if the thread is counted; else it tries
+   again. */
 CAIRN_COLD int cairn_gate_enter_closed(struct cairn_gate *gate, int ticket)
 {
     uint64_t closed = closed_of(gate);

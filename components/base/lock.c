@@ -9,11 +9,12 @@
  *     take     0 -> 1, or spin for that; else 1 -> 2 and sleep, and at last 0 -> 2
  *     release  1 -> 0; 2 -> 0 and wake one sleeper
  *
- * A sleeper sleeps on 2, whose release wakes one, and the woken one takes the lock as 2, on behalf of those that still
- * sleep. A thread that only waits (cairn_lock_wait) sleeps on 2 as well, and passes the wake-up on.
+ * A sleeper sleeps on 2, whose release wakes one, and the woken one takes the lock as 2, on behalf
+ * of those that still sleep. A thread that only waits (cairn_lock_wait) sleeps on 2 as well, and
+ * passes the wake-up on.
  *
- * Cost. Free: one atomic operation each way. Otherwise one futex call to sleep and one to wake. Where the
- * kernel has no futex, the loop spins.
+ * Cost. Free: one atomic operation each way. Otherwise one futex call to sleep and one to wake.
+ * Where the kernel has no futex, the loop spins.
  *
  * Source: Drepper, "Futexes are tricky", 2011, mutex 3.
  */
@@ -26,8 +27,8 @@
 #include <errno.h>
 #include <time.h>
 
-/* One to five microseconds, as long as the core's pause takes: holders move at most a few batches of
-   pointers. Longer only burns the time slice that a pre-empted holder is waiting for. */
+/* One to five microseconds, as long as the core's pause takes: holders move at most a few batches
+   of pointers. Longer only burns the time slice that a pre-empted holder is waiting for. */
 enum { SPIN_LIMIT = 100 };
 
 enum { HELD = 1, CONTENDED };
@@ -95,8 +96,8 @@ void cairn_lock_expect_company(void)
     cairn_store_relaxed(&cairn_lock__has_company, true);
 }
 
-/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at once, thousands. Only
-   debug builds use it, so a release build has no thread-local variable. */
+/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at
+   once, thousands. Only debug builds use it, so a release build has no thread-local variable. */
 static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initial-exec")));
 
 static bool is_unranked(const struct cairn_lock *lock)

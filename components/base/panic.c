@@ -4,9 +4,10 @@
 /*
  * panic.c - the last line that a misused allocator prints.
  *
- * Composed on the stack and written with one write(2), so that lines of several threads do not mix and
- * nothing here can call back into an allocator. The signal is raised by the thread itself, so that debuggers
- * and core dumps show the caller; a program can neither block nor ignore it, nor return from it.
+ * Composed on the stack and written with one write(2), so that lines of several threads do not mix
+ * and nothing here can call back into an allocator. The signal is raised by the thread itself, so
+ * that debuggers and core dumps show the caller; a program can neither block nor ignore it, nor
+ * return from it.
  */
 
 #include <cairn/base/check.h>
@@ -55,11 +56,13 @@ static void raise_abort(void)
     cairn_syscall3(SYS_tgkill, pid, tid, SIGABRT);
 }
 
-/* First as the program wants it, then, if its handler returned or it ignores the signal, with the default action.
-   The trap is for the init process of a container, which no signal of its own ends. */
+/* First as the program wants it, then, if its handler returned or it ignores the signal, with the
+   default action. The trap is for the init process of a container, which no signal of its own
+   ends. */
 static CAIRN_NORETURN void abort_thread(void)
 {
-    /* The kernel's struct sigaction, which is at most this long; zero is SIG_DFL, no flags, empty mask. */
+    /* The kernel's struct sigaction, which is at most this long; zero is SIG_DFL, no flags, empty
+       mask. */
     const uint64_t default_action[4] = {0};
 
     raise_abort();

@@ -14,9 +14,9 @@
  *   I1  a granule with an index other than 0 follows one of the same run: kind and owner are the same, and the
  *       index is one less, or both are 255.
  *
- * Order. A tag is stored with release after its owner; who looks for the owner loads the tag with acquire. So a
- * tag that was seen has its owner, even if the address came by a way that orders nothing. Clearing leaves owners
- * alone: it dirties one table only.
+ * Order. A tag is stored with release after its owner; who looks for the owner loads the tag with
+ * acquire. So a tag that was seen has its owner, even if the address came by a way that orders
+ * nothing. Clearing leaves owners alone: it dirties one table only.
  */
 
 #include "tables.h"

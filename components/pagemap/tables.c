@@ -8,9 +8,9 @@
  *
  *     tree        the caller's root:   | 0 | d | 0 | d | 0 | ...        a leaf: | tags | owners |, 1.5 MiB
  *
- * Over 47 address bits and granules of 16 KiB the root has 2^15 words, 256 KiB. A leaf covers 4 GiB, so that a program
- * whose heap lies in the data segment and among the mappings has two or three. Only what is marked is ever written: a heap of
- * 1 GiB touches 384 KiB of its leaves.
+ * Over 47 address bits and granules of 16 KiB the root has 2^15 words, 256 KiB. A leaf covers 4
+ * GiB, so that a program whose heap lies in the data segment and among the mappings has two or
+ * three. Only what is marked is ever written: a heap of 1 GiB touches 384 KiB of its leaves.
  *
  * Invariants:
  *   I1  root is NULL exactly in a window (and in the map that is all zero);
@@ -18,8 +18,8 @@
  *   I3  leaf_count leaves hang on the root; one that was hung up stays until fini;
  *   I4  the empty tags are all zero.
  *
- * Threads. A leaf is put on the root by a compare-and-exchange with release; the thread that comes second gives its leaf
- * back. A spare leaf belongs to the thread that exchanged it for NULL.
+ * Threads. A leaf is put on the root by a compare-and-exchange with release; the thread that comes
+ * second gives its leaf back. A spare leaf belongs to the thread that exchanged it for NULL.
  */
 
 #include "tables.h"
@@ -74,8 +74,8 @@ int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *ro
     return 0;
 }
 
-/* A window of w > 0 bytes touches most granules when it begins on the last byte of one: that one, and those that
-   the other w - 1 bytes need. */
+/* A window of w > 0 bytes touches most granules when it begins on the last byte of one: that one,
+   and those that the other w - 1 bytes need. */
 size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_bytes)
 {
     size_t others_bytes = window_bytes - 1;

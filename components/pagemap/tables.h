@@ -56,7 +56,8 @@ static inline struct cairn_pagemap_place cairn_pagemap__place(const struct cairn
 /* Makes sure that every granule of the run has a place; false when a leaf cannot be had. */
 bool cairn_pagemap__cover(struct cairn_pagemap *map, size_t granule, size_t granule_count);
 
-/* Puts a leaf where the granule has none; false, and the leaf is the caller's, when there is one. */
+/* Puts a leaf where the granule has none; false, and the leaf is the caller's, when there is
+   one. */
 bool cairn_pagemap__hang(struct cairn_pagemap *map, size_t granule,
                          struct cairn_pagemap_leaf *leaf);
 

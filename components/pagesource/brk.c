@@ -2,10 +2,12 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * brk.c - the data segment: growing at its end, shrinking from its end, and sharing it with other users of sbrk.
+ * brk.c - the data segment: growing at its end, shrinking from its end, and sharing it with other
+ * users of sbrk.
  *
- * Idea. The break is one number that any code in the process may move. Pagesource therefore remembers which
- * stretches it added itself (segments), and looks where the break is before it relies on it.
+ * Idea. The break is one number that any code in the process may move. Pagesource therefore
+ * remembers which stretches it added itself (segments), and looks where the break is before it
+ * relies on it.
  *
  *     | program data | segment 0 | foreign | segment 1           |
  *                                            taken | free | free ^ break
@@ -13,15 +15,17 @@
  *
  * - The break stands at the end of the last segment: it grows or shrinks there.
  * - It stands above: other code added memory. Growing starts a new segment; nothing is lowered.
- * - It stands below: other code took our memory away. What was free there is forgotten. If blocks were
- *   outstanding there, two owners now claim those addresses, and the break must not grow over them again:
- *   `lost_base` marks where, and data-segment growth ends for good.
+ * - It stands below: other code took our memory away. What was free there is forgotten. If blocks
+ *   were outstanding there, two owners now claim those addresses, and the break must not grow over
+ *   them again: `lost_base` marks where, and data-segment growth ends for good.
  *
- * The first page above the program's own data is given up before the first segment, and nothing may touch it: there a static
- * allocator keeps its state. It goes back when the source ends, if the break still stands at its end.
+ * The first page above the program's own data is given up before the first segment, and nothing may
+ * touch it: there a static allocator keeps its state. It goes back when the source ends, if the
+ * break still stands at its end.
  *
- * What cannot be noticed: other code that lowers the break into our memory and raises it again between two
- * calls. libc's sbrk is not thread-safe, so other code must not call it while a thread is in here.
+ * What cannot be noticed: other code that lowers the break into our memory and raises it again
+ * between two calls. libc's sbrk is not thread-safe, so other code must not call it while a thread
+ * is in here.
  *
  * Source: sbrk(2). Cost: O(log runs) and one system call; one more for the guard.
  */
@@ -126,7 +130,8 @@ static size_t guard_bytes(const struct cairn_pagesource *source)
     return source->break_guard == 0 ? cairn_pagesource__page(source) : 0;
 }
 
-/* Gives up the first page of the first segment; where the segment begins. The page stays unused if it cannot be closed. */
+/* Gives up the first page of the first segment; where the segment begins. The page stays unused if
+   it cannot be closed. */
 static uintptr_t guard(struct cairn_pagesource *source, uintptr_t base)
 {
     const struct cairn_os *os = &source->config.os;
@@ -139,7 +144,8 @@ static uintptr_t guard(struct cairn_pagesource *source, uintptr_t base)
     return source->break_guard;
 }
 
-/* Makes [base, end), which sbrk has just given, ours. False when it cannot be recorded: it stays unused then. */
+/* Makes [base, end), which sbrk has just given, ours. False when it cannot be recorded: it stays
+   unused then. */
 static bool adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end)
 {
     struct cairn_pagesource_segment *last = last_segment(source);
@@ -174,7 +180,8 @@ static bool raise_exactly(struct cairn_pagesource *source, uintptr_t now, size_t
     if (!cairn_pagesource__charge(source, charged_bytes))
         return false;
     old_break = cairn_pagesource__sbrk(source, (intptr_t)delta_bytes);
-    /* If other code was quicker, the new memory lies elsewhere than planned: kept, but not what was asked. */
+    /* If other code was quicker, the new memory lies elsewhere than planned: kept, but not what was
+       asked. */
     is_raised = old_break != 0 &&
                 adopt(source, cairn_align_up(old_break, page_bytes),
                       cairn_align_down(old_break + delta_bytes, page_bytes)) &&
@@ -237,8 +244,8 @@ bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t e
     return cairn_pagesource__sbrk(source, 0) == end && raise_break(source, end, missing_bytes);
 }
 
-/* The address down to which a run at the top must go to lose `dirty_bytes` dirty ones. Fresh memory below goes along:
-   the call is made anyway, and the segment ends where memory is in use. */
+/* The address down to which a run at the top must go to lose `dirty_bytes` dirty ones. Fresh memory
+   below goes along: the call is made anyway, and the segment ends where memory is in use. */
 static uintptr_t cut_for(const struct cairn_pagesource_node *node, size_t dirty_bytes)
 {
     size_t low_bytes = node->fresh_base - node->base;
@@ -264,7 +271,8 @@ static uint32_t top_run(struct cairn_pagesource *source)
     return cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, last->end - 1);
 }
 
-/* Empties what is to go without the lock, so that the break, which moves under it, has nothing to give back. */
+/* Empties what is to go without the lock, so that the break, which moves under it, has nothing to
+   give back. */
 static void empty_first(struct cairn_pagesource *source, uint32_t id, uintptr_t cut)
 {
     const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);

@@ -2,12 +2,14 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * calls.c - the kernel as pagesource sees it: addresses instead of pointers, every call counted, and who waits for it.
+ * calls.c - the kernel as pagesource sees it: addresses instead of pointers, every call counted,
+ * and who waits for it.
  *
- * Nothing here decides anything. A refusal is counted and passed on; sbrk(0) is not counted, for libc
- * answers it from memory.
+ * Nothing here decides anything. A refusal is counted and passed on; sbrk(0) is not counted, for
+ * libc answers it from memory.
  *
- * Mapping, unmapping and emptying take as long as there is memory, so the lock is not held meanwhile:
+ * Mapping, unmapping and emptying take as long as there is memory, so the lock is not held
+ * meanwhile:
  *
  *     one thread    | leave |------- munmap -------| enter, put back |
  *     another            | finds nothing, growth is refused | waits |  tries again
@@ -20,7 +22,7 @@
 #include <cairn/base/check.h>
 #include <cairn/base/syscall.h>
 
-/* --- without the lock ------------------------------------------------------------------------------------------ */
+/* --- without the lock ------------------------------------------------------------------------- */
 
 static void leave(struct cairn_pagesource *source)
 {
@@ -96,7 +98,7 @@ bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, si
     return !is_refused;
 }
 
-/* --- under the lock -------------------------------------------------------------------------------------------- */
+/* --- under the lock --------------------------------------------------------------------------- */
 
 uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
                                   size_t new_bytes, bool may_move)

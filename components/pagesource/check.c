@@ -4,7 +4,8 @@
 /*
  * check.c - every invariant that pagesource.h names, walked.
  *
- * I3 (a fresh stretch reads as zero) is not walked: reading would make it cost memory. The tests read.
+ * I3 (a fresh stretch reads as zero) is not walked: reading would make it cost memory. The tests
+ * read.
  */
 
 #include "extents.h"
@@ -43,7 +44,8 @@ static void walk(const struct cairn_pagesource *source, struct sums *sums,
     }
 }
 
-/* I1: whole pages of one origin; nothing else begins within, and nothing that should be one with it at the end. */
+/* I1: whole pages of one origin; nothing else begins within, and nothing that should be one with it
+   at the end. */
 static void check_range(const struct cairn_pagesource *source,
                         const struct cairn_pagesource_node *node)
 {
@@ -131,7 +133,8 @@ static void check_sums(const struct cairn_pagesource *source, const struct sums 
     CAIRN_INVARIANT(source->flight_count != 0 || stats->transit_bytes == 0);
 }
 
-/* The regions hold what is reserved, spare, and our own; and every node is in use, in the list of free ones, or promised. */
+/* The regions hold what is reserved, spare, and our own; and every node is in use, in the list of
+   free ones, or promised. */
 static void check_metadata(const struct cairn_pagesource *source, struct sums *sums)
 {
     size_t free_count = 0;

@@ -4,20 +4,22 @@
 /*
  * extents.c - free runs: merging, cutting, best fit.
  *
- * Idea. Touching free memory of one origin is one run, and one node. Of what in it reads as zero, the longest stretch is
- * remembered; the rest counts as dirty, though some of it may never have been touched:
+ * Idea. Touching free memory of one origin is one run, and one node. Of what in it reads as zero,
+ * the longest stretch is remembered; the rest counts as dirty, though some of it may never have
+ * been touched:
  *
  *     address ->        taken |====dirty====|....fresh....|==dirty==| taken
  *                             base     fresh_base     fresh_end    end
  *
- * A run is in the tree by address, in which its neighbours are found, and in up to three trees by length, from which a block
- * is taken in this order: where a dirty part holds it, where a fresh part does, and across both. Of equal lengths the lowest
- * address comes first.
+ * A run is in the tree by address, in which its neighbours are found, and in up to three trees by
+ * length, from which a block is taken in this order: where a dirty part holds it, where a fresh
+ * part does, and across both. Of equal lengths the lowest address comes first.
  *
- * An alignment beyond a page may not fit where the length does. Some runs are tried in the order of their lengths; then one is
- * taken in which the block fits wherever it lies.
+ * An alignment beyond a page may not fit where the length does. Some runs are tried in the order of
+ * their lengths; then one is taken in which the block fits wherever it lies.
  *
- * The sums in stats change where a run enters or leaves its trees, and nowhere else. Cost: O(log runs).
+ * The sums in stats change where a run enters or leaves its trees, and nowhere else. Cost: O(log
+ * runs).
  */
 
 #include "extents.h"
@@ -34,7 +36,8 @@ bool cairn_pagesource__overlaps(const struct cairn_pagesource *source, uintptr_t
     return id != 0 && cairn_pagesource__node(source, id)->end > base;
 }
 
-/* Adds a run to the sums; subtracts it when `weight` is -1 (unsigned arithmetic wraps as wanted). */
+/* Adds a run to the sums; subtracts it when `weight` is -1 (unsigned arithmetic wraps as
+   wanted). */
 static void count(struct cairn_pagesource *source, const struct cairn_pagesource_node *node,
                   size_t weight)
 {
@@ -107,9 +110,10 @@ static void set_range(struct cairn_pagesource_node *node, uintptr_t base, uintpt
         node->fresh_base = node->fresh_end = end;
 }
 
-/* --- merging --------------------------------------------------------------------------------------------------- */
+/* --- merging ---------------------------------------------------------------------------------- */
 
-/* What is fresh of two runs becomes one where it touches; otherwise the longer of both is known on. */
+/* What is fresh of two runs becomes one where it touches; otherwise the longer of both is known
+   on. */
 static void join(struct cairn_pagesource_node *node, const struct cairn_pagesource_node *low,
                  const struct cairn_pagesource_node *high)
 {
@@ -123,7 +127,8 @@ static void join(struct cairn_pagesource_node *node, const struct cairn_pagesour
               is_joined ? high->fresh_end : fresher->fresh_end);
 }
 
-/* Merges two runs that touch and are in no tree by length. The one that is kept keeps its place in the tree by address. */
+/* Merges two runs that touch and are in no tree by length. The one that is kept keeps its place in
+   the tree by address. */
 static void merge(struct cairn_pagesource *source, uint32_t kept, uint32_t gone)
 {
     struct cairn_pagesource_node *node = cairn_pagesource__node(source, kept);
@@ -190,7 +195,7 @@ void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id)
         attach_merged(source, id);
 }
 
-/* --- cutting --------------------------------------------------------------------------------------------------- */
+/* --- cutting ---------------------------------------------------------------------------------- */
 
 /* Makes [base, end), a part of what `whole` was, a node of its own, in no tree. */
 static uint32_t new_part(struct cairn_pagesource *source, const struct cairn_pagesource_node *whole,
@@ -204,7 +209,8 @@ static uint32_t new_part(struct cairn_pagesource *source, const struct cairn_pag
     return id;
 }
 
-/* What is left of the run before the part, or else behind it, keeps the node and its place in the tree by address. */
+/* What is left of the run before the part, or else behind it, keeps the node and its place in the
+   tree by address. */
 uint32_t cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
                                  uintptr_t end)
 {
@@ -245,7 +251,7 @@ void cairn_pagesource__clip(struct cairn_pagesource *source, uint32_t id, uintpt
     enter_lengths(source, id);
 }
 
-/* --- best fit -------------------------------------------------------------------------------------------------- */
+/* --- best fit --------------------------------------------------------------------------------- */
 
 struct request {
     size_t length_bytes;

@@ -2,11 +2,13 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * extents.h - what the files of pagesource share: nodes, trees, free runs and the steps of the policy.
+ * extents.h - what the files of pagesource share: nodes, trees, free runs and the steps of the
+ * policy.
  *
- * Internal. Every function assumes that the lock is held; those that call the kernel without it say so ("leaves the lock"):
- * whatever was looked up before may have changed when they return. Addresses are uintptr_t, because this memory is only
- * ever computed about, never touched; ranges are [base, end), multiples of the page size.
+ * Internal. Every function assumes that the lock is held; those that call the kernel without it say
+ * so ("leaves the lock"): whatever was looked up before may have changed when they return.
+ * Addresses are uintptr_t, because this memory is only ever computed about, never touched; ranges
+ * are [base, end), multiples of the page size.
  *
  *     pagesource.c   take, give, resize: what to try in which order
  *     metadata.c     guarded regions, reservations
@@ -40,7 +42,8 @@ enum {
     CAIRN_EXTENT_REGION = 1u << 1   /* metadata: this node is the record of a whole region */
 };
 
-/* The ordered sets. The first three are ordered by address, the others by length and then by address. */
+/* The ordered sets. The first three are ordered by address, the others by length and then by
+   address. */
 enum cairn_pagesource_tree {
     CAIRN_TREE_FREE,     /* every free run */
     CAIRN_TREE_BLOCKS,   /* what is given out */
@@ -51,8 +54,8 @@ enum cairn_pagesource_tree {
     CAIRN_TREE_SPARE     /* metadata that is not given out */
 };
 
-/* What one call may need: two nodes for what is cut off a mapping, one for what is between, two for what is cut off a run;
-   two for a new region of metadata. */
+/* What one call may need: two nodes for what is cut off a mapping, one for what is between, two for
+   what is cut off a run; two for a new region of metadata. */
 enum { CAIRN_NODES_PER_CALL = 8 };
 
 static inline size_t cairn_node_bytes(const struct cairn_pagesource_node *node)
@@ -81,7 +84,7 @@ static inline size_t cairn_pagesource__page(const struct cairn_pagesource *sourc
     return source->stats.page_bytes;
 }
 
-/* --- tree.c: O(log n) ------------------------------------------------------------------------------------------- */
+/* --- tree.c: O(log n) ------------------------------------------------------------------------- */
 
 static inline struct cairn_pagesource_node *
 cairn_pagesource__node(const struct cairn_pagesource *source, uint32_t id)
@@ -98,7 +101,8 @@ uint32_t cairn_pagesource__new_node(struct cairn_pagesource *source, uintptr_t b
                                     uint32_t origin);
 void cairn_pagesource__end_node(struct cairn_pagesource *source, uint32_t id);
 
-/* Keeps CAIRN_NODES_PER_CALL nodes for this call, whatever others do; false when there is no memory for them. */
+/* Keeps CAIRN_NODES_PER_CALL nodes for this call, whatever others do; false when there is no memory
+   for them. */
 bool cairn_pagesource__promise(struct cairn_pagesource *source);
 void cairn_pagesource__end_promise(struct cairn_pagesource *source);
 
@@ -143,20 +147,21 @@ uint32_t cairn_pagesource__tree_below(const struct cairn_pagesource *source,
 uint32_t cairn_pagesource__tree_at(const struct cairn_pagesource *source,
                                    enum cairn_pagesource_tree tree, uintptr_t address);
 
-/* --- extents.c: O(log n) ---------------------------------------------------------------------------------------- */
+/* --- extents.c: O(log n) ---------------------------------------------------------------------- */
 
 /* True when free memory shares a byte with the range. */
 bool cairn_pagesource__overlaps(const struct cairn_pagesource *source, uintptr_t base,
                                 size_t length_bytes);
 
-/* Makes a node free memory and merges it with its neighbours. What others took of the data segment is only counted. */
+/* Makes a node free memory and merges it with its neighbours. What others took of the data segment
+   is only counted. */
 void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id);
 
 /* Takes a free run, or spare metadata, out of its trees. */
 void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id);
 
-/* The same, of which only [base, end) is taken; the rest stays, as up to two nodes. Returns the node of what is taken. Takes as many
-   nodes as there are rests. */
+/* The same, of which only [base, end) is taken; the rest stays, as up to two nodes. Returns the
+   node of what is taken. Takes as many nodes as there are rests. */
 uint32_t cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
                                  uintptr_t end);
 
@@ -173,14 +178,15 @@ uint32_t cairn_pagesource__fit_in(const struct cairn_pagesource *source,
 uint32_t cairn_pagesource__fit(const struct cairn_pagesource *source, size_t length_bytes,
                                size_t align_bytes, uintptr_t *start);
 
-/* --- calls.c: as in os.h, and counted ------------------------------------------------------------------------ */
+/* --- calls.c: as in os.h, and counted --------------------------------------------------------- */
 
 /* These three leave the lock. */
 uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_bytes);
 bool cairn_pagesource__unmap(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
 bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
 
-/* Waits until a call that another thread makes without the lock has ended; false when there is none. */
+/* Waits until a call that another thread makes without the lock has ended; false when there is
+   none. */
 bool cairn_pagesource__await(struct cairn_pagesource *source);
 
 uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
@@ -190,13 +196,14 @@ void cairn_pagesource__count_call(struct cairn_pagesource *source, uint64_t *cal
                                   bool is_refused);
 uint64_t cairn_pagesource__now_ms(const struct cairn_pagesource *source);
 
-/* --- past.c: the limit ------------------------------------------------------------------------------------------- */
+/* --- past.c: the limit ------------------------------------------------------------------------ */
 
-/* Counts bytes against the limit before they are asked of the kernel; false when it forbids them. Lock-free. */
+/* Counts bytes against the limit before they are asked of the kernel; false when it forbids them.
+   Lock-free. */
 bool cairn_pagesource__charge(struct cairn_pagesource *source, size_t more_bytes);
 void cairn_pagesource__uncharge(struct cairn_pagesource *source, size_t less_bytes);
 
-/* --- brk.c --------------------------------------------------------------------------------------------------- */
+/* --- brk.c ------------------------------------------------------------------------------------ */
 
 /* The segment that contains the address; NULL when it is not of the data segment. */
 const struct cairn_pagesource_segment *
@@ -209,18 +216,19 @@ void cairn_pagesource__observe_break(struct cairn_pagesource *source);
 uintptr_t cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length_bytes,
                                        size_t align_bytes);
 
-/* Extends the segment that ends at `end` by at least `missing_bytes`, if that is where the break is. */
+/* Extends the segment that ends at `end` by at least `missing_bytes`, if that is where the break
+   is. */
 bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t end,
                                     size_t missing_bytes);
 
-/* Lowers the break over free memory at its top, if any of it is dirty, until `dirty_bytes` dirty ones are gone.
-   SIZE_MAX: over all that is free at the top, dirty or not. May leave the lock. */
+/* Lowers the break over free memory at its top, if any of it is dirty, until `dirty_bytes` dirty
+   ones are gone. SIZE_MAX: over all that is free at the top, dirty or not. May leave the lock. */
 void cairn_pagesource__shrink_break(struct cairn_pagesource *source, size_t dirty_bytes);
 
 /* Lowers the break over the guard, if nothing lies above it. */
 void cairn_pagesource__end_break(struct cairn_pagesource *source);
 
-/* --- grow.c -------------------------------------------------------------------------------------------------- */
+/* --- grow.c ----------------------------------------------------------------------------------- */
 
 /* By how much to grow if the kernel lets us: 1/8 of what is held, within the configured bounds. */
 size_t cairn_pagesource__step(const struct cairn_pagesource *source);
@@ -235,12 +243,12 @@ void cairn_pagesource__discount_held(struct cairn_pagesource *source, uint32_t o
 void cairn_pagesource__adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
                              uint32_t origin, uint32_t flags);
 
-/* Obtains address space in which a block fits, by the policy's order of means: where it does; 0 when all are refused.
-   Leaves the lock, but not after the block fits. */
+/* Obtains address space in which a block fits, by the policy's order of means: where it does; 0
+   when all are refused. Leaves the lock, but not after the block fits. */
 uintptr_t cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes,
                                  size_t align_bytes);
 
-/* --- release.c: leaves the lock ---------------------------------------------------------------------------------- */
+/* --- release.c: leaves the lock --------------------------------------------------------------- */
 
 /* How much dirty free memory may be kept for a while. */
 size_t cairn_pagesource__retain_max_bytes(const struct cairn_pagesource *source);
@@ -254,13 +262,15 @@ size_t cairn_pagesource__purge_all(struct cairn_pagesource *source);
 /* Gives all free address space back, dirty or fresh; true when any went. */
 bool cairn_pagesource__release_all(struct cairn_pagesource *source);
 
-/* Unmaps what a node in no tree says, and ends the node; makes it free and pending when that is refused. */
+/* Unmaps what a node in no tree says, and ends the node; makes it free and pending when that is
+   refused. */
 bool cairn_pagesource__unmap_node(struct cairn_pagesource *source, uint32_t id);
 
-/* Empties a node in no tree, from its first to its last dirty page, and makes it free; false when that is refused. */
+/* Empties a node in no tree, from its first to its last dirty page, and makes it free; false when
+   that is refused. */
 bool cairn_pagesource__purge_node(struct cairn_pagesource *source, uint32_t id);
 
-/* --- metadata.c -------------------------------------------------------------------------------------------------- */
+/* --- metadata.c ------------------------------------------------------------------------------- */
 
 /* A piece of metadata, zeroed, in no tree; 0 when refused. Takes up to three nodes. */
 uint32_t cairn_pagesource__take_metadata(struct cairn_pagesource *source, size_t length_bytes,

@@ -4,20 +4,23 @@
 /*
  * grow.c - more address space: by which means, in which steps, and how it becomes aligned.
  *
- * Idea. Growth only ever adds free extents; taking a block out of them is another step. So there is one place
- * that accounts, and whatever a growth yields beyond the request is simply free afterwards.
+ * Idea. Growth only ever adds free extents; taking a block out of them is another step. So there is
+ * one place that accounts, and whatever a growth yields beyond the request is simply free
+ * afterwards.
  *
  *   small request:   a step of 1/8 of what is held (break or mapping), else exactly what is needed
  *   large request:   a mapping of its own, exactly as long, so that it can go back on its own
  *
- * Alignment. A mapping of the exact length often happens to be aligned, because the kernel stacks mappings
- * downward and their lengths are multiples. If not, it is replaced by a larger one whose ends are cut off:
+ * Alignment. A mapping of the exact length often happens to be aligned, because the kernel stacks
+ * mappings downward and their lengths are multiples. If not, it is replaced by a larger one whose
+ * ends are cut off:
  *
  *     |---- lead ----|======== block ========|-- tail --|       lead + tail = align - page
  *      munmap                                 munmap            (kept as free extents where it fails)
  *
- * The kernel is asked without the lock. So what is mapped becomes a free run only when no call remains to be made: until then
- * no other thread can take it, and between its becoming free and the cutting of the block the lock is held.
+ * The kernel is asked without the lock. So what is mapped becomes a free run only when no call
+ * remains to be made: until then no other thread can take it, and between its becoming free and the
+ * cutting of the block the lock is held.
  */
 
 #include "extents.h"

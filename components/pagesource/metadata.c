@@ -4,18 +4,21 @@
 /*
  * metadata.c - memory for metadata: regions between guards, and reservations in them.
  *
- * Idea. A write past the end of a block must not reach metadata. So metadata lies in regions of its own,
- * and a page that nothing may touch is on either side of each, whatever the kernel puts next to it:
+ * Idea. A write past the end of a block must not reach metadata. So metadata lies in regions of its
+ * own, and a page that nothing may touch is on either side of each, whatever the kernel puts next
+ * to it:
  *
  *     | guard |  reservation  | reservation |   spare   | guard |        1 MiB, shared by small reservations
  *     | guard |            reservation              | guard |            its own, from 512 KiB on
  *
- * A region is mapped without access, guards and all, and what is between them is opened. Spare pieces are kept by length and
- * zeroed before they are kept, so that what is given out reads as zero. They are not merged: metadata is rarely given back.
+ * A region is mapped without access, guards and all, and what is between them is opened. Spare
+ * pieces are kept by length and zeroed before they are kept, so that what is given out reads as
+ * zero. They are not merged: metadata is rarely given back.
  *
- * Each region has a node that records it, in a list. A region of its own has no other: that node is the reservation's. The
- * node of a region was there before the region was, so regions that end in the opposite order of their making end while their
- * records can still be read, though nodes lie in regions.
+ * Each region has a node that records it, in a list. A region of its own has no other: that node is
+ * the reservation's. The node of a region was there before the region was, so regions that end in
+ * the opposite order of their making end while their records can still be read, though nodes lie in
+ * regions.
  *
  * Cost: O(log n); four system calls for each region.
  */
@@ -28,9 +31,10 @@
 
 enum { SHARED_BYTES = 1024 * 1024, SMALL_MAX_BYTES = 512 * 1024 };
 
-/* --- the list of regions --------------------------------------------------------------------------------------- */
+/* --- the list of regions ---------------------------------------------------------------------- */
 
-/* The neighbours of a region: newer, older. A region's node is in no tree by length, so it has these links to spare. */
+/* The neighbours of a region: newer, older. A region's node is in no tree by length, so it has
+   these links to spare. */
 static uint32_t *links_of(const struct cairn_pagesource *source, uint32_t id)
 {
     return cairn_pagesource__node(source, id)->links[1];
@@ -58,7 +62,7 @@ static void remove_region(struct cairn_pagesource *source, uint32_t id)
         links_of(source, older)[0] = newer;
 }
 
-/* --- regions --------------------------------------------------------------------------------------------------- */
+/* --- regions ---------------------------------------------------------------------------------- */
 
 /* How much address space a region takes. */
 static size_t span_bytes(const struct cairn_pagesource *source, size_t length_bytes)
@@ -66,7 +70,8 @@ static size_t span_bytes(const struct cairn_pagesource *source, size_t length_by
     return length_bytes + 2 * cairn_pagesource__page(source);
 }
 
-/* Maps a region; what is between its guards, or 0 when refused. Under the lock: nodes may depend on it. */
+/* Maps a region; what is between its guards, or 0 when refused. Under the lock: nodes may depend on
+   it. */
 static uintptr_t map_region(struct cairn_pagesource *source, size_t length_bytes)
 {
     const struct cairn_os *os = &source->config.os;
@@ -78,7 +83,8 @@ static uintptr_t map_region(struct cairn_pagesource *source, size_t length_bytes
     if (base == 0)
         return 0;
     if (os->ops->protect(os->self, (void *)middle, length_bytes, true) == 0) {
-        /* With the guards, so that those of two regions side by side are one mapping to the kernel. */
+        /* With the guards, so that those of two regions side by side are one mapping to the
+           kernel. */
         os->ops->mark_metadata(os->self, (void *)base, bytes);
         source->stats.metadata_bytes += bytes;
         return middle;
@@ -146,7 +152,7 @@ void cairn_pagesource__end_metadata(struct cairn_pagesource *source)
     }
 }
 
-/* --- reservations ---------------------------------------------------------------------------------------------- */
+/* --- reservations ----------------------------------------------------------------------------- */
 
 /* A piece cut out of what is spare; 0 when none is long enough. */
 static uint32_t cut_spare(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes)
@@ -222,8 +228,8 @@ static void empty(struct cairn_pagesource *source, uintptr_t base, size_t length
         memset((void *)base, 0, length_bytes);
 }
 
-/* Ends a region of its own. When the kernel refuses, its record stays, and what it holds becomes spare if there is a
-   node for that. */
+/* Ends a region of its own. When the kernel refuses, its record stays, and what it holds becomes
+   spare if there is a node for that. */
 static void give_region(struct cairn_pagesource *source, uint32_t id)
 {
     struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);

@@ -4,8 +4,9 @@
 /*
  * model.h - a page source over a fake kernel, and the naive oracle beside it.
  *
- * The oracle is a map of the blocks outstanding, each with a stamp written into its first and last page. After every
- * step verify() compares everything: invariants, sums, what the kernel holds, and every stamp.
+ * The oracle is a map of the blocks outstanding, each with a stamp written into its first and last
+ * page. After every step verify() compares everything: invariants, sums, what the kernel holds, and
+ * every stamp.
  */
 
 #ifndef CAIRN_PAGESOURCE_MODEL_H

@@ -4,13 +4,15 @@
 /*
  * os_linux.c - the Linux kernel: each system call that moves memory, once.
  *
- * Raw system calls, so that nothing lies between (no interposer, no PLT before relocation is done, no
- * errno); only the break goes through libc, which remembers where it is and would not notice otherwise. It goes by the name
- * that glibc uses itself and that no library replaces; a libc without that name is asked by the public one.
- * A libc whose sbrk always refuses (musl) is answered like a kernel that refuses.
+ * Raw system calls, so that nothing lies between (no interposer, no PLT before relocation is done,
+ * no errno); only the break goes through libc, which remembers where it is and would not notice
+ * otherwise. It goes by the name that glibc uses itself and that no library replaces; a libc
+ * without that name is asked by the public one. A libc whose sbrk always refuses (musl) is answered
+ * like a kernel that refuses.
  *
- * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk; and futex where there are threads.
- * Any of them but mmap may be denied (EPERM, ENOSYS): less memory goes back then, nothing else changes.
+ * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk; and futex
+ * where there are threads. Any of them but mmap may be denied (EPERM, ENOSYS): less memory goes
+ * back then, nothing else changes.
  */
 
 #include <cairn/os.h>
@@ -54,7 +56,8 @@ static int unmap(void *self, void *base, size_t length_bytes)
     return (int)cairn_syscall2(SYS_munmap, base, length_bytes);
 }
 
-/* Where a filter forbids mprotect, memory is opened by mapping it anew. Not after -ENOMEM: mmap may fail half-way then. */
+/* Where a filter forbids mprotect, memory is opened by mapping it anew. Not after -ENOMEM: mmap may
+   fail half-way then. */
 static int protect(void *self, void *base, size_t length_bytes, bool is_accessible)
 {
     long result = cairn_syscall3(SYS_mprotect, base, length_bytes, rights(is_accessible));
@@ -99,8 +102,9 @@ static void *libc_sbrk(intptr_t delta_bytes)
     return (intptr_t)old_break == -1 ? NULL : old_break;
 }
 
-/* The kernel is asked first: a filter that answers with an error instead of the old break makes glibc believe that the break has
-   moved. libc then moves it to where it is. Not named after the call: libc's declaration is in scope. */
+/* The kernel is asked first: a filter that answers with an error instead of the old break makes
+   glibc believe that the break has moved. libc then moves it to where it is. Not named after the
+   call: libc's declaration is in scope. */
 static void *move_break(void *self, intptr_t delta_bytes)
 {
     char *old_break = libc_sbrk(0);

@@ -4,23 +4,24 @@
 /*
  * pagesource.c - taking, giving back and resizing: what is tried in which order.
  *
- * Taking a block is two steps that know nothing of each other. Growth (grow.c) adds free extents; cutting takes a
- * block out of free extents. So every path, from the first block of a process to the last one before the
- * limit, is the same sentence:
+ * Taking a block is two steps that know nothing of each other. Growth (grow.c) adds free extents;
+ * cutting takes a block out of free extents. So every path, from the first block of a process to
+ * the last one before the limit, is the same sentence:
  *
  *     fits into what is free?  -> cut                            no system call
  *     else grow, then cut                                        one system call or two
  *     else give all free address space back, grow, then cut      pressure: limit, rlimit, fragmentation
  *     else NULL
  *
- * Giving back is one insertion, and a look whether too much dirty memory is free by now (release.c). A block that is
- * too large to be worth keeping is unmapped at once.
+ * Giving back is one insertion, and a look whether too much dirty memory is free by now
+ * (release.c). A block that is too large to be worth keeping is unmapped at once.
  *
- * A block has a node, in the tree of blocks: so a pointer that is no block is known as such, and what is given back becomes a
- * free run without any memory for that.
+ * A block has a node, in the tree of blocks: so a pointer that is no block is known as such, and
+ * what is given back becomes a free run without any memory for that.
  *
- * The public functions check, take the lock and call a step; the steps assume the lock. Where a step asks the kernel to map,
- * unmap or empty, the lock is left meanwhile, and other threads may change anything but what is in that step's hands.
+ * The public functions check, take the lock and call a step; the steps assume the lock. Where a
+ * step asks the kernel to map, unmap or empty, the lock is left meanwhile, and other threads may
+ * change anything but what is in that step's hands.
  */
 
 #include "extents.h"
@@ -30,12 +31,13 @@
 #include <errno.h>
 #include <string.h>
 
-/* User addresses have 47 bits on x86-64 unless asked otherwise; so no sum of two lengths can wrap. */
+/* User addresses have 47 bits on x86-64 unless asked otherwise; so no sum of two lengths can
+   wrap. */
 static const size_t length_max_bytes = (size_t)1 << 47;
 
 enum { MIB = 1024 * 1024, TAIL_MIN_BYTES = 64 * 1024 };
 
-/* --- init and fini ------------------------------------------------------------------------------------------- */
+/* --- init and fini ---------------------------------------------------------------------------- */
 
 /* Defaults for a pair of bounds; a bound that is given beats the default of the other. */
 static void set_bounds(size_t *low, size_t *high, size_t low_default, size_t high_default)
@@ -131,7 +133,7 @@ void cairn_pagesource_fini(struct cairn_pagesource *source)
     cairn_lock_release(&source->lock);
 }
 
-/* --- taking -------------------------------------------------------------------------------------------------- */
+/* --- taking ----------------------------------------------------------------------------------- */
 
 static bool round_length(const struct cairn_pagesource *source, size_t length_bytes,
                          size_t *rounded)
@@ -158,7 +160,8 @@ static uint32_t find_room(struct cairn_pagesource *source, size_t length_bytes, 
     return id;
 }
 
-/* The same under pressure: what is free goes back first, and what other threads have in transit is waited for. */
+/* The same under pressure: what is free goes back first, and what other threads have in transit is
+   waited for. */
 static uint32_t obtain(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes,
                        uintptr_t *start)
 {
@@ -172,7 +175,8 @@ static uint32_t obtain(struct cairn_pagesource *source, size_t length_bytes, siz
     return id;
 }
 
-/* Takes one block; 0 when there is none. Rounded length, alignment of a page at least; nodes are promised. */
+/* Takes one block; 0 when there is none. Rounded length, alignment of a page at least; nodes are
+   promised. */
 static uintptr_t take_block(struct cairn_pagesource *source, size_t length_bytes,
                             size_t align_bytes, bool *is_zeroed)
 {
@@ -215,9 +219,10 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
     return (void *)base;
 }
 
-/* --- giving back --------------------------------------------------------------------------------------------- */
+/* --- giving back ------------------------------------------------------------------------------ */
 
-/* The node of the block that the range is, or is a part of. Stops the program when there is none. */
+/* The node of the block that the range is, or is a part of. Stops the program when there is
+   none. */
 static uint32_t block_at(const struct cairn_pagesource *source, uintptr_t base, size_t length_bytes,
                          const char *where)
 {
@@ -232,8 +237,8 @@ static uint32_t block_at(const struct cairn_pagesource *source, uintptr_t base, 
     cairn_panic("memory is not of this page source", (void *)base, where);
 }
 
-/* Takes [base, end) out of a block: a node in no tree, which is the block's if nothing else remains. 0 when a node is
-   missing; nothing changed. */
+/* Takes [base, end) out of a block: a node in no tree, which is the block's if nothing else
+   remains. 0 when a node is missing; nothing changed. */
 static uint32_t split_block(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
                             uintptr_t end)
 {
@@ -284,7 +289,8 @@ static void give_mapped(struct cairn_pagesource *source, uint32_t id)
         cairn_pagesource__put(source, id);
 }
 
-/* Takes a block or a part of one back, and trims. A part without a node stays where it is, emptied. */
+/* Takes a block or a part of one back, and trims. A part without a node stays where it is,
+   emptied. */
 static void give_block(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
                        size_t length_bytes)
 {
@@ -316,7 +322,7 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
     cairn_lock_release(&source->lock);
 }
 
-/* --- resizing ------------------------------------------------------------------------------------------------ */
+/* --- resizing --------------------------------------------------------------------------------- */
 
 /* The free run that begins at the end of a block and has its origin; 0 if there is none. */
 static uint32_t run_behind(const struct cairn_pagesource *source,
@@ -392,8 +398,8 @@ static bool grow_block(struct cairn_pagesource *source, uint32_t id, size_t new_
     return is_grown;
 }
 
-/* The end of a block that shrinks goes back to the kernel at once when it is worth a call: the program has said that it does
-   not need it. The nodes for it are there. */
+/* The end of a block that shrinks goes back to the kernel at once when it is worth a call: the
+   program has said that it does not need it. The nodes for it are there. */
 static void give_tail(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
                       size_t length_bytes)
 {

@@ -4,11 +4,13 @@
 /*
  * past.c - blocks past the lock, and the limit, which counts them, too.
  *
- * Idea. While a program forks, the state under the lock is closed, but a thread that needs memory cannot wait for the end of
- * it. It gets a mapping of its own, of which nothing is recorded but its length in two atomic sums.
+ * Idea. While a program forks, the state under the lock is closed, but a thread that needs memory
+ * cannot wait for the end of it. It gets a mapping of its own, of which nothing is recorded but its
+ * length in two atomic sums.
  *
- * The limit is one atomic number for all threads: what is held, what is about to be mapped, what is past the lock. It is raised
- * before the kernel is asked and lowered after the memory is gone, so at no moment is there more than it says.
+ * The limit is one atomic number for all threads: what is held, what is about to be mapped, what is
+ * past the lock. It is raised before the kernel is asked and lowered after the memory is gone, so
+ * at no moment is there more than it says.
  *
  * Cost: one system call. Threads: lock-free.
  */

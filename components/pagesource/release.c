@@ -2,27 +2,30 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * release.c - gives free memory back to the kernel: when, which, and what follows when the kernel refuses.
+ * release.c - gives free memory back to the kernel: when, which, and what follows when the kernel
+ * refuses.
  *
- * Idea. A page that goes back and is wanted again costs a page fault, as much as hundreds of allocations;
- * one that stays costs memory that others could use. So dirty memory up to a first bound stays. What is above it is
- * released when it was idle for one epoch (decay.h), and what is above a second bound at once, in this order:
+ * Idea. A page that goes back and is wanted again costs a page fault, as much as hundreds of
+ * allocations; one that stays costs memory that others could use. So dirty memory up to a first
+ * bound stays. What is above it is released when it was idle for one epoch (decay.h), and what is
+ * above a second bound at once, in this order:
  *
  *     1  the top of the data segment, by sbrk         whatever else lies there stays contiguous
  *     2  the largest run that fits into the excess     unmapped when it is a mapped one, and the address space goes, too;
  *                                                      else emptied, and the address space stays: fresh
  *     3  a part of a run that does not fit             the block that left it behind fits into it again
  *
- * Above the second bound an eighth of it more is released than needed, so that a program which shrinks slowly does not pay one system
- * call per block.
+ * Above the second bound an eighth of it more is released than needed, so that a program which
+ * shrinks slowly does not pay one system call per block.
  *
- * A run that goes is first taken out of the trees, so that no other thread can get it, and then given to the kernel without
- * the lock; it still counts as held. What remains of it is put back afterwards.
+ * A run that goes is first taken out of the trees, so that no other thread can get it, and then
+ * given to the kernel without the lock; it still counts as held. What remains of it is put back
+ * afterwards.
  *
- * munmap fails when the hole would need one mapping more than the process may have. The run is marked pending
- * and stays free memory, usable; purge and memory pressure try again, together with whatever has
- * become free beside it. A refusal ends a trim, so that a kernel which always refuses (mlockall) costs two calls
- * per free and not one per run.
+ * munmap fails when the hole would need one mapping more than the process may have. The run is
+ * marked pending and stays free memory, usable; purge and memory pressure try again, together with
+ * whatever has become free beside it. A refusal ends a trim, so that a kernel which always refuses
+ * (mlockall) costs two calls per free and not one per run.
  */
 
 #include "extents.h"
@@ -32,7 +35,7 @@
 /* How many times the least that is kept may wait for its time. */
 enum { RETAIN_MAX_FACTOR = 8 };
 
-/* --- runs on their way ----------------------------------------------------------------------------------------- */
+/* --- runs on their way ------------------------------------------------------------------------ */
 
 bool cairn_pagesource__unmap_node(struct cairn_pagesource *source, uint32_t id)
 {
@@ -81,7 +84,7 @@ static bool is_worth_unmapping(const struct cairn_pagesource *source,
            cairn_node_bytes(node) >= source->config.growth_min_bytes;
 }
 
-/* --- down to a bound ------------------------------------------------------------------------------------------- */
+/* --- down to a bound -------------------------------------------------------------------------- */
 
 /* What is kept whatever the history. */
 static size_t retain_bytes(const struct cairn_pagesource *source)
@@ -93,7 +96,8 @@ size_t cairn_pagesource__retain_max_bytes(const struct cairn_pagesource *source)
 {
     size_t bytes = retain_bytes(source);
 
-    /* A size that came and went comes again: the block that raised the border is worth keeping whole. */
+    /* A size that came and went comes again: the block that raised the border is worth keeping
+       whole. */
     if (source->stats.map_threshold_bytes > source->config.map_threshold_bytes)
         bytes = cairn_max(bytes, source->stats.map_threshold_bytes);
     if (source->config.retain_ms == 0)
@@ -132,7 +136,8 @@ static size_t excess_bytes(struct cairn_pagesource *source)
     return cairn_align_up(excess, cairn_pagesource__page(source));
 }
 
-/* The longest dirty part that fits into the excess, else the shortest of all: the number of its run. */
+/* The longest dirty part that fits into the excess, else the shortest of all: the number of its
+   run. */
 static uint32_t choose(const struct cairn_pagesource *source, size_t excess)
 {
     uint32_t id = cairn_pagesource__tree_below(source, CAIRN_TREE_DIRTY, excess + 1, 0);
@@ -140,7 +145,8 @@ static uint32_t choose(const struct cairn_pagesource *source, size_t excess)
     return id != 0 ? id : cairn_pagesource__tree_from(source, CAIRN_TREE_DIRTY, 1, 0);
 }
 
-/* Empties the longer dirty part of a run, but no more than `excess`, beside what is fresh; how much, 0 when refused. */
+/* Empties the longer dirty part of a run, but no more than `excess`, beside what is fresh; how
+   much, 0 when refused. */
 static size_t purge_part(struct cairn_pagesource *source, uint32_t id, size_t excess)
 {
     const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
@@ -196,7 +202,7 @@ void cairn_pagesource_tick(struct cairn_pagesource *source)
     cairn_lock_release(&source->lock);
 }
 
-/* --- everything ------------------------------------------------------------------------------------------------ */
+/* --- everything ------------------------------------------------------------------------------- */
 
 /* Tries to unmap a run, if that is worth it, and else to empty it; how many dirty bytes went. */
 static size_t purge_run(struct cairn_pagesource *source, uint32_t id, bool *may_purge)

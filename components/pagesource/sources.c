@@ -4,8 +4,8 @@
 /*
  * sources.c - pagesource as others meet it: two sources, and a snapshot.
  *
- * Blocks are taken one by one, each under the lock: a batch of chunks is rare, and between two system calls
- * another thread may go first.
+ * Blocks are taken one by one, each under the lock: a batch of chunks is rare, and between two
+ * system calls another thread may go first.
  */
 
 #include "extents.h"

@@ -4,18 +4,20 @@
 /*
  * tree.c - nodes and ordered sets of them.
  *
- * Idea. A node is a number. Nodes lie in pieces that never move; the first is part of the struct, and each further one doubles
- * the number of nodes:
+ * Idea. A node is a number. Nodes lie in pieces that never move; the first is part of the struct,
+ * and each further one doubles the number of nodes:
  *
  *     piece     0        1         2
  *     node   0 ... 63 | 64 ... 191 | 192 ... 447 | ...         64 << k in piece k: a logarithm finds the piece
  *
- * The sets are treaps: ordered as search trees by a key, and as heaps by a priority that is a hash of the node's number, so
- * that they are as deep as random search trees whatever comes in which order. There is no rotation: a new node is put where
- * its priority belongs, and the tree below it is split by its key; an old one leaves, and its two trees are joined.
+ * The sets are treaps: ordered as search trees by a key, and as heaps by a priority that is a hash
+ * of the node's number, so that they are as deep as random search trees whatever comes in which
+ * order. There is no rotation: a new node is put where its priority belongs, and the tree below it
+ * is split by its key; an old one leaves, and its two trees are joined.
  *
- * Promises. A call that takes memory makes sure of all nodes that it may need before it begins, for it cannot stop in between.
- * Three more are always left, with which a region of metadata for the next piece can be recorded.
+ * Promises. A call that takes memory makes sure of all nodes that it may need before it begins, for
+ * it cannot stop in between. Three more are always left, with which a region of metadata for the
+ * next piece can be recorded.
  *
  * Cost: O(log n), expected. Source: Seidel and Aragon, "Randomized search trees", 1996.
  */
@@ -26,7 +28,7 @@
 
 enum { FIRST = CAIRN_PAGESOURCE_INLINE_NODES, NODES_FOR_GROWTH = 3 };
 
-/* --- nodes --------------------------------------------------------------------------------------------------- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 /* How many nodes are there for calls that were promised none. */
 static size_t unpromised(const struct cairn_pagesource *source)
@@ -100,7 +102,7 @@ void cairn_pagesource__end_node(struct cairn_pagesource *source, uint32_t id)
     source->node_free_count++;
 }
 
-/* --- trees --------------------------------------------------------------------------------------------------- */
+/* --- trees ------------------------------------------------------------------------------------ */
 
 /* The links of a node in a tree: lower, higher. */
 static uint32_t *links_of(const struct cairn_pagesource *source, enum cairn_pagesource_tree tree,

@@ -9,16 +9,18 @@
  *     busy       *           -     *                             missed something within the last misses of the shard
  *                      ^hand
  *
- * A cached block keeps its whole slab from being used for anything else. That is worth it where blocks come and go, so arrays that
- * miss keep their limits. An array without a recent miss is either well supplied or unused; in both cases shrinking it is cheap. It
- * loses
- *   - one step of its limit, when another array needs budget and the shard has none left (found by a hand that goes round);
+ * A cached block keeps its whole slab from being used for anything else. That is worth it where
+ * blocks come and go, so arrays that miss keep their limits. An array without a recent miss is
+ * either well supplied or unused; in both cases shrinking it is cheap. It loses
+ *   - one step of its limit, when another array needs budget and the shard has none left (found by
+ *     a hand that goes round);
  *   - all its blocks, when the source signals that it would have to take more memory.
  * The same holds for the depot's classes, and for the whole shard of a CPU without a recent miss.
  *
  * Invariant: the header's extra_bytes is the sum over the arrays (cairn_shard_check).
- * Cost. A miss: O(1), and every 256th of a shard O(classes). Relief: O(classes), and what the source does with each block.
- * Threads. Entered, or the shard of the caller, or through cairn_shard_enter().
+ * Cost. A miss: O(1), and every 256th of a shard O(classes). Relief: O(classes), and what the
+ * source does with each block. Threads. Entered, or the shard of the caller, or through
+ * cairn_shard_enter().
  */
 
 #include "shard.h"
@@ -44,7 +46,8 @@ void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
             shard_history(shard, idx)->busy /= 2;
         cairn_depot_look(&percpu->depot);
     }
-    /* The first miss of a large block says nothing: a buffer that grows leaves one of each length behind. */
+    /* The first miss of a large block says nothing: a buffer that grows leaves one of each length
+       behind. */
     if (shard_word(shard, class_idx) != 0 || percpu->classes[class_idx].refill > 1)
         shard_history(shard, class_idx)->busy = JUST_MISSED;
 }

@@ -7,14 +7,16 @@
  *     wish      LIBC_RSEQ -> OWN_RSEQ -> GETCPU -> (-1)
  *     AUTO ------^
  *
- * Each arrow is taken when the way before it does not work here. The ways differ in price: one load (below a
- * nanosecond), one load, a vdso call (about 20 ns on x86-64; where the vdso has no getcpu, a system call).
+ * Each arrow is taken when the way before it does not work here. The ways differ in price: one load
+ * (below a nanosecond), one load, a vdso call (about 20 ns on x86-64; where the vdso has no getcpu,
+ * a system call).
  *
- * Invariants: way is one of the last four of the enum after init; rseq_offset is set for both rseq ways; the callback
+ * Invariants: way is one of the last four of the enum after init; rseq_offset is set for both rseq
+ *             ways; the callback
  * is set for CALLBACK.
  *
- * Threads. A cairn_cpu is not written after init. What differs between threads (registered, refused) lies in the
- * thread-local storage of libc or of cpu_rseq.c.
+ * Threads. A cairn_cpu is not written after init. What differs between threads (registered,
+ * refused) lies in the thread-local storage of libc or of cpu_rseq.c.
  */
 
 #include <cairn/cpu.h>

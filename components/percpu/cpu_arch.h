@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * cpu_arch.h - what rseq looks like on each architecture. The only file of the component that asks which one it is.
+ * cpu_arch.h - what rseq looks like on each architecture. The only file of the component that asks
+ * which one it is.
  *
  *     thread pointer + rseq_offset -> struct rseq
  *        0  cpu_id_start    4  cpu_id    8  rseq_cs    16  flags    20  node_id    24  mm_cid    32
@@ -27,9 +28,10 @@ CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
     return (uintptr_t)CAIRN_THREAD_POINTER();
 }
 
-/* The signature is what stands before each abort handler: registration must name the one that libc and librseq use,
-   or no other code in the process could share the area. Values: rseq(2), glibc's bits/rseq.h.
-   CPU_RSEQ_DOUBTED: some kernels accept a registration but fail to abort pre-empted sequences; rseq_proof.c. */
+/* The signature is what stands before each abort handler: registration must name the one that libc
+   and librseq use, or no other code in the process could share the area. Values: rseq(2), glibc's
+   bits/rseq.h. CPU_RSEQ_DOUBTED: some kernels accept a registration but fail to abort pre-empted
+   sequences; rseq_proof.c. */
 
 #if defined(__x86_64__)
 
@@ -41,7 +43,8 @@ enum {
 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0x53053053u;
 
-/* 32 bits at a distance from the thread pointer. Volatile: the kernel changes them behind the compiler's back. */
+/* 32 bits at a distance from the thread pointer. Volatile: the kernel changes them behind the
+   compiler's back. */
 CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)
 {
     int value;

@@ -4,12 +4,13 @@
 /*
  * cpu_count.c - how many CPU ids there could ever be.
  *
- * The kernel lists the possible CPUs as ranges, "0-3,8-11\n". Only the highest number matters, and that is the
- * highest number in the text, whether it stands alone or ends a range. So the text is read through once, piece by
- * piece, with a few words of state: no buffer has to be large enough for it.
+ * The kernel lists the possible CPUs as ranges, "0-3,8-11\n". Only the highest number matters, and
+ * that is the highest number in the text, whether it stands alone or ends a range. So the text is
+ * read through once, piece by piece, with a few words of state: no buffer has to be large enough
+ * for it.
  *
- * Without /sys (a bare chroot, a sandbox) the affinity mask answers, and without that 1. An answer that is too small
- * is no error: ids beyond it are folded.
+ * Without /sys (a bare chroot, a sandbox) the affinity mask answers, and without that 1. An answer
+ * that is too small is no error: ids beyond it are folded.
  *
  * Cost. Four system calls and no allocation, for this runs inside the first malloc of a process.
  */

@@ -21,25 +21,29 @@ CAIRN_BEGIN_DECLS
 /* cpu_rseq.c: true, and where, when libc registered an area for this thread that shows an id. */
 bool cairn_cpu__rseq_libc(ptrdiff_t *rseq_offset);
 
-/* cpu_rseq.c: true, and where, when this thread has an area of ours, now or since an earlier call. A thread that was
-   refused once does not ask the kernel again. */
+/* cpu_rseq.c: true, and where, when this thread has an area of ours, now or since an earlier call.
+   A thread that was refused once does not ask the kernel again. */
 bool cairn_cpu__rseq_own(ptrdiff_t *rseq_offset);
 
-/* cpu_rseq.c: an area that no thread registers, where every cpu_id is -1: from the thread pointer. */
+/* cpu_rseq.c: an area that no thread registers, where every cpu_id is -1: from the thread
+   pointer. */
 ptrdiff_t cairn_cpu__rseq_unregistered(void);
 
-/* cpu_rseq.c: takes the area of this thread from the kernel, so that it shows no id, until rejoin. False when it shows none
-   and that cannot be changed, or the kernel refuses: nothing has changed then, and there is nothing to rejoin. */
+/* cpu_rseq.c: takes the area of this thread from the kernel, so that it shows no id, until rejoin.
+   False when it shows none and that cannot be changed, or the kernel refuses: nothing has changed
+   then, and there is nothing to rejoin. */
 bool cairn_cpu__rseq_leave(ptrdiff_t rseq_offset, bool is_own);
 
-/* cpu_rseq.c: after a leave that was true. False when the kernel refuses: the thread does without from now on. */
+/* cpu_rseq.c: after a leave that was true. False when the kernel refuses: the thread does without
+   from now on. */
 bool cairn_cpu__rseq_rejoin(ptrdiff_t rseq_offset, bool is_own);
 
 /* cpu.c: for the threads and the ways that the one load below does not answer. */
 int cairn_cpu__current_slow(const struct cairn_cpu *cpu);
 
-/* The id where one load tells it, else a negative number: then ask cairn_cpu__current_slow(). Both rseq ways are that load, for
-   an initial-exec variable lies at the same distance from every thread's pointer. Unregistered areas show -1 or -2. */
+/* The id where one load tells it, else a negative number: then ask cairn_cpu__current_slow(). Both
+   rseq ways are that load, for an initial-exec variable lies at the same distance from every
+   thread's pointer. Unregistered areas show -1 or -2. */
 CAIRN_HOT_INLINE int cairn_cpu__current_fast(const struct cairn_cpu *cpu)
 {
     if (CAIRN_LIKELY(cpu->way == CAIRN_CPU_LIBC_RSEQ || cpu->way == CAIRN_CPU_OWN_RSEQ))
@@ -47,9 +51,10 @@ CAIRN_HOT_INLINE int cairn_cpu__current_fast(const struct cairn_cpu *cpu)
     return -1;
 }
 
-/* A number below `count` that differs between threads, for those without an id. Thread pointers stand in equal strides, of
-   a stack each, and a single multiplication maps some strides onto two values: glibc's default, 8 MiB and a guard page,
-   times 2^64 / phi is 0.505 of the range. Hence the two rounds (the finalizer of splitmix64: Steele, Lea, Flood 2014). */
+/* A number below `count` that differs between threads, for those without an id. Thread pointers
+   stand in equal strides, of a stack each, and a single multiplication maps some strides onto two
+   values: glibc's default, 8 MiB and a guard page, times 2^64 / phi is 0.505 of the range. Hence
+   the two rounds (the finalizer of splitmix64: Steele, Lea, Flood 2014). */
 static inline unsigned cairn_cpu__spread(uintptr_t thread_pointer, unsigned count)
 {
     uint64_t hash = thread_pointer;
@@ -83,7 +88,8 @@ unsigned cairn_cpu__list_end(struct cpu_list *list);
 unsigned cairn_cpu__count_file(const char *path);
 unsigned cairn_cpu__count_affinity(void);
 
-/* cpu_count.c: a number that no CPU id or concurrency id of this kernel reaches, whatever files say; 0: unknown. */
+/* cpu_count.c: a number that no CPU id or concurrency id of this kernel reaches, whatever files
+   say; 0: unknown. */
 unsigned cairn_cpu__id_bound(void);
 
 CAIRN_END_DECLS

@@ -2,18 +2,20 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * cpu_rseq.c - the area in which the kernel shows each thread its CPU: libc's, or our own where libc made none.
+ * cpu_rseq.c - the area in which the kernel shows each thread its CPU: libc's, or our own where
+ * libc made none.
  *
- * The kernel keeps one area per thread: the first that is registered. A second registration fails. So libc's is
- * used where it exists, and it is only ever read: its fields belong to the kernel, which kills those who write them.
+ * The kernel keeps one area per thread: the first that is registered. A second registration fails.
+ * So libc's is used where it exists, and it is only ever read: its fields belong to the kernel,
+ * which kills those who write them.
  *
- * Libc's area. glibc 2.35 and later say where it is: __rseq_offset and __rseq_size. They are weak here, so that this
- * file links with any libc. __rseq_size is 0 when glibc did not register (glibc.pthread.rseq=0, seccomp, an old
- * kernel, valgrind, qemu); its cpu_id then reads -2.
+ * Libc's area. glibc 2.35 and later say where it is: __rseq_offset and __rseq_size. They are weak
+ * here, so that this file links with any libc. __rseq_size is 0 when glibc did not register
+ * (glibc.pthread.rseq=0, seccomp, an old kernel, valgrind, qemu); its cpu_id then reads -2.
  *
- * Our own area is a thread-local variable, registered by each thread at its first call. It is never unregistered,
- * and it need not be. The kernel writes the area when the thread returns to user mode, so it must stay mapped as
- * long as the thread runs in user mode:
+ * Our own area is a thread-local variable, registered by each thread at its first call. It is never
+ * unregistered, and it need not be. The kernel writes the area when the thread returns to user
+ * mode, so it must stay mapped as long as the thread runs in user mode:
  *
  *     glibc   static thread-local storage lies in the thread's stack block. That is unmapped or given to another
  *             thread only once the kernel has cleared the thread's tid, which it does inside exit(2), after which
@@ -26,12 +28,13 @@
  *             may get, and, in libc's areas too, the address of a descriptor: such an object is linked to stay
  *             (-z nodelete, percpu.h).
  *
- * fork: the child inherits the registration together with the area. vfork, CLONE_VM: the kernel drops it for the
- * child, which then reads the last id of its parent: a hint out of date, as any may be. Where that is not enough, the
- * parent gives its area up before and takes it again after: leave and rejoin, below. Meanwhile both read -1.
+ * fork: the child inherits the registration together with the area. vfork, CLONE_VM: the kernel
+ * drops it for the child, which then reads the last id of its parent: a hint out of date, as any
+ * may be. Where that is not enough, the parent gives its area up before and takes it again after:
+ * leave and rejoin, below. Meanwhile both read -1.
  *
- * Threads. Safe, and signal-safe: a handler that registers between our test and our system call makes the latter
- * answer -EBUSY, which means that this very area is already registered.
+ * Threads. Safe, and signal-safe: a handler that registers between our test and our system call
+ * makes the latter answer -EBUSY, which means that this very area is already registered.
  */
 
 #include "cpu_internal.h"
@@ -75,8 +78,8 @@ static __thread struct rseq_area own_area __attribute__((tls_model("initial-exec
 static __thread struct rseq_area unregistered_area
     __attribute__((tls_model("initial-exec"))) = {.cpu_id = -1};
 
-/* The kernel refused it; or this thread left it, and neither a signal handler nor a child of vfork(), with which it
-   shares this variable, is to register it meanwhile. */
+/* The kernel refused it; or this thread left it, and neither a signal handler nor a child of
+   vfork(), with which it shares this variable, is to register it meanwhile. */
 static __thread bool own_refused __attribute__((tls_model("initial-exec")));
 
 ptrdiff_t cairn_cpu__rseq_unregistered(void)
@@ -126,8 +129,8 @@ bool cairn_cpu__rseq_own(ptrdiff_t *rseq_offset)
     return true;
 }
 
-/* The kernel wants the length that the area was registered with. glibc since 2.35 names the bytes in use, and registers
-   no less than the kernel's first struct. */
+/* The kernel wants the length that the area was registered with. glibc since 2.35 names the bytes
+   in use, and registers no less than the kernel's first struct. */
 static size_t area_bytes(bool is_own)
 {
     if (is_own || &__rseq_size == NULL || __rseq_size < sizeof(struct rseq_area))

@@ -12,9 +12,10 @@
  *
  * A batch keeps its order: what one shard frees in rising order, another allocates in rising order.
  *
- * Invariants (cairn_depot_check): count <= capacity; no NULL, no pointer twice in a class.
- * Cost. take, give: a copy of `count` pointers under the lock of the class; the source is called without it.
- * Threads. count is written under the lock and read without it for statistics, hence the relaxed accesses.
+ * Invariants (cairn_depot_check): count <= capacity; no NULL, no pointer twice in a class. Cost.
+ * take, give: a copy of `count` pointers under the lock of the class; the source is called without
+ * it. Threads. count is written under the lock and read without it for statistics, hence the
+ * relaxed accesses.
  */
 
 #include <cairn/depot.h>
@@ -148,7 +149,8 @@ static size_t line_push(struct cairn_depot *depot, struct cairn_depot_line *line
     return put;
 }
 
-/* What the size itself promises, up to malloc's 16: more is the layout of the source below, as slabs have it. */
+/* What the size itself promises, up to malloc's 16: more is the layout of the source below, as
+   slabs have it. */
 static size_t align_of(const struct cairn_depot_line *line)
 {
     return cairn_min(cairn_pow2_divisor(line->block_bytes), ALIGN_BYTES_MAX);

@@ -21,12 +21,13 @@
  *              +- no id, or closed: one block to the depot                       v
  *              +- full: overflow                                              overflow: oldest half to the depot
  *
- * The CPU may change between reading the id and entering its shard. In lock mode the shard of another CPU is used then,
- * which is right, and slow for as long as it takes to notice nothing. In rseq mode entering fails, and the depot serves.
+ * The CPU may change between reading the id and entering its shard. In lock mode the shard of
+ * another CPU is used then, which is right, and slow for as long as it takes to notice nothing. In
+ * rseq mode entering fails, and the depot serves.
  *
- * Cost. Rseq mode: two stores and about twenty instructions. Lock mode, uncontended: one load for the id, one
- * compare-and-exchange, one exchange, and the block's slot. Once in a batch a move of pointers from or to the depot; no
- * lock of a shard is held then.
+ * Cost. Rseq mode: two stores and about twenty instructions. Lock mode, uncontended: one load for
+ * the id, one compare-and-exchange, one exchange, and the block's slot. Once in a batch a move of
+ * pointers from or to the depot; no lock of a shard is held then.
  */
 
 #include <cairn/percpu.h>
@@ -34,10 +35,12 @@
 #include "cpu_internal.h"
 #include "shard.h"
 
-/* How far a thread looks before it waits for its own shard: beyond, the misses cost more than the wait. */
+/* How far a thread looks before it waits for its own shard: beyond, the misses cost more than the
+   wait. */
 enum { NEIGHBOURS = 8 };
 
-/* How long a thread waits for a shard that another closed: about as long as a switch there and back. */
+/* How long a thread waits for a shard that another closed: about as long as a switch there and
+   back. */
 enum { HOLDER_TURN_US = 50 };
 
 /* The shard for a thread whose id is unknown so far, or beyond the shards. */
@@ -50,8 +53,8 @@ static unsigned fold(const struct cairn_percpu *percpu)
     return (unsigned)id % percpu->shard_count;
 }
 
-/* Locks some shard and says which, when the first one is held: a neighbour that is in use anyway (an idle one would
-   cost memory), else the first after all. */
+/* Locks some shard and says which, when the first one is held: a neighbour that is in use anyway
+   (an idle one would cost memory), else the first after all. */
 static unsigned lock_another(struct cairn_percpu *percpu, unsigned first)
 {
     unsigned shard_idx = first;
@@ -68,8 +71,8 @@ static unsigned lock_another(struct cairn_percpu *percpu, unsigned first)
     return first;
 }
 
-/* Everything below is exhausted: what other shards cache comes down, and one block is asked for, not a batch, for
-   others are asking too. */
+/* Everything below is exhausted: what other shards cache comes down, and one block is asked for,
+   not a batch, for others are asking too. */
 static CAIRN_COLD void *alloc_dry(struct cairn_percpu *percpu, unsigned class_idx)
 {
     void *block;
@@ -130,8 +133,9 @@ CAIRN_HOT_INLINE unsigned home(const struct cairn_percpu *percpu)
     return CAIRN_LIKELY(shard_idx < percpu->shard_count) ? shard_idx : fold(percpu);
 }
 
-/* Lock mode: the shard of this thread's CPU, locked, if it is in use, free, and not closed; shard_count if not. What is not
-   in use holds nothing, and the child of a fork need not look for locks there. */
+/* Lock mode: the shard of this thread's CPU, locked, if it is in use, free, and not closed;
+   shard_count if not. What is not in use holds nothing, and the child of a fork need not look for
+   locks there. */
 CAIRN_HOT_INLINE unsigned trylock_home(struct cairn_percpu *percpu)
 {
     unsigned shard_idx;
@@ -178,9 +182,10 @@ static void *alloc_locked(struct cairn_percpu *percpu, unsigned class_idx)
 }
 
 /*
- * True when the shard of this thread was closed, and one turn for its holder was worth a try: the holder is likely to have been
- * pre-empted on this very CPU, and would keep it closed for a time slice, while each operation here takes the way past it.
- * Indices beyond shard_count are closed permanently, and all are closed during a fork.
+ * True when the shard of this thread was closed, and one turn for its holder was worth a try: the
+ * holder is likely to have been pre-empted on this very CPU, and would keep it closed for a time
+ * slice, while each operation here takes the way past it. Indices beyond shard_count are closed
+ * permanently, and all are closed during a fork.
  */
 static bool let_holder_open(const struct cairn_percpu *percpu, int id)
 {
@@ -269,7 +274,8 @@ static void free_locked(struct cairn_percpu *percpu, unsigned class_idx, void *b
     free_to(percpu, class_idx, block, home(percpu), where);
 }
 
-/* In the shard of this thread, which was full a moment ago, or had this very block as its newest. */
+/* In the shard of this thread, which was full a moment ago, or had this very block as its
+   newest. */
 static void free_entered(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                          unsigned shard_idx, const char *where)
 {

@@ -4,17 +4,18 @@
 /*
  * percpu_admin.c - the caches as a whole: layout, drain, statistics, fork.
  *
- * The state is laid out as drawn in shard.h. Everything here but the check goes along the list of the shards in use: others,
- * and their headers, stay untouched, so that the caches of 256 possible CPUs, of which two exist, cost two.
+ * The state is laid out as drawn in shard.h. Everything here but the check goes along the list of
+ * the shards in use: others, and their headers, stay untouched, so that the caches of 256 possible
+ * CPUs, of which two exist, cost two.
  *
- * Bounds. One array holds at most class_cache_bytes, or CAPACITY_MIN blocks where these are more; one class of the
- * depot likewise. The limits of a shard grow up to shard_cache_bytes; one batch per class is above that. So what waits is
- * less than that, and at most
+ * Bounds. One array holds at most class_cache_bytes, or CAPACITY_MIN blocks where these are more;
+ * one class of the depot likewise. The limits of a shard grow up to shard_cache_bytes; one batch
+ * per class is above that. So what waits is less than that, and at most
  *     sum over classes of block_bytes * (shards_used * capacity + capacity in the depot).
  *
- * Threads. drain, stats and check run beside everything; init and fini alone. A drain holds a shard for as long as it
- * takes to give its blocks away: threads of that CPU go elsewhere meanwhile. In rseq mode it takes all shards at once, for
- * one membarrier(2).
+ * Threads. drain, stats and check run beside everything; init and fini alone. A drain holds a shard
+ * for as long as it takes to give its blocks away: threads of that CPU go elsewhere meanwhile. In
+ * rseq mode it takes all shards at once, for one membarrier(2).
  */
 
 #include <cairn/percpu.h>

@@ -67,7 +67,8 @@ inline bool answer(const std::vector<long> &numbers, unsigned verdict)
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-/* This system call fails with EPERM; or with `error`, where 0 is that it does nothing and says it did. */
+/* This system call fails with EPERM; or with `error`, where 0 is that it does nothing and says it
+   did. */
 inline bool deny(long number, unsigned error = EPERM)
 {
     return answer({number}, SECCOMP_RET_ERRNO | error);

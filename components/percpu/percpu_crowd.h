@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_crowd.h - threads over one set of caches, and a flag per token that tells when two have the same one.
+ * percpu_crowd.h - threads over one set of caches, and a flag per token that tells when two have
+ * the same one.
  */
 
 #ifndef CAIRN_PERCPU_CROWD_H

@@ -2,17 +2,19 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_explorer.h - a model of rseq.h's pseudo-code and of entering and leaving a shard (shard.c), explored
- * exhaustively: two threads that pop and push, a drainer, two CPUs, a shard and a lane each, one class with arrays of two
- * blocks, a depot. Every step of the pseudo-code is a step of the model; between any two of them any thread may be put
- * off its CPU, or onto another. Memory is as if every store were seen at once.
+ * percpu_explorer.h - a model of rseq.h's pseudo-code and of entering and leaving a shard
+ * (shard.c), explored exhaustively: two threads that pop and push, a drainer, two CPUs, a shard and
+ * a lane each, one class with arrays of two blocks, a depot. Every step of the pseudo-code is a
+ * step of the model; between any two of them any thread may be put off its CPU, or onto another.
+ * Memory is as if every store were seen at once.
  *
  *     kernel   a thread that is put off its CPU inside a sequence goes on behind it, in vain; a fence does that to those
  *              who run
  *     lost     at the end a token is nowhere
  *     twice    a thread gets a token that another has
  *
- * What each part is for is shown by leaving it out (enum Flaw): then the explorer must find something wrong.
+ * What each part is for is shown by leaving it out (enum Flaw): then the explorer must find
+ * something wrong.
  *
  *     no fence          a push on CPU 1 has read the word when the drainer closes the lane; it commits after the drain has
  *                       emptied the array, and its word counts blocks that were given away
@@ -128,7 +130,8 @@ struct Scenario {
     State start;
 };
 
-/* Hashes of states seen: 64 bits of each, so of ten million a pair is mistaken for one state once in 400,000 runs. */
+/* Hashes of states seen: 64 bits of each, so of ten million a pair is mistaken for one state once
+   in 400,000 runs. */
 class Seen {
   public:
     Seen() : table_(1u << 16, 0)
@@ -208,7 +211,8 @@ class Explorer {
         return wrong_;
     }
 
-    /* True when each thread, running alone and put off after each of its steps, comes to its end. */
+    /* True when each thread, running alone and put off after each of its steps, comes to its
+       end. */
     bool ends_step_by_step()
     {
         State state = scenario_.start;

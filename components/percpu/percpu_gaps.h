@@ -2,15 +2,16 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_gaps.h - sequences whose gaps can be stretched, one file for each sequence (percpu_gap_*.cc).
+ * percpu_gaps.h - sequences whose gaps can be stretched, one file for each sequence
+ * (percpu_gap_*.cc).
  *
  * A file that includes this defines CAIRN_GAPS_OF, as pop, and gets in each gap n
  *
  *     for (loops = cairn_gaps_of_pop.loops[n]; loops != 0; loops--) ;
  *
- * in instructions that leave the flags alone, for a gap may lie between a comparison and its jump. %r13 keeps %rcx; %r12
- * tells the abort handler in which gap it happened, and is anything when the sequence begins: hence the number that
- * nothing else has by chance.
+ * in instructions that leave the flags alone, for a gap may lie between a comparison and its jump.
+ * %r13 keeps %rcx; %r12 tells the abort handler in which gap it happened, and is anything when the
+ * sequence begins: hence the number that nothing else has by chance.
  */
 
 #ifndef CAIRN_PERCPU_GAPS_H

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_gated.h - caches behind a gate, as a malloc has them, so that a thread can fork among others.
+ * percpu_gated.h - caches behind a gate, as a malloc has them, so that a thread can fork among
+ * others.
  *
  *     fast path (no gate) -> nothing? -> enter the gate, slow function, leave
  *     fork:  close the gate, close the caches | fork | child: forget the others, repair | reopen, open the gate
@@ -50,7 +51,8 @@ class Gate {
             pass([&] { cairn_percpu_free_slow(caches, class_idx, block, "test"); });
     }
 
-    /* Forks. `handler` runs while all is closed, before the fork, and after it in parent and child. */
+    /* Forks. `handler` runs while all is closed, before the fork, and after it in parent and
+       child. */
     template <typename Handler> pid_t fork(Caches &caches, Handler handler)
     {
         cairn_gate_close(&gate_);
@@ -76,7 +78,8 @@ class Gate {
     cairn_gate gate_ = {};
 };
 
-/* What shards, depot and source hold must be tokens, each there once, and none of `mine`. NULL, or what is wrong. */
+/* What shards, depot and source hold must be tokens, each there once, and none of `mine`. NULL, or
+   what is wrong. */
 inline const char *wrong_with(TokenSource &tokens, Caches &caches,
                               const std::vector<void *> &mine = {})
 {
@@ -127,7 +130,8 @@ class GatedCrowd : public Crowd {
         gate.free(caches, class_idx, token);
     }
 
-    /* The child checks what it got, works, and ends. Others' tokens may be flagged either way there, so it uses no flags. */
+    /* The child checks what it got, works, and ends. Others' tokens may be flagged either way
+       there, so it uses no flags. */
     void fork_and_check(const std::vector<void *> &mine)
     {
         pid_t child = gate.fork(caches, [this] { use(); });

@@ -4,8 +4,9 @@
 /*
  * percpu_tokens.h - a source of tokens, zeroed state, a seed.
  *
- * A token is an address that nothing lies at: shards and depot must not follow it. The source knows of each token
- * whether it is out, so a token that comes back twice, or was never handed out, is seen at once.
+ * A token is an address that nothing lies at: shards and depot must not follow it. The source knows
+ * of each token whether it is out, so a token that comes back twice, or was never handed out, is
+ * seen at once.
  */
 
 #ifndef CAIRN_PERCPU_TOKENS_H
@@ -202,7 +203,8 @@ class TokenSource {
     const cairn_source_ops ops_ = {"tokens", CAIRN_SOURCE_THREAD_SAFE, take_op, give_op};
 };
 
-/* Exactly `bytes` of zeroes, page aligned at the start or ending at a page that cannot be touched. */
+/* Exactly `bytes` of zeroes, page aligned at the start or ending at a page that cannot be
+   touched. */
 class State {
   public:
     explicit State(size_t bytes, bool at_end = false)

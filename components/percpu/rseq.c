@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * rseq.c - whether restartable sequences can be used here, by which index, and how to stop them from elsewhere.
+ * rseq.c - whether restartable sequences can be used here, by which index, and how to stop them
+ * from elsewhere.
  *
  *     asked for lock mode?                            lock
  *     sequences in this build?                  no:   lock
@@ -13,12 +14,14 @@
  *     do they work?                             no:   lock      rseq_proof.c
  *     otherwise rseq: by mm_cid if the kernel writes it, else by cpu_id
  *
- * Ids. The kernel numbers CPUs below what it calls possible, and gives concurrency ids below that as well. The number of
- * shards may come from a file that is not trusted; safety rests on the size of the kernel's CPU masks alone,
- * up to which there are lanes. An id beyond the shards finds `nothing` in its lane.
+ * Ids. The kernel numbers CPUs below what it calls possible, and gives concurrency ids below that
+ * as well. The number of shards may come from a file that is not trusted; safety rests on the size
+ * of the kernel's CPU masks alone, up to which there are lanes. An id beyond the shards finds
+ * `nothing` in its lane.
  *
- * Threads. Chosen once, before the object is shared. A thread that is refused its area later (seccomp) shows a negative
- * cpu_id, and goes past the shards. A process that is refused the fence later goes on with what needs none.
+ * Threads. Chosen once, before the object is shared. A thread that is refused its area later
+ * (seccomp) shows a negative cpu_id, and goes past the shards. A process that is refused the fence
+ * later goes on with what needs none.
  */
 
 #include "cpu_internal.h"
@@ -43,7 +46,8 @@ static long membarrier(int command)
     return cairn_syscall3(CPU_MEMBARRIER_SYSCALL, command, 0, 0);
 }
 
-/* A process that did not register, being the child of one that did on a kernel that forgets it, does so now. */
+/* A process that did not register, being the child of one that did on a kernel that forgets it,
+   does so now. */
 bool cairn_rseq_fence(const struct cairn_percpu *percpu)
 {
     long result;
@@ -79,7 +83,8 @@ static const char *obstacle(const struct cairn_percpu *percpu, enum cairn_percpu
     return NULL;
 }
 
-/* Libc registers at least 32 bytes, into which the kernel writes mm_cid whatever __rseq_size says. */
+/* Libc registers at least 32 bytes, into which the kernel writes mm_cid whatever __rseq_size
+   says. */
 static bool kernel_writes_cid(const struct cairn_percpu *percpu)
 {
     unsigned cid = (unsigned)cpu_rseq_load(percpu->view.area + RSEQ_MM_CID);

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * rseq_proof.c - before an object goes to rseq mode: that the sequences work here, and that the kernel takes part.
+ * rseq_proof.c - before an object goes to rseq mode: that the sequences work here, and that the
+ * kernel takes part.
  *
  *     cpu_id of the area is what getcpu(2) says           else lock mode
  *     stop closes this thread's own lane; behind it,
@@ -11,20 +12,22 @@
  *     where that was broken: the kernel looks at the
  *     field after this thread has lost its CPU            else lock mode
  *
- * All of it happens in the object's own state, before it is shared. The thread may be moved to another CPU in the middle of
- * any line; hence the tries.
+ * All of it happens in the object's own state, before it is shared. The thread may be moved to
+ * another CPU in the middle of any line; hence the tries.
  *
- * The look at the field. Linux 6.19 to 7.0.13 on arm64 aborts a sequence only after a migration, not after a pre-emption on the same
- * CPU: the sequence then commits over the work of other threads. A pre-emption at a chosen place cannot be forced at start-up, because
- * that takes a second thread. But the thread can sleep with an armed descriptor. A kernel that clears the field during that sleep checks it
- * on every return to user space, and is safe. One that does not clear it may be safe or not: since 6.19 kernels may skip the check
- * after a system call, and the note by which they decide is what arm64 forgot. On x86-64 no kernel is known to be broken, so
- * nothing is tried; on aarch64 such a kernel is trusted from 7.0.14 on.
+ * The look at the field. Linux 6.19 to 7.0.13 on arm64 aborts a sequence only after a migration,
+ * not after a pre-emption on the same CPU: the sequence then commits over the work of other
+ * threads. A pre-emption at a chosen place cannot be forced at start-up, because that takes a
+ * second thread. But the thread can sleep with an armed descriptor. A kernel that clears the field
+ * during that sleep checks it on every return to user space, and is safe. One that does not clear
+ * it may be safe or not: since 6.19 kernels may skip the check after a system call, and the note by
+ * which they decide is what arm64 forgot. On x86-64 no kernel is known to be broken, so nothing is
+ * tried; on aarch64 such a kernel is trusted from 7.0.14 on.
  *
  * Cost. Three sequences, two system calls at the least, and on aarch64 a nap: docs/decisions/0014.
  *
- * Source: Linux kernel/rseq.c of 5.10 to 6.18, include/linux/rseq_entry.h since 6.19; "arm64/entry: Fix arm64-specific rseq
- *         brokenness", Linux 7.1 and 7.0.14.
+ * Source: Linux kernel/rseq.c of 5.10 to 6.18, include/linux/rseq_entry.h since 6.19; "arm64/entry:
+ *         Fix arm64-specific rseq brokenness", Linux 7.1 and 7.0.14.
  */
 
 #include "cpu_internal.h"
@@ -41,11 +44,13 @@
 /* How often something is tried that a migration can spoil. */
 enum { TRIES = 16 };
 
-/* How many naps there are, how many without a look convince, and how long the first is: shorter ones are over, on a slow
-   timer, before the thread has lost its CPU, and then the next is twice as long. */
+/* How many naps there are, how many without a look convince, and how long the first is: shorter
+   ones are over, on a slow timer, before the thread has lost its CPU, and then the next is twice as
+   long. */
 enum { NAPS = 8, BLIND_NAPS = 3, NAP_NANOSECONDS = 30000 };
 
-/* The first Linux since 6.19 whose arm64 aborts every pre-empted sequence, whether or not a sleep disarms. */
+/* The first Linux since 6.19 whose arm64 aborts every pre-empted sequence, whether or not a sleep
+   disarms. */
 static const unsigned mended[] = {7, 0, 14};
 
 static bool cpu_id_is_right(const struct cairn_percpu *percpu)
@@ -62,7 +67,8 @@ static bool cpu_id_is_right(const struct cairn_percpu *percpu)
     return false;
 }
 
-/* The lane of `id`, which this thread had a moment ago, shows its shard as before when this returns. */
+/* The lane of `id`, which this thread had a moment ago, shows its shard as before when this
+   returns. */
 static bool stop_closes(struct cairn_percpu *percpu, unsigned id, void *word)
 {
     struct cairn_percpu_shard *shard = percpu->view.lanes[id].shard;
@@ -137,8 +143,8 @@ static long sleeps(void)
     return cairn_syscall2(SYS_getrusage, RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : -1;
 }
 
-/* Not SEEN but UNKNOWN, too, when a signal or a migration may have been the reason to look, and not UNSEEN when the nap was
-   over before it began. */
+/* Not SEEN but UNKNOWN, too, when a signal or a migration may have been the reason to look, and not
+   UNSEEN when the nap was over before it began. */
 static enum cairn_rseq_sight nap(struct cairn_percpu *percpu, long nanoseconds)
 {
     const struct timespec length = {0, nanoseconds};

@@ -7,11 +7,12 @@
  *     oldest [ p p p p p p p p . . . . . . . . ] newest     limit: from one batch up to capacity, by batches
  *            flush <- half     ^ count ^ limit
  *
- * The limit. A refill followed by a flush, or the other way round, means that blocks left which came back: a longer
- * array would have kept them. Then the limit grows by a batch. Refills alone (a program that builds) or flushes alone
- * (one that tears down, or frees what another CPU allocates) say nothing of the kind, and a longer array would only
- * hold memory. So the limit follows the amplitude of the allocations and not their number. What all arrays of a shard may
- * hold together, and how limits come down again, is in balance.c.
+ * The limit. A refill followed by a flush, or the other way round, means that blocks left which
+ * came back: a longer array would have kept them. Then the limit grows by a batch. Refills alone (a
+ * program that builds) or flushes alone (one that tears down, or frees what another CPU allocates)
+ * say nothing of the kind, and a longer array would only hold memory. So the limit follows the
+ * amplitude of the allocations and not their number. What all arrays of a shard may hold together,
+ * and how limits come down again, is in balance.c.
  *
  * Cost. O(batch) pointers moved for a refill, O(limit) for a flush.
  */
@@ -81,8 +82,8 @@ bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx)
     return false;
 }
 
-/* The lock is held. Notes which thread entered, for cairn_shard_is_entered(): another thread may be at the same thing, and
-   more shards come into use meanwhile. */
+/* The lock is held. Notes which thread entered, for cairn_shard_is_entered(): another thread may be
+   at the same thing, and more shards come into use meanwhile. */
 static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     cairn_store_relaxed(&percpu->headers[shard_idx].entered_by,
@@ -92,7 +93,8 @@ static void close_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 
 bool cairn_shard_enter_used(struct cairn_percpu *percpu)
 {
-    /* With company, two that share a thread pointer could take each other's entries for their own. */
+    /* With company, two that share a thread pointer could take each other's entries for their
+       own. */
     if (!by_sequences(percpu) || percpu->common->is_closed ||
         cairn_load_relaxed(&cairn_lock__has_company))
         return false;
@@ -146,8 +148,9 @@ void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx)
     shard_unlock(percpu, shard_idx);
 }
 
-/* Lock mode: a fast path that took the lock before the shards were closed is done when the lock was free once. One that does
-   not end is this thread's own, interrupted by a handler that forks: it goes on in both processes. */
+/* Lock mode: a fast path that took the lock before the shards were closed is done when the lock was
+   free once. One that does not end is this thread's own, interrupted by a handler that forks: it
+   goes on in both processes. */
 static bool wait_for_fast_path(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     struct cairn_lock *lock = &percpu->headers[shard_idx].lock;
@@ -172,8 +175,8 @@ static bool wait_for_fast_paths(struct cairn_percpu *percpu)
     return have_ended;
 }
 
-/* Time for sequences of other CPUs that found their lane open to end, and for their stores to be seen: each takes some
-   nanoseconds, this some microseconds. */
+/* Time for sequences of other CPUs that found their lane open to end, and for their stores to be
+   seen: each takes some nanoseconds, this some microseconds. */
 static void wait_for_sequences(void)
 {
     __sync_synchronize();
@@ -216,9 +219,10 @@ CAIRN_COLD void cairn_shard_open_all(struct cairn_percpu *percpu)
 }
 
 /*
- * At most one sequence per CPU can have been stopped by the hardware, not by the kernel, between finding its lane open and its
- * commit. If it commits while the memory is copied, the child may have its word without its slot. A push shows by a
- * top that is higher than what was seen: it is undone, and its block is lost to the child. A pop only takes a block out.
+ * At most one sequence per CPU can have been stopped by the hardware, not by the kernel, between
+ * finding its lane open and its commit. If it commits while the memory is copied, the child may
+ * have its word without its slot. A push shows by a top that is higher than what was seen: it is
+ * undone, and its block is lost to the child. A pop only takes a block out.
  */
 static void undo_late_pushes(struct cairn_percpu *percpu, struct cairn_percpu_shard *shard)
 {
@@ -229,7 +233,8 @@ static void undo_late_pushes(struct cairn_percpu *percpu, struct cairn_percpu_sh
             shard->words[class_idx] = seen[class_idx];
 }
 
-/* Lock mode: a lock that another thread held for a moment, to find the shard closed, has no holder here. */
+/* Lock mode: a lock that another thread held for a moment, to find the shard closed, has no holder
+   here. */
 CAIRN_COLD void cairn_shard_repair_all(struct cairn_percpu *percpu)
 {
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
@@ -379,7 +384,8 @@ void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx)
     for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++) {
         uint32_t word = shard_word(shard, class_idx);
 
-        /* Reading the words of an idle shard maps the zero page; reading its slots would do so for many pages. */
+        /* Reading the words of an idle shard maps the zero page; reading its slots would do so for
+           many pages. */
         CAIRN_INVARIANT(used || word == 0);
         if (word != 0)
             check_array(&percpu->classes[class_idx], word, shard_slots(percpu, shard, class_idx));

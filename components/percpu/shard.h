@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * shard.h - one CPU's arrays: where they lie, who may touch them, and the two moves of the fast path under a lock.
+ * shard.h - one CPU's arrays: where they lie, who may touch them, and the two moves of the fast
+ * path under a lock.
  *
  *     state  | common | header 0 | header 1 | ... | lanes |  pad to 4096  | shard 0 | shard 1 | ... | slots of the depot |
  *              128 bytes each                                             shard_bytes each, a multiple of 4096
@@ -10,11 +11,12 @@
  *     shard  | seen[128] | histories[128] | words[128], none[4] | slots of class 0 | N N N N slots of class 1 | N N N N ...
  *              4 bytes each                   struct cairn_percpu_shard                N: a slot that stays NULL
  *
- * Zeroed memory is an empty shard, as rseq.h says: a pop finds it empty and a push finds it full, and the slow path
- * behind either sets the first limit. No shard is touched before its CPU comes along.
+ * Zeroed memory is an empty shard, as rseq.h says: a pop finds it empty and a push finds it full,
+ * and the slow path behind either sets the first limit. No shard is touched before its CPU comes
+ * along.
  *
- * An array's limit is its count and its room together. The four NULL slots let a push compare with the four newest blocks
- * without asking whether there are four.
+ * An array's limit is its count and its room together. The four NULL slots let a push compare with
+ * the four newest blocks without asking whether there are four.
  *
  * Who may touch a shard. Between enter and leave the caller alone, in both modes:
  *
@@ -24,7 +26,8 @@
  *                  any other thread inside has been pre-empted, and the kernel aborts its sequence; from elsewhere they are a store and
  *                  membarrier(2), which aborts the sequences of all CPUs. leave: put the shard into the lane again.
  *
- * For a fork all shards in use are closed at once, by a thread that knows all others to be outside of every slow path (percpu.h):
+ * For a fork all shards in use are closed at once, by a thread that knows all others to be outside
+ * of every slow path (percpu.h):
  *
  *     lock mode    is_closed is set, and each lock was free once since. A fast path that takes the lock then looks at is_closed,
  *                  and goes away. The child frees the locks.
@@ -64,7 +67,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_common) == 128 &&
 CAIRN_STATIC_ASSERT(CAIRN_PERCPU_CLASSES_MAX *(SHARD_CAPACITY_MAX + SHARD_NEWEST) <= UINT16_MAX,
                     "every top fits in half a word");
 
-/* What stands for every header's lock in the order check of debug builds: zeroed memory cannot hold a rank. */
+/* What stands for every header's lock in the order check of debug builds: zeroed memory cannot hold
+   a rank. */
 extern const struct cairn_lock cairn_shard_rank;
 
 /* What a lane shows while its shard is entered: an empty and full shard. Never written. */
@@ -147,8 +151,9 @@ CAIRN_HOT_INLINE bool shard_used(const struct cairn_percpu *percpu, unsigned sha
     return cairn_load_relaxed(&percpu->headers[shard_idx].used) != 0;
 }
 
-/* The shards in use one after the other, the newest first; at the end a number that is no shard's. What is not in use stays
-   untouched. Several that are entered together are locked in this order, which never changes. */
+/* The shards in use one after the other, the newest first; at the end a number that is no shard's.
+   What is not in use stays untouched. Several that are entered together are locked in this order,
+   which never changes. */
 CAIRN_HOT_INLINE unsigned shard_newest(const struct cairn_percpu *percpu)
 {
     return cairn_load_acquire(&percpu->common->newest_used) - 1;
@@ -199,7 +204,8 @@ CAIRN_HOT_INLINE void *shard_pop(struct cairn_percpu *percpu, unsigned shard_idx
     return block;
 }
 
-/* Panics when the block is among those just below `top`. One branch: the four compares are or-ed. */
+/* Panics when the block is among those just below `top`. One branch: the four compares are
+   or-ed. */
 CAIRN_HOT_INLINE void shard_refuse_repeat(void *const *top, const void *block, const char *where)
 {
     bool repeated =
@@ -208,7 +214,8 @@ CAIRN_HOT_INLINE void shard_refuse_repeat(void *const *top, const void *block, c
     CAIRN_CHECK(!repeated, "double free", block, where);
 }
 
-/* Puts a block on the newest end; false when the array is at its limit. Panics, naming `where`, for a double free. */
+/* Puts a block on the newest end; false when the array is at its limit. Panics, naming `where`, for
+   a double free. */
 CAIRN_HOT_INLINE bool shard_push(struct cairn_percpu *percpu, unsigned shard_idx,
                                  unsigned class_idx, void *block, const char *where)
 {
@@ -231,77 +238,88 @@ CAIRN_HOT_INLINE bool shard_is_open(const struct cairn_percpu *percpu, unsigned 
     return cairn_load_relaxed(&percpu->view.lanes[id].shard) != cairn_shard_nothing;
 }
 
-/* Enters a shard, waiting for the thread that is in it. False when other CPUs' sequences cannot be kept out. */
+/* Enters a shard, waiting for the thread that is in it. False when other CPUs' sequences cannot be
+   kept out. */
 CAIRN_NODISCARD bool cairn_shard_enter(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* Enters the shard of this thread's CPU without waiting (lock mode: waits). False when another thread is in it, or the thread has
-   moved to another CPU. */
+/* Enters the shard of this thread's CPU without waiting (lock mode: waits). False when another
+   thread is in it, or the thread has moved to another CPU. */
 CAIRN_NODISCARD bool cairn_shard_enter_own(struct cairn_percpu *percpu, unsigned shard_idx);
 
 void cairn_shard_leave(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* Rseq mode: enters all shards that are in use at the price of one fence. False, and none is entered, when that is not
-   possible. Which ones it were cairn_shard_is_entered() says; each is to be left by cairn_shard_leave_entered(). */
+/* Rseq mode: enters all shards that are in use at the price of one fence. False, and none is
+   entered, when that is not possible. Which ones it were cairn_shard_is_entered() says; each is to
+   be left by cairn_shard_leave_entered(). */
 CAIRN_NODISCARD bool cairn_shard_enter_used(struct cairn_percpu *percpu);
 bool cairn_shard_is_entered(const struct cairn_percpu *percpu, unsigned shard_idx);
 void cairn_shard_leave_entered(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* The state of all shards for a fork, and what a child does first. False: a fast path did not end. */
+/* The state of all shards for a fork, and what a child does first. False: a fast path did not
+   end. */
 bool cairn_shard_close_all(struct cairn_percpu *percpu);
 void cairn_shard_open_all(struct cairn_percpu *percpu);
 void cairn_shard_repair_all(struct cairn_percpu *percpu);
 
-/* Notes a refill, which may raise the limit, and puts in as many of the blocks as fit, so that they are popped in the
-   order given. Returns how many of the first ones are in: none when the shard could not be entered. */
+/* Notes a refill, which may raise the limit, and puts in as many of the blocks as fit, so that they
+   are popped in the order given. Returns how many of the first ones are in: none when the shard
+   could not be entered. */
 size_t cairn_shard_refill(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                           void *const *blocks, size_t count);
 
-/* Entered, for an array at its limit: notes a flush, which may raise the limit, else moves the oldest half out (room for
-   SHARD_FLUSH_MAX), and puts the block in. Returns how many were moved out. */
+/* Entered, for an array at its limit: notes a flush, which may raise the limit, else moves the
+   oldest half out (room for SHARD_FLUSH_MAX), and puts the block in. Returns how many were moved
+   out. */
 size_t cairn_shard_overflow(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                             void *block, void **oldest);
 
 /* Entered, at each miss of an array. Now and then it forgets who was busy before. */
 void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx);
 
-/* Entered: true when the limits may grow by so much, idle arrays having given up theirs if need be. */
+/* Entered: true when the limits may grow by so much, idle arrays having given up theirs if need
+   be. */
 bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t wanted_bytes);
 
-/* The source is under pressure: empties arrays of this thread's shard, shards and classes of the depot that are idle. */
+/* The source is under pressure: empties arrays of this thread's shard, shards and classes of the
+   depot that are idle. */
 void cairn_percpu_relieve(struct cairn_percpu *percpu, unsigned shard_idx);
 
 /* Entered: moves up to `count` of the oldest blocks out. */
 size_t cairn_shard_take_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                                void **oldest, size_t count);
 
-/* Entered: gives the oldest blocks beyond `keep_count` to the source; returns how many those were. */
+/* Entered: gives the oldest blocks beyond `keep_count` to the source; returns how many those
+   were. */
 size_t cairn_shard_give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                                size_t keep_count);
 
 /* Enters one shard and walks it; panics on a broken invariant. */
 void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* rseq.c: true when sequences can be used here, and the wish allows it. Sets view.area, view.id and reason; in a process
-   that does without, they name an area that says "no id" for ever. */
+/* rseq.c: true when sequences can be used here, and the wish allows it. Sets view.area, view.id and
+   reason; in a process that does without, they name an area that says "no id" for ever. */
 bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode wish, bool by_cpu_id);
 
 /* rseq.c: no sequences, for this reason: view names the area that says "no id". */
 void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason);
 
-/* rseq_proof.c: tries the sequences in a state that is not shared yet, with the view and the lanes set; false, and refused,
-   when something is not as it should be. is_doubted: on a kernel of an architecture where that was broken. */
+/* rseq_proof.c: tries the sequences in a state that is not shared yet, with the view and the lanes
+   set; false, and refused, when something is not as it should be. is_doubted: on a kernel of an
+   architecture where that was broken. */
 CAIRN_NODISCARD bool cairn_rseq_prove(struct cairn_percpu *percpu, bool is_doubted);
 
-/* Its parts, for tests: whether the kernel clears an armed field after a nap, and whether a release of Linux is beyond
-   doubt. */
+/* Its parts, for tests: whether the kernel clears an armed field after a nap, and whether a release
+   of Linux is beyond doubt. */
 enum cairn_rseq_sight { CAIRN_RSEQ_UNKNOWN, CAIRN_RSEQ_SEEN, CAIRN_RSEQ_UNSEEN };
 enum cairn_rseq_sight cairn_rseq_watch(struct cairn_percpu *percpu);
 bool cairn_rseq_is_mended(const char *release);
 
-/* rseq.c: the id of this thread, which has a lane but perhaps no shard, or -1. Registers an area of ours where that is the way. */
+/* rseq.c: the id of this thread, which has a lane but perhaps no shard, or -1. Registers an area of
+   ours where that is the way. */
 int cairn_rseq_id(const struct cairn_percpu *percpu);
 
-/* rseq.c: no sequence that began before this call commits after it. False when the kernel refuses, or is not to be asked. */
+/* rseq.c: no sequence that began before this call commits after it. False when the kernel refuses,
+   or is not to be asked. */
 CAIRN_NODISCARD bool cairn_rseq_fence(const struct cairn_percpu *percpu);
 
 /* True when shards of other CPUs can be entered without a fence, or fences are free. */

@@ -4,15 +4,15 @@
 /*
  * blocks.h - the blocks of one slab in its bitmap: what is done for each block, inline.
  *
- * Blocks come back in an array. A stretch of it is what lies in one slab; within a stretch, a run is
- * what lies in one word and goes up or down by one block at a time:
+ * Blocks come back in an array. A stretch of it is what lies in one slab; within a stretch, a run
+ * is what lies in one word and goes up or down by one block at a time:
  *
  *     array     | 7 | 8 | 9 | 10 | 64 | 63 | 62 | 30 | other slab ...       by index in the slab
  *               |-- stretch ----------------------| |
  *                     `-- run --'      `- run -'
  *
- * A stretch of one block is freed here, any other in blocks.c. Every block is checked before its bit
- * is set, so that after a panic the bitmap says exactly which blocks came before.
+ * A stretch of one block is freed here, any other in blocks.c. Every block is checked before its
+ * bit is set, so that after a panic the bitmap says exactly which blocks came before.
  */
 
 #ifndef CAIRN_SIZECLASS_BLOCKS_H

@@ -12,8 +12,8 @@
  * 1/32.
  *
  * The index of a block is offset / block_bytes. With the least integer r above 2^64 / block_bytes,
- * which is (2^64 + e) / block_bytes for some 0 < e <= block_bytes, an offset of q blocks and s bytes
- * has the product
+ * which is (2^64 + e) / block_bytes for some 0 < e <= block_bytes, an offset of q blocks and s
+ * bytes has the product
  *
  *     offset * r = q * 2^64  +  q * e + s * r       with s * r <= 2^64 - (2^64 - e * s) / block_bytes
  *

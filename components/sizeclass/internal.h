@@ -96,7 +96,8 @@ static inline bool cairn_slabs__is_slab(uint16_t tag, uint8_t kind_max)
 void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
                           uint32_t slab_bytes, uint32_t block_count);
 
-/* The units of descriptors, from the config of the directory. Fails: -EINVAL as cairn_slabs_init(). */
+/* The units of descriptors, from the config of the directory. Fails: -EINVAL as
+   cairn_slabs_init(). */
 int cairn_slabs__init_units(struct cairn_slabs *slabs);
 void cairn_slabs__fini_units(struct cairn_slabs *slabs);
 

@@ -7,10 +7,10 @@
  *     take    memory (source) -> descriptor (lock) -> marks, bitmap (no lock) -> publish (lock)
  *     give    check -> marks off (no lock) -> unpublish, descriptor (lock) -> memory (source)
  *
- * Where descriptors lie and which are free is in descriptors.c. While a slab is marked and described
- * no other thread knows of it. The memory comes first and goes last: so another thread cannot mark it
- * anew too early, and no more descriptors are in use than fit the memory, however many threads find
- * it exhausted. base != 0 says that a descriptor is published.
+ * Where descriptors lie and which are free is in descriptors.c. While a slab is marked and
+ * described no other thread knows of it. The memory comes first and goes last: so another thread
+ * cannot mark it anew too early, and no more descriptors are in use than fit the memory, however
+ * many threads find it exhausted. base != 0 says that a descriptor is published.
  *
  * A descriptor does not hold its own id: where the caller does not know it, the pagemap says it.
  *

@@ -7,10 +7,10 @@
  *     base          hole 0           hole 1        top                    base + length
  *      |== out ======|....|== out ====|...|== out ==|......................|
  *
- * Taking looks into the holes, lowest first, and then above the top; what alignment skips becomes a hole.
- * Giving joins the block with the holes that it touches; what then touches the top lowers it. A hole that finds
- * the table full is forgotten: it cannot be taken, and comes back when everything has been given back,
- * because then the range starts afresh.
+ * Taking looks into the holes, lowest first, and then above the top; what alignment skips becomes a
+ * hole. Giving joins the block with the holes that it touches; what then touches the top lowers it.
+ * A hole that finds the table full is forgotten: it cannot be taken, and comes back when everything
+ * has been given back, because then the range starts afresh.
  *
  * Invariants (cairn_buffer_check):
  *   I1  holes are not empty, sorted by offset, disjoint, and touch neither each other nor the top;
@@ -55,8 +55,8 @@ static void remove_hole(struct cairn_buffer *buffer, size_t idx)
     memmove(hole, hole + 1, (buffer->hole_count - idx) * sizeof(*hole));
 }
 
-/* Is there an aligned block within [from, end)? Sets *offset to the lowest. Offsets count from the base, but
-   alignment is of addresses: the base may have any. */
+/* Is there an aligned block within [from, end)? Sets *offset to the lowest. Offsets count from the
+   base, but alignment is of addresses: the base may have any. */
 static bool fits(const struct cairn_buffer *buffer, size_t from, size_t end, size_t block_bytes,
                  size_t align_bytes, size_t *offset)
 {
@@ -70,7 +70,8 @@ static bool fits(const struct cairn_buffer *buffer, size_t from, size_t end, siz
     return *offset <= end && end - *offset >= block_bytes;
 }
 
-/* Cuts a block out of a hole; false when that would leave two holes and there is room for one only. */
+/* Cuts a block out of a hole; false when that would leave two holes and there is room for one
+   only. */
 static bool cut_hole(struct cairn_buffer *buffer, size_t idx, size_t offset, size_t block_bytes)
 {
     struct cairn_buffer_hole *hole = &buffer->holes[idx];
@@ -146,8 +147,8 @@ static size_t hole_behind(const struct cairn_buffer *buffer, size_t offset)
     return idx;
 }
 
-/* Adds [offset, end) to the holes: joined with the neighbours that it touches, or as a new one in front of idx,
-   or forgotten. */
+/* Adds [offset, end) to the holes: joined with the neighbours that it touches, or as a new one in
+   front of idx, or forgotten. */
 static void add_hole(struct cairn_buffer *buffer, size_t idx, size_t offset, size_t end)
 {
     struct cairn_buffer_hole *behind = &buffer->holes[idx];

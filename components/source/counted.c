@@ -9,9 +9,9 @@
  *   I2  bytes_outstanding <= bytes_outstanding_peak;
  *   I3  short_takes <= take_calls.
  *
- * Threads. A take counts after the layer below, a give before it: a block that two threads pass on through the
- * layer below is never counted twice, so the peak is never too high. All orders are relaxed: the counters
- * publish nothing, and a thread that gives a block has seen it taken.
+ * Threads. A take counts after the layer below, a give before it: a block that two threads pass on
+ * through the layer below is never counted twice, so the peak is never too high. All orders are
+ * relaxed: the counters publish nothing, and a thread that gives a block has seen it taken.
  */
 
 #include <cairn/counted.h>

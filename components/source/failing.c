@@ -7,8 +7,8 @@
  *     takes seen   0  1  2  3  4  5  6 ...
  *     plan(2, 3)   .  .  x  x  x  .  .        fail_from = 2, fail_count = 3
  *
- * A failing take never reaches the layer below, except for the half that a short plan grants. Giving never
- * fails.
+ * A failing take never reaches the layer below, except for the half that a short plan grants.
+ * Giving never fails.
  */
 
 #include <cairn/failing.h>

@@ -4,8 +4,9 @@
 /*
  * locked.c - one lock around any source.
  *
- * Idea. The lock is held over exactly one call of the layer below, which moves a whole batch, so its cost is
- * shared by the blocks of the batch. The rank makes debug builds die when a lower layer calls upward.
+ * Idea. The lock is held over exactly one call of the layer below, which moves a whole batch, so
+ * its cost is shared by the blocks of the batch. The rank makes debug builds die when a lower layer
+ * calls upward.
  */
 
 #include <cairn/locked.h>

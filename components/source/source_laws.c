@@ -4,20 +4,20 @@
 /*
  * source_laws.c - the laws of <cairn/source.h>, one function each.
  *
- * Idea. A hand holds what a law has taken: pointers in an array on the stack, no allocation. Each law takes the
- * blocks that the shape promises, looks at them, gives everything back, and answers NULL or the sentence that
- * says what was broken.
+ * Idea. A hand holds what a law has taken: pointers in an array on the stack, no allocation. Each
+ * law takes the blocks that the shape promises, looks at them, gives everything back, and answers
+ * NULL or the sentence that says what was broken.
  *
  *     hand   | p0 | p1 | ... | pn-1 | guard |      the guard sees a take that writes behind what was asked
  *
- * Blocks are filled with words that depend on their address and on a salt, so a block that overlaps another, or
- * that its source scribbled into, reads wrong later.
+ * Blocks are filled with words that depend on their address and on a salt, so a block that overlaps
+ * another, or that its source scribbled into, reads wrong later.
  *
- * What cannot be tested from outside is tested elsewhere: L6 by cairn_counted_fini() below the provider, L7 by
- * the symbols that a component needs, L9 by the ranks of the locks.
+ * What cannot be tested from outside is tested elsewhere: L6 by cairn_counted_fini() below the
+ * provider, L7 by the symbols that a component needs, L9 by the ranks of the locks.
  *
- * Cost. At most CAIRN_LAW_BLOCKS_MAX blocks out at once; every byte of block_count blocks is written and read a
- * few times.
+ * Cost. At most CAIRN_LAW_BLOCKS_MAX blocks out at once; every byte of block_count blocks is
+ * written and read a few times.
  */
 
 #include <cairn/source_laws.h>

@@ -16,7 +16,8 @@
  *
  * build() below is this picture as code.
  *
- * Down.  A small request asks its class first. When that has nothing, the cap is near and waste no longer matters, so what
+ * Down. A small request asks its class first. When that has nothing, the cap is near and waste no
+ * longer matters, so what
  *        is left is tried in order of size: larger classes, and the run of grains in its place among them. Only
  *        when all of that fails is the answer NULL. So a request up to stats.largest_free_bytes always succeeds.
  * Up.    free() asks the pagemap: a tag names the class, and the pool recognises anything that is not the start of a block in
@@ -93,7 +94,8 @@ static int build_pools(struct cairn_arena *arena)
     return error;
 }
 
-/* Requires: all state but arena->layout reads as zero. A map that is zero has no tags, so without slabs all is runs. */
+/* Requires: all state but arena->layout reads as zero. A map that is zero has no tags, so without
+   slabs all is runs. */
 static void build(struct cairn_arena *arena)
 {
     int error = build_runs(arena);
@@ -157,7 +159,8 @@ static unsigned first_class(const struct cairn_arena *arena, size_t size_bytes)
     return (unsigned)cairn_min(cairn_class_of(size_bytes), class_count);
 }
 
-/* Asks classes from *class_idx on, up to blocks of limit_bytes; leaves *class_idx at the first not asked. */
+/* Asks classes from *class_idx on, up to blocks of limit_bytes; leaves *class_idx at the first not
+   asked. */
 static struct cairn_pool *take_from_pools(struct cairn_arena *arena, unsigned *class_idx,
                                           size_t limit_bytes, size_t align_bytes, void **block)
 {
@@ -175,7 +178,8 @@ static struct cairn_pool *take_from_pools(struct cairn_arena *arena, unsigned *c
     return NULL;
 }
 
-/* The best that is left, without giving the kept slab up: classes that waste no more than a run, a run, other classes. */
+/* The best that is left, without giving the kept slab up: classes that waste no more than a run, a
+   run, other classes. */
 static void *take_once(struct cairn_arena *arena, size_t size_bytes, size_t align_bytes,
                        struct piece *piece)
 {
@@ -268,7 +272,8 @@ void *cairn_arena_alloc_aligned(struct cairn_arena *arena, size_t size_bytes, si
 
 /* ---- Finding and giving back ---- */
 
-/* The class's pool or the run that `block` belongs to; panics when it is in neither. A pool says later whether it is out. */
+/* The class's pool or the run that `block` belongs to; panics when it is in neither. A pool says
+   later whether it is out. */
 static struct piece piece_at(const struct cairn_arena *arena, const void *block, const char *where)
 {
     unsigned kind = cairn_tag_kind(cairn_pagemap_tag(&arena->pagemap, block));

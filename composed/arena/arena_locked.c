@@ -4,8 +4,9 @@
 /*
  * arena_locked.c - each call of the arena, with its lock held.
  *
- * The object is a struct cairn_arena under another name, which is never defined: so the compiler keeps the two sets of
- * calls apart. Its lock outranks those of the layers inside. A misuse panics with the lock held.
+ * The object is a struct cairn_arena under another name, which is never defined: so the compiler
+ * keeps the two sets of calls apart. Its lock outranks those of the layers inside. A misuse panics
+ * with the lock held.
  */
 
 #include <cairn/arena_locked.h>

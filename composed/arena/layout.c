@@ -8,18 +8,20 @@
  *     | . | arena, pools | buddy bitmaps | pagemap window | slab descriptors | . | memory ...  |
  *       64             64              64               64                 64
  *
- * Every part but the last is as long as it could need to be if all that follows were memory, so the parts are cut
- * in one pass, front to back; the error is a few percent of a few percent. The gap before the memory is there when it is
- * small against the buffer: a memory that begins at the largest alignment has a block of half its size, not
- * of a quarter.
+ * Every part but the last is as long as it could need to be if all that follows were memory, so the
+ * parts are cut in one pass, front to back; the error is a few percent of a few percent. The gap
+ * before the memory is there when it is small against the buffer: a memory that begins at the
+ * largest alignment has a block of half its size, not of a quarter.
  *
- * How coarse. Slabs pay once a buffer has room for many of them, because each class in use holds some free blocks. Below
- * SLABS_BYTES_MIN there are none, and every block is a run of 16-byte grains. Above, a granule is a fixed share
- * of the buffer, a class is served from slabs when a granule holds at least 8 of its blocks, and what is larger is a run
- * of 64-byte grains. So a block wastes less than 16 bytes or at most an eighth of itself.
+ * How coarse. Slabs pay once a buffer has room for many of them, because each class in use holds
+ * some free blocks. Below SLABS_BYTES_MIN there are none, and every block is a run of 16-byte
+ * grains. Above, a granule is a fixed share of the buffer, a class is served from slabs when a
+ * granule holds at least 8 of its blocks, and what is larger is a run of 64-byte grains. So a block
+ * wastes less than 16 bytes or at most an eighth of itself.
  *
- * Measured, as share of the buffer that holds data when memory is always short (a random block is freed until
- * the next request fits), 8 sizes of 16 to 400 bytes | sizes of 8 bytes to 1/256 of the buffer, per magnitude:
+ * Measured, as share of the buffer that holds data when memory is always short (a random block is
+ * freed until the next request fits), 8 sizes of 16 to 400 bytes | sizes of 8 bytes to 1/256 of the
+ * buffer, per magnitude:
  *
  *     buffer     no slabs    granules of 2 KiB   4 KiB       8 KiB       16 KiB
  *     64 KiB     56 | 77     55 | 65
@@ -83,8 +85,8 @@ size_t cairn_arena_run_align_bytes(const struct cairn_arena_shape *shape)
     return cairn_max(CAIRN_ARENA_ALIGN_MAX, shape->granule_bytes);
 }
 
-/* Descriptors for an arena full of 16-byte blocks. One full of 8-byte blocks runs out of them early, and continues
-   with 16-byte blocks and runs. */
+/* Descriptors for an arena full of 16-byte blocks. One full of 8-byte blocks runs out of them
+   early, and continues with 16-byte blocks and runs. */
 static size_t unit_bytes_over(size_t memory_bytes, size_t granule_bytes)
 {
     size_t words = granule_bytes / 16 / 64;

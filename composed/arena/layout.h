@@ -21,7 +21,8 @@ struct cairn_arena_shape {
     unsigned class_count; /* classes served from slabs, from the smallest; the others are runs */
 };
 
-/* Where each part lies: in this order, each aligned to 64, without gaps but for one before the memory. */
+/* Where each part lies: in this order, each aligned to 64, without gaps but for one before the
+   memory. */
 struct cairn_arena_layout {
     struct cairn_arena_shape shape;
     size_t arena_bytes; /* struct cairn_arena with its pools, at the head */
@@ -38,17 +39,20 @@ struct cairn_arena_layout {
 /* Pure. Requires: buffer_bytes > 0. O(1). */
 struct cairn_arena_shape cairn_arena_shape_of(size_t buffer_bytes);
 
-/* The largest alignment that runs of this shape can have: what slabs need, and what callers may ask for. */
+/* The largest alignment that runs of this shape can have: what slabs need, and what callers may ask
+   for. */
 size_t cairn_arena_run_align_bytes(const struct cairn_arena_shape *shape);
 
 /*
  * Cuts [buffer, buffer + buffer_bytes). Reads and writes nothing there.
  *
- * Returns: where struct cairn_arena goes; NULL when the buffer is NULL, or below CAIRN_ARENA_BYTES_MIN or above 2^40 bytes.
+ * Returns: where struct cairn_arena goes; NULL when the buffer is NULL, or below
+ *          CAIRN_ARENA_BYTES_MIN or above 2^40 bytes.
  */
 void *cairn_arena_cut(struct cairn_arena_layout *layout, void *buffer, size_t buffer_bytes);
 
-/* Panics unless the parts lie in order in [head, memory + memory_bytes) and do not overlap. O(1). */
+/* Panics unless the parts lie in order in [head, memory + memory_bytes) and do not overlap.
+   O(1). */
 void cairn_arena_layout_check(const struct cairn_arena_layout *layout, const void *head);
 
 CAIRN_END_DECLS

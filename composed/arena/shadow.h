@@ -4,9 +4,10 @@
 /*
  * shadow.h - for tests: an arena beside a table of what it must hold.
  *
- * Every block is filled with bytes that follow from its own seed, and read back before it is resized or freed. That finds
- * overlaps, writes by the arena and lost content. What the arena says (NULL, usable size, statistics) is compared
- * with what the table knows. Nothing here allocates or calls the system, so it also runs where nothing else may.
+ * Every block is filled with bytes that follow from its own seed, and read back before it is
+ * resized or freed. That finds overlaps, writes by the arena and lost content. What the arena says
+ * (NULL, usable size, statistics) is compared with what the table knows. Nothing here allocates or
+ * calls the system, so it also runs where nothing else may.
  */
 
 #ifndef CAIRN_ARENA_SHADOW_H

@@ -4,9 +4,10 @@
 /*
  * backend.c - builds pagesource, pagemap and buddy, and offers slabs of granules upward.
  *
- * Nothing is sized by the memory of the machine: the metadata of each layer begins small and grows with what is used, out of
- * regions with guards on both sides that the pagesource keeps. Leaves of the pagemap have regions of their own, mapped without
- * a lock, because a thread that comes past a closed heap may need one.
+ * Nothing is sized by the memory of the machine: the metadata of each layer begins small and grows
+ * with what is used, out of regions with guards on both sides that the pagesource keeps. Leaves of
+ * the pagemap have regions of their own, mapped without a lock, because a thread that comes past a
+ * closed heap may need one.
  */
 
 #include "composed/backend/backend.h"
@@ -31,7 +32,7 @@ struct cairn_source cairn_backend_as_metadata_source(struct cairn_backend *backe
     return cairn_pagesource_as_reserve_source(&backend->pages);
 }
 
-/* --- leaves of the pagemap: guard | leaf | guard ------------------------------------------------------------------- */
+/* --- leaves of the pagemap: guard | leaf | guard ---------------------------------------------- */
 
 static void *take_leaf(struct cairn_backend *backend, size_t leaf_bytes)
 {
@@ -79,7 +80,7 @@ static void give_leaves(void *self, size_t block_bytes, void *const *blocks, siz
 static const struct cairn_source_ops leaf_ops = {
     "leaves", CAIRN_SOURCE_THREAD_SAFE | CAIRN_SOURCE_ZEROED, take_leaves, give_leaves};
 
-/* --- start and end ------------------------------------------------------------------------------------------------ */
+/* --- start and end ---------------------------------------------------------------------------- */
 
 /* Requires: a zeroed backend. */
 static int init_pages(struct cairn_backend *backend, const struct cairn_backend_config *config)
@@ -125,10 +126,10 @@ void cairn_backend_fini(struct cairn_backend *backend)
     cairn_pagesource_fini(&backend->pages);
 }
 
-/* --- slabs ---------------------------------------------------------------------------------------------------------- */
+/* --- slabs ------------------------------------------------------------------------------------ */
 
-/* At a multiple of their size rounded up to a power of two, where the buddy puts them anyway: an offset in a slab is a
-   mask away for those who know its class. */
+/* At a multiple of their size rounded up to a power of two, where the buddy puts them anyway: an
+   offset in a slab is a mask away for those who know its class. */
 static size_t take_slabs(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
                          size_t count)
 {

@@ -13,17 +13,19 @@
  *
  *     pagemap: granule -> kind and owner, for all of them
  *
- * A large, huge or past block marks its first granule only: any other address in it is "not the start of a block". The owner
- * of that granule is the length of the block (length.h), so that no lock and no table is asked for it.
+ * A large, huge or past block marks its first granule only: any other address in it is "not the
+ * start of a block". The owner of that granule is the length of the block (length.h), so that no
+ * lock and no table is asked for it.
  *
- * Past blocks come straight from the kernel, for threads that find the heap closed for a fork: taking and freeing them touches
- * nothing but the pagemap.
+ * Past blocks come straight from the kernel, for threads that find the heap closed for a fork:
+ * taking and freeing them touches nothing but the pagemap.
  *
- * Nothing is bounded by a table: the state of the buddy moves to a larger block when it is full, and leaves of the pagemap are made
- * as addresses come into use.
+ * Nothing is bounded by a table: the state of the buddy moves to a larger block when it is full,
+ * and leaves of the pagemap are made as addresses come into use.
  *
- * Settling. No function but cairn_backend_settle() and cairn_backend_trim() gives memory back to the kernel: others note that there
- * is something to give back, for they are called under the locks of layers above.
+ * Settling. No function but cairn_backend_settle() and cairn_backend_trim() gives memory back to
+ * the kernel: others note that there is something to give back, for they are called under the locks
+ * of layers above.
  *
  * Threads: safe. Locks in order: buddy_lock, then the pagesource's; not both at once.
  */
@@ -45,15 +47,16 @@ enum {
         100 /* what is wanted again within this time is not worth its page faults */
 };
 
-/* Runs of so many granules can be cached by those above: each length is a class, behind the size classes. */
+/* Runs of so many granules can be cached by those above: each length is a class, behind the size
+   classes. */
 enum {
     CAIRN_RUN_GRANULES_MIN = 3,
     CAIRN_RUN_GRANULES_MAX = 8,
     CAIRN_RUN_COUNT = CAIRN_RUN_GRANULES_MAX - CAIRN_RUN_GRANULES_MIN + 1
 };
 
-/* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class; from CAIRN_KIND_RUN on, large blocks by their length;
-   CAIRN_KIND_LARGE all other large ones. */
+/* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class; from CAIRN_KIND_RUN on, large
+   blocks by their length; CAIRN_KIND_LARGE all other large ones. */
 enum {
     CAIRN_KIND_RUN = CAIRN_CLASS_COUNT + 1,
     CAIRN_KIND_PAST = 253,
@@ -76,7 +79,8 @@ struct cairn_backend_config {
     void *map_empty;
 };
 
-/* Whether the buddy holds more free memory than it is to keep, and what of it is to be given back. */
+/* Whether the buddy holds more free memory than it is to keep, and what of it is to be given
+   back. */
 enum cairn_surplus {
     CAIRN_SURPLUS_NONE,
     CAIRN_SURPLUS_IN_TIME, /* what lay idle for its time */
@@ -109,14 +113,17 @@ struct cairn_backend {
 
 /*
  * Builds the backend on a zeroed object. Fails: -ENOMEM when not even small tables can be reserved;
- * -EINVAL. Nothing is held then. Threads: not safe; initialise before sharing. Calls nothing that calls malloc.
+ * -EINVAL. Nothing is held then. Threads: not safe; initialise before sharing. Calls nothing that
+ * calls malloc.
  */
 int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend_config *config);
 
-/* Ends a backend from which nothing is taken, and nothing reserved: for a start that failed above. */
+/* Ends a backend from which nothing is taken, and nothing reserved: for a start that failed
+   above. */
 void cairn_backend_fini(struct cairn_backend *backend);
 
-/* A zeroed block for the metadata of the layers above, with guards around it; NULL when it cannot be had. */
+/* A zeroed block for the metadata of the layers above, with guards around it; NULL when it cannot
+   be had. */
 void *cairn_backend_reserve(struct cairn_backend *backend, size_t length_bytes);
 
 /* Ends a reservation, whole. */
@@ -128,7 +135,8 @@ struct cairn_source cairn_backend_as_metadata_source(struct cairn_backend *backe
 /* Slabs for the layers above: THREAD_SAFE, multiples of a granule. */
 struct cairn_source cairn_backend_as_source(struct cairn_backend *backend);
 
-/* Which of the run classes serves a size: its length less the shortest. CAIRN_RUN_COUNT or more: none. */
+/* Which of the run classes serves a size: its length less the shortest. CAIRN_RUN_COUNT or more:
+   none. */
 CAIRN_HOT_INLINE size_t cairn_run_of(size_t size_bytes)
 {
     return (size_bytes - 1) / CAIRN_BACKEND_GRANULE_MIN_BYTES - (CAIRN_RUN_GRANULES_MIN - 1);
@@ -139,7 +147,8 @@ CAIRN_HOT_INLINE uint32_t cairn_run_bytes(size_t run_idx)
     return (uint32_t)(run_idx + CAIRN_RUN_GRANULES_MIN) * CAIRN_BACKEND_GRANULE_MIN_BYTES;
 }
 
-/* Gives back to the kernel what lay idle, or is too much. Cheap when there is nothing. Requires: no lock is held. */
+/* Gives back to the kernel what lay idle, or is too much. Cheap when there is nothing. Requires: no
+   lock is held. */
 void cairn_backend_settle(struct cairn_backend *backend);
 
 /* False when cairn_backend_settle() would do nothing. No lock. */
@@ -195,11 +204,13 @@ void *cairn_backend_resize(struct cairn_backend *backend, void *block, size_t ne
 /* Gives back to the kernel what is free. Returns the bytes released. */
 size_t cairn_backend_trim(struct cairn_backend *backend);
 
-/* Stops the program for a pointer that no layer knows, with the most precise word that can be said of it. */
+/* Stops the program for a pointer that no layer knows, with the most precise word that can be said
+   of it. */
 CAIRN_NORETURN void cairn_backend_reject(struct cairn_backend *backend, const void *pointer,
                                          const char *where);
 
-/* Internal (runs.c): runs of granules; NULL when there is no memory. Neither is called with the buddy's lock. */
+/* Internal (runs.c): runs of granules; NULL when there is no memory. Neither is called with the
+   buddy's lock. */
 void *cairn_backend__take_run(struct cairn_backend *backend, size_t length_bytes,
                               size_t align_bytes, bool *is_zeroed);
 void cairn_backend__give_run(struct cairn_backend *backend, void *run, size_t length_bytes);
@@ -209,7 +220,8 @@ bool cairn_backend__resize_run(struct cairn_backend *backend, void *run, size_t 
 /* Internal (runs.c): the buddy's first state. 0 or -ENOMEM. */
 int cairn_backend__init_runs(struct cairn_backend *backend);
 
-/* Internal (runs.c): gives back all that is free. Returns the bytes that are not resident any more. */
+/* Internal (runs.c): gives back all that is free. Returns the bytes that are not resident any
+   more. */
 size_t cairn_backend__purge_runs(struct cairn_backend *backend);
 
 struct cairn_backend_stats {

@@ -9,15 +9,16 @@
  *     (1 MiB, ...)      HUGE   from the pagesource
  *     any               PAST   from the kernel, past every lock
  *
- * Each marks its first granule in the pagemap, after the block exists and until just before it ends, with its length as the
- * owner (length.h). So a stale or invented pointer finds no mark, and a length is had without a lock.
+ * Each marks its first granule in the pagemap, after the block exists and until just before it
+ * ends, with its length as the owner (length.h). So a stale or invented pointer finds no mark, and
+ * a length is had without a lock.
  *
- * To free a block, or to move it, a thread first claims the mark: of two threads that free one block, one finds it, and the
- * other is told of its mistake.
+ * To free a block, or to move it, a thread first claims the mark: of two threads that free one
+ * block, one finds it, and the other is told of its mistake.
  *
- * A huge block begins at a page, which may lie within a granule: no other block can begin in that granule, since slabs and
- * runs are whole granules and no huge block is shorter than one. So huge blocks need no alignment beyond a page, and
- * the kernel may move them when they grow.
+ * A huge block begins at a page, which may lie within a granule: no other block can begin in that
+ * granule, since slabs and runs are whole granules and no huge block is shorter than one. So huge
+ * blocks need no alignment beyond a page, and the kernel may move them when they grow.
  */
 
 #include "composed/backend/backend.h"
@@ -91,7 +92,7 @@ static bool claim(struct cairn_backend *backend, void *block, uint16_t tag)
     return tag != 0 && cairn_pagemap_claim(&backend->map, granule_of(backend, block), tag);
 }
 
-/* --- runs -------------------------------------------------------------------------------------------------------- */
+/* --- runs ------------------------------------------------------------------------------------- */
 
 static bool is_large_size(const struct cairn_backend *backend, size_t size_bytes,
                           size_t align_bytes)
@@ -141,9 +142,10 @@ static bool resize_large(struct cairn_backend *backend, void *block, const struc
     return is_resized;
 }
 
-/* --- pages of their own ------------------------------------------------------------------------------------------ */
+/* --- pages of their own ----------------------------------------------------------------------- */
 
-/* At least a granule: two blocks must not begin in one (small sizes come here for their alignment). */
+/* At least a granule: two blocks must not begin in one (small sizes come here for their
+   alignment). */
 static bool huge_length(const struct cairn_backend *backend, size_t size_bytes,
                         size_t *length_bytes)
 {
@@ -177,8 +179,9 @@ static void *alloc_huge(struct cairn_backend *backend, size_t size_bytes, size_t
     return block;
 }
 
-/* A block that may move has no mark meanwhile: once the kernel has moved it, another thread may get the old place and mark it.
-   Marking the new place must not fail, hence the leaf in hand; without one the block stays where it is. */
+/* A block that may move has no mark meanwhile: once the kernel has moved it, another thread may get
+   the old place and mark it. Marking the new place must not fail, hence the leaf in hand; without
+   one the block stays where it is. */
 static void *resize_huge(struct cairn_backend *backend, void *block, const struct found *found,
                          size_t new_bytes)
 {
@@ -246,7 +249,7 @@ bool cairn_backend_free_past(struct cairn_backend *backend, void *block)
     return true;
 }
 
-/* --- all of them ------------------------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 void *cairn_backend_alloc(struct cairn_backend *backend, size_t size_bytes, size_t align_bytes,
                           bool *is_zeroed)
@@ -312,7 +315,8 @@ static size_t take_runs(void *self, size_t block_bytes, size_t align_bytes, void
     return taken;
 }
 
-/* A run that was freed twice may have been given out since at another length: its successor is not freed in its place. */
+/* A run that was freed twice may have been given out since at another length: its successor is not
+   freed in its place. */
 static void give_runs(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     struct cairn_backend *backend = self;

@@ -2,14 +2,15 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * length.h - the length of a block, and the page of its granule where it begins, in the 32 bits of an owner.
+ * length.h - the length of a block, and the page of its granule where it begins, in the 32 bits of
+ * an owner.
  *
  *     bit   31        30 29     28 ................ 0
  *         | coarse | offset   | length                |     in pages; coarse: in 4096 pages, rounded up by the allocation
  *
- * A block begins at a page of a granule, of which there are at most four (granules of 16 KiB; where pages are as large or larger,
- * the granule is the page). 29 bits of pages of 4 KiB are 2 TiB. Lengths above are multiples of 4096 pages, up to 2^53 bytes: more
- * than there are addresses.
+ * A block begins at a page of a granule, of which there are at most four (granules of 16 KiB; where
+ * pages are as large or larger, the granule is the page). 29 bits of pages of 4 KiB are 2 TiB.
+ * Lengths above are multiples of 4096 pages, up to 2^53 bytes: more than there are addresses.
  */
 
 #ifndef CAIRN_COMPOSED_BACKEND_LENGTH_H

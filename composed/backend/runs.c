@@ -2,17 +2,20 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * runs.c - runs of granules: from the buddy, which is fed with chunks when it has none, and settled when it has too many.
+ * runs.c - runs of granules: from the buddy, which is fed with chunks when it has none, and settled
+ * when it has too many.
  *
  *     take   buddy has a run? -> it          else a chunk from the pagesource -> feed the buddy -> again
  *     give   into the buddy; note whether it now holds more free memory than it is to keep
  *     settle shed empty chunks to the pagesource; empty dirty stretches: begin | madvise | end
  *
- * The buddy's lock is held for the buddy alone: chunks are mapped, given back and emptied without it, and so is the memory that
- * the buddy's own state moves to. Other threads take and give meanwhile; what is being emptied is not free to them.
+ * The buddy's lock is held for the buddy alone: chunks are mapped, given back and emptied without
+ * it, and so is the memory that the buddy's own state moves to. Other threads take and give
+ * meanwhile; what is being emptied is not free to them.
  *
- * Dirty free granules are kept for re-use up to a bound and emptied when they lay idle, or when there are too many: one fault costs
- * as much as hundreds of allocations, so nothing goes back that is likely to be wanted at once.
+ * Dirty free granules are kept for re-use up to a bound and emptied when they lay idle, or when
+ * there are too many: one fault costs as much as hundreds of allocations, so nothing goes back that
+ * is likely to be wanted at once.
  */
 
 #include "composed/backend/backend.h"
@@ -36,7 +39,7 @@ enum {
     STRETCHES = 16                   /* that are emptied between two visits of the buddy */
 };
 
-/* --- the state of the buddy -------------------------------------------------------------------------------------- */
+/* --- the state of the buddy ------------------------------------------------------------------- */
 
 static struct cairn_buddy_config buddy_config(const struct cairn_backend *backend)
 {
@@ -60,7 +63,8 @@ int cairn_backend__init_runs(struct cairn_backend *backend)
     return cairn_buddy_init(backend->buddy, state_bytes, &config);
 }
 
-/* Under the buddy's lock: moves it into a larger state. Returns the state that is not needed any more, which may be the new one. */
+/* Under the buddy's lock: moves it into a larger state. Returns the state that is not needed any
+   more, which may be the new one. */
 static void *exchange_state(struct cairn_backend *backend, void *state, size_t *state_bytes,
                             size_t chunk_count)
 {
@@ -94,7 +98,7 @@ static bool grow_state(struct cairn_backend *backend)
     return true;
 }
 
-/* --- taking and giving ------------------------------------------------------------------------------------------- */
+/* --- taking and giving ------------------------------------------------------------------------ */
 
 /* Gives the buddy one chunk more. */
 static bool feed(struct cairn_backend *backend)
@@ -148,7 +152,8 @@ static uint8_t surplus_of(const struct cairn_backend *backend,
                : CAIRN_SURPLUS_IN_TIME;
 }
 
-/* Under the buddy's lock, after each change: what there is to settle, and what the caches above should know. */
+/* Under the buddy's lock, after each change: what there is to settle, and what the caches above
+   should know. */
 static void note(struct cairn_backend *backend, bool is_taken)
 {
     struct cairn_buddy_levels levels = cairn_buddy_levels(backend->buddy);
@@ -196,7 +201,7 @@ bool cairn_backend__resize_run(struct cairn_backend *backend, void *run, size_t 
     return is_resized;
 }
 
-/* --- settling ---------------------------------------------------------------------------------------------------- */
+/* --- settling --------------------------------------------------------------------------------- */
 
 static uint64_t now_ms(const struct cairn_backend *backend)
 {
@@ -213,7 +218,8 @@ static void forget_short(struct cairn_backend *backend, uint64_t now)
         backend->short_bytes = 0;
 }
 
-/* Under the lock: what is to be emptied now, which is what is beyond the budget and lay idle, or beyond the second bound. */
+/* Under the lock: what is to be emptied now, which is what is beyond the budget and lay idle, or
+   beyond the second bound. */
 static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
 {
     struct cairn_buddy_levels levels = cairn_buddy_levels(backend->buddy);
@@ -241,8 +247,8 @@ static void shed_chunks(struct cairn_backend *backend, size_t keep_count)
     }
 }
 
-/* Called and left with the buddy's lock. Empties some stretches; returns how many bytes are not resident any more, 0 when
-   nothing was found or the kernel refused. */
+/* Called and left with the buddy's lock. Empties some stretches; returns how many bytes are not
+   resident any more, 0 when nothing was found or the kernel refused. */
 static size_t purge_some(struct cairn_backend *backend, size_t min_bytes, size_t quota_bytes,
                          size_t *found_count)
 {

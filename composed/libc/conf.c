@@ -76,7 +76,8 @@ static bool is_word(struct word word, const char *name)
     return word.bytes == strlen(name) && memcmp(word.text, name, word.bytes) == 0;
 }
 
-/* Levenshtein's distance between a word and a name, both cut at WORD_BYTES_MAX; the start of a name is 1 away. */
+/* Levenshtein's distance between a word and a name, both cut at WORD_BYTES_MAX; the start of a name
+   is 1 away. */
 static size_t distance(struct word word, const char *name)
 {
     size_t row[WORD_BYTES_MAX + 1];

@@ -4,12 +4,14 @@
 /*
  * conf_load.c - where the option strings come from.
  *
- * The first allocation of a process may come before libc knows its environment: from the dynamic loader, or from a
- * constructor that runs earlier than libc's. The environment is on the stack all the same, where the kernel put it:
+ * The first allocation of a process may come before libc knows its environment: from the dynamic
+ * loader, or from a constructor that runs earlier than libc's. The environment is on the stack all
+ * the same, where the kernel put it:
  *
  *     __libc_stack_end -> | argc | argv[0] ... argv[argc-1] | NULL | environment ... | NULL |
  *
- * A libc without that symbol is asked for its environ, and where that is still empty the defaults hold.
+ * A libc without that symbol is asked for its environ, and where that is still empty the defaults
+ * hold.
  */
 
 #include "composed/libc/conf.h"

@@ -4,14 +4,15 @@
 /*
  * export.h - the C library's names, or none of them where a sanitizer brings a malloc of its own.
  *
- * AddressSanitizer, HWAddressSanitizer, MemorySanitizer and ThreadSanitizer define malloc and its kin in their runtime, and
- * rely on it. A library that is compiled for one of them keeps its functions, under names that nothing asks for:
+ * AddressSanitizer, HWAddressSanitizer, MemorySanitizer and ThreadSanitizer define malloc and its
+ * kin in their runtime, and rely on it. A library that is compiled for one of them keeps its
+ * functions, under names that nothing asks for:
  *
  *     compiled plain       malloc               free               cairn_malloc_is_active ...
  *     for a sanitizer      cairn_aside_malloc   cairn_aside_free   cairn_aside_is_active ...
  *
- * The second line includes what programs know cairn by, so that its weak names are NULL and say that cairn is not there. A
- * program that is built so over a cairn that is not: sanitizer.h.
+ * The second line includes what programs know cairn by, so that its weak names are NULL and say
+ * that cairn is not there. A program that is built so over a cairn that is not: sanitizer.h.
  *
  * Included by frontend.h, and so by each file that defines such a name. Valid in assembly.
  */

@@ -61,7 +61,8 @@ CAIRN_EXPORT struct mallinfo mallinfo(void)
     return info;
 }
 
-/* glibc's parameters are accepted, 1, and have no effect: cairn adapts by itself, see CAIRN_CONF. Others: 0. */
+/* glibc's parameters are accepted, 1, and have no effect: cairn adapts by itself, see CAIRN_CONF.
+   Others: 0. */
 CAIRN_EXPORT int mallopt(int parameter, int value)
 {
     (void)value;

@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * override.c - the malloc family under the names of the C library, and nothing else; malloc and free themselves are in
- * plain.c, or in a stack that has a shorter way.
+ * override.c - the malloc family under the names of the C library, and nothing else; malloc and
+ * free themselves are in plain.c, or in a stack that has a shorter way.
  *
  * Here is what C23, POSIX and glibc demand of a call: limits of size, rules of alignment, errno.
  * Blocks come from the front (frontend.h). errno is ENOMEM or EINVAL after a failure and untouched
@@ -14,8 +14,8 @@
  *     any size > PTRDIFF_MAX       NULL, ENOMEM
  *     bad alignment                NULL, EINVAL (posix_memalign: returns EINVAL, *result unchanged)
  *
- * Where a sanitizer brings a malloc, its blocks are the program's: sanitizer.h. What reaches this file without a stack is
- * forwarded.
+ * Where a sanitizer brings a malloc, its blocks are the program's: sanitizer.h. What reaches this
+ * file without a stack is forwarded.
  *
  * Built with -fno-builtin, or the compiler would turn parts of these functions into calls of each
  * other.

@@ -2,9 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * sanitizer.c - the names that the sanitizers' runtimes know their own functions by. All of them since 2011 have these.
+ * sanitizer.c - the names that the sanitizers' runtimes know their own functions by. All of them
+ * since 2011 have these.
  *
- * Weak: their addresses are NULL in every other program. The linker sees that when it links a program; of a preloaded
+ * Weak: their addresses are NULL in every other program. The linker sees that when it links a
+ *       program; of a preloaded
  * libcairn.so the loader does, before anything can be called.
  *
  * Source: LLVM compiler-rt/lib/interception/interception.h.

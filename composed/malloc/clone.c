@@ -10,19 +10,22 @@
  *       yes           no             no        parent and child go on at once, on one thread pointer: the parent leaves for good
  *       yes           any            yes       a thread with an area of its own, or none
  *
- * vfork.c says why a child on its parent's thread pointer must find no registration there. Where the two go on at once, it is not
- * known when the child ends. So that one thread, and threads that it makes later (glibc), go past the per-CPU arrays from
- * then on. Libc does not count such a child, and goes on saying that the process has one thread; lock.h is told.
+ * vfork.c says why a child on its parent's thread pointer must find no registration there. Where
+ * the two go on at once, it is not known when the child ends. So that one thread, and threads that
+ * it makes later (glibc), go past the per-CPU arrays from then on. Libc does not count such a
+ * child, and goes on saying that the process has one thread; lock.h is told.
  *
- * A copy has one thread, and whatever other threads were at is half done in it, as after fork(). Libc runs no fork handlers here, so
- * this file does: the child's before its function. A child with a thread pointer of its own is not known as the thread that
- * closed the gate; the gate stays closed in it, and the kernel serves it.
+ * A copy has one thread, and whatever other threads were at is half done in it, as after fork().
+ * Libc runs no fork handlers here, so this file does: the child's before its function. A child with
+ * a thread pointer of its own is not known as the thread that closed the gate; the gate stays
+ * closed in it, and the kernel serves it.
  *
- * What is shared in the other cases is the programs' affair: errno, the C library's buffers. Everything here is on the parent's stack, or
- * in registers: nothing is allocated. vfork.S has the system call, and the name.
+ * What is shared in the other cases is the programs' affair: errno, the C library's buffers.
+ * Everything here is on the parent's stack, or in registers: nothing is allocated. vfork.S has the
+ * system call, and the name.
  *
- * Not covered: a bare system call. posix_spawn(), system() and popen() of glibc make their children by themselves, and allocate
- * nothing in them.
+ * Not covered: a bare system call. posix_spawn(), system() and popen() of glibc make their children
+ * by themselves, and allocate nothing in them.
  */
 
 #include <errno.h>
@@ -97,8 +100,8 @@ static long clone_sharing(int (*run)(void *), void *stack, int flags, void *argu
     return result;
 }
 
-/* What is variadic in <sched.h> comes in the same registers. A parameter that the caller did not pass is not used either: no
-   flag asks for it. */
+/* What is variadic in <sched.h> comes in the same registers. A parameter that the caller did not
+   pass is not used either: no flag asks for it. */
 int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
                 void *thread_pointer, pid_t *child_tid)
 {

@@ -2,19 +2,21 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * fastpath.h - what malloc and free of small blocks read besides the per-CPU arrays, and the two questions they ask of it.
+ * fastpath.h - what malloc and free of small blocks read besides the per-CPU arrays, and the two
+ * questions they ask of it.
  *
  *     size    -> class    one load of a table with a byte for each size; no other test says that the stack is built: the limits
  *                         are 0 until it is
  *     pointer -> kind     pagemap: kind of the granule; then, does a block of that kind begin here? A class is its kind less 1.
  *
- * The pagemap's root and its empty tags lie in the same object as the tables, so that one base register reaches all of them: nine
- * instructions and three loads from an address to a kind.
+ * The pagemap's root and its empty tags lie in the same object as the tables, so that one base
+ * register reaches all of them: nine instructions and three loads from an address to a kind.
  *
- * Slabs lie at a multiple of their size rounded up to a power of two, as the buddy gives them, so an offset in a slab is a
- * mask away. The lower half of its product with the geometry's reciprocal is below a bound where a block begins, and only
- * there (sizeclass/geometry.c says why). A run of granules that can be cached has one block, at offset 0: the multiplier 1 and
- * the bound 1. Any other kind has the bound 0.
+ * Slabs lie at a multiple of their size rounded up to a power of two, as the buddy gives them, so
+ * an offset in a slab is a mask away. The lower half of its product with the geometry's reciprocal
+ * is below a bound where a block begins, and only there (sizeclass/geometry.c says why). A run of
+ * granules that can be cached has one block, at offset 0: the multiplier 1 and the bound 1. Any
+ * other kind has the bound 0.
  *
  * Source: Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019.
  */
@@ -40,10 +42,11 @@ enum {
 CAIRN_STATIC_ASSERT((int)CAIRN_FASTPATH_LEAF_ADDRESS_SHIFT == 32,
                     "the lower half of an address leads to its granule in the leaf");
 
-/* Written once, when the stack is built. The limits are released last, and acquired by cairn_fastpath_limit(): a thread that is served by
-   the tables sees the stack. */
+/* Written once, when the stack is built. The limits are released last, and acquired by
+   cairn_fastpath_limit(): a thread that is served by the tables sees the stack. */
 struct cairn_fastpath {
-    /* The pagemap's, which alone writes it. First, so that the register that holds the object's address is the table's. */
+    /* The pagemap's, which alone writes it. First, so that the register that holds the object's
+       address is the table's. */
     ptrdiff_t map_root[CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_FASTPATH_GRANULE_SHIFT) /
                        sizeof(ptrdiff_t)] CAIRN_CACHE_ALIGNED;
     size_t fine_count; /* sizes that the fine table serves, from 0 on; 0 until the stack is built */
@@ -61,7 +64,8 @@ struct cairn_fastpath {
 /* Fills the tables from a stack that is built; the limits last. */
 void cairn_fastpath_init(struct cairn_fastpath *fastpath, const struct cairn_stack *stack);
 
-/* A limit, acquired: on x86-64 every load is, and a plain one may be an operand of the comparison. */
+/* A limit, acquired: on x86-64 every load is, and a plain one may be an operand of the
+   comparison. */
 CAIRN_HOT_INLINE size_t cairn_fastpath_limit(const size_t *limit)
 {
 #if defined(__x86_64__)

@@ -2,21 +2,24 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * frontend.c - what is the same for every stack: start, fork, the gate, exhaustion, zeroed and aligned blocks, changing a block's size.
+ * frontend.c - what is the same for every stack: start, fork, the gate, exhaustion, zeroed and
+ * aligned blocks, changing a block's size.
  *
  *     request -> enter the gate -> heap -> a block?                     -> settle -> leave
  *                   |                       no: give everything back, once more
  *                   closed: wait a little; still closed: past
  *
- * Settling gives memory back to the kernel that lay idle. It happens here, at the end of each call that passed the gate, because no
- * lock of any layer is held here.
+ * Settling gives memory back to the kernel that lay idle. It happens here, at the end of each call
+ * that passed the gate, because no lock of any layer is held here.
  *
- * Fork. The prepare handler closes the gate, which waits for the threads inside and takes no lock. What glibc locks after
- * that (its list of files, for one) may be held by threads that want memory: they get past blocks. The handlers of parent and
- * child open the gate. A fork within a fork handler closes and opens it again, one level deeper.
+ * Fork. The prepare handler closes the gate, which waits for the threads inside and takes no lock.
+ * What glibc locks after that (its list of files, for one) may be held by threads that want memory:
+ * they get past blocks. The handlers of parent and child open the gate. A fork within a fork
+ * handler closes and opens it again, one level deeper.
  *
- * Stop. When a layer finds a misuse, it holds locks perhaps, and the handler of SIGABRT may allocate, fork or exit. So the gate is
- * shut for good first: all threads go past the heap from then on.
+ * Stop. When a layer finds a misuse, it holds locks perhaps, and the handler of SIGABRT may
+ * allocate, fork or exit. So the gate is shut for good first: all threads go past the heap from
+ * then on.
  */
 
 #include "composed/malloc/frontend.h"
@@ -36,9 +39,9 @@
 #include "composed/backend/backend.h"
 #include "composed/libc/sanitizer.h"
 
-/* How long a thread waits at a gate that is closed before it goes past. A fork takes about as long; and a thread that holds what
-   the forker waits for makes so many microseconds of progress per call. After some waits at the same close no thread waits: the
-   forker waits for one of us. */
+/* How long a thread waits at a gate that is closed before it goes past. A fork takes about as long;
+   and a thread that holds what the forker waits for makes so many microseconds of progress per
+   call. After some waits at the same close no thread waits: the forker waits for one of us. */
 enum { PAST_WAIT_US = 100, WAITS_MAX = 20 };
 
 /* No block is larger than all addresses: a request beyond is a mistake, and empties no cache. */
@@ -49,9 +52,10 @@ static unsigned waits; /* since it was closed last */
 static struct cairn_conf_values options;
 static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 
-/* ---- fork and stop ------------------------------------------------------------------------------------------------ */
+/* ---- fork and stop --------------------------------------------------------------------------- */
 
-/* In a torn gate this may be a handler that interrupted a thread inside, which holds locks of any rank. */
+/* In a torn gate this may be a handler that interrupted a thread inside, which holds locks of any
+   rank. */
 CAIRN_COLD void cairn_frontend_before_fork(void)
 {
     if (!cairn_gate_close(&gate))
@@ -102,13 +106,14 @@ static void shut(void)
     cairn_gate_shut(&gate);
 }
 
-/* ---- start -------------------------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 /* The end of this module's .bss, where the state of the stack lies. */
 extern char _end[] __attribute__((visibility("hidden")));
 
-/* Makes the page behind .bss inaccessible, so that user memory is never mapped there. Where something else begins at once, that is a
-   library, or the data segment, whose first page is a guard. An old kernel takes the address for a hint. */
+/* Makes the page behind .bss inaccessible, so that user memory is never mapped there. Where
+   something else begins at once, that is a library, or the data segment, whose first page is a
+   guard. An old kernel takes the address for a hint. */
 static void guard_bss(void)
 {
     const struct cairn_backend *backend = cairn_heap_backend();
@@ -157,7 +162,7 @@ uint64_t cairn_frontend_option(enum cairn_conf_key key)
     return options.value[key];
 }
 
-/* ---- the gate ------------------------------------------------------------------------------------------------------ */
+/* ---- the gate -------------------------------------------------------------------------------- */
 
 /* A thread that found the gate closed waits a little, and tries once more. */
 static CAIRN_COLD int enter_late(void)
@@ -187,7 +192,7 @@ CAIRN_HOT_INLINE void leave(int ticket)
     cairn_gate_leave(&gate, ticket);
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 struct request {
     size_t size_bytes;
@@ -320,10 +325,10 @@ void cairn_frontend_free(void *block, const char *where)
         cairn_frontend_free_slow(block, where);
 }
 
-/* ---- changing a block's size ----------------------------------------------------------------------------------------- */
+/* ---- changing a block's size ----------------------------------------------------------------- */
 
-/* In place, or by moving pages: for blocks above the size classes. One that would shrink to less than half of
-   a block that a size class holds is moved there. */
+/* In place, or by moving pages: for blocks above the size classes. One that would shrink to less
+   than half of a block that a size class holds is moved there. */
 static void *resize_pages(void *block, size_t old_bytes, size_t new_bytes)
 {
     void *resized;
@@ -362,7 +367,7 @@ void *cairn_frontend_resize(void *block, size_t size_bytes, const char *where)
                                                        : move(block, old_bytes, size_bytes, where);
 }
 
-/* ---- the heap as a whole --------------------------------------------------------------------------------------------- */
+/* ---- the heap as a whole --------------------------------------------------------------------- */
 
 size_t cairn_frontend_trim(bool may_fence)
 {

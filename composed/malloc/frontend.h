@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * frontend.h - what lies between the names of the C library and the heap of a stack: start, fork, exhaustion, and the ways round.
+ * frontend.h - what lies between the names of the C library and the heap of a stack: start, fork,
+ * exhaustion, and the ways round.
  *
  *     malloc, free, operator new ...   override.c, introspect.c, new.cc    (errno, limits of size, C's rules)
  *                  |
@@ -10,12 +11,14 @@
  *                  |            \      past.c    past a heap that is closed: straight from the kernel
  *             cairn_heap_*             composed/malloc, composed/reference   (blocks)
  *
- * The functions of libc's names have checked what C and POSIX demand; the frontend sees sizes up to PTRDIFF_MAX and valid alignments. Neither
- * reads nor writes errno. All functions may be called before main, by any thread, and build the stack at the first call.
+ * The functions of libc's names have checked what C and POSIX demand; the frontend sees sizes up to
+ * PTRDIFF_MAX and valid alignments. Neither reads nor writes errno. All functions may be called
+ * before main, by any thread, and build the stack at the first call.
  *
- * The gate. Each call of a cairn_heap_* function is between cairn_gate_enter() and cairn_gate_leave(), but for those that say
- * otherwise. So no thread is inside the heap when the process forks, and no lock of the heap is held by a thread that was stopped for
- * a misuse as far as others can tell.
+ * The gate. Each call of a cairn_heap_* function is between cairn_gate_enter() and
+ * cairn_gate_leave(), but for those that say otherwise. So no thread is inside the heap when the
+ * process forks, and no lock of the heap is held by a thread that was stopped for a misuse as far
+ * as others can tell.
  */
 
 #ifndef CAIRN_COMPOSED_FRONTEND_H
@@ -42,17 +45,20 @@ struct cairn_backend_config;
 /* The stack, built if need be. False when it cannot be built now. No gate. */
 bool cairn_heap_is_started(void);
 
-/* A block, if the fast path has one for the size, and true if the fast path takes the block. No gate; the stack need not be built. */
+/* A block, if the fast path has one for the size, and true if the fast path takes the block. No
+   gate; the stack need not be built. */
 void *cairn_heap_try_alloc(size_t size_bytes);
 bool cairn_heap_try_free(void *block, const char *where);
 
-/* A block of at least size_bytes (0: a distinct block), aligned to 16, or to 8 up to 8 bytes. NULL: no memory. */
+/* A block of at least size_bytes (0: a distinct block), aligned to 16, or to 8 up to 8 bytes. NULL:
+   no memory. */
 void *cairn_heap_alloc(size_t size_bytes);
 
 /* A block of a size class. */
 void *cairn_heap_alloc_class(unsigned class_idx);
 
-/* Gives a block back. `block` is not NULL. Panics, naming `where`, when it is not a block in use. */
+/* Gives a block back. `block` is not NULL. Panics, naming `where`, when it is not a block in
+   use. */
 void cairn_heap_free(void *block, const char *where);
 
 /* The bytes of a block that may be written. Panics like free. No gate, and no lock. */
@@ -61,7 +67,8 @@ size_t cairn_heap_usable_bytes(const void *block, const char *where);
 /* True when a block begins at `pointer`, in use or cached. No gate, and no lock. */
 bool cairn_heap_is_block(const void *pointer);
 
-/* Gives back to the kernel what can be. Returns the bytes released. may_fence: with all means (see <cairn/percpu.h>). */
+/* Gives back to the kernel what can be. Returns the bytes released. may_fence: with all means (see
+   <cairn/percpu.h>). */
 size_t cairn_heap_trim(bool may_fence);
 
 /* A snapshot of everything that the stack can say of itself. */
@@ -73,15 +80,17 @@ void cairn_heap_check(void);
 /* The backend of the stack, which is built. No gate. */
 struct cairn_backend *cairn_heap_backend(void);
 
-/* The fast paths, which do not pass the gate, around a fork: closed before; in the child, repaired; opened. The gate is closed.
-   False when a fast path did not end: what it changes may be half changed in the child. */
+/* The fast paths, which do not pass the gate, around a fork: closed before; in the child, repaired;
+   opened. The gate is closed. False when a fast path did not end: what it changes may be half
+   changed in the child. */
 bool cairn_heap_close(void);
 void cairn_heap_repair(void);
 void cairn_heap_reopen(void);
 
 /* ---- what frontend.c makes of it ---- */
 
-/* A block, as by cairn_heap_alloc(), but tried again when all that is cached and kept was given back; or a past block. */
+/* A block, as by cairn_heap_alloc(), but tried again when all that is cached and kept was given
+   back; or a past block. */
 void *cairn_frontend_alloc(size_t size_bytes);
 
 /* The same after the fast path was tried in vain. */
@@ -99,7 +108,8 @@ void cairn_frontend_free(void *block, const char *where);
 /* The same after the fast path was tried in vain. */
 void cairn_frontend_free_slow(void *block, const char *where);
 
-/* True if realloc should keep a block of `old_bytes` in place for `new_bytes`: they fit and use at least half. */
+/* True if realloc should keep a block of `old_bytes` in place for `new_bytes`: they fit and use at
+   least half. */
 CAIRN_HOT_INLINE bool cairn_frontend_stays(size_t old_bytes, size_t new_bytes)
 {
     return new_bytes <= old_bytes && new_bytes >= old_bytes / 2;
@@ -114,14 +124,14 @@ void cairn_frontend_stats(struct cairn_malloc_stats *stats);
 void cairn_frontend_check(void);
 
 /*
- * Builds the stack once, in the first thread that comes: loads the options, calls `build`, publishes *is_ready
- * (release), and registers the fork handlers. False when it cannot be built now; the next call
- * tries again.
+ * Builds the stack once, in the first thread that comes: loads the options, calls `build`,
+ * publishes *is_ready (release), and registers the fork handlers. False when it cannot be built
+ * now; the next call tries again.
  */
 bool cairn_frontend_start(bool *is_ready, int (*build)(const struct cairn_conf_values *conf));
 
-/* Around a fork or a copy of the process by other means, in the thread that makes it; the last is first in the child. fork() has them
-   called by itself. Requires: the stack is built. */
+/* Around a fork or a copy of the process by other means, in the thread that makes it; the last is
+   first in the child. fork() has them called by itself. Requires: the stack is built. */
 void cairn_frontend_before_fork(void);
 void cairn_frontend_after_fork(void);
 void cairn_frontend_after_fork_in_child(void);
@@ -139,7 +149,8 @@ void cairn_frontend_report_backend(struct cairn_backend *backend, size_t slab_by
 
 /* ---- past.c: what a thread does that finds the heap closed ---- */
 
-/* Keeps a block until the heap is open. Never fails: a block that cannot be noted is leaked. No lock. */
+/* Keeps a block until the heap is open. Never fails: a block that cannot be noted is leaked. No
+   lock. */
 void cairn_past_keep(void *block);
 
 /* Private to the next function. Hidden, to be read without a detour. */
@@ -157,7 +168,8 @@ void cairn_past_free_kept(void);
 /* In the child of a fork: what other threads kept is not the child's to free. */
 void cairn_past_forget(void);
 
-/* ---- what override.c makes of it: C's rules and errno, for the names that a stack may have a shorter way for ---- */
+/* ---- what override.c makes of it: C's rules and errno, for the names that a stack may have a
+   shorter way for ---- */
 
 void *cairn_libc_calloc(size_t count, size_t size_bytes);
 void *cairn_libc_realloc(void *block, size_t size_bytes);

@@ -12,7 +12,8 @@
  *     free(p): one load of the pagemap gives the class and the place of the granule in its slab; one multiplication says
  *     whether p begins a block. Anything else is a large or huge block, or not ours.
  *
- * The stack is built by the first call, wherever it comes from: the dynamic loader, a constructor, main.
+ * The stack is built by the first call, wherever it comes from: the dynamic loader, a constructor,
+ * main.
  */
 
 #include "composed/malloc/fastpath.h"
@@ -266,7 +267,8 @@ CAIRN_EXPORT void free(void *block)
     give(block, "free");
 }
 
-/* The pagemap knows the class of a block better than its caller: programs that run well on glibc pass wrong sizes. */
+/* The pagemap knows the class of a block better than its caller: programs that run well on glibc
+   pass wrong sizes. */
 CAIRN_EXPORT void free_sized(void *block, size_t size_bytes)
 {
     (void)size_bytes;
@@ -280,7 +282,8 @@ CAIRN_EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t siz
     give(block, "free_aligned_sized");
 }
 
-/* A cached run is faulted in already: clearing it is cheaper than the page faults of a fresh one. */
+/* A cached run is faulted in already: clearing it is cheaper than the page faults of a fresh
+   one. */
 static CAIRN_NOINLINE void *calloc_large(size_t total_bytes)
 {
     unsigned class_idx = class_of_large(total_bytes);
@@ -308,8 +311,8 @@ CAIRN_EXPORT void *calloc(size_t count, size_t size_bytes)
     return memset(block, 0, cairn_class_block_bytes[class_idx]);
 }
 
-/* A small block that becomes another small one. NULL: not that (none for 0 bytes; a run of whole pages can give some back), or not
-   at once. */
+/* A small block that becomes another small one. NULL: not that (none for 0 bytes; a run of whole
+   pages can give some back), or not at once. */
 CAIRN_HOT_INLINE void *resize_small(void *block, size_t size_bytes)
 {
     size_t old_class;

@@ -8,11 +8,13 @@
  *                                   |
  *     mapped when full              +-> | used | next | p . . . . . . |
  *
- * A thread takes the next slot of the first array that has one, and stores its block there; the thread that frees them
- * exchanges each slot for NULL. A slot can still be filled from before the arrays were emptied: then the next thread that
- * gets it finds it taken, and tries another. Arrays are never unmapped, so a thread that is stopped in the middle holds nothing up.
+ * A thread takes the next slot of the first array that has one, and stores its block there; the
+ * thread that frees them exchanges each slot for NULL. A slot can still be filled from before the
+ * arrays were emptied: then the next thread that gets it finds it taken, and tries another. Arrays
+ * are never unmapped, so a thread that is stopped in the middle holds nothing up.
  *
- * A thread that kept a block looks again whether the heap is open, and frees what is kept then: no block is forgotten.
+ * A thread that kept a block looks again whether the heap is open, and frees what is kept then: no
+ * block is forgotten.
  *
  * Threads: safe, lock-free.
  */

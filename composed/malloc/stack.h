@@ -30,8 +30,8 @@ CAIRN_HOT_INLINE uint32_t cairn_stack_block_bytes(size_t class_idx)
                                          : cairn_run_bytes(class_idx - CAIRN_CLASS_COUNT);
 }
 
-/* Builds the layers, the lowest first, over zeroed tables for the pagemap. 0, or -ENOMEM / -EINVAL: nothing is held then. Calls
-   nothing that calls malloc. */
+/* Builds the layers, the lowest first, over zeroed tables for the pagemap. 0, or -ENOMEM / -EINVAL:
+   nothing is held then. Calls nothing that calls malloc. */
 int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf,
                      void *map_root, void *map_empty);
 

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * terms.c - the program's options as a configuration of the backend, and the backend's statistics as those of a malloc.
+ * terms.c - the program's options as a configuration of the backend, and the backend's statistics
+ * as those of a malloc.
  *
  * The backend knows neither <cairn/malloc.h> nor options.
  */

@@ -43,7 +43,8 @@ CAIRN_EXPORT void free(void *block)
     give(block, "free");
 }
 
-/* The pagemap knows the class of a block better than its caller: programs that run well on glibc pass wrong sizes. */
+/* The pagemap knows the class of a block better than its caller: programs that run well on glibc
+   pass wrong sizes. */
 CAIRN_EXPORT void free_sized(void *block, size_t size_bytes)
 {
     (void)size_bytes;

@@ -157,7 +157,8 @@ void cairn_heap_reopen(void)
 {
 }
 
-/* The shard of this CPU if it is free, else the next that is, else this one after a wait. Locked. */
+/* The shard of this CPU if it is free, else the next that is, else this one after a wait.
+   Locked. */
 static struct shard *lock_shard(void)
 {
     unsigned home = (unsigned)cairn_cpu_current(&reference.cpu) % reference.shard_count;
@@ -227,7 +228,8 @@ static unsigned class_at(const void *block)
 void cairn_heap_free(void *block, const char *where)
 {
     bool is_small = class_at(block) < CAIRN_CLASS_COUNT;
-    /* NULL all the same when another thread frees the block, too, and its slab has gone since the tag was read. */
+    /* NULL all the same when another thread frees the block, too, and its slab has gone since the
+       tag was read. */
     const struct cairn_slab *slab =
         is_small ? cairn_slabs_find(&reference.slabs, block, CAIRN_CLASS_COUNT) : NULL;
 

@@ -4,13 +4,14 @@
 /*
  * pagemap.h - from an address to what lies there: a tag by two loads, an owner by another.
  *
- * Idea. The address space is cut into granules (16 KiB for the malloc). Two parallel tables hold, per granule,
+ * Idea. The address space is cut into granules (16 KiB for the malloc). Two parallel tables hold,
+ * per granule,
  *
  *     tags[granule]    16 bits:  | index of the granule in its run (8) | kind (8) |    hot: read by every free
  *     owners[granule]  32 bits:  a number of the caller's                              cold: read by refills
  *
- * Kind 0 means "not ours"; other kinds belong to the caller. The index leads from any granule of a run to its first one
- * without another load; it saturates at 255.
+ * Kind 0 means "not ours"; other kinds belong to the caller. The index leads from any granule of a
+ * run to its first one without another load; it saturates at 255.
  *
  * Two shapes behind one interface:
  *
@@ -23,9 +24,10 @@
  *            A word of 0 leads to the empty tags, a table of zeros: a lookup needs no test for a leaf that is not there.
  *   window   over one given range, in memory that the caller supplies: no system call at all.
  *
- * Threads. No function takes a lock. Lookups may race with changes to other granules; the tag of a granule may be looked up
- * by a thread that got an address in it from the owner. Setting: one thread per granule at a time. Two threads that need
- * the same leaf both make one, and one of the two is given back.
+ * Threads. No function takes a lock. Lookups may race with changes to other granules; the tag of a
+ * granule may be looked up by a thread that got an address in it from the owner. Setting: one
+ * thread per granule at a time. Two threads that need the same leaf both make one, and one of the
+ * two is given back.
  */
 
 #ifndef CAIRN_PAGEMAP_H
@@ -56,7 +58,8 @@ struct cairn_pagemap_mark {
     uint16_t tag;
 };
 
-/* Private; visible for the inline lookup. Not moved after init. All zero: every lookup says "not ours". */
+/* Private; visible for the inline lookup. Not moved after init. All zero: every lookup says "not
+   ours". */
 struct cairn_pagemap {
     ptrdiff_t *root; /* tree; NULL in a window */
     uint16_t *tags;  /* tree: the empty ones; window: its own */
@@ -70,14 +73,16 @@ struct cairn_pagemap {
     struct cairn_source leaves;       /* where leaves come from */
 };
 
-/* The highest address a user program can have on this machine, log2: 47 on x86-64, 48 on aarch64. */
+/* The highest address a user program can have on this machine, log2: 47 on x86-64, 48 on
+   aarch64. */
 #if defined(__x86_64__)
 enum { CAIRN_PAGEMAP_ADDRESS_BITS = 47 };
 #else
 enum { CAIRN_PAGEMAP_ADDRESS_BITS = 48 };
 #endif
 
-/* Bytes of the root and of the empty tags for granules of 2^shift bytes, as constants for who places them in a static object. */
+/* Bytes of the root and of the empty tags for granules of 2^shift bytes, as constants for who
+   places them in a static object. */
 #define CAIRN_PAGEMAP_ROOT_BYTES(granule_shift)                                                    \
     ((size_t)8 << (CAIRN_PAGEMAP_ADDRESS_BITS - (granule_shift)-CAIRN_PAGEMAP_LEAF_SHIFT))
 #define CAIRN_PAGEMAP_EMPTY_BYTES ((size_t)2 << CAIRN_PAGEMAP_LEAF_SHIFT)
@@ -85,18 +90,19 @@ enum { CAIRN_PAGEMAP_ADDRESS_BITS = 48 };
 /*
  * Makes a map over the whole address space.
  *
- * Requires: granule_bytes a power of two, 4096 to 64 KiB; root and empty are aligned to 64, zero, of at least
- *           CAIRN_PAGEMAP_ROOT_BYTES and CAIRN_PAGEMAP_EMPTY_BYTES; nothing ever writes to `empty`; leaves is ZEROED and
- *           THREAD_SAFE (it gives blocks of the size of a leaf).
- * Fails:    -EINVAL for a bad granule, a table that is NULL or not aligned, or a source without the traits. The map is all
- *           zero then.
+ * Requires: granule_bytes a power of two, 4096 to 64 KiB; root and empty are aligned to 64, zero,
+ *           of at least CAIRN_PAGEMAP_ROOT_BYTES and CAIRN_PAGEMAP_EMPTY_BYTES; nothing ever writes
+ *           to `empty`; leaves is ZEROED and THREAD_SAFE (it gives blocks of the size of a leaf).
+ * Fails:    -EINVAL for a bad granule, a table that is NULL or not aligned, or a source without the
+ *           traits. The map is all zero then.
  * Owns:     the caller keeps both tables, and keeps them valid until fini.
  * Cost:     O(1): nothing is taken. Threads: not safe.
  */
 CAIRN_NODISCARD int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *root,
                                        void *empty, struct cairn_source leaves);
 
-/* Bytes of state that a window over `window_bytes` at any alignment needs: exact, O(1). 0 for a bad granule. */
+/* Bytes of state that a window over `window_bytes` at any alignment needs: exact, O(1). 0 for a bad
+   granule. */
 size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_bytes);
 
 /*
@@ -105,22 +111,24 @@ size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_byte
  *
  * Requires: state is aligned to 8, of at least cairn_pagemap_window_state_bytes(), and reads as
  *           zero.
- * Fails:    -EINVAL for a bad granule (it is a power of two >= 16), a range beyond the address space, or state
- *           that is too little or not aligned. The map is all zero then.
+ * Fails:    -EINVAL for a bad granule (it is a power of two >= 16), a range beyond the address
+ *           space, or state that is too little or not aligned. The map is all zero then.
  * Owns:     the caller keeps the state, and keeps it valid until fini.
  */
 CAIRN_NODISCARD int cairn_pagemap_init_window(struct cairn_pagemap *map, void *base,
                                               size_t window_bytes, size_t granule_bytes,
                                               void *state, size_t state_bytes);
 
-/* Gives the leaves back; the map is all zero then. Requires: no lookup is under way. O(root) in a tree. */
+/* Gives the leaves back; the map is all zero then. Requires: no lookup is under way. O(root) in a
+   tree. */
 void cairn_pagemap_fini(struct cairn_pagemap *map);
 
 /*
  * Marks a run: granule i of it gets {index min(i, 255), kind} and `owner`.
  *
  * Requires: base aligned to a granule; kind 1 ... 255.
- * Fails:    -ENOMEM when a leaf cannot be had, -EINVAL when the run is not within the map: nothing is marked.
+ * Fails:    -ENOMEM when a leaf cannot be had, -EINVAL when the run is not within the map: nothing
+ *           is marked.
  * Cost:     O(granules). Threads: as said above; owners are written before tags (release).
  */
 CAIRN_NODISCARD int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_count,
@@ -129,17 +137,20 @@ CAIRN_NODISCARD int cairn_pagemap_set(struct cairn_pagemap *map, void *base, siz
 /* Unmarks a run that was marked, or the last part of one. Never fails. O(granules). */
 void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_count);
 
-/* Unmarks one granule if its tag is `tag`, at once: of two threads that try, one is told true. O(1). */
+/* Unmarks one granule if its tag is `tag`, at once: of two threads that try, one is told true.
+   O(1). */
 bool cairn_pagemap_claim(struct cairn_pagemap *map, void *base, uint16_t tag);
 
 /*
- * A leaf in hand, for a block that is about to move to a place that is not known yet: marking it there must not fail.
+ * A leaf in hand, for a block that is about to move to a place that is not known yet: marking it
+ * there must not fail.
  *
- * cairn_pagemap_leaf_take() returns a leaf, or NULL when none can be had, or the map is a window, which needs none.
- * cairn_pagemap_set_sure() marks one granule, with that leaf if the place has none, and takes the leaf back in any case. It
- * cannot fail for a granule within the map; without a leaf (NULL) it panics if the place has none and none can be had.
- * cairn_pagemap_leaf_give() takes a leaf back unused (NULL: nothing): as the spare one, which is next to be used, or, if there is
- * a spare one, to the source. Threads: safe.
+ * cairn_pagemap_leaf_take() returns a leaf, or NULL when none can be had, or the map is a window,
+ * which needs none. cairn_pagemap_set_sure() marks one granule, with that leaf if the place has
+ * none, and takes the leaf back in any case. It cannot fail for a granule within the map; without a
+ * leaf (NULL) it panics if the place has none and none can be had. cairn_pagemap_leaf_give() takes
+ * a leaf back unused (NULL: nothing): as the spare one, which is next to be used, or, if there is a
+ * spare one, to the source. Threads: safe.
  */
 struct cairn_pagemap_leaf *cairn_pagemap_leaf_take(struct cairn_pagemap *map);
 void cairn_pagemap_leaf_give(struct cairn_pagemap *map, struct cairn_pagemap_leaf *leaf);
@@ -151,7 +162,8 @@ CAIRN_HOT_INLINE uint16_t *cairn_pagemap__tags(const struct cairn_pagemap *map, 
 {
     const ptrdiff_t *word = &map->root[granule >> CAIRN_PAGEMAP_LEAF_SHIFT];
 
-    /* What is read at the distance depends on it, which orders the two loads: a leaf that is seen reads as zero at least. */
+    /* What is read at the distance depends on it, which orders the two loads: a leaf that is seen
+       reads as zero at least. */
     return (uint16_t *)(void *)((char *)map->tags + cairn_load_relaxed(word));
 }
 
@@ -189,7 +201,8 @@ CAIRN_HOT_INLINE struct cairn_pagemap_mark cairn_pagemap_mark(const struct cairn
         owners = ((const struct cairn_pagemap_leaf *)(const void *)tags)->owners;
         granule = cairn_pagemap__in_leaf(granule);
     }
-    /* acquire: pairs with the release in cairn_pagemap_set(), so that a tag that is there has its owner */
+    /* acquire: pairs with the release in cairn_pagemap_set(), so that a tag that is there has its
+       owner */
     mark.tag = cairn_load_acquire(&tags[granule]);
     if (mark.tag != 0) /* the empty tags have no owners behind them */
         mark.owner = cairn_load_relaxed(&owners[granule]);
@@ -212,8 +225,9 @@ uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointe
 
 /*
  * Walks the marked granules of [base, base + length_bytes): panics when a run's indices are not 0,
- * 1, 2 ... or its kind or owner changes within, and when a tree misses a leaf or something wrote to its empty tags. The
- * range may begin and end inside runs, and reach beyond the map. O(granules), and O(root + empty tags) in a tree.
+ * 1, 2 ... or its kind or owner changes within, and when a tree misses a leaf or something wrote to
+ * its empty tags. The range may begin and end inside runs, and reach beyond the map. O(granules),
+ * and O(root + empty tags) in a tree.
  */
 void cairn_pagemap_check(const struct cairn_pagemap *map, const void *base, size_t length_bytes);
 

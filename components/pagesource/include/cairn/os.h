@@ -29,29 +29,36 @@ struct cairn_os_ops {
     /* The page size: a power of two, 4 KiB to 64 KiB in practice. Never changes. */
     size_t (*page_bytes)(void *self);
 
-    /* Maps zeroed private memory, or address space that nothing may touch. NULL when the kernel refuses. */
+    /* Maps zeroed private memory, or address space that nothing may touch. NULL when the kernel
+       refuses. */
     void *(*map)(void *self, size_t length_bytes, bool is_accessible);
 
-    /* -ENOMEM when the hole would need one mapping more than the process may have: then nothing changed. */
+    /* -ENOMEM when the hole would need one mapping more than the process may have: then nothing
+       changed. */
     int (*unmap)(void *self, void *base, size_t length_bytes);
 
-    /* Forbids or allows access. It is allowed only to what was never accessible, and that may be mapped anew. -ENOMEM as above. */
+    /* Forbids or allows access. It is allowed only to what was never accessible, and that may be
+       mapped anew. -ENOMEM as above. */
     int (*protect)(void *self, void *base, size_t length_bytes, bool is_accessible);
 
-    /* Says of memory for metadata: no huge pages, no core dump. Whether the kernel listens does not matter. */
+    /* Says of memory for metadata: no huge pages, no core dump. Whether the kernel listens does not
+       matter. */
     void (*mark_metadata)(void *self, void *base, size_t length_bytes);
 
     /* Gives the memory back but keeps the addresses: reads as zero afterwards (MADV_DONTNEED). */
     int (*purge)(void *self, void *base, size_t length_bytes);
 
-    /* Resizes a mapping, moving it when `may_move`. The new address, or NULL and nothing changed. */
+    /* Resizes a mapping, moving it when `may_move`. The new address, or NULL and nothing
+       changed. */
     void *(*remap)(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move);
 
-    /* Moves the end of the data segment by `delta_bytes` (any sign, any size, also 0) through libc's sbrk(), so
-       that other users of it keep a true idea of the break. The old break, or NULL when refused. */
+    /* Moves the end of the data segment by `delta_bytes` (any sign, any size, also 0) through
+       libc's sbrk(), so that other users of it keep a true idea of the break. The old break, or
+       NULL when refused. */
     void *(*sbrk)(void *self, intptr_t delta_bytes);
 
-    /* A clock that never goes back, in milliseconds: cheap and coarse. 0 for ever where there is none. */
+    /* A clock that never goes back, in milliseconds: cheap and coarse. 0 for ever where there is
+       none. */
     uint64_t (*now_ms)(void *self);
 };
 
@@ -61,7 +68,8 @@ struct cairn_os {
     void *self;
 };
 
-/* The Linux kernel. Each function is one system call, mark_metadata two, the clock none; errno is left alone. */
+/* The Linux kernel. Each function is one system call, mark_metadata two, the clock none; errno is
+   left alone. */
 struct cairn_os cairn_os_linux(void);
 
 CAIRN_END_DECLS

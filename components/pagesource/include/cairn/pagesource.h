@@ -15,13 +15,14 @@
  *               >= map_threshold  -> retained extents, else a mapping
  *     break not contiguous, refused or spent -> mappings; mapping refused -> retained memory, then NULL
  *
- * What is given back becomes part of a run: touching free memory of one origin, of which one stretch is known to be fresh
- * and the rest counts as dirty. Dirty memory is used again first; above a bound (retain, and the border itself once history
- * has raised it) it goes back to the kernel: the top of the data segment by sbrk, whole mappings by
- * munmap, the rest by MADV_DONTNEED.
+ * What is given back becomes part of a run: touching free memory of one origin, of which one
+ * stretch is known to be fresh and the rest counts as dirty. Dirty memory is used again first;
+ * above a bound (retain, and the border itself once history has raised it) it goes back to the
+ * kernel: the top of the data segment by sbrk, whole mappings by munmap, the rest by MADV_DONTNEED.
  *
- * Metadata lives in this struct and in regions of its own, never in or next to the memory given out: each region has a page
- * on either side that nothing may touch, and the page between the program's data and our data segment is such a one, too.
+ * Metadata lives in this struct and in regions of its own, never in or next to the memory given
+ * out: each region has a page on either side that nothing may touch, and the page between the
+ * program's data and our data segment is such a one, too.
  *
  * Invariants (walked by cairn_pagesource_check):
  *   I1  runs and blocks are page-aligned and disjoint, and no two runs of one origin touch;
@@ -32,8 +33,9 @@
  *   I6  each block has its node, which is that of the free run once the block is given back: that needs no memory;
  *   I7  what is held, past the lock or on its way from or to the kernel, never exceeds the limit.
  *
- * errno is left alone. Thread-safe: one lock (rank CAIRN_RANK_PAGES). The kernel maps, unmaps and empties blocks without it:
- * what it works on is in transit meanwhile, out of the reach of other threads, but counted as held.
+ * errno is left alone. Thread-safe: one lock (rank CAIRN_RANK_PAGES). The kernel maps, unmaps and
+ * empties blocks without it: what it works on is in transit meanwhile, out of the reach of other
+ * threads, but counted as held.
  *
  * Others may call sbrk too, at any time but not while this source is inside it (libc's sbrk is not
  * thread-safe). What they add splits the data segment into up to CAIRN_PAGESOURCE_SEGMENTS pieces.
@@ -74,8 +76,8 @@ struct cairn_pagesource_config {
     size_t growth_min_bytes;        /* 1 MiB: the least step by which address space grows ... */
     size_t growth_max_bytes; /* 64 MiB: ... and the largest; between them 1/8 of what is held */
     size_t retain_min_bytes; /* 4 MiB: dirty free memory kept, or 1/8 of outstanding if more */
-    /* 0: dirty memory beyond retain_min_bytes goes back at once. Else when it was idle for so long; at once still what is
-       beyond eight times as much, and beyond what is outstanding. */
+    /* 0: dirty memory beyond retain_min_bytes goes back at once. Else when it was idle for so long;
+       at once still what is beyond eight times as much, and beyond what is outstanding. */
     uint32_t retain_ms;
     size_t limit_bytes; /* 0: none. outstanding + retained never exceeds this, not even while
                                          an alignment is cut out of a larger piece */
@@ -119,7 +121,8 @@ struct cairn_pagesource_segment {
     uintptr_t end;
 };
 
-/* A program with few blocks never maps a table. Piece k has so many nodes as all before it, and as many as the first. */
+/* A program with few blocks never maps a table. Piece k has so many nodes as all before it, and as
+   many as the first. */
 enum {
     CAIRN_PAGESOURCE_INLINE_NODES = 64,
     CAIRN_PAGESOURCE_PIECES = 24,
@@ -164,8 +167,9 @@ struct cairn_pagesource {
  * Makes a page source. Touches no memory and makes no system call but for the page size.
  *
  * Requires: config may be NULL (all defaults); it is copied. The struct need not be zeroed.
- * Fails:    -EINVAL when a size in it is not a multiple of the page size, a maximum lies below its minimum, or
- *           the policy is unknown. A default gives way to the bound that is named beside it.
+ * Fails:    -EINVAL when a size in it is not a multiple of the page size, a maximum lies below its
+ *           minimum, or the policy is unknown. A default gives way to the bound that is named
+ *           beside it.
  * Cost:     O(1). Threads: not safe; initialise before sharing.
  */
 CAIRN_NODISCARD int cairn_pagesource_init(struct cairn_pagesource *source,
@@ -173,8 +177,8 @@ CAIRN_NODISCARD int cairn_pagesource_init(struct cairn_pagesource *source,
 
 /*
  * Gives everything that is free back to the kernel and ends the source. Panics if anything is
- * outstanding or reserved. What lies below other code's data in the data segment stays there, emptied; what
- * munmap refuses is lost. Blocks taken past the lock are not looked for.
+ * outstanding or reserved. What lies below other code's data in the data segment stays there,
+ * emptied; what munmap refuses is lost. Blocks taken past the lock are not looked for.
  */
 void cairn_pagesource_fini(struct cairn_pagesource *source);
 
@@ -188,8 +192,8 @@ void cairn_pagesource_fini(struct cairn_pagesource *source);
  *           or the kernel refuses: then nothing changed, except that retained memory was given back
  *           in search of room.
  * Owns:     the caller, until cairn_pagesource_free() with the same length.
- * Cost:     O(log n) in blocks and runs, and at most a few system calls. Threads: safe; waits for other threads'
- *           memory in transit before it returns NULL.
+ * Cost:     O(log n) in blocks and runs, and at most a few system calls. Threads: safe; waits for
+ *           other threads' memory in transit before it returns NULL.
  */
 void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_bytes,
                              size_t align_bytes, bool *is_zeroed);
@@ -199,8 +203,8 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
  *
  * Requires: base and length_bytes as taken (or as left by cairn_pagesource_resize); any part of a
  *           block that is a multiple of the page size may be given back on its own.
- * Cost:     O(log n); sometimes system calls. Threads: safe. Never fails; but a part for which there is no node is
- *           emptied and lost (lost_bytes).
+ * Cost:     O(log n); sometimes system calls. Threads: safe. Never fails; but a part for which
+ *           there is no node is emptied and lost (lost_bytes).
  */
 void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
@@ -211,20 +215,22 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
  * Requires: align_bytes as at its taking; when that exceeds a page, it is not moved to a place that
  *           breaks it.
  * Returns:  the new address (the old one if in place, as whenever it shrinks); NULL and nothing
- *           changed when it cannot be done: the caller then takes, copies and gives. It cannot shrink when there
- *           is no memory for a node. Bytes beyond the old length are of unknown content.
+ *           changed when it cannot be done: the caller then takes, copies and gives. It cannot
+ *           shrink when there is no memory for a node. Bytes beyond the old length are of unknown
+ *           content.
  * Cost:     O(log n), at most one system call per try. Threads: safe.
  */
 void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_t old_bytes,
                               size_t new_bytes, size_t align_bytes, bool may_move);
 
-/* Gives all dirty free memory and the free top of the data segment back to the kernel, retrying what failed before.
-   Returns how many dirty bytes were released. O(runs log n) and as many system calls. Threads: safe. */
+/* Gives all dirty free memory and the free top of the data segment back to the kernel, retrying
+   what failed before. Returns how many dirty bytes were released. O(runs log n) and as many system
+   calls. Threads: safe. */
 size_t cairn_pagesource_purge(struct cairn_pagesource *source);
 
-/* Gives dirty memory back that has lain idle for retain_ms, down to the larger of retain_min_bytes and 1/8 of what is
-   outstanding. To be called now and then, with no lock held that ranks below this one: two reads unless something is
-   due. Does nothing without retain_ms. Threads: safe. */
+/* Gives dirty memory back that has lain idle for retain_ms, down to the larger of retain_min_bytes
+   and 1/8 of what is outstanding. To be called now and then, with no lock held that ranks below
+   this one: two reads unless something is due. Does nothing without retain_ms. Threads: safe. */
 void cairn_pagesource_tick(struct cairn_pagesource *source);
 
 /*
@@ -239,10 +245,11 @@ int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, si
 /*
  * Reserves zeroed memory for metadata, with a page that nothing may touch somewhere on each side.
  *
- * Returns: the block, aligned to 64 bytes, and to pages when it is a page or longer; NULL when length_bytes is 0 or the
- *          kernel refuses: ask for less.
+ * Returns: the block, aligned to 64 bytes, and to pages when it is a page or longer; NULL when
+ *          length_bytes is 0 or the kernel refuses: ask for less.
  * Owns:    the caller, until cairn_pagesource_unreserve(). Not counted as outstanding.
- * Cost:    O(log n); four system calls for each MiB of small ones, and for each of 512 KiB or more. Threads: safe.
+ * Cost:    O(log n); four system calls for each MiB of small ones, and for each of 512 KiB or more.
+ *          Threads: safe.
  */
 void *cairn_pagesource_reserve(struct cairn_pagesource *source, size_t length_bytes);
 
@@ -250,10 +257,13 @@ void *cairn_pagesource_reserve(struct cairn_pagesource *source, size_t length_by
 void cairn_pagesource_unreserve(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
 /*
- * Maps one block past the lock: for a program whose other state is closed, as while another thread forks.
+ * Maps one block past the lock: for a program whose other state is closed, as while another thread
+ * forks.
  *
- * Returns: zeroed pages; NULL when length_bytes is 0, the limit would be exceeded or the kernel refuses.
- * Owns:    the caller, until cairn_pagesource_unmap_past() with the same length; no other function knows the block.
+ * Returns: zeroed pages; NULL when length_bytes is 0, the limit would be exceeded or the kernel
+ *          refuses.
+ * Owns:    the caller, until cairn_pagesource_unmap_past() with the same length; no other function
+ *          knows the block.
  * Cost:    one system call each. Threads: safe, lock-free.
  */
 void *cairn_pagesource_map_past(struct cairn_pagesource *source, size_t length_bytes);

@@ -56,11 +56,13 @@ void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_way wish);
 /* Ids come from a function: -1, -2, sparse or absurd ones, as a test likes. */
 void cairn_cpu_init_callback(struct cairn_cpu *cpu, int (*callback)(void *self), void *self);
 
-/* The CPU id of the calling thread, >= 0, or -1 when it cannot be found. Keeps errno. Signal-safe. */
+/* The CPU id of the calling thread, >= 0, or -1 when it cannot be found. Keeps errno.
+   Signal-safe. */
 int cairn_cpu_current(const struct cairn_cpu *cpu);
 
-/* CPUs that could ever be online here (/sys/devices/system/cpu/possible, else the affinity mask, else 1): the highest
-   possible id + 1. Reads files with raw system calls; O(1) system calls; keeps errno. */
+/* CPUs that could ever be online here (/sys/devices/system/cpu/possible, else the affinity mask,
+   else 1): the highest possible id + 1. Reads files with raw system calls; O(1) system calls; keeps
+   errno. */
 unsigned cairn_cpu_possible_count(void);
 
 const char *cairn_cpu_way_name(enum cairn_cpu_way way);

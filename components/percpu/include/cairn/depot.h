@@ -66,17 +66,17 @@ struct cairn_depot {
 /* Bytes of state for this configuration: exact. 0 when it is invalid. O(classes). */
 size_t cairn_depot_state_bytes(const struct cairn_depot_config *config);
 
-/* Makes a depot. Fails: -EINVAL for no classes, too many, a block size of 0, a state that is misaligned or too
-   small, or a source that is not THREAD_SAFE. */
+/* Makes a depot. Fails: -EINVAL for no classes, too many, a block size of 0, a state that is
+   misaligned or too small, or a source that is not THREAD_SAFE. */
 CAIRN_NODISCARD int cairn_depot_init(struct cairn_depot *depot,
                                      const struct cairn_depot_config *config);
 
 /* Gives everything that waits to the source and ends the depot. */
 void cairn_depot_fini(struct cairn_depot *depot);
 
-/* Takes up to `count` > 0 blocks of a class: from the depot, then from the source, which is asked to align them to
-   min(16, largest power of two that divides block_bytes). Returns how many. Blocks given together come together, in
-   the order in which they were given. */
+/* Takes up to `count` > 0 blocks of a class: from the depot, then from the source, which is asked
+   to align them to min(16, largest power of two that divides block_bytes). Returns how many. Blocks
+   given together come together, in the order in which they were given. */
 size_t cairn_depot_take(struct cairn_depot *depot, unsigned class_idx, void **blocks, size_t count);
 
 /* Gives blocks of a class: to the depot while there is room, the rest to the source. */
@@ -86,8 +86,9 @@ void cairn_depot_give(struct cairn_depot *depot, unsigned class_idx, void *const
 /* Gives everything that waits to the source. Returns the number of blocks. */
 size_t cairn_depot_flush(struct cairn_depot *depot);
 
-/* Idle time is counted in looks: call cairn_depot_look() from time to time. cairn_depot_flush_idle() gives the blocks of those classes
-   to the source that were not used during the last `looks` of them; it returns the number of blocks. O(classes) and what the source
+/* Idle time is counted in looks: call cairn_depot_look() from time to time.
+   cairn_depot_flush_idle() gives the blocks of those classes to the source that were not used
+   during the last `looks` of them; it returns the number of blocks. O(classes) and what the source
    does. */
 void cairn_depot_look(struct cairn_depot *depot);
 size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned looks);
@@ -96,7 +97,8 @@ size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned looks);
 size_t cairn_depot_count(const struct cairn_depot *depot, unsigned class_idx);
 size_t cairn_depot_bytes(const struct cairn_depot *depot);
 
-/* Panics on a broken invariant. O(blocks that wait)^2 per class at most 1024: for tests. Takes the locks. */
+/* Panics on a broken invariant. O(blocks that wait)^2 per class at most 1024: for tests. Takes the
+   locks. */
 void cairn_depot_check(struct cairn_depot *depot);
 
 CAIRN_END_DECLS

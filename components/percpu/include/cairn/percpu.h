@@ -7,8 +7,8 @@
  * Idea. For each CPU and each class a bounded array of pointers, used as a stack. An allocation
  * pops, a free pushes; an empty array is refilled with a batch, a full one flushes its oldest half.
  * Memory follows the number of CPUs and not of threads, nothing has to run when a thread ends, and
- * the CPU that frees a block keeps it: there is no owner to send it back to. The blocks themselves are
- * never touched.
+ * the CPU that frees a block keeps it: there is no owner to send it back to. The blocks themselves
+ * are never touched.
  *
  *     shard of CPU 0          shard of CPU 1
  *     class 0  [p p p . .]    class 0  [p . . . .]      pop, push: the newest end (right)
@@ -25,23 +25,26 @@
  *         uses one shard wherever it runs, and the CPU id elsewhere. A thread that has neither, or whose shard is
  *         stopped by another thread, bypasses the shards and uses the depot.
  *
- * Any thread can drain any shard, in both modes. In rseq mode, while there are other threads, the shard of another CPU takes a
- * membarrier(2) (`fence` says when that may be called); where it may not, or a filter denies it, such shards are left alone.
+ * Any thread can drain any shard, in both modes. In rseq mode, while there are other threads, the
+ * shard of another CPU takes a membarrier(2) (`fence` says when that may be called); where it may
+ * not, or a filter denies it, such shards are left alone.
  *
  * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and
  * no pointer twice; the limits of a shard in bytes are what its header says.
  *
- * Limits. An array's limit grows by batches, when it was both emptied and filled up since it last grew (a program that only
- * allocates or only frees gains nothing from it), up to a capacity per class and a budget per shard; beyond that, arrays
- * that missed nothing lately give theirs away. When the source says that it is under pressure, those give everything back,
- * and so do the classes of the depot and the shards of CPUs that were not used lately.
+ * Limits. An array's limit grows by batches, when it was both emptied and filled up since it last
+ * grew (a program that only allocates or only frees gains nothing from it), up to a capacity per
+ * class and a budget per shard; beyond that, arrays that missed nothing lately give theirs away.
+ * When the source says that it is under pressure, those give everything back, and so do the classes
+ * of the depot and the shards of CPUs that were not used lately.
  *
  * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is
  *          not held during a call of the depot.
  *
- * Unloading. The kernel may look, in each thread, at the descriptor of the last sequence, when the thread has left it long
- * since; and an area of our own is thread-local storage of the object that holds this code. So a shared object that does must
- * not be unloaded while threads go on: it is to be linked with -Wl,-z,nodelete, as the Bazel target sees to.
+ * Unloading. The kernel may look, in each thread, at the descriptor of the last sequence, when the
+ * thread has left it long since; and an area of our own is thread-local storage of the object that
+ * holds this code. So a shared object that does must not be unloaded while threads go on: it is to
+ * be linked with -Wl,-z,nodelete, as the Bazel target sees to.
  *
  * Source: Bonwick and Adams 2001; tcmalloc's per-CPU mode; Linux Documentation/rseq.
  */
@@ -70,7 +73,8 @@ enum {
 
 enum cairn_percpu_mode { CAIRN_PERCPU_AUTO = 0, CAIRN_PERCPU_LOCK, CAIRN_PERCPU_RSEQ };
 
-/* When membarrier(2) may be called after init, which a filter of system calls may answer by killing the process. */
+/* When membarrier(2) may be called after init, which a filter of system calls may answer by killing
+   the process. */
 enum cairn_percpu_fence {
     CAIRN_PERCPU_FENCE_ASKED =
         0, /* by cairn_percpu_drain() and drain_shard(), and before an allocation fails */
@@ -125,7 +129,8 @@ struct cairn_percpu_header {
     char apart[76];
 } CAIRN_CACHE_ALIGNED;
 
-/* Private. What changes and is of no shard. In the state, so that a fork writes to one page alone. */
+/* Private. What changes and is of no shard. In the state, so that a fork writes to one page
+   alone. */
 struct cairn_percpu_common {
     uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
     uint32_t shards_pressure; /* at the last search for idle shards */
@@ -181,8 +186,8 @@ size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config);
 /*
  * Makes the caches, empty. Touches none of the shards.
  *
- * Fails:   -EINVAL for no or too many classes, a block size of 0, a state that is misaligned or too small, or a source
- *          that is not THREAD_SAFE.
+ * Fails:   -EINVAL for no or too many classes, a block size of 0, a state that is misaligned or too
+ *          small, or a source that is not THREAD_SAFE.
  * Threads: not safe; initialise before sharing.
  */
 CAIRN_NODISCARD int cairn_percpu_init(struct cairn_percpu *percpu,
@@ -200,8 +205,8 @@ void cairn_percpu_fini(struct cairn_percpu *percpu);
  */
 void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 
-/* The fast path of cairn_percpu_alloc() alone, to inline: a block, or NULL, after which cairn_percpu_alloc_slow() is to
-   be called. Always NULL in lock mode. */
+/* The fast path of cairn_percpu_alloc() alone, to inline: a block, or NULL, after which
+   cairn_percpu_alloc_slow() is to be called. Always NULL in lock mode. */
 CAIRN_HOT_INLINE void *cairn_percpu_pop(struct cairn_percpu *percpu, size_t class_idx)
 {
     return cairn_rseq_pop(&percpu->view, class_idx);
@@ -210,7 +215,8 @@ CAIRN_HOT_INLINE void *cairn_percpu_pop(struct cairn_percpu *percpu, size_t clas
 /* What remains of cairn_percpu_alloc() after a pop in vain. */
 void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx);
 
-/* The fast path of a free alone: true when the block is in. False: cairn_percpu_free_slow() is to be called. */
+/* The fast path of a free alone: true when the block is in. False: cairn_percpu_free_slow() is to
+   be called. */
 CAIRN_HOT_INLINE bool cairn_percpu_push(struct cairn_percpu *percpu, size_t class_idx, void *block)
 {
     return cairn_rseq_push(&percpu->view, class_idx, block);
@@ -227,28 +233,32 @@ CAIRN_HOT_INLINE bool cairn_percpu_push_from_1(struct cairn_percpu *percpu, size
 void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                             const char *where);
 
-/* As cairn_percpu_free() below; the complaint names `where`: for a malloc, whose users know only the call they made. */
+/* As cairn_percpu_free() below; the complaint names `where`: for a malloc, whose users know only
+   the call they made. */
 void cairn_percpu_free_from(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                             const char *where);
 
 /*
  * Gives one block of a class back, from any thread.
  *
- * Panics with "double free" when the block is one of the two newest of the array it would go to (lock mode: of the newest four).
- * Later repeats are found by the source, when the batch gets there. Keeps errno.
+ * Panics with "double free" when the block is one of the two newest of the array it would go to
+ * (lock mode: of the newest four). Later repeats are found by the source, when the batch gets
+ * there. Keeps errno.
  */
 static inline void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block)
 {
     cairn_percpu_free_from(percpu, class_idx, block, "cairn_percpu_free");
 }
 
-/* Gives the blocks that one shard caches to the depot's source. Any thread may. Returns the number of blocks. */
+/* Gives the blocks that one shard caches to the depot's source. Any thread may. Returns the number
+   of blocks. */
 size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx);
 
 /* Drains all shards and the depot. Returns the number of blocks given to the source. */
 size_t cairn_percpu_drain(struct cairn_percpu *percpu);
 
-/* The same without membarrier(2): while there are other threads, rseq mode drains the shard of the calling thread alone. */
+/* The same without membarrier(2): while there are other threads, rseq mode drains the shard of the
+   calling thread alone. */
 size_t cairn_percpu_drain_own(struct cairn_percpu *percpu);
 
 /* One array, likewise: how many blocks it holds, and how many it may (0: not used yet). */
@@ -266,33 +276,37 @@ struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu);
 const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode);
 
 /*
- * The fast paths alone, in lock mode: a block, or NULL; true when the block is in. They touch nothing but a shard that is in
- * use, and its blocks only while it is not closed: so they may run beside a fork, unlike every other function. Neither
- * waits. In vain in rseq mode.
+ * The fast paths alone, in lock mode: a block, or NULL; true when the block is in. They touch
+ * nothing but a shard that is in use, and its blocks only while it is not closed: so they may run
+ * beside a fork, unlike every other function. Neither waits. In vain in rseq mode.
  */
 void *cairn_percpu_try_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 bool cairn_percpu_try_free(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                            const char *where);
 
 /*
- * Closes all shards for a fork, so that the child finds each of them whole, and keeps every cache. The fast paths of other
- * threads are in vain until the shards are open again.
+ * Closes all shards for a fork, so that the child finds each of them whole, and keeps every cache.
+ * The fast paths of other threads are in vain until the shards are open again.
  *
- * Requires: the shards are open. No other thread is inside any function but the fast paths (pop, push, try_alloc, try_free)
- *           until they are open again: see <cairn/base/gate.h>. The caller itself may use all functions but fini meanwhile:
- *           in rseq mode the depot serves it, and its drains and checks leave the shards alone.
- * Returns:  true. False in lock mode when a fast path did not end within a second: its thread may be the caller's own, which a
- *           handler interrupted. The shards are closed, and the child must use none of them.
- * Cost:     O(shards in use); some microseconds of waiting in a process of several threads. No system call but of a lock that
- *           is held: lock mode waits until each fast path that began before has ended.
+ * Requires: the shards are open. No other thread is inside any function but the fast paths (pop,
+ *           push, try_alloc, try_free) until they are open again: see <cairn/base/gate.h>. The
+ *           caller itself may use all functions but fini meanwhile: in rseq mode the depot serves
+ *           it, and its drains and checks leave the shards alone.
+ * Returns:  true. False in lock mode when a fast path did not end within a second: its thread may
+ *           be the caller's own, which a handler interrupted. The shards are closed, and the child
+ *           must use none of them.
+ * Cost:     O(shards in use); some microseconds of waiting in a process of several threads. No
+ *           system call but of a lock that is held: lock mode waits until each fast path that began
+ *           before has ended.
  */
 bool cairn_percpu_close(struct cairn_percpu *percpu);
 
 /*
  * In the child of a fork, first, while they are closed.
  *
- * Rseq mode: undoes a push of another thread that committed after the close; its block is lost to the child, as those in
- * the hands of other threads are. Lock mode: no shard's lock is held. O(shards in use).
+ * Rseq mode: undoes a push of another thread that committed after the close; its block is lost to
+ * the child, as those in the hands of other threads are. Lock mode: no shard's lock is held.
+ * O(shards in use).
  */
 void cairn_percpu_repair(struct cairn_percpu *percpu);
 
@@ -300,19 +314,22 @@ void cairn_percpu_repair(struct cairn_percpu *percpu);
 void cairn_percpu_reopen(struct cairn_percpu *percpu);
 
 /*
- * Around vfork(): a child of it runs in its parent's memory and with its parent's thread pointer, but the kernel does not abort
- * its restartable sequences. cairn_percpu_leave() makes the calling thread, and its child, bypass the shards until the parent calls
- * cairn_percpu_rejoin(). Other threads are unaffected. Never blocks.
+ * Around vfork(): a child of it runs in its parent's memory and with its parent's thread pointer,
+ * but the kernel does not abort its restartable sequences. cairn_percpu_leave() makes the calling
+ * thread, and its child, bypass the shards until the parent calls cairn_percpu_rejoin(). Other
+ * threads are unaffected. Never blocks.
  *
- * Returns: true when cairn_percpu_rejoin() is to be called, in this thread. False: there is nothing to do, because this is
- *          lock mode, or the thread has no id as it is (a child of vfork() that calls vfork()); or the kernel refuses,
- *          then a child must not use the object.
- * Threads: about the calling thread alone; safe. Keeps errno. Two system calls for the pair in rseq mode, none else.
+ * Returns: true when cairn_percpu_rejoin() is to be called, in this thread. False: there is nothing
+ *          to do, because this is lock mode, or the thread has no id as it is (a child of vfork()
+ *          that calls vfork()); or the kernel refuses, then a child must not use the object.
+ * Threads: about the calling thread alone; safe. Keeps errno. Two system calls for the pair in rseq
+ *          mode, none else.
  */
 CAIRN_NODISCARD bool cairn_percpu_leave(const struct cairn_percpu *percpu);
 void cairn_percpu_rejoin(const struct cairn_percpu *percpu);
 
-/* Walks every array under its lock; panics on a broken invariant. For tests: quadratic in an array's length. */
+/* Walks every array under its lock; panics on a broken invariant. For tests: quadratic in an
+   array's length. */
 void cairn_percpu_check(struct cairn_percpu *percpu);
 
 CAIRN_END_DECLS

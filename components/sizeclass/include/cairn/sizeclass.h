@@ -110,8 +110,8 @@ struct cairn_pool_stats cairn_sizeclass_class_stats(struct cairn_sizeclass *set,
    and is aligned so. */
 struct cairn_source cairn_sizeclass_as_source(struct cairn_sizeclass *set);
 
-/* The same for a layer that knows the classes, as a cache per class does: no search, no lookup. Requires: block_bytes is
-   exactly that of a class, and align_bytes divides it. */
+/* The same for a layer that knows the classes, as a cache per class does: no search, no lookup.
+   Requires: block_bytes is exactly that of a class, and align_bytes divides it. */
 struct cairn_source cairn_sizeclass_as_exact_source(struct cairn_sizeclass *set);
 
 /* Walks everything while it holds the locks of all classes; panics on a broken invariant. 

@@ -115,7 +115,8 @@ struct cairn_slabs {
 CAIRN_NODISCARD int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes,
                                         size_t granule_bytes);
 
-/* Above, the index of the block that `offset_bytes` into a slab lies in; below, whether it begins there. */
+/* Above, the index of the block that `offset_bytes` into a slab lies in; below, whether it begins
+   there. */
 CAIRN_HOT_INLINE cairn_slab_product cairn_slab__product(const struct cairn_slab_geometry *geometry,
                                                         size_t offset_bytes)
 {

@@ -32,7 +32,8 @@ struct cairn_counted {
     struct cairn_source_ops ops;
 };
 
-/* Counts what passes to `below`, which must outlive the adapter; the adapter is not moved afterwards. O(1). */
+/* Counts what passes to `below`, which must outlive the adapter; the adapter is not moved
+   afterwards. O(1). */
 void cairn_counted_init(struct cairn_counted *counted, struct cairn_source below);
 
 /* Ends the adapter; panics when something is outstanding. */

@@ -32,7 +32,8 @@ void cairn_failing_init(struct cairn_failing *failing, struct cairn_source below
 /* Ends the adapter. */
 void cairn_failing_fini(struct cairn_failing *failing);
 
-/* Lets `fail_count` takes fail, beginning with the take number `fail_from` counted from now (0: the next). */
+/* Lets `fail_count` takes fail, beginning with the take number `fail_from` counted from now (0: the
+   next). */
 void cairn_failing_plan(struct cairn_failing *failing, uint64_t fail_from, uint64_t fail_count);
 
 /* The same, but a failing take gets half of what it asked for (rounded down). */
@@ -42,7 +43,8 @@ void cairn_failing_plan_short(struct cairn_failing *failing, uint64_t fail_from,
 /* How many takes have been seen since the plan was set. */
 uint64_t cairn_failing_seen(const struct cairn_failing *failing);
 
-/* The source, with the traits of `below`. As thread-safe as `below` is; plans are set while no thread is inside. */
+/* The source, with the traits of `below`. As thread-safe as `below` is; plans are set while no
+   thread is inside. */
 struct cairn_source cairn_failing_as_source(struct cairn_failing *failing);
 
 CAIRN_END_DECLS

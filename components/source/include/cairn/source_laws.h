@@ -20,7 +20,8 @@ CAIRN_BEGIN_DECLS
 
 enum { CAIRN_LAW_BLOCKS_MAX = 256 };
 
-/* What to ask of the provider: a size and alignment that it serves, and how many it can surely give at once. */
+/* What to ask of the provider: a size and alignment that it serves, and how many it can surely give
+   at once. */
 struct cairn_law_shape {
     size_t block_bytes;
     size_t align_bytes;
@@ -37,7 +38,8 @@ const char *cairn_law_errno_untouched(struct cairn_source source,
 const char *cairn_law_zeroed_if_promised(struct cairn_source source,
                                          const struct cairn_law_shape *shape);
 
-/* L4: takes until the source is dry (at most CAIRN_LAW_BLOCKS_MAX blocks), gives everything back, takes again. */
+/* L4: takes until the source is dry (at most CAIRN_LAW_BLOCKS_MAX blocks), gives everything back,
+   takes again. */
 const char *cairn_law_retryable(struct cairn_source source, const struct cairn_law_shape *shape);
 
 /* All of the above in turn; the first broken law or NULL. */

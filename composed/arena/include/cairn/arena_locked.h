@@ -4,8 +4,9 @@
 /*
  * arena_locked.h - the arena with one lock around each call: many threads, one heap.
  *
- * The functions are those of <cairn/arena.h>; see there for what they do. The lock lies in the buffer, too. It is
- * the one thing that makes a system call, and only when threads really wait for each other: futex(2).
+ * The functions are those of <cairn/arena.h>; see there for what they do. The lock lies in the
+ * buffer, too. It is the one thing that makes a system call, and only when threads really wait for
+ * each other: futex(2).
  */
 
 #ifndef CAIRN_ARENA_LOCKED_H

@@ -70,8 +70,8 @@ enum cairn_malloc_format { CAIRN_MALLOC_TEXT, CAIRN_MALLOC_JSON };
 /* Takes a piece of output; called several times. Must not allocate. */
 typedef void (*cairn_malloc_write_fn)(void *self, const char *text, size_t text_bytes);
 
-/* 1 if this process allocates from cairn; 0 where cairn gives way to a sanitizer. The address is NULL without cairn,
-   and where cairn itself is compiled for a sanitizer that has a malloc. */
+/* 1 if this process allocates from cairn; 0 where cairn gives way to a sanitizer. The address is
+   NULL without cairn, and where cairn itself is compiled for a sanitizer that has a malloc. */
 CAIRN_MALLOC_API int cairn_malloc_is_active(void);
 
 /*
@@ -86,10 +86,12 @@ CAIRN_MALLOC_API size_t cairn_malloc_stats(struct cairn_malloc_stats *stats, siz
 CAIRN_MALLOC_API void cairn_malloc_stats_print(cairn_malloc_write_fn write, void *self,
                                                enum cairn_malloc_format format);
 
-/* Empties every cache and gives all free memory back to the kernel, from any thread. Returns the bytes released. */
+/* Empties every cache and gives all free memory back to the kernel, from any thread. Returns the
+   bytes released. */
 CAIRN_MALLOC_API size_t cairn_malloc_trim(void);
 
-/* Walks all state and aborts on a broken invariant. For tests: no other thread may allocate meanwhile. */
+/* Walks all state and aborts on a broken invariant. For tests: no other thread may allocate
+   meanwhile. */
 CAIRN_MALLOC_API void cairn_malloc_check(void);
 
 #ifdef __cplusplus

@@ -29,7 +29,8 @@ CAIRN_HOT_INLINE size_t cairn_align_down(size_t bytes, size_t align_bytes)
     return bytes & ~(align_bytes - 1);
 }
 
-/* Rounds up to a multiple of `align_bytes`, a power of two. The caller knows that it does not wrap. */
+/* Rounds up to a multiple of `align_bytes`, a power of two. The caller knows that it does not
+   wrap. */
 CAIRN_HOT_INLINE size_t cairn_align_up(size_t bytes, size_t align_bytes)
 {
     return (bytes + (align_bytes - 1)) & ~(align_bytes - 1);

@@ -21,7 +21,8 @@
 #define cairn_exchange_acquire(place, value) __atomic_exchange_n((place), (value), __ATOMIC_ACQUIRE)
 #define cairn_exchange_release(place, value) __atomic_exchange_n((place), (value), __ATOMIC_RELEASE)
 
-/* Strong compare-and-exchange: *expected is updated on failure. Ordered on success, relaxed on failure. */
+/* Strong compare-and-exchange: *expected is updated on failure. Ordered on success, relaxed on
+   failure. */
 #define cairn_cas_acquire(place, expected, desired)                                                \
     __atomic_compare_exchange_n((place), (expected), (desired), 0, __ATOMIC_ACQUIRE,               \
                                 __ATOMIC_RELAXED)

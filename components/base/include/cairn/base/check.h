@@ -33,14 +33,16 @@ CAIRN_NORETURN void cairn_panic(const char *what, const void *pointer, const cha
 /*
  * Called by cairn_panic() after the line is written and before the signal is raised; NULL: nothing.
  *
- * The thread may hold locks of the layer that found the misuse, and the program's handler of SIGABRT may allocate or fork. The
- * malloc shuts its gate here, so that no call waits for those locks. Threads: set once, before a panic can happen.
+ * The thread may hold locks of the layer that found the misuse, and the program's handler of
+ * SIGABRT may allocate or fork. The malloc shuts its gate here, so that no call waits for those
+ * locks. Threads: set once, before a panic can happen.
  */
 extern void (*cairn_panic_hook)(void);
 
 CAIRN_END_DECLS
 
-/* Stops the program unless `condition` holds; `what` names the misuse, `pointer` the block, `where` the call. */
+/* Stops the program unless `condition` holds; `what` names the misuse, `pointer` the block, `where`
+   the call. */
 #define CAIRN_CHECK(condition, what, pointer, where)                                               \
     do {                                                                                           \
         if (CAIRN_UNLIKELY(!(condition)))                                                          \

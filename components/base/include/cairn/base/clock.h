@@ -4,9 +4,10 @@
 /*
  * clock.h - milliseconds that never go back, without a system call and without libc.
  *
- * Idea. The kernel maps a small shared library, the vDSO, into every process; its function reads the time from a page that
- * the kernel keeps up to date. libc's clock_gettime() calls the same function, but another library may stand before libc's,
- * and where there is no vDSO, libc makes a system call that a filter may not expect of a malloc.
+ * Idea. The kernel maps a small shared library, the vDSO, into every process; its function reads
+ * the time from a page that the kernel keeps up to date. libc's clock_gettime() calls the same
+ * function, but another library may stand before libc's, and where there is no vDSO, libc makes a
+ * system call that a filter may not expect of a malloc.
  *
  * Cost: some nanoseconds. The time moves in ticks of the kernel (1 to 10 ms).
  */
@@ -20,15 +21,16 @@
 
 CAIRN_BEGIN_DECLS
 
-/* Looks for the clock. Calls getauxval(3), nothing else. May be called again, also by several threads at once. */
+/* Looks for the clock. Calls getauxval(3), nothing else. May be called again, also by several
+   threads at once. */
 void cairn_clock_init(void);
 
-/* Milliseconds since some moment in the past. Always 0 before cairn_clock_init() and where there is no vDSO: then no time
-   passes. Threads: safe. */
+/* Milliseconds since some moment in the past. Always 0 before cairn_clock_init() and where there is
+   no vDSO: then no time passes. Threads: safe. */
 uint64_t cairn_clock_ms(void);
 
-/* Private, for the test: the address of a defined symbol of an ELF image that lies in memory as it was loaded; NULL when
-   it has none, or the image cannot be understood. */
+/* Private, for the test: the address of a defined symbol of an ELF image that lies in memory as it
+   was loaded; NULL when it has none, or the image cannot be understood. */
 const void *cairn_clock__find(const void *image, const char *name);
 
 CAIRN_END_DECLS

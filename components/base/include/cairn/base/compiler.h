@@ -25,7 +25,8 @@
 #define CAIRN_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define CAIRN_HOT_INLINE static inline __attribute__((always_inline))
-/* For what a caller does now and then: cold code is made small instead of fast, so CAIRN_COLD is for what is done once in a while. */
+/* For what a caller does now and then: cold code is made small instead of fast, so CAIRN_COLD is
+   for what is done once in a while. */
 #define CAIRN_NOINLINE      __attribute__((noinline))
 #define CAIRN_COLD          __attribute__((noinline, cold))
 #define CAIRN_NORETURN      __attribute__((noreturn))
@@ -46,7 +47,8 @@
 #define CAIRN_CPU_RELAX() __asm__ volatile("" ::: "memory")
 #endif
 
-/* What tells the calling thread from every other one; the child of fork() has that of its parent's thread. */
+/* What tells the calling thread from every other one; the child of fork() has that of its parent's
+   thread. */
 #if defined(__x86_64__)
 #define CAIRN_THREAD_POINTER()                                                                     \
     __extension__({                                                                                \

@@ -9,12 +9,14 @@
  *     idle    . . .\__/. . . . . . .       the lowest level of the stock
  *             |<-  epoch  ->|
  *
- * The owner of the stock notes its level whenever it grows. At the first note after the end of an epoch the lowest level in
- * it is told, and a new epoch begins. A stock that swings (a program that frees and asks again) has a low level near 0
- * and loses nothing; one that is left alone is told as a whole, one epoch later. Where not even a note came for the length of
- * an epoch (a burst, then silence), the lowest level since the last note is told, whatever the epoch saw before.
+ * The owner of the stock notes its level whenever it grows. At the first note after the end of an
+ * epoch the lowest level in it is told, and a new epoch begins. A stock that swings (a program that
+ * frees and asks again) has a low level near 0 and loses nothing; one that is left alone is told as
+ * a whole, one epoch later. Where not even a note came for the length of an epoch (a burst, then
+ * silence), the lowest level since the last note is told, whatever the epoch saw before.
  *
- * Cost: O(1), four words. Threads: not safe. Source: the decay-based purging of jemalloc, reduced to its last step.
+ * Cost: O(1), four words. Threads: not safe. Source: the decay-based purging of jemalloc, reduced
+ *       to its last step.
  */
 
 #ifndef CAIRN_BASE_DECAY_H
@@ -43,8 +45,8 @@ static inline void cairn_decay_shrunk(struct cairn_decay *decay, size_t level_by
     decay->quiet_bytes = cairn_min(decay->quiet_bytes, level_bytes);
 }
 
-/* The stock is at `level_bytes` at the time `now_ms`. Returns the bytes that were idle throughout an epoch of
-   `length_ms`, if one ends here, else 0. */
+/* The stock is at `level_bytes` at the time `now_ms`. Returns the bytes that were idle throughout
+   an epoch of `length_ms`, if one ends here, else 0. */
 static inline size_t cairn_decay_note(struct cairn_decay *decay, uint64_t now_ms,
                                       uint64_t length_ms, size_t level_bytes)
 {

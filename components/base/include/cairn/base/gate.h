@@ -7,21 +7,25 @@
  *     threads   enter ... leave        enter ... leave       enter: "closed"
  *     forker              close (waits until all have left) ------ fork ------ open
  *
- * Idea. The child of a fork gets the memory of its parent as it is, and one thread. Data that another thread was changing stays
- * half changed in the child for ever. So code that changes shared data runs between enter and leave, and the thread that forks
- * closes the gate first: then no data is half changed, and no lock inside is held. It holds no lock across the fork, either:
- * a thread that finds the gate closed is told so at once, and does what it can do without the data. That is why a fork cannot
- * deadlock with the locks of the C library, whose holders may want memory.
+ * Idea. The child of a fork gets the memory of its parent as it is, and one thread. Data that
+ * another thread was changing stays half changed in the child for ever. So code that changes shared
+ * data runs between enter and leave, and the thread that forks closes the gate first: then no data
+ * is half changed, and no lock inside is held. It holds no lock across the fork, either: a thread
+ * that finds the gate closed is told so at once, and does what it can do without the data. That is
+ * why a fork cannot deadlock with the locks of the C library, whose holders may want memory.
  *
- * The thread that closed the gate passes it meanwhile (fork handlers of others may allocate), and may close it again (they may
- * fork). If the threads inside do not leave within a second, because one of them is the forker itself, interrupted by a signal, the
- * gate closes all the same, and in the child it stays shut: see cairn_gate_forget_others().
+ * The thread that closed the gate passes it meanwhile (fork handlers of others may allocate), and
+ * may close it again (they may fork). If the threads inside do not leave within a second, because
+ * one of them is the forker itself, interrupted by a signal, the gate closes all the same, and in
+ * the child it stays shut: see cairn_gate_forget_others().
  *
- * A gate can be shut for good: then every thread is told "closed", the caller too. A program that is being stopped for a misuse
- * runs its own handlers in that state, with locks held that are never released.
+ * A gate can be shut for good: then every thread is told "closed", the caller too. A program that
+ * is being stopped for a misuse runs its own handlers in that state, with locks held that are never
+ * released.
  *
- * Counting. The threads inside are counted in CAIRN_GATE_COUNTERS places, chosen by the thread pointer, so that threads rarely
- * share a cache line. While the process has one thread that thread only notes that it is inside, for a handler that forks.
+ * Counting. The threads inside are counted in CAIRN_GATE_COUNTERS places, chosen by the thread
+ * pointer, so that threads rarely share a cache line. While the process has one thread that thread
+ * only notes that it is inside, for a handler that forks.
  *
  * Cost: two atomic operations for enter and leave, none in a process of one thread. Threads: safe.
  */
@@ -66,7 +70,8 @@ struct cairn_gate {
 int cairn_gate_enter_closed(struct cairn_gate *gate, int ticket);
 void cairn_gate_leave_closed(struct cairn_gate *gate, int ticket);
 
-/* Private: the counter of this thread. Thread pointers differ by a stack each: both halves count. */
+/* Private: the counter of this thread. Thread pointers differ by a stack each: both halves
+   count. */
 CAIRN_HOT_INLINE int cairn_gate_counter_of_thread(void)
 {
     uint64_t hash = (uint64_t)(uintptr_t)CAIRN_THREAD_POINTER();
@@ -76,14 +81,15 @@ CAIRN_HOT_INLINE int cairn_gate_counter_of_thread(void)
 }
 
 /*
- * Enters. Returns a ticket for cairn_gate_leave(), or CAIRN_GATE_CLOSED: the thread is not inside then, and leaves nothing.
- * Never waits. A thread must not enter twice.
+ * Enters. Returns a ticket for cairn_gate_leave(), or CAIRN_GATE_CLOSED: the thread is not inside
+ * then, and leaves nothing. Never waits. A thread must not enter twice.
  */
 CAIRN_HOT_INLINE int cairn_gate_enter(struct cairn_gate *gate)
 {
     int ticket = CAIRN_GATE_UNCOUNTED;
 
-    /* Before the count: threads that are told "closed" again and again do not keep the closer waiting. */
+    /* Before the count: threads that are told "closed" again and again do not keep the closer
+       waiting. */
     if (CAIRN_UNLIKELY(cairn_load_relaxed(&gate->closed) != 0))
         return cairn_gate_enter_closed(gate, ticket);
     if (cairn_is_alone()) {
@@ -92,7 +98,8 @@ CAIRN_HOT_INLINE int cairn_gate_enter(struct cairn_gate *gate)
         return CAIRN_GATE_ALONE;
     }
     ticket = cairn_gate_counter_of_thread();
-    /* Sequentially consistent, as the load below: either the closer sees this count, or this thread that it is closed. */
+    /* Sequentially consistent, as the load below: either the closer sees this count, or this thread
+       that it is closed. */
     __atomic_fetch_add(&gate->counters[ticket].inside, 1u, __ATOMIC_SEQ_CST);
     if (CAIRN_LIKELY(__atomic_load_n(&gate->closed, __ATOMIC_SEQ_CST) == 0))
         return ticket;
@@ -117,29 +124,32 @@ CAIRN_HOT_INLINE void cairn_gate_leave(struct cairn_gate *gate, int ticket)
 /* True while the gate is closed to the calling thread. */
 bool cairn_gate_is_closed(const struct cairn_gate *gate);
 
-/* Waits until the gate is open, at most `timeout_us` microseconds; a signal may end it early. True when it is open. One
-   system call at the most; none when the gate is shut for good. */
+/* Waits until the gate is open, at most `timeout_us` microseconds; a signal may end it early. True
+   when it is open. One system call at the most; none when the gate is shut for good. */
 bool cairn_gate_wait(struct cairn_gate *gate, unsigned timeout_us);
 
 /*
- * Closes the gate and waits until every thread has left, at most about a second. Another thread that closes it waits for the
- * first. Returns true when it was open, false when this thread had closed it before, or it is shut for good. May be called by a
- * signal handler, whatever it interrupted.
+ * Closes the gate and waits until every thread has left, at most about a second. Another thread
+ * that closes it waits for the first. Returns true when it was open, false when this thread had
+ * closed it before, or it is shut for good. May be called by a signal handler, whatever it
+ * interrupted.
  */
 bool cairn_gate_close(struct cairn_gate *gate);
 
-/* Says that data may be half changed although the gate is empty: as if a thread had been inside. After cairn_gate_close(). */
+/* Says that data may be half changed although the gate is empty: as if a thread had been inside.
+   After cairn_gate_close(). */
 void cairn_gate_tear(struct cairn_gate *gate);
 
-/* How many times the calling thread has closed the gate; 0 when it did not, or the gate is shut for good. */
+/* How many times the calling thread has closed the gate; 0 when it did not, or the gate is shut for
+   good. */
 unsigned cairn_gate_depth(const struct cairn_gate *gate);
 
 /* After each close, in parent and child. In a gate that is shut for good: nothing. */
 void cairn_gate_open(struct cairn_gate *gate);
 
 /*
- * First in the child of a fork: the threads that were counted are not there. When one was inside (cairn_gate_close() gave up
- * waiting), the data may be half changed: the gate is shut for good.
+ * First in the child of a fork: the threads that were counted are not there. When one was inside
+ * (cairn_gate_close() gave up waiting), the data may be half changed: the gate is shut for good.
  */
 void cairn_gate_forget_others(struct cairn_gate *gate);
 

@@ -9,13 +9,13 @@
  * stay for under a microsecond, and then sleeps in the kernel, because with more threads than CPUs
  * the holder may not be running at all.
  *
- * It is for the threads of one process: in memory shared by several it excludes no thread. No lock is held across fork():
- * gate.h keeps all threads out of the code that takes locks.
+ * It is for the threads of one process: in memory shared by several it excludes no thread. No lock
+ * is held across fork(): gate.h keeps all threads out of the code that takes locks.
  *
- * Alone. While the process has one thread (libc says so: glibc 2.32) a load and a store do for each atomic operation, which
- * costs some twenty cycles and waits for every store before it. A thread cannot come into being while another holds a lock.
- * Libc does not know of children that clone() made to share the memory: a program that makes one says so first
- * (cairn_lock_expect_company()).
+ * Alone. While the process has one thread (libc says so: glibc 2.32) a load and a store do for each
+ * atomic operation, which costs some twenty cycles and waits for every store before it. A thread
+ * cannot come into being while another holds a lock. Libc does not know of children that clone()
+ * made to share the memory: a program that makes one says so first (cairn_lock_expect_company()).
  *
  * Order. Locks nest in stack order, top layer first. Each lock of a stack carries a rank (enum
  * below); debug builds assert that a thread takes them in rising rank.
@@ -34,7 +34,8 @@
 
 CAIRN_BEGIN_DECLS
 
-/* Rising is the order in which one thread may take them. Several locks of one rank are held in order of index only. */
+/* Rising is the order in which one thread may take them. Several locks of one rank are held in
+   order of index only. */
 enum cairn_lock_rank {
     CAIRN_RANK_NONE = 0, /* not checked */
     CAIRN_RANK_STACK,    /* start-up and reconfiguration of a whole stack */
@@ -76,9 +77,9 @@ extern CAIRN_WEAK CAIRN_EXPORT char __libc_single_threaded;
 extern __attribute__((visibility("hidden"))) bool cairn_lock__has_company;
 
 /*
- * To be called before clone(CLONE_VM), by the thread that makes a child beside itself. From then on no lock of this process is taken as
- * if it were alone, and the order check of debug builds rests, for its counts belong to a thread pointer, and there may be two
- * on one.
+ * To be called before clone(CLONE_VM), by the thread that makes a child beside itself. From then on
+ * no lock of this process is taken as if it were alone, and the order check of debug builds rests,
+ * for its counts belong to a thread pointer, and there may be two on one.
  *
  * Requires: the caller holds no lock. Threads: safe. O(1).
  */
@@ -152,14 +153,16 @@ static inline bool cairn_lock_is_held(const struct cairn_lock *lock)
 }
 
 /*
- * After a thread was stopped that holds locks for ever (cairn_panic() inside a layer, and a handler of SIGABRT that does not end the
- * process): a thread that waits for a lock longer than a second goes on without it. Layers check before they change, so what the
- * lock guards is whole, if not guarded any more.
+ * After a thread was stopped that holds locks for ever (cairn_panic() inside a layer, and a handler
+ * of SIGABRT that does not end the process): a thread that waits for a lock longer than a second
+ * goes on without it. Layers check before they change, so what the lock guards is whole, if not
+ * guarded any more.
  */
 void cairn_lock_break_all(void);
 
-/* Sleeps until the lock may be free, at most `timeout_us` < 1,000,000 microseconds; takes nothing. For a thread that
-   has something else to do than to wait, once the holder has had a chance to run. */
+/* Sleeps until the lock may be free, at most `timeout_us` < 1,000,000 microseconds; takes nothing.
+   For a thread that has something else to do than to wait, once the holder has had a chance to
+   run. */
 void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us);
 
 CAIRN_END_DECLS

@@ -11,11 +11,13 @@
  *                ________/
  *
  * Caches that hold a few blocks of many slabs pin the slabs. So a signal is given
- *   - when spare memory runs low, and again only after it recovered: so a program whose use oscillates does not touch more on each
- *     swing, while caches hold what the last one left;
- *   - whenever touched memory has grown by a step since the last signal: a program that grows never has spare memory.
+ *   - when spare memory runs low, and again only after it recovered: so a program whose use
+ *     oscillates does not touch more on each swing, while caches hold what the last one left;
+ *   - whenever touched memory has grown by a step since the last signal: a program that grows never
+ *     has spare memory.
  *
- * Either comes at most once in a step's worth of memory, so what the caches do about it may cost something.
+ * Either comes at most once in a step's worth of memory, so what the caches do about it may cost
+ * something.
  *
  * Cost: O(1). Threads: one at a time notes; any may read `signals`.
  */

@@ -23,8 +23,9 @@ struct timespec;
 long cairn_syscall6(long number, long a, long b, long c, long d, long e, long f);
 
 /*
- * Sleeps while `*word` is `value`, at most `timeout` (NULL: for ever); threads of this process alone wake it. Returns 0 when it
- * was woken, -EAGAIN when the word had another value, -ETIMEDOUT, -EINTR, or -ENOSYS. Source: futex(2).
+ * Sleeps while `*word` is `value`, at most `timeout` (NULL: for ever); threads of this process
+ * alone wake it. Returns 0 when it was woken, -EAGAIN when the word had another value, -ETIMEDOUT,
+ * -EINTR, or -ENOSYS. Source: futex(2).
  */
 long cairn_futex_wait(uint32_t *word, uint32_t value, const struct timespec *timeout);
 

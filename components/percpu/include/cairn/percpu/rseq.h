@@ -2,14 +2,17 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * rseq.h - the three restartable sequences, in words; an architecture's own file has them in instructions.
+ * rseq.h - the three restartable sequences, in words; an architecture's own file has them in
+ * instructions.
  *
- * A restartable sequence is a piece of code that the kernel sends a thread out of, to an abort handler, when the thread was
- * pre-empted, migrated or interrupted by a signal inside it. What lies before its last store, the commit, must be harmless
- * to do in vain; then the whole of it happens on one CPU, at once, or not at all, without a lock or an atomic operation.
+ * A restartable sequence is a piece of code that the kernel sends a thread out of, to an abort
+ * handler, when the thread was pre-empted, migrated or interrupted by a signal inside it. What lies
+ * before its last store, the commit, must be harmless to do in vain; then the whole of it happens
+ * on one CPU, at once, or not at all, without a lock or an atomic operation.
  *
- * Sent out, a thread does not start anew: it goes on as if it had found nothing, no room, or another id, by the way that
- * has locks. So a thread that is sent out every time, under a debugger that steps through it, gets on nonetheless.
+ * Sent out, a thread does not start anew: it goes on as if it had found nothing, no room, or
+ * another id, by the way that has locks. So a thread that is sent out every time, under a debugger
+ * that steps through it, gets on nonetheless.
  *
  *     lanes     0    1    2  ...                 one pointer per id: a shard, or `nothing` (n) while another thread
  *             [ s0 | s1 | n  ... ]               works on that shard; 128 bytes each, for a slow path writes its own
@@ -30,24 +33,26 @@
  *       words[class] = word  <- commit    word: top + 1, room - 1
  *                                         words[class] = word  <- commit
  *
- * Zeroed memory is a shard that is both empty and full: word 0 has top 0, below which lies NULL, and room 0. So neither
- * `nothing` nor a shard that was never used needs a test of its own.
+ * Zeroed memory is a shard that is both empty and full: word 0 has top 0, below which lies NULL,
+ * and room 0. So neither `nothing` nor a shard that was never used needs a test of its own.
  *
- * Rules. Arming is one store of the descriptor's address into the thread's struct rseq; no other field of it is ever
- * written. Between arm and commit there is no call, no system call, no stack access. The id is read after arming. Every
- * load of the word is as wide as every store of it, so that a store forwards to the next load. What a thread without a
- * registered area shows as cpu_id is negative; its mm_cid may be anything, so cpu_id is tested whichever of the two is
- * the index.
+ * Rules. Arming is one store of the descriptor's address into the thread's struct rseq; no other
+ * field of it is ever written. Between arm and commit there is no call, no system call, no stack
+ * access. The id is read after arming. Every load of the word is as wide as every store of it, so
+ * that a store forwards to the next load. What a thread without a registered area shows as cpu_id
+ * is negative; its mm_cid may be anything, so cpu_id is tested whichever of the two is the index.
  *
- * Who may write what. words and slots: sequences on the CPU that has the id, while lanes[id] is the shard; else the holder
- * of the shard's lock, between stop and start (shard.h). lanes[id]: the holder of that lock.
+ * Who may write what. words and slots: sequences on the CPU that has the id, while lanes[id] is the
+ * shard; else the holder of the shard's lock, between stop and start (shard.h). lanes[id]: the
+ * holder of that lock.
  *
- * Limits. The child of vfork() or of clone(CLONE_VM) without a thread pointer of its own shows the id of its parent, but
- * the kernel does not send it out: it must not use sequences, unless its parent gave the area up for that time
- * (cairn_percpu_leave(); the malloc library's vfork() and clone() do so).
+ * Limits. The child of vfork() or of clone(CLONE_VM) without a thread pointer of its own shows the
+ * id of its parent, but the kernel does not send it out: it must not use sequences, unless its
+ * parent gave the area up for that time (cairn_percpu_leave(); the malloc library's vfork() and
+ * clone() do so).
  *
- * Source: Linux include/uapi/linux/rseq.h and kernel/rseq.c; Dice, Garthwaite, "Mostly lock-free malloc", ISMM 2002, for
- *         the idea.
+ * Source: Linux include/uapi/linux/rseq.h and kernel/rseq.c; Dice, Garthwaite, "Mostly lock-free
+ *         malloc", ISMM 2002, for the idea.
  */
 
 #ifndef CAIRN_PERCPU_RSEQ_H
@@ -74,15 +79,16 @@ struct cairn_percpu_shard {
     void *none[CAIRN_RSEQ_NEWEST]; /* NULL: below the top of an array that was never used */
 };
 
-/* Where the sequences of one id find their shard. Each refill and flush writes it twice, and every call reads one:
-   two lines each, because processors fetch lines in pairs. */
+/* Where the sequences of one id find their shard. Each refill and flush writes it twice, and every
+   call reads one: two lines each, because processors fetch lines in pairs. */
 struct cairn_percpu_lane {
     struct cairn_percpu_shard *shard;
     char apart[(1 << CAIRN_RSEQ_LANE_SHIFT) - sizeof(void *)];
 };
 
-/* What the sequences read besides the shards; not written after init, but for the entries of lanes. There is a lane for
-   each id that the kernel could give, not only for those it was expected to: a sequence compares it with no bound. */
+/* What the sequences read besides the shards; not written after init, but for the entries of lanes.
+   There is a lane for each id that the kernel could give, not only for those it was expected to: a
+   sequence compares it with no bound. */
 struct cairn_rseq_view {
     ptrdiff_t area; /* struct rseq, from the thread pointer */
     ptrdiff_t id;   /* the 32 bits that are the index: mm_cid or cpu_id, likewise */
@@ -97,7 +103,8 @@ CAIRN_HOT_INLINE char *cairn_rseq_at(ptrdiff_t distance)
 
 CAIRN_END_DECLS
 
-/* ThreadSanitizer does not see what instructions of ours do, and would report each block that changes hands. */
+/* ThreadSanitizer does not see what instructions of ours do, and would report each block that
+   changes hands. */
 #if defined(__SANITIZE_THREAD__)
 #define CAIRN_RSEQ_NOT_SHOWN 1
 #elif defined(__has_feature)

@@ -4,13 +4,14 @@
 /*
  * rseq_aarch64.h - the sequences of rseq.h in instructions of aarch64.
  *
- * The thread pointer is read by the compiler; `area` and `id` become addresses before the sequence. struct rseq: cpu_id at
- * 4, rseq_cs at 8. The order of a shard's arrays after its lane came back is that of an address dependency: the lane is
- * loaded, and everything else is at an address computed from it; a lane is restored by a store with release.
+ * The thread pointer is read by the compiler; `area` and `id` become addresses before the sequence.
+ * struct rseq: cpu_id at 4, rseq_cs at 8. The order of a shard's arrays after its lane came back is
+ * that of an address dependency: the lane is loaded, and everything else is at an address computed
+ * from it; a lane is restored by a store with release.
  *
- * The signature, 0xd428bc00 as data, is the instruction brk #0x45e0; it stands before the abort handler. The handler jumps
- * to where the sequence goes in vain. It lies in another section, perhaps far away: then the linker puts a veneer between,
- * which may change x16 and x17.
+ * The signature, 0xd428bc00 as data, is the instruction brk #0x45e0; it stands before the abort
+ * handler. The handler jumps to where the sequence goes in vain. It lies in another section,
+ * perhaps far away: then the linker puts a veneer between, which may change x16 and x17.
  */
 
 #ifndef CAIRN_PERCPU_RSEQ_AARCH64_H
@@ -34,7 +35,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
 /* One instruction a line. */
 /* clang-format off */
 
-/* 1: start, 2: just behind the commit, 3: descriptor, 4: abort handler. x9 is the shard, w10 the word. */
+/* 1: start, 2: just behind the commit, 3: descriptor, 4: abort handler. x9 is the shard, w10 the
+   word. */
 #define CAIRN_RSEQ_ARM(in_vain)                                                                    \
     ".pushsection __rseq_cs, \"aw?\", %%progbits\n\t"                                              \
     ".balign 32\n"                                                                                 \
@@ -60,7 +62,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     "ldr x9, [x9]\n\t" CAIRN_RSEQ_GAP(5)                                                          \
     "ldr w10, [x9, %[class_idx], lsl #2]\n\t" CAIRN_RSEQ_GAP(6)
 
-/* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the same. */
+/* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the
+   same. */
 CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
 {
     void *block;
@@ -81,7 +84,8 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
         : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "x16", "x17", "cc", "memory"
         : slow);
-    /* GCC before 14 may miss what an `asm goto` with a result does to the code behind it: GCC bug 113921. */
+    /* GCC before 14 may miss what an `asm goto` with a result does to the code behind it: GCC bug
+       113921. */
     __asm__ volatile("");
     if (block == NULL)
         __builtin_unreachable(); /* or callers would test it again */
@@ -91,7 +95,8 @@ slow:
     return NULL;
 }
 
-/* True when the block is in; false when there is no room, or it is one of the two newest of its array already, or by chance. */
+/* True when the block is in; false when there is no room, or it is one of the two newest of its
+   array already, or by chance. */
 CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
                              void *block)
 {
@@ -131,7 +136,8 @@ CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view,
     return cairn_rseq_push(view, class_idx - 1, block);
 }
 
-/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail at any time. */
+/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail
+   at any time. */
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
                              struct cairn_percpu_shard *nothing)
 {

@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * rseq_none.h - for builds without sequences of ours, for want of an architecture that has them or because of
- * ThreadSanitizer: each goes the slow way, which has locks.
+ * rseq_none.h - for builds without sequences of ours, for want of an architecture that has them or
+ * because of ThreadSanitizer: each goes the slow way, which has locks.
  */
 
 #ifndef CAIRN_PERCPU_RSEQ_NONE_H

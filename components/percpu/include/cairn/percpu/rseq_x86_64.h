@@ -4,20 +4,22 @@
 /*
  * rseq_x86_64.h - the sequences of rseq.h in instructions of x86-64.
  *
- * %fs is the thread pointer; `area` and `id` are distances from it. struct rseq: cpu_id at 4, rseq_cs at 8.
+ * %fs is the thread pointer; `area` and `id` are distances from it. struct rseq: cpu_id at 4,
+ * rseq_cs at 8.
  *
- * Each use emits a descriptor (section __rseq_cs) and an abort handler (section __rseq_failure): four bytes of signature,
- * which the kernel insists on, dressed as the operand of an undefined instruction so that disassemblers stay in step,
- * then a jump to where the sequence goes in vain. No register that the caller named was changed by then.
+ * Each use emits a descriptor (section __rseq_cs) and an abort handler (section __rseq_failure):
+ * four bytes of signature, which the kernel insists on, dressed as the operand of an undefined
+ * instruction so that disassemblers stay in step, then a jump to where the sequence goes in vain.
+ * No register that the caller named was changed by then.
  *
- * The question marks after the sections' flags: where a sequence lies in a function of which the linker keeps one copy
- * of several (C++), its descriptor goes with it.
+ * The question marks after the sections' flags: where a sequence lies in a function of which the
+ * linker keeps one copy of several (C++), its descriptor goes with it.
  *
- * `volatile` is implied for an `asm goto`, but GCC 12 forgets it where there is a result, and deletes a pop whose block
- * is only compared with NULL (GCC bug 98619).
+ * `volatile` is implied for an `asm goto`, but GCC 12 forgets it where there is a result, and
+ * deletes a pop whose block is only compared with NULL (GCC bug 98619).
  *
- * CAIRN_RSEQ_GAP(n) stands in every gap between two instructions of a sequence. It is empty, but in the tests that
- * stretch each gap in turn and count the aborts.
+ * CAIRN_RSEQ_GAP(n) stands in every gap between two instructions of a sequence. It is empty, but in
+ * the tests that stretch each gap in turn and count the aborts.
  */
 
 #ifndef CAIRN_PERCPU_RSEQ_X86_64_H
@@ -68,7 +70,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     "movq (%[lanes], %%rax), %%rdx\n\t" CAIRN_RSEQ_GAP(5)                                          \
     "movl %c[words](%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(6)
 
-/* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the same. */
+/* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the
+   same. */
 CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
 {
     void *block;
@@ -87,7 +90,8 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
           [class_idx] "r"(class_idx), [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [words] "i"(0)
         : CAIRN_RSEQ_CLOBBERS "rcx", "rdx", "cc", "memory"
         : slow);
-    /* GCC before 14 may miss what an `asm goto` with a result does to the code behind it: GCC bug 113921. */
+    /* GCC before 14 may miss what an `asm goto` with a result does to the code behind it: GCC bug
+       113921. */
     __asm__ volatile("");
     if (block == NULL)
         __builtin_unreachable(); /* or callers would test it again */
@@ -97,7 +101,8 @@ slow:
     return NULL;
 }
 
-/* The body of a push, for a class that is counted from `first`: the word of the first class is that of number `first`. */
+/* The body of a push, for a class that is counted from `first`: the word of the first class is that
+   of number `first`. */
 #define CAIRN_RSEQ_PUSH(first)                                                                     \
     __asm__ volatile goto(                                                                         \
         CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD                                                      \
@@ -118,7 +123,8 @@ slow:
         : CAIRN_RSEQ_CLOBBERS "rax", "rcx", "rdx", "cc", "memory"                                  \
         : slow)
 
-/* True when the block is in; false when there is no room, or it is one of the two newest of its array already, or by chance. */
+/* True when the block is in; false when there is no room, or it is one of the two newest of its
+   array already, or by chance. */
 CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
                              void *block)
 {
@@ -138,7 +144,8 @@ slow:
     return false;
 }
 
-/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail at any time. */
+/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail
+   at any time. */
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
                              struct cairn_percpu_shard *nothing)
 {
