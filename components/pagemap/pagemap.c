@@ -11,8 +11,8 @@
  *     owner        ? |  w  |  w  |  w  |  w  |  w  | ?          means nothing where the tag is 0
  *
  * Invariants (cairn_pagemap_check):
- *   I1  a granule with an index other than 0 follows one of the same run: kind and owner are the same, and the
- *       index is one less, or both are 255.
+ *   I1  a granule with an index other than 0 follows one of the same run: kind and owner are the
+ *       same, and the index is one less, or both are 255.
  *
  * Order. A tag is stored with release after its owner; who looks for the owner loads the tag with
  * acquire. So a tag that was seen has its owner, even if the address came by a way that orders

@@ -14,7 +14,8 @@
  *
  * Invariants:
  *   I1  root is NULL exactly in a window (and in the map that is all zero);
- *   I2  granule_count is 0 unless the tables are there, so that the inline lookup needs no other test;
+ *   I2  granule_count is 0 unless the tables are there, so that the inline lookup needs no other
+ *       test;
  *   I3  leaf_count leaves hang on the root; one that was hung up stays until fini;
  *   I4  the empty tags are all zero.
  *

@@ -11,7 +11,8 @@
  *
  *     | program data | segment 0 | foreign | segment 1           |
  *                                            taken | free | free ^ break
- *                                                  '----run-----'  may be lowered to the start of the run
+ *                                                  '----run-----'  may be lowered to the start of
+ *                                                                  the run
  *
  * - The break stands at the end of the last segment: it grows or shrinks there.
  * - It stands above: other code added memory. Growing starts a new segment; nothing is lowered.

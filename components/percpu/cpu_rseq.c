@@ -17,13 +17,15 @@
  * unregistered, and it need not be. The kernel writes the area when the thread returns to user
  * mode, so it must stay mapped as long as the thread runs in user mode:
  *
- *     glibc   static thread-local storage lies in the thread's stack block. That is unmapped or given to another
- *             thread only once the kernel has cleared the thread's tid, which it does inside exit(2), after which
- *             the thread never sees user mode again. The next thread on the block gets the area initialised anew:
- *             cpu_id is -1, and it registers for itself.
- *     musl    a detached thread unmaps its own stack block and then calls exit(2): between the two it runs in user
- *             mode with the area gone, and a pre-emption there would kill the process. So not on musl: libc is taken
- *             to be glibc only when it has gnu_get_libc_version or __rseq_size, and others use getcpu.
+ *     glibc   static thread-local storage lies in the thread's stack block. That is unmapped or
+ *             given to another thread only once the kernel has cleared the thread's tid, which it
+ *             does inside exit(2), after which the thread never sees user mode again. The next
+ *             thread on the block gets the area initialised anew: cpu_id is -1, and it registers
+ *             for itself.
+ *     musl    a detached thread unmaps its own stack block and then calls exit(2): between the two
+ *             it runs in user mode with the area gone, and a pre-emption there would kill the
+ *             process. So not on musl: libc is taken to be glibc only when it has
+ *             gnu_get_libc_version or __rseq_size, and others use getcpu.
  *     dlclose of the object that holds this file would leave registered areas behind in storage that another object
  *             may get, and, in libc's areas too, the address of a descriptor: such an object is linked to stay
  *             (-z nodelete, percpu.h).

@@ -8,24 +8,29 @@
  * step of the model; between any two of them any thread may be put off its CPU, or onto another.
  * Memory is as if every store were seen at once.
  *
- *     kernel   a thread that is put off its CPU inside a sequence goes on behind it, in vain; a fence does that to those
- *              who run
+ *     kernel   a thread that is put off its CPU inside a sequence goes on behind it, in vain; a
+ *              fence does that to those who run
  *     lost     at the end a token is nowhere
  *     twice    a thread gets a token that another has
  *
  * What each part is for is shown by leaving it out (enum Flaw): then the explorer must find
  * something wrong.
  *
- *     no fence          a push on CPU 1 has read the word when the drainer closes the lane; it commits after the drain has
- *                       emptied the array, and its word counts blocks that were given away
- *     no stop           a thread that refills holds the lock, but a pop on the same CPU needs none: it is let in between the
- *                       refill's reading of the word and its writing, and the block it got is in the array again
+ *     no fence          a push on CPU 1 has read the word when the drainer closes the lane; it
+ *                       commits after the drain has emptied the array, and its word counts blocks
+ *                       that were given away
+ *     no stop           a thread that refills holds the lock, but a pop on the same CPU needs none:
+ *                       it is let in between the refill's reading of the word and its writing, and
+ *                       the block it got is in the array again
  *     fence, then close a sequence begins between the two, and finds the lane open
  *     lock freed early  the next to enter closes the lane, and the last one then opens it
  *     no look at the id a stop after a move closes a lane of which another CPU runs a sequence
- *     id before arming  a pop that was moved in between arms on another CPU with the id of the first
- *     no abort          a kernel that does not send pre-empted threads out (hence PercpuGaps, which counts that it does)
- *     start anew        a thread that is put off at each of its steps never ends, as under a debugger
+ *     id before arming  a pop that was moved in between arms on another CPU with the id of the
+ *                       first
+ *     no abort          a kernel that does not send pre-empted threads out (hence PercpuGaps, which
+ *                       counts that it does)
+ *     start anew        a thread that is put off at each of its steps never ends, as under a
+ *                       debugger
  */
 
 #ifndef CAIRN_PERCPU_EXPLORER_H

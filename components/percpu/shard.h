@@ -21,18 +21,21 @@
  * Who may touch a shard. Between enter and leave the caller alone, in both modes:
  *
  *     lock mode    enter: take the lock of the header.
- *     rseq mode    enter: take the lock; put `nothing` into the lane, so that sequences that begin now go elsewhere; see to
- *                  it that none which began earlier commits. On the shard's own CPU the last two are one sequence, for
- *                  any other thread inside has been pre-empted, and the kernel aborts its sequence; from elsewhere they are a store and
- *                  membarrier(2), which aborts the sequences of all CPUs. leave: put the shard into the lane again.
+ *     rseq mode    enter: take the lock; put `nothing` into the lane, so that sequences that begin
+ *                  now go elsewhere; see to it that none which began earlier commits. On the
+ *                  shard's own CPU the last two are one sequence, for any other thread inside has
+ *                  been pre-empted, and the kernel aborts its sequence; from elsewhere they are a
+ *                  store and membarrier(2), which aborts the sequences of all CPUs. leave: put the
+ *                  shard into the lane again.
  *
  * For a fork all shards in use are closed at once, by a thread that knows all others to be outside
  * of every slow path (percpu.h):
  *
- *     lock mode    is_closed is set, and each lock was free once since. A fast path that takes the lock then looks at is_closed,
- *                  and goes away. The child frees the locks.
- *     rseq mode    `nothing` is in each lane, by plain stores. A sequence that began before may still commit, in theory: the
- *                  child compares the words with those noted some microseconds later (undo_late_pushes).
+ *     lock mode    is_closed is set, and each lock was free once since. A fast path that takes the
+ *                  lock then looks at is_closed, and goes away. The child frees the locks.
+ *     rseq mode    `nothing` is in each lane, by plain stores. A sequence that began before may
+ *                  still commit, in theory: the child compares the words with those noted some
+ *                  microseconds later (undo_late_pushes).
  *
  * Words are also read without that, by statistics and drains: hence the relaxed accesses.
  */

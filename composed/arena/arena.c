@@ -24,8 +24,9 @@
  *        use; without a tag the pointer must be the start of a run of the buddy. There is no third case.
  *
  * Invariants (walked by cairn_arena_check, with those of each layer):
- *   I1  only the pool that a block was freed into last may keep an empty slab, and it loses it when memory runs short;
- *       so a heap whose blocks are all freed is one free range again, but for that slab;
+ *   I1  only the pool that a block was freed into last may keep an empty slab, and it loses it when
+ *       memory runs short; so a heap whose blocks are all freed is one free range again, but for
+ *       that slab;
  *   I2  blocks out of the pools + runs that are not slabs == used_bytes;
  *   I3  a failed request changes nothing but failed_count (and the slab of I1).
  *

@@ -15,8 +15,9 @@
  *
  * Two shapes behind one interface:
  *
- *   tree     over the whole address space: a root of one word per leaf, and leaves of 2^18 granules (4 GiB of addresses for
- *            granules of 16 KiB), made when the first granule in them is marked:
+ *   tree     over the whole address space: a root of one word per leaf, and leaves of 2^18 granules
+ *            (4 GiB of addresses for granules of 16 KiB), made when the first granule in them is
+ *            marked:
  *
  *                root   | 0 | 0 | d | 0 | d | ...        d: distance in bytes from the empty tags to the tags of a leaf
  *                             leaf  | tags | owners |

@@ -30,7 +30,8 @@
  *   I3  a fresh stretch reads as zero;
  *   I4  the break is only lowered over memory that pagesource itself added;
  *   I5  memory whose munmap failed stays free: never lost, never handed out twice;
- *   I6  each block has its node, which is that of the free run once the block is given back: that needs no memory;
+ *   I6  each block has its node, which is that of the free run once the block is given back: that
+ *       needs no memory;
  *   I7  what is held, past the lock or on its way from or to the kernel, never exceeds the limit.
  *
  * errno is left alone. Thread-safe: one lock (rank CAIRN_RANK_PAGES). The kernel maps, unmaps and

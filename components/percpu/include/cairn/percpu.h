@@ -18,12 +18,13 @@
  *                               source
  *
  * Two modes, one at a time for the whole object, chosen at init:
- *   lock  a lock per shard: try the shard of the current CPU, then its neighbours, then wait for the first. A CPU id that
- *         is unknown, sparse, or beyond the shards is folded onto them;
- *   rseq  restartable sequences (percpu/rseq.h) on the same arrays: no lock and no atomic operation but once in a batch.
- *         The index is the kernel's concurrency id where it has one (mm_cid, Linux 6.3), so that a process of one thread
- *         uses one shard wherever it runs, and the CPU id elsewhere. A thread that has neither, or whose shard is
- *         stopped by another thread, bypasses the shards and uses the depot.
+ *   lock  a lock per shard: try the shard of the current CPU, then its neighbours, then wait for
+ *         the first. A CPU id that is unknown, sparse, or beyond the shards is folded onto them;
+ *   rseq  restartable sequences (percpu/rseq.h) on the same arrays: no lock and no atomic operation
+ *         but once in a batch. The index is the kernel's concurrency id where it has one (mm_cid,
+ *         Linux 6.3), so that a process of one thread uses one shard wherever it runs, and the CPU
+ *         id elsewhere. A thread that has neither, or whose shard is stopped by another thread,
+ *         bypasses the shards and uses the depot.
  *
  * Any thread can drain any shard, in both modes. In rseq mode, while there are other threads, the
  * shard of another CPU takes a membarrier(2) (`fence` says when that may be called); where it may

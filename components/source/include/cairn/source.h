@@ -19,7 +19,8 @@
  *   L3  blocks are writable over block_bytes;
  *   L4  a partial success (0 <= taken < count) is consistent and may be retried;
  *   L5  give accepts any order and any grouping of what was taken;
- *   L6  once everything is given back and the provider is finished, the layer below has everything back;
+ *   L6  once everything is given back and the provider is finished, the layer below has everything
+ *       back;
  *   L7  a source never calls upward and never calls malloc;
  *   L8  errno is left alone;
  *   L9  locks nest in stack order, top first.

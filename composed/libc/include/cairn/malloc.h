@@ -16,7 +16,8 @@
  *     percpu:auto|lock|rseq   how the per-CPU caches are guarded                        (auto)
  *     cpu:auto|rseq|getcpu    how the current CPU is found                              (auto)
  *     shards:N                caches, 0: one per possible CPU                           (0)
- *     limit_mib:N             hard cap on blocks and what is kept for them, 0: none; small blocks come in chunks of
+ *     limit_mib:N             hard cap on blocks and what is kept for them, 0: none; small blocks
+ *                             come in chunks of
  *                             2 MiB, so below 2 there are none                           (0)
  *     retain_mib:N            free memory kept by the page source at least               (4)
  *     fence:asked|freely|never  when membarrier(2) may be called after start             (asked)

@@ -6,7 +6,8 @@
  *
  *   CAIRN_CHECK      always on, O(1): guards memory safety where a caller hands something in;
  *   CAIRN_ASSERT     debug builds, O(1): preconditions and local invariants;
- *   CAIRN_INVARIANT  always on, but written only inside the `_check()` functions, which walk everything.
+ *   CAIRN_INVARIANT  always on, but written only inside the `_check()` functions, which walk
+ *                    everything.
  *
  * All three end in cairn_panic(), which prints one line and raises SIGABRT. It allocates nothing
  * and takes no lock.
