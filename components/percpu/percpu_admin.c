@@ -33,8 +33,8 @@ enum {
     CAPACITY_LARGE = 2,
     BATCH_SMALL_MIN = 4,
     BATCH_BYTES = 8 * 1024,
-    SHARD_CACHE_MAX_BYTES =
-        4 * 1024 * 1024, /* less than this costs time in programs that use all classes */
+    /* Less than this costs time in programs that use all classes. */
+    SHARD_CACHE_MAX_BYTES = 4 * 1024 * 1024,
     SHARD_CACHE_MIN_BYTES = 1024 * 1024,
     SHARDS_CACHE_BYTES = 64 * 1024 * 1024 /* of all shards, if the minimum allows */
 };

@@ -53,14 +53,14 @@ CAIRN_BEGIN_DECLS
 
 enum {
     SHARD_NEWEST = CAIRN_RSEQ_NEWEST,
-    SHARD_ALIGN_BYTES =
-        4096, /* the smallest page: larger ones cost idle neighbours some memory, nothing else */
+    /* The smallest page: larger ones cost idle neighbours some memory, nothing else. */
+    SHARD_ALIGN_BYTES = 4096,
     SHARD_HISTORIES_BYTES = CAIRN_PERCPU_CLASSES_MAX * sizeof(struct cairn_percpu_history),
     SHARD_SEEN_BYTES = CAIRN_PERCPU_CLASSES_MAX * sizeof(uint32_t),
     SHARD_BEFORE_BYTES = SHARD_SEEN_BYTES + SHARD_HISTORIES_BYTES,
     SHARD_HEAD_BYTES = SHARD_BEFORE_BYTES + sizeof(struct cairn_percpu_shard),
-    SHARD_CAPACITY_MAX =
-        252, /* with its NULL slots half a page; and 128 of them have 16-bit tops */
+    /* With its NULL slots half a page; and 128 of them have 16-bit tops. */
+    SHARD_CAPACITY_MAX = 252,
     SHARD_FLUSH_MAX = SHARD_CAPACITY_MAX / 2
 };
 

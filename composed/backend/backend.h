@@ -43,8 +43,8 @@
 enum {
     CAIRN_BACKEND_GRANULE_MIN_BYTES = 16 * 1024,
     CAIRN_BACKEND_CHUNK_MIN_BYTES = 2 * 1024 * 1024,
-    CAIRN_BACKEND_RETAIN_MS =
-        100 /* what is wanted again within this time is not worth its page faults */
+    /* What is wanted again within this time is not worth its page faults. */
+    CAIRN_BACKEND_RETAIN_MS = 100
 };
 
 /* Runs of so many granules can be cached by those above: each length is a class, behind the size
@@ -74,8 +74,8 @@ struct cairn_backend_config {
     size_t retain_bytes; /* 0: default of the pagesource */
     size_t limit_bytes;  /* 0: none */
     bool has_runs;       /* tell runs by their length */
-    void *
-        map_root; /* zeroed tables of the pagemap for granules of 16 KiB or more, see <cairn/pagemap.h> */
+    /* Zeroed tables of the pagemap for granules of 16 KiB or more, see <cairn/pagemap.h>. */
+    void *map_root;
     void *map_empty;
 };
 

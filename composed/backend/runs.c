@@ -33,10 +33,9 @@ enum {
     DIRTY_SHARE = 8,                    /* ... or an eighth of what is used */
     DIRTY_MAX_BYTES = 32 * 1024 * 1024, /* dirty free memory that may stay for a while */
     DIRTY_MAX_SHARE = 1,                /* ... or as much as is used */
-    DIRTY_STEP_BYTES =
-        1024 * 1024, /* dirty memory that may come unnoticed between two looks at the clock */
-    PURGE_RUN_MIN_BYTES = 64 * 1024, /* shorter stretches are not worth a system call */
-    STRETCHES = 16                   /* that are emptied between two visits of the buddy */
+    DIRTY_STEP_BYTES = 1024 * 1024,     /* that may come unnoticed between two looks at the clock */
+    PURGE_RUN_MIN_BYTES = 64 * 1024,    /* shorter stretches are not worth a system call */
+    STRETCHES = 16                      /* that are emptied between two visits of the buddy */
 };
 
 /* --- the state of the buddy ------------------------------------------------------------------- */

@@ -51,8 +51,8 @@ struct cairn_fastpath {
                        sizeof(ptrdiff_t)] CAIRN_CACHE_ALIGNED;
     size_t fine_count; /* sizes that the fine table serves, from 0 on; 0 until the stack is built */
     size_t coarse_count;
-    size_t
-        leaf_count; /* words of the root; 0 without a pagemap of this granule: every pointer goes slowly */
+    /* Words of the root; 0 without a pagemap of this granule: every pointer goes slowly. */
+    size_t leaf_count;
     uint32_t span_mask[CAIRN_FASTPATH_KINDS];
     uint64_t multiplier[CAIRN_FASTPATH_KINDS];
     uint64_t bound[CAIRN_FASTPATH_KINDS];

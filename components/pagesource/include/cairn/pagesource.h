@@ -93,8 +93,8 @@ struct cairn_pagesource_stats {
     size_t brk_bytes;         /* held by extending the data segment */
     size_t mapped_bytes;      /* held by mapping */
     size_t past_bytes;        /* given out past the lock; not in the sums above */
-    size_t
-        lost_bytes; /* emptied, but neither free nor given out: no node, or munmap failed past the lock */
+    /* Emptied, but neither free nor given out: no node, or munmap failed past the lock. */
+    size_t lost_bytes;
     size_t reserved_bytes;  /* metadata as it was asked for; not in the sums above */
     size_t table_bytes;     /* metadata of the page source itself beyond the struct */
     size_t metadata_bytes;  /* address space of both, with its guards */
@@ -141,8 +141,8 @@ struct cairn_pagesource {
     struct cairn_pagesource_stats stats; /* but for what is atomic, below */
     struct cairn_decay decay;            /* of free_dirty_bytes */
 
-    uint64_t
-        due_ms; /* atomic: when dirty memory may have lain idle long enough; UINT64_MAX: there is none */
+    /* Atomic: when dirty memory may have lain idle long enough; UINT64_MAX: there is none. */
+    uint64_t due_ms;
     size_t charged_bytes;   /* atomic: what counts against the limit */
     size_t past_bytes;      /* atomic */
     size_t past_lost_bytes; /* atomic */
@@ -156,8 +156,8 @@ struct cairn_pagesource {
     uint32_t piece_count;
     struct cairn_pagesource_node *pieces[CAIRN_PAGESOURCE_PIECES];
 
-    uintptr_t
-        lost_base; /* our data segment from here on was taken away by others; UINTPTR_MAX: nothing */
+    /* Our data segment from here on was taken away by others; UINTPTR_MAX: nothing. */
+    uintptr_t lost_base;
     uintptr_t break_guard; /* the end of the page between the program's data and ours; 0: not yet */
     size_t segment_count;
     struct cairn_pagesource_segment segments[CAIRN_PAGESOURCE_SEGMENTS]; /* by address */

@@ -39,8 +39,9 @@ enum {
 struct cairn_depot_config {
     const uint32_t *block_bytes; /* per class; copied */
     unsigned class_count;        /* <= CAIRN_DEPOT_CLASSES_MAX */
-    size_t
-        class_cache_bytes; /* that may wait per class; 0: 64 KiB; clamped to 8 (2 above 32 KiB) ... 1024 blocks */
+    /* Bytes that may be kept per class; 0: 64 KiB; clamped to 8 (2 above 32 KiB) ... 1024
+       blocks. */
+    size_t class_cache_bytes;
     struct cairn_source source;
     void *state; /* reads as zero, aligned to 64, lazily touched */
     size_t state_bytes;

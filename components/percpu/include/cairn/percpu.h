@@ -77,8 +77,8 @@ enum cairn_percpu_mode { CAIRN_PERCPU_AUTO = 0, CAIRN_PERCPU_LOCK, CAIRN_PERCPU_
 /* When membarrier(2) may be called after init, which a filter of system calls may answer by killing
    the process. */
 enum cairn_percpu_fence {
-    CAIRN_PERCPU_FENCE_ASKED =
-        0, /* by cairn_percpu_drain() and drain_shard(), and before an allocation fails */
+    /* By cairn_percpu_drain() and drain_shard(), and before an allocation fails. */
+    CAIRN_PERCPU_FENCE_ASKED = 0,
     CAIRN_PERCPU_FENCE_FREELY, /* also under pressure, to empty the shards of idle CPUs */
     CAIRN_PERCPU_FENCE_NEVER
 };
@@ -87,14 +87,14 @@ struct cairn_percpu_config {
     const uint32_t *block_bytes; /* per class; copied */
     unsigned class_count;        /* <= CAIRN_PERCPU_CLASSES_MAX */
     unsigned shard_count;        /* 0: cairn_cpu_possible_count() */
-    size_t
-        class_cache_bytes; /* that one array may hold; 0: 64 KiB; clamped to 8 (2 above 32 KiB) ... 252 blocks */
-    size_t
-        shard_cache_bytes; /* that limits of a shard may grow by; 0: 4 MiB, or less where there are many CPUs */
+    /* Bytes that one array may hold; 0: 64 KiB; clamped to 8 (2 above 32 KiB) ... 252 blocks. */
+    size_t class_cache_bytes;
+    /* Bytes that the limits of a shard may grow by; 0: 4 MiB, or less where there are many CPUs. */
+    size_t shard_cache_bytes;
     size_t depot_class_bytes; /* as class_cache_bytes of the depot; 0: its default */
     enum cairn_percpu_mode mode;
-    bool
-        by_cpu_id; /* rseq mode: by CPU id even where there are concurrency ids, as before Linux 6.3 */
+    /* Rseq mode: by CPU id even where there are concurrency ids, as before Linux 6.3. */
+    bool by_cpu_id;
     enum cairn_percpu_fence fence;
     enum cairn_cpu_way cpu_way;
     const uint32_t *pressure;   /* changes when the source would take more memory; NULL: never */

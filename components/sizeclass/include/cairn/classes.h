@@ -28,8 +28,8 @@ CAIRN_BEGIN_DECLS
 enum {
     CAIRN_CLASS_COUNT = 73,
     CAIRN_CLASS_BYTES_MAX = 32768,
-    CAIRN_CLASS_FINE_BYTES_MAX =
-        1024, /* up to here the table has an entry per 8 bytes, then per 128 */
+    /* Up to here the table has an entry per 8 bytes, then per 128. */
+    CAIRN_CLASS_FINE_BYTES_MAX = 1024,
     CAIRN_CLASS_FINE_SHIFT = 3,
     CAIRN_CLASS_COARSE_SHIFT = 7
 };

@@ -60,8 +60,8 @@ struct cairn_gate_counter {
 struct cairn_gate {
     uint64_t closed;  /* who closed it, and how many times: see gate.c */
     uint32_t is_torn; /* a thread was still inside when the last close gave up waiting */
-    uint32_t
-        alone_inside; /* entries of the only thread: more than one where a handler interrupted it */
+    /* Entries of the only thread: more than one where a handler interrupted it. */
+    uint32_t alone_inside;
     uint32_t has_waiters; /* a thread slept, or is about to, until it is open */
     struct cairn_gate_counter counters[CAIRN_GATE_COUNTERS];
 };
