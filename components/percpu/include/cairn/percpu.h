@@ -181,28 +181,48 @@ struct cairn_percpu_stats {
     uint64_t contended; /* times a thread found its shard locked */
 };
 
-/* Bytes of state for this configuration: exact. 0 when it is invalid. O(classes). */
+/*
+ * Bytes of state that this configuration needs.
+ *
+ * Returns: the exact number; 0 when the configuration is invalid.
+ * Cost:    O(classes). With shard_count 0 also that of cairn_cpu_possible_count(), which reads a
+ *          file.
+ * Threads: safe.
+ */
 size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config);
 
 /*
- * Makes the caches, empty. Touches none of the shards.
+ * Makes the caches, empty.
  *
- * Fails:   -EINVAL for no or too many classes, a block size of 0, a state that is misaligned or too
- *          small, or a source that is not THREAD_SAFE.
- * Threads: not safe; initialise before sharing.
+ * Requires: the state reads as zero.
+ * Returns:  0.
+ * Fails:    -EINVAL for no or too many classes, a block size of 0, a state that is misaligned or
+ *           too small, or a source that is not THREAD_SAFE.
+ * Owns:     the caller keeps the state, and keeps it valid until fini. The object must not move.
+ * Cost:     O(classes + lanes), and the system calls of docs/system-calls.md; no shard is touched.
+ * Threads:  not safe; initialise before sharing.
  */
 CAIRN_NODISCARD int cairn_percpu_init(struct cairn_percpu *percpu,
                                       const struct cairn_percpu_config *config);
 
-/* Gives every block that is cached to the source and ends the object. */
+/*
+ * Gives every cached block to the source and ends the object.
+ *
+ * Requires: all blocks were given back, and no thread is inside any function.
+ * Cost:     O(shards * classes), and what the source does.
+ * Threads:  not safe.
+ */
 void cairn_percpu_fini(struct cairn_percpu *percpu);
 
 /*
- * Takes one block of a class. Requires: class_idx < class_count.
+ * Takes one block of a class.
  *
- * Returns: a block of block_bytes[class_idx], of unknown content; NULL when everything below is
- *          exhausted (other shards are drained before giving up). O(1), a batch from below once in
- *          a while.
+ * Requires: class_idx < class_count.
+ * Returns:  a block of block_bytes[class_idx], of unknown content.
+ * Fails:    NULL when everything below is exhausted; other shards are drained first.
+ * Owns:     the caller, until it frees the block.
+ * Cost:     O(1); once in a batch what the depot and the source do.
+ * Threads:  safe.
  */
 void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 
@@ -240,22 +260,36 @@ void cairn_percpu_free_from(struct cairn_percpu *percpu, unsigned class_idx, voi
                             const char *where);
 
 /*
- * Gives one block of a class back, from any thread.
+ * Gives one block of a class back.
  *
- * Panics with "double free" when the block is one of the two newest of the array it would go to
- * (lock mode: of the newest four). Later repeats are found by the source, when the batch gets
- * there. Keeps errno.
+ * Requires: the block was taken as one of this class. Panics with "double free" when it is one of
+ *           the two newest of the array it would go to (lock mode: of the newest four); later
+ *           repeats are found by the source, when the batch gets there.
+ * Cost:     O(1); once in a batch what the depot and the source do. Keeps errno.
+ * Threads:  safe; any thread may give any block back.
  */
 static inline void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class_idx, void *block)
 {
     cairn_percpu_free_from(percpu, class_idx, block, "cairn_percpu_free");
 }
 
-/* Gives the blocks that one shard caches to the depot's source. Any thread may. Returns the number
-   of blocks. */
+/*
+ * Gives the blocks that one shard caches to the source.
+ *
+ * Requires: shard_idx < shard_count.
+ * Returns:  the number of blocks; 0 also when the shard cannot be entered (see `fence`).
+ * Cost:     O(classes), and what the source does; a membarrier(2) in rseq mode.
+ * Threads:  safe.
+ */
 size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* Drains all shards and the depot. Returns the number of blocks given to the source. */
+/*
+ * Gives the blocks of all shards and of the depot to the source.
+ *
+ * Returns: the number of blocks.
+ * Cost:    O(shards in use * classes), and what the source does; one membarrier(2) in rseq mode.
+ * Threads: safe.
+ */
 size_t cairn_percpu_drain(struct cairn_percpu *percpu);
 
 /* The same without membarrier(2): while there are other threads, rseq mode drains the shard of the

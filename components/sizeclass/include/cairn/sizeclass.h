@@ -60,19 +60,45 @@ struct cairn_sizeclass_stats {
  */
 size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes);
 
-/* Makes a set. Fails: -EINVAL as cairn_slabs_init(), and when a class served has no slab geometry.
-   O(classes). */
+/*
+ * Makes a set of pools, empty.
+ *
+ * Returns: 0.
+ * Fails:   -EINVAL as cairn_slabs_init(), and when a class that is served has no slab geometry.
+ * Owns:    the caller keeps what the configuration names, and keeps it valid until fini. The set
+ *          must not move.
+ * Cost:    O(classes). Threads: not safe.
+ */
 CAIRN_NODISCARD int cairn_sizeclass_init(struct cairn_sizeclass *set,
                                          const struct cairn_sizeclass_config *config);
 
-/* Gives all slabs back. Panics when a block is out. */
+/*
+ * Gives all slabs back and ends the set.
+ *
+ * Requires: all blocks were given back; panics otherwise.
+ * Cost:     O(classes). Threads: not safe.
+ */
 void cairn_sizeclass_fini(struct cairn_sizeclass *set);
 
-/* Takes up to `count` blocks of a class; returns how many. Requires: class_idx < class_count. */
+/*
+ * Takes up to `count` blocks of a class.
+ *
+ * Requires: class_idx < class_count; room for `count` pointers.
+ * Returns:  how many were taken; fewer when there is no memory for another slab.
+ * Owns:     the caller, until it gives the blocks back.
+ * Cost:     O(count), and one call of the source for each new slab.
+ * Threads:  safe: a lock per class.
+ */
 size_t cairn_sizeclass_take(struct cairn_sizeclass *set, unsigned class_idx, void **blocks,
                             size_t count);
 
-/* Gives blocks of one class back. Panics on one that is not a block of the class, or is not out. */
+/*
+ * Gives blocks of one class back.
+ *
+ * Requires: each is a block of the class that is out; panics otherwise.
+ * Cost:     O(count), and one call of the source for each slab that is given back.
+ * Threads:  safe: a lock per class.
+ */
 void cairn_sizeclass_give(struct cairn_sizeclass *set, unsigned class_idx, void *const *blocks,
                           size_t count);
 
@@ -99,7 +125,7 @@ CAIRN_HOT_INLINE unsigned cairn_sizeclass_of(const struct cairn_sizeclass *set, 
    the class's lock. */
 bool cairn_sizeclass_is_out(struct cairn_sizeclass *set, const void *pointer);
 
-/* Gives every kept empty slab back. Returns the bytes given back. */
+/* Gives every kept empty slab back; returns the bytes. O(classes). Threads: safe. */
 size_t cairn_sizeclass_trim(struct cairn_sizeclass *set);
 
 struct cairn_sizeclass_stats cairn_sizeclass_stats(struct cairn_sizeclass *set);
@@ -114,7 +140,7 @@ struct cairn_source cairn_sizeclass_as_source(struct cairn_sizeclass *set);
    Requires: block_bytes is exactly that of a class, and align_bytes divides it. */
 struct cairn_source cairn_sizeclass_as_exact_source(struct cairn_sizeclass *set);
 
-/* Walks everything while it holds the locks of all classes; panics on a broken invariant. 
+/* Walks everything while it holds the locks of all classes; panics on a broken invariant.
    O(classes * units). */
 void cairn_sizeclass_check(struct cairn_sizeclass *set);
 
