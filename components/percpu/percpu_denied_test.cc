@@ -30,32 +30,30 @@ using percpu_testing::TokenSource;
 
 // A kernel that says no
 
-TEST(PercpuDenied, IsLockWithoutMembarrier)
+/* A kernel that denies this call has the object in lock mode, for a reason with this word in it. */
+void expect_lock_without(long call, const char *word)
 {
-    NEEDS_RSEQ();
     EXPECT_EQ(status_of(fork(),
-                        []() -> const char * {
-                            if (!deny(CPU_MEMBARRIER_SYSCALL))
+                        [&]() -> const char * {
+                            if (!deny(call))
                                 return nullptr;
                             auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
                             EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
-                            return says(stats.reason, "membarrier") ? nullptr : stats.reason;
+                            return says(stats.reason, word) ? nullptr : stats.reason;
                         }),
               0);
+}
+
+TEST(PercpuDenied, IsLockWithoutMembarrier)
+{
+    NEEDS_RSEQ();
+    expect_lock_without(CPU_MEMBARRIER_SYSCALL, "membarrier");
 }
 
 TEST(PercpuDenied, IsLockWithoutABoundOfIds)
 {
     NEEDS_RSEQ();
-    EXPECT_EQ(status_of(fork(),
-                        []() -> const char * {
-                            if (!deny(SYS_sched_getaffinity))
-                                return nullptr;
-                            auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
-                            EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
-                            return says(stats.reason, "unknown") ? nullptr : stats.reason;
-                        }),
-              0);
+    expect_lock_without(SYS_sched_getaffinity, "unknown");
 }
 
 /* Blocks in the shards of two CPUs; the thread is on the first. */
