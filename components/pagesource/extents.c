@@ -168,10 +168,13 @@ static void attach_merged(struct cairn_pagesource *source, uint32_t id)
     }
     if (high != 0) {
         leave_lengths(source, high);
-        if (low != 0)
+        if (low != 0) {
             cairn_pagesource__tree_remove(source, CAIRN_TREE_FREE, high);
-        merge(source, low != 0 ? id : high, low != 0 ? high : id);
-        id = low != 0 ? id : high;
+            merge(source, low, high);
+        } else {
+            merge(source, high, id);
+            id = high;
+        }
     }
     enter_lengths(source, id);
 }
