@@ -75,42 +75,28 @@ static int start_copy(void *self)
     return start->run(start->argument);
 }
 
-static long clone_copy(int (*run)(void *), void *stack, int flags, void *argument,
-                       pid_t *parent_tid, void *thread_pointer, pid_t *child_tid)
-{
-    struct start start = {run, argument};
-    long result;
-
-    cairn_frontend_before_fork();
-    result =
-        cairn_clone_raw(start_copy, stack, flags, &start, parent_tid, thread_pointer, child_tid);
-    cairn_frontend_after_fork();
-    return result;
-}
-
-static long clone_sharing(int (*run)(void *), void *stack, int flags, void *argument,
-                          pid_t *parent_tid, void *thread_pointer, pid_t *child_tid)
-{
-    bool has_left = leave(flags);
-    long result =
-        cairn_clone_raw(run, stack, flags, argument, parent_tid, thread_pointer, child_tid);
-
-    if (has_left && (result < 0 || !is_beside(flags)))
-        cairn_percpu_rejoin(cairn_stack_caches());
-    return result;
-}
-
 /* What is variadic in <sched.h> comes in the same registers. A parameter that the caller did not
    pass is not used either: no flag asks for it. */
 int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
                 void *thread_pointer, pid_t *child_tid)
 {
     bool is_copy = (flags & CLONE_VM) == 0 && cairn_stack_caches() != NULL;
+    struct start start = {run, argument};
     long result = -EINVAL;
 
-    if (run != NULL && stack != NULL)
-        result = (is_copy ? clone_copy : clone_sharing)(run, stack, flags, argument, parent_tid,
-                                                        thread_pointer, child_tid);
+    if (run != NULL && stack != NULL) {
+        bool has_left = leave(flags);
+
+        if (is_copy)
+            cairn_frontend_before_fork();
+        result =
+            cairn_clone_raw(is_copy ? start_copy : run, stack, flags, is_copy ? &start : argument,
+                            parent_tid, thread_pointer, child_tid);
+        if (is_copy)
+            cairn_frontend_after_fork();
+        if (has_left && (result < 0 || !is_beside(flags)))
+            cairn_percpu_rejoin(cairn_stack_caches());
+    }
     if (result >= 0)
         return (int)result;
     errno = (int)-result;
