@@ -11,7 +11,12 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { LINE_BYTES = 256, WORD_BYTES_MAX = 16, CHOICES_MAX = 4 };
+#include <cairn/base/align.h>
+
+#include "composed/libc/text.h"
+
+/* Of a word that is wrong no more than SHOWN_BYTES_MAX are shown: the complaint is one line, written at once. */
+enum { WORD_BYTES_MAX = 16, SHOWN_BYTES_MAX = 150, CHOICES_MAX = 4 };
 
 struct key {
     const char *name;
@@ -36,38 +41,16 @@ struct word {
     size_t bytes;
 };
 
-struct line {
-    char text[LINE_BYTES];
-    size_t used;
-};
-
-static void add(struct line *line, const char *text, size_t bytes)
+static void add_word(struct cairn_text *line, struct word word)
 {
-    for (size_t idx = 0; idx < bytes && line->used < LINE_BYTES - 1; idx++)
-        line->text[line->used++] = text[idx];
+    cairn_text_add_bytes(line, word.text, cairn_min(word.bytes, SHOWN_BYTES_MAX));
 }
 
-static void add_string(struct line *line, const char *text)
-{
-    add(line, text, strlen(text));
-}
-
-static void add_number(struct line *line, uint64_t number)
-{
-    char digits[20];
-    size_t at = sizeof(digits);
-
-    do
-        digits[--at] = (char)('0' + number % 10);
-    while ((number /= 10) != 0);
-    add(line, digits + at, sizeof(digits) - at);
-}
-
-static void add_names(struct line *line, const char *const *names, size_t count)
+static void add_names(struct cairn_text *line, const char *const *names, size_t count)
 {
     for (size_t idx = 0; idx < count && names[idx] != NULL; idx++) {
-        add_string(line, idx == 0 ? " " : ", ");
-        add_string(line, names[idx]);
+        cairn_text_add(line, idx == 0 ? " " : ", ");
+        cairn_text_add(line, names[idx]);
     }
 }
 
@@ -114,48 +97,45 @@ static const char *nearest(struct word word, const char *const *names, size_t co
 }
 
 /* A name is worth a question when at least half of the word is right. */
-static void warn_key(struct word key, cairn_conf_warn_fn warn)
+static void warn_key(struct word key, struct cairn_text *line)
 {
     const char *names[CAIRN_CONF_KEYS];
     const char *near;
-    struct line line = {.used = 0};
 
     for (size_t idx = 0; idx < CAIRN_CONF_KEYS; idx++)
         names[idx] = keys[idx].name;
     near = nearest(key, names, CAIRN_CONF_KEYS);
-    add_string(&line, "cairn: option '");
-    add(&line, key.text, key.bytes);
-    add_string(&line, "' is not known; ");
+    cairn_text_add(line, "cairn: option '");
+    add_word(line, key);
+    cairn_text_add(line, "' is not known; ");
     if (2 * distance(key, near) <= key.bytes) {
-        add_string(&line, "did you mean '");
-        add_string(&line, near);
-        add_string(&line, "'?\n");
+        cairn_text_add(line, "did you mean '");
+        cairn_text_add(line, near);
+        cairn_text_add(line, "'?\n");
     } else {
-        add_string(&line, "there are");
-        add_names(&line, names, CAIRN_CONF_KEYS);
-        add_string(&line, "\n");
+        cairn_text_add(line, "there are");
+        add_names(line, names, CAIRN_CONF_KEYS);
+        cairn_text_add(line, "\n");
     }
-    warn(line.text, line.used);
+    cairn_text_flush(line);
 }
 
-static void warn_value(const struct key *key, struct word value, cairn_conf_warn_fn warn)
+static void warn_value(const struct key *key, struct word value, struct cairn_text *line)
 {
-    struct line line = {.used = 0};
-
-    add_string(&line, "cairn: option '");
-    add_string(&line, key->name);
-    add_string(&line, "' cannot be '");
-    add(&line, value.text, value.bytes);
-    add_string(&line, "'; it is ");
+    cairn_text_add(line, "cairn: option '");
+    cairn_text_add(line, key->name);
+    cairn_text_add(line, "' cannot be '");
+    add_word(line, value);
+    cairn_text_add(line, "'; it is ");
     if (key->choices[0] == NULL) {
-        add_string(&line, "a number from 0 to ");
-        add_number(&line, key->number_max);
+        cairn_text_add(line, "a number from 0 to ");
+        cairn_text_add_number(line, key->number_max);
     } else {
-        add_string(&line, "one of");
-        add_names(&line, key->choices, CHOICES_MAX);
+        cairn_text_add(line, "one of");
+        add_names(line, key->choices, CHOICES_MAX);
     }
-    add_string(&line, "\n");
-    warn(line.text, line.used);
+    cairn_text_add(line, "\n");
+    cairn_text_flush(line);
 }
 
 static bool read_number(struct word word, uint64_t maximum, uint64_t *number)
@@ -187,7 +167,7 @@ static bool read_choice(const struct key *key, struct word word, uint64_t *numbe
 }
 
 static void set(struct cairn_conf_values *values, struct word key, struct word value,
-                cairn_conf_warn_fn warn)
+                struct cairn_text *line)
 {
     for (size_t idx = 0; idx < CAIRN_CONF_KEYS; idx++) {
         bool is_read;
@@ -198,14 +178,18 @@ static void set(struct cairn_conf_values *values, struct word key, struct word v
                       ? read_choice(&keys[idx], value, &values->value[idx])
                       : read_number(value, keys[idx].number_max, &values->value[idx]);
         if (!is_read)
-            warn_value(&keys[idx], value, warn);
+            warn_value(&keys[idx], value, line);
         return;
     }
-    warn_key(key, warn);
+    warn_key(key, line);
 }
 
-void cairn_conf_parse(struct cairn_conf_values *values, const char *text, cairn_conf_warn_fn warn)
+void cairn_conf_parse(struct cairn_conf_values *values, const char *text,
+                      cairn_malloc_write_fn warn, void *self)
 {
+    struct cairn_text line;
+
+    cairn_text_init(&line, warn, self);
     while (*text != '\0') {
         size_t pair_bytes = strcspn(text, ",");
         size_t key_bytes = strcspn(text, ":,");
@@ -215,7 +199,7 @@ void cairn_conf_parse(struct cairn_conf_values *values, const char *text, cairn_
         if (key_bytes < pair_bytes)
             value = (struct word){text + key_bytes + 1, pair_bytes - key_bytes - 1};
         if (pair_bytes > 0)
-            set(values, key, value, warn);
+            set(values, key, value, &line);
         text += pair_bytes;
         text += *text == ',';
     }

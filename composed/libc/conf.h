@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include <cairn/base/compiler.h>
+#include <cairn/malloc.h>
 
 CAIRN_BEGIN_DECLS
 
@@ -36,11 +37,9 @@ struct cairn_conf_values {
     uint64_t value[CAIRN_CONF_KEYS];
 };
 
-/* Takes a complaint: one whole line. */
-typedef void (*cairn_conf_warn_fn)(const char *line, unsigned long line_bytes);
-
-/* Reads one string into `values`, over what is there. */
-void cairn_conf_parse(struct cairn_conf_values *values, const char *text, cairn_conf_warn_fn warn);
+/* Reads one string into `values`, over what is there. `warn` takes each complaint: one whole line. */
+void cairn_conf_parse(struct cairn_conf_values *values, const char *text,
+                      cairn_malloc_write_fn warn, void *self);
 
 /*
  * Reads `cairn_conf`, then CAIRN_CONF unless the process runs with raised privileges (AT_SECURE).

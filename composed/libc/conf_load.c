@@ -19,19 +19,14 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cairn/base/syscall.h>
 #include <cairn/malloc.h>
+
+#include "composed/libc/text.h"
 
 /* The initial stack pointer: glibc's loader sets it first of all. Weak: other libcs have none. */
 extern void *__libc_stack_end __attribute__((weak));
-
-static void warn_on_stderr(const char *line, unsigned long line_bytes)
-{
-    cairn_syscall3(SYS_write, 2, line, line_bytes);
-}
 
 static char **environment(void)
 {
@@ -62,10 +57,10 @@ void cairn_conf_load(struct cairn_conf_values *values)
     const char *text;
 
     if (&cairn_conf != NULL && cairn_conf != NULL)
-        cairn_conf_parse(values, cairn_conf, warn_on_stderr);
+        cairn_conf_parse(values, cairn_conf, cairn_text_to_stderr, NULL);
     if (getauxval(AT_SECURE) != 0)
         return;
     text = from_environment();
     if (text != NULL)
-        cairn_conf_parse(values, text, warn_on_stderr);
+        cairn_conf_parse(values, text, cairn_text_to_stderr, NULL);
 }

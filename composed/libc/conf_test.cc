@@ -13,7 +13,7 @@ namespace {
 
 std::string g_warnings;
 
-void Collect(const char *line, unsigned long line_bytes)
+void Collect(void *, const char *line, size_t line_bytes)
 {
     g_warnings.append(line, line_bytes);
 }
@@ -22,7 +22,7 @@ cairn_conf_values Parse(const std::string &text)
 {
     cairn_conf_values values = {};
     g_warnings.clear();
-    cairn_conf_parse(&values, text.c_str(), Collect);
+    cairn_conf_parse(&values, text.c_str(), Collect, nullptr);
     return values;
 }
 
