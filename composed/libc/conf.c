@@ -108,7 +108,7 @@ static void warn_key(struct word key, struct cairn_text *line)
     cairn_text_add(line, "cairn: option '");
     add_word(line, key);
     cairn_text_add(line, "' is not known; ");
-    if (2 * distance(key, near) <= key.bytes) {
+    if (2 * distance(key, near) <= cairn_min(key.bytes, WORD_BYTES_MAX)) {
         cairn_text_add(line, "did you mean '");
         cairn_text_add(line, near);
         cairn_text_add(line, "'?\n");

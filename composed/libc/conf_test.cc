@@ -125,6 +125,8 @@ TEST(Conf, CutsLongWordsInItsWarningAndStaysOnOneLine)
     Parse(std::string(5000, 'x') + ":1");
     EXPECT_LT(g_warnings.size(), 300u);
     EXPECT_EQ(g_warnings.substr(0, 15), "cairn: option '");
+    EXPECT_NE(g_warnings.find("' is not known; there are pages"), std::string::npos);
+    EXPECT_EQ(g_warnings.find('\n'), g_warnings.size() - 1);
 }
 
 TEST(Conf, SurvivesAnyString)
