@@ -182,6 +182,7 @@ void cairn_backend_check(struct cairn_backend *backend)
 {
     cairn_lock_take(&backend->buddy_lock);
     cairn_buddy_check(backend->buddy);
+    cairn_backend__check_runs(backend);
     cairn_lock_release(&backend->buddy_lock);
     cairn_pagesource_check(&backend->pages);
 }

@@ -224,6 +224,9 @@ int cairn_backend__init_runs(struct cairn_backend *backend);
    more. */
 size_t cairn_backend__purge_runs(struct cairn_backend *backend);
 
+/* Internal (runs.c): panics when the surplus is not what the buddy holds. Under the buddy's lock. */
+void cairn_backend__check_runs(struct cairn_backend *backend);
+
 struct cairn_backend_stats {
     struct cairn_pagesource_stats pages;
     struct cairn_buddy_stats buddy;

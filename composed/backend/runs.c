@@ -344,3 +344,11 @@ size_t cairn_backend__purge_runs(struct cairn_backend *backend)
     cairn_lock_release(&backend->buddy_lock);
     return purged_bytes;
 }
+
+void cairn_backend__check_runs(struct cairn_backend *backend)
+{
+    struct cairn_buddy_levels levels = cairn_buddy_levels(backend->buddy);
+    size_t dirty_bytes = purgeable_bytes(backend, &levels);
+
+    CAIRN_INVARIANT(backend->surplus == surplus_of(backend, &levels, dirty_bytes));
+}
