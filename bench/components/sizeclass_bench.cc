@@ -39,7 +39,8 @@ class Set {
         config.pagemap = &map_;
         config.source = cairn_pagesource_as_source(&pages_);
         config.granule_bytes = kGranuleBytes;
-        config.state_bytes = cairn_sizeclass_state_bytes(size_t{1} << 30, kGranuleBytes);
+        config.state_bytes =
+            cairn_sizeclass_state_bytes(&cairn_classes_default, size_t{1} << 30, kGranuleBytes);
         state_ = std::make_unique<Memory>(config.state_bytes);
         config.state = state_->base();
         Require(cairn_sizeclass_init(&set_, &config) == 0, "cairn_sizeclass_init");
@@ -87,14 +88,15 @@ void ClassOf(benchmark::State &state)
         size = random() % static_cast<unsigned>(state.range(0));
     size_t at = 0;
     for (auto _ : state)
-        Keep(cairn_class_of(sizes[at++ % sizes.size()]));
+        Keep(cairn_class_of(&cairn_classes_default, sizes[at++ % sizes.size()]));
 }
 BENCHMARK(ClassOf)->Name("sizeclass/class_of")->ArgName("max")->Arg(1024)->Arg(32768);
 
 void Of(benchmark::State &state)
 {
     auto set = std::make_unique<Set>();
-    unsigned class_idx = cairn_class_of(static_cast<size_t>(state.range(0)));
+    unsigned class_idx =
+        cairn_class_of(&cairn_classes_default, static_cast<size_t>(state.range(0)));
     std::vector<void *> blocks(4096);
     set->Take(class_idx, blocks.data(), blocks.size());
     size_t at = 0;
@@ -110,7 +112,8 @@ BENCHMARK(Of)->Name("sizeclass/of")->ArgName("bytes")->Arg(48)->Arg(1024);
 void Batch(benchmark::State &state)
 {
     auto set = std::make_unique<Set>();
-    unsigned class_idx = cairn_class_of(static_cast<size_t>(state.range(0)));
+    unsigned class_idx =
+        cairn_class_of(&cairn_classes_default, static_cast<size_t>(state.range(0)));
     size_t batch = static_cast<size_t>(state.range(1));
     void *blocks[64];
     void *kept[1];
@@ -145,7 +148,7 @@ void Close(const benchmark::State &)
 void Threads(benchmark::State &state)
 {
     void *blocks[32];
-    unsigned class_idx = cairn_class_of(64);
+    unsigned class_idx = cairn_class_of(&cairn_classes_default, 64);
     for (auto _ : state) {
         g_set->Take(class_idx, blocks, 32);
         g_set->Give(class_idx, blocks, 32);
@@ -164,7 +167,8 @@ BENCHMARK(Threads)
 void Carve(benchmark::State &state)
 {
     auto set = std::make_unique<Set>();
-    unsigned class_idx = cairn_class_of(static_cast<size_t>(state.range(0)));
+    unsigned class_idx =
+        cairn_class_of(&cairn_classes_default, static_cast<size_t>(state.range(0)));
     const struct cairn_slab_geometry &geometry = set->get()->geometry[class_idx];
     std::vector<void *> blocks(geometry.block_count);
     for (auto _ : state) {
@@ -234,7 +238,8 @@ void Mixed(benchmark::State &state, bool is_thinned)
 {
     constexpr size_t kSlots = 50000;
     auto set = std::make_unique<Set>();
-    unsigned class_idx = cairn_class_of(static_cast<size_t>(state.range(0)));
+    unsigned class_idx =
+        cairn_class_of(&cairn_classes_default, static_cast<size_t>(state.range(0)));
     Mix mix(set.get(), class_idx, kSlots);
     if (is_thinned)
         mix.Thin();

@@ -234,7 +234,9 @@ struct cairn_buddy_levels cairn_buddy_levels(const struct cairn_buddy *buddy)
                  buddy->used_grains <= buddy->held_grains);
     return (struct cairn_buddy_levels){
         .used_bytes = (buddy->used_grains - buddy->purging_grains) << shift,
+        .free_bytes = (buddy->held_grains - buddy->used_grains) << shift,
         .free_dirty_bytes = buddy->free_dirty_grains << shift,
+        .chunk_count = buddy->chunk_count,
         .empty_chunk_count = buddy->empty_chunk_count,
     };
 }
@@ -248,12 +250,12 @@ struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy)
     stats.grain_bytes = (size_t)1 << shift;
     stats.held_bytes = buddy->held_grains << shift;
     stats.used_bytes = levels.used_bytes;
-    stats.free_bytes = (buddy->held_grains - buddy->used_grains) << shift;
+    stats.free_bytes = levels.free_bytes;
     stats.purging_bytes = buddy->purging_grains << shift;
     stats.free_dirty_bytes = levels.free_dirty_bytes;
     if (buddy->nonempty_orders != 0)
         stats.largest_free_bytes = (size_t)1 << (cairn_log2_floor(buddy->nonempty_orders) + shift);
-    stats.chunk_count = buddy->chunk_count;
+    stats.chunk_count = levels.chunk_count;
     stats.empty_chunk_count = levels.empty_chunk_count;
     stats.chunk_count_max = buddy->shape.slot_limit;
     stats.state_bytes = buddy->shape.state_bytes;

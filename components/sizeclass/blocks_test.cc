@@ -193,7 +193,7 @@ TEST(Blocks, ASlabLeavesItsListExactlyWhenItsQuarterChanges)
 {
     SlabsWorld world;
 
-    for (uint32_t block : cairn_class_block_bytes) {
+    for (uint32_t block : default_sizes()) {
         struct cairn_pool pool;
 
         ASSERT_EQ(cairn_pool_init(&pool, &world.slabs, block, 1, 1, 0), 0);

@@ -86,7 +86,7 @@ TEST(Misuse, EveryAddressOfEveryClassThatIsNoBlockOutIsRefused)
 {
     SlabsWorld world(size_t{8} << 20, size_t{16384}, size_t{100});
 
-    for (uint32_t block : cairn_class_block_bytes)
+    for (uint32_t block : default_sizes())
         expect_only_blocks_out(&world.slabs, block);
 }
 

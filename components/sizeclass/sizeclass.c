@@ -30,7 +30,7 @@
 #include <errno.h>
 #include <string.h>
 
-CAIRN_STATIC_ASSERT(CAIRN_CLASS_COUNT < UINT8_MAX, "a class and one fit a kind of the pagemap");
+CAIRN_STATIC_ASSERT(CAIRN_CLASS_COUNT_MAX < UINT8_MAX, "a class and one fit a kind of the pagemap");
 
 static const char source_name[] = "cairn_sizeclass_as_source";
 
@@ -46,16 +46,17 @@ static size_t units_over(size_t memory_bytes, const struct cairn_slab_geometry *
 
 /* Descriptors of different unit counts never exchange units, and at different times all memory may
    be in slabs of each: so the bound is a sum over the unit counts, of the densest with each. */
-size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes)
+size_t cairn_sizeclass_state_bytes(const struct cairn_class_table *classes, size_t memory_bytes,
+                                   size_t granule_bytes)
 {
     size_t most_units[CAIRN_SLAB_UNITS_MAX + 1] = {0};
     size_t sum_units = 1;
     struct cairn_slab_geometry geometry;
 
-    for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
+    for (unsigned i = 0; i < classes->count; i++) {
         size_t *most;
 
-        if (cairn_slab_geometry(&geometry, cairn_class_block_bytes[i], granule_bytes) != 0)
+        if (cairn_slab_geometry(&geometry, classes->block_bytes[i], granule_bytes) != 0)
             continue;
         most = &most_units[cairn_slab__unit_count(geometry.block_count)];
         *most = cairn_max(*most, units_over(memory_bytes, &geometry));
@@ -68,8 +69,9 @@ size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes)
 static int init_line(struct cairn_sizeclass *set, unsigned class_idx)
 {
     struct cairn_sizeclass_line *line = &set->lines[class_idx];
-    int error = cairn_pool_init(&line->pool, &set->slabs, cairn_class_block_bytes[class_idx],
-                                (uint8_t)(class_idx + 1), (uint8_t)set->class_count, class_idx);
+    int error =
+        cairn_pool_init(&line->pool, &set->slabs, set->classes->block_bytes[class_idx],
+                        (uint8_t)cairn_class_kind(class_idx), (uint8_t)set->class_count, class_idx);
 
     if (error != 0)
         return error;
@@ -86,14 +88,17 @@ int cairn_sizeclass_init(struct cairn_sizeclass *set, const struct cairn_sizecla
                                                     .state = config->state,
                                                     .state_bytes = config->state_bytes,
                                                     .descriptors = config->descriptors};
+    const struct cairn_class_table *classes =
+        config->classes == NULL ? &cairn_classes_default : config->classes;
     int error;
 
-    if (config->class_count > CAIRN_CLASS_COUNT)
+    if (config->class_count > classes->count)
         return -EINVAL;
     error = cairn_slabs_init(&set->slabs, &slabs_config);
     if (error != 0)
         return error;
-    set->class_count = config->class_count == 0 ? CAIRN_CLASS_COUNT : config->class_count;
+    set->classes = classes;
+    set->class_count = config->class_count == 0 ? classes->count : config->class_count;
     set->granule_mask = config->granule_bytes - 1;
     set->granule_shift = cairn_log2_floor(config->granule_bytes);
     memset(set->geometry, 0, sizeof(set->geometry));
@@ -137,7 +142,7 @@ void cairn_sizeclass_give(struct cairn_sizeclass *set, unsigned class_idx, void 
     cairn_lock_release(&line->lock);
 }
 
-/* The class of any pointer; CAIRN_CLASS_COUNT when no block begins there. */
+/* The class of any pointer; set->class_count when no block begins there. */
 static unsigned class_at(const struct cairn_sizeclass *set, const void *pointer)
 {
     return cairn_sizeclass_of(set, pointer, cairn_pagemap_tag(set->slabs.config.pagemap, pointer));
@@ -151,7 +156,7 @@ bool cairn_sizeclass_is_out(struct cairn_sizeclass *set, const void *pointer)
     struct cairn_sizeclass_line *line;
     bool is_out;
 
-    if (class_idx == CAIRN_CLASS_COUNT)
+    if (class_idx == set->class_count)
         return false;
     line = &set->lines[class_idx];
     cairn_lock_take(&line->lock);
@@ -202,7 +207,7 @@ static size_t set_source_take(void *self, size_t block_bytes, size_t align_bytes
                               size_t count)
 {
     struct cairn_sizeclass *set = self;
-    unsigned class_idx = cairn_class_of_aligned(block_bytes, align_bytes);
+    unsigned class_idx = cairn_class_of_aligned(set->classes, block_bytes, align_bytes);
 
     CAIRN_ASSERT(block_bytes > 0);
     if (class_idx >= set->class_count)
@@ -220,9 +225,9 @@ static void set_source_give(void *self, size_t block_bytes, void *const *blocks,
         unsigned class_idx = class_at(set, blocks[given]);
         size_t stretch = 1;
 
-        CAIRN_CHECK(class_idx != CAIRN_CLASS_COUNT, "not the start of a block of this heap",
+        CAIRN_CHECK(class_idx != set->class_count, "not the start of a block of this heap",
                     blocks[given], source_name);
-        CAIRN_CHECK(block_bytes <= cairn_class_block_bytes[class_idx],
+        CAIRN_CHECK(block_bytes <= set->classes->block_bytes[class_idx],
                     "give of a block with a larger size than it has", blocks[given], source_name);
         while (given + stretch < count && class_at(set, blocks[given + stretch]) == class_idx)
             stretch++;
@@ -245,9 +250,9 @@ static size_t exact_source_take(void *self, size_t block_bytes, size_t align_byt
                                 size_t count)
 {
     struct cairn_sizeclass *set = self;
-    unsigned class_idx = cairn_class_of(block_bytes);
+    unsigned class_idx = cairn_class_of(set->classes, block_bytes);
 
-    CAIRN_ASSERT(cairn_class_block_bytes[class_idx] == block_bytes);
+    CAIRN_ASSERT(set->classes->block_bytes[class_idx] == block_bytes);
     CAIRN_ASSERT(align_bytes <= set->geometry[class_idx].align_bytes);
     (void)align_bytes;
     return cairn_sizeclass_take(set, class_idx, blocks, count);
@@ -256,7 +261,9 @@ static size_t exact_source_take(void *self, size_t block_bytes, size_t align_byt
 /* The pool refuses what is not its own. */
 static void exact_source_give(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
-    cairn_sizeclass_give(self, cairn_class_of(block_bytes), blocks, count);
+    struct cairn_sizeclass *set = self;
+
+    cairn_sizeclass_give(set, cairn_class_of(set->classes, block_bytes), blocks, count);
 }
 
 struct cairn_source cairn_sizeclass_as_exact_source(struct cairn_sizeclass *set)

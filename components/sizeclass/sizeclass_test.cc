@@ -42,7 +42,7 @@ struct SetWorld : World {
     }
     ~SetWorld()
     {
-        for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+        for (unsigned i = 0; i < kClasses.count; i++)
             give(i, out[i].size());
         cairn_sizeclass_check(&set);
         cairn_sizeclass_fini(&set);
@@ -69,13 +69,13 @@ struct SetWorld : World {
     }
 
     struct cairn_sizeclass set = {};
-    std::vector<void *> out[CAIRN_CLASS_COUNT];
+    std::vector<void *> out[CAIRN_CLASS_COUNT_MAX];
 };
 
 TEST(Sizeclass, GivesBlocksOfTheClassAskedFor)
 {
     SetWorld world;
-    unsigned class_idx = cairn_class_of(100);
+    unsigned class_idx = cairn_class_of(&kClasses, 100);
     void *blocks[32];
 
     ASSERT_EQ(cairn_sizeclass_take(&world.set, class_idx, blocks, 32), 32u);
@@ -87,7 +87,7 @@ TEST(Sizeclass, GivesBlocksOfTheClassAskedFor)
     EXPECT_FALSE(cairn_sizeclass_is_out(&world.set, &world));
     EXPECT_EQ(world.class_of(blocks[7]), class_idx) << "the slab is kept";
     EXPECT_EQ(cairn_sizeclass_trim(&world.set), 16384u);
-    EXPECT_EQ(world.class_of(blocks[7]), unsigned{CAIRN_CLASS_COUNT});
+    EXPECT_EQ(world.class_of(blocks[7]), kClasses.count);
 }
 
 TEST(Sizeclass, InitRefusesWhatItCannotServe)
@@ -97,7 +97,7 @@ TEST(Sizeclass, InitRefusesWhatItCannotServe)
     auto set = std::make_unique<struct cairn_sizeclass>();
     struct cairn_sizeclass_config config = set_config(world);
 
-    config.class_count = CAIRN_CLASS_COUNT + 1;
+    config.class_count = kClasses.count + 1;
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), -EINVAL);
     config = set_config(world);
     config.state_bytes = 64;
@@ -107,10 +107,10 @@ TEST(Sizeclass, InitRefusesWhatItCannotServe)
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), -EINVAL);
     config = set_config(small);
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), -EINVAL) << "no slab for 32 KiB";
-    config.class_count = cairn_class_of(2048) + 1;
+    config.class_count = cairn_class_of(&kClasses, 2048) + 1;
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), 0);
     cairn_sizeclass_fini(set.get());
-    config.class_count = cairn_class_of(2048) + 2;
+    config.class_count = cairn_class_of(&kClasses, 2048) + 2;
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), -EINVAL);
 }
 
@@ -130,8 +130,8 @@ TEST(Sizeclass, ServesTheClassesAnnouncedOnly)
     ASSERT_EQ(cairn_source_take(source, 144, 16, &block, 1), 1u);
     EXPECT_EQ(cairn_sizeclass_of(set.get(), block, cairn_pagemap_tag(&world.map, block)), 9u);
     for (uint16_t kind = 11; kind <= 255; kind++)
-        EXPECT_EQ(cairn_sizeclass_of(set.get(), block, kind), unsigned{CAIRN_CLASS_COUNT});
-    EXPECT_EQ(cairn_sizeclass_of(set.get(), block, 0), unsigned{CAIRN_CLASS_COUNT});
+        EXPECT_EQ(cairn_sizeclass_of(set.get(), block, kind), set->class_count);
+    EXPECT_EQ(cairn_sizeclass_of(set.get(), block, 0), set->class_count);
     cairn_source_give(source, 144, &block, 1);
     cairn_sizeclass_check(set.get());
     cairn_sizeclass_fini(set.get());
@@ -149,8 +149,7 @@ void expect_starts_only(SetWorld &world, unsigned class_idx)
         bool starts = offset % geometry.block_bytes == 0 &&
                       offset / geometry.block_bytes < geometry.block_count;
 
-        ASSERT_EQ(world.class_of(base + offset), starts ? class_idx : unsigned{CAIRN_CLASS_COUNT})
-            << offset;
+        ASSERT_EQ(world.class_of(base + offset), starts ? class_idx : kClasses.count) << offset;
     }
     world.give(class_idx, geometry.block_count);
 }
@@ -160,7 +159,7 @@ TEST(Sizeclass, RecognisesEveryStartAndNoOtherAddressOfEveryClass)
     for (size_t granule : {16384, 65536}) {
         SetWorld world(size_t{128} << 20, granule);
 
-        for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+        for (unsigned i = 0; i < kClasses.count; i++)
             expect_starts_only(world, i);
     }
 }
@@ -215,8 +214,8 @@ TEST(Sizeclass, ItsExactSourceServesEveryClassAndTakesItBack)
     struct cairn_source source = cairn_sizeclass_as_exact_source(&world.set);
     void *blocks[10];
 
-    for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++) {
-        size_t bytes = cairn_class_block_bytes[class_idx];
+    for (unsigned class_idx = 0; class_idx < kClasses.count; class_idx++) {
+        size_t bytes = kClasses.block_bytes[class_idx];
         ASSERT_EQ(cairn_source_take(source, bytes, 8, blocks, 10), 10u);
         for (void *block : blocks)
             ASSERT_EQ(world.class_of(block), class_idx);
@@ -261,7 +260,7 @@ void expect_agrees_with_a_model(SetWorld &world)
     std::set<void *> model;
 
     for (int step = 0; step < 3000; step++) {
-        unsigned class_idx = static_cast<unsigned>(below(random, CAIRN_CLASS_COUNT));
+        unsigned class_idx = static_cast<unsigned>(below(random, kClasses.count));
         std::vector<void *> &out = world.out[class_idx];
         size_t count = 1 + below(random, 64);
 
@@ -311,7 +310,7 @@ TEST(Sizeclass, NeedsNoStateWithASourceOfDescriptors)
                    pieces.as_source());
 
     EXPECT_TRUE(pieces.sizes.empty()) << "init took a piece";
-    for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+    for (unsigned i = 0; i < kClasses.count; i++)
         ASSERT_EQ(world.take(i, 40), 40u);
     EXPECT_EQ(pieces.sizes, std::vector<size_t>{65536});
 }
@@ -319,12 +318,12 @@ TEST(Sizeclass, NeedsNoStateWithASourceOfDescriptors)
 /* Fills all memory with slabs of one class, gives everything back, goes on with another. */
 void expect_state_suffices(size_t memory_bytes, size_t granule_bytes, std::mt19937_64 &random)
 {
-    size_t units = cairn_sizeclass_state_bytes(memory_bytes, granule_bytes) / CAIRN_SLAB_UNIT_BYTES;
+    size_t units =
+        cairn_sizeclass_state_bytes(&kClasses, memory_bytes, granule_bytes) / CAIRN_SLAB_UNIT_BYTES;
     SetWorld world(memory_bytes, granule_bytes, units);
 
     for (int round = 0; round < 120; round++) {
-        unsigned class_idx =
-            static_cast<unsigned>(below(random, round < 40 ? 20 : CAIRN_CLASS_COUNT));
+        unsigned class_idx = static_cast<unsigned>(below(random, round < 40 ? 20 : kClasses.count));
         struct cairn_slab_geometry geometry = world.set.geometry[class_idx];
         uint64_t refused = cairn_counted_counts(&world.counted).short_takes;
 
@@ -335,10 +334,10 @@ void expect_state_suffices(size_t memory_bytes, size_t granule_bytes, std::mt199
         if (round % 3 != 0)
             world.give(class_idx, world.out[class_idx].size());
         else
-            for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+            for (unsigned i = 0; i < kClasses.count; i++)
                 world.give(i, world.out[i].size() / 2 * (1 + below(random, 2)));
         cairn_sizeclass_trim(&world.set);
-        for (unsigned i = 0; round % 3 == 2 && i < CAIRN_CLASS_COUNT; i++)
+        for (unsigned i = 0; round % 3 == 2 && i < kClasses.count; i++)
             world.give(i, world.out[i].size());
         cairn_sizeclass_trim(&world.set);
         cairn_sizeclass_check(&world.set);
@@ -356,11 +355,11 @@ TEST(Sizeclass, TheStateItAsksForSufficesForAnyOrderOfClasses)
 TEST(Sizeclass, TheStateItAsksForIsAFewPercentOfTheMemory)
 {
     for (size_t granule : {1024, 4096, 16384, 65536}) {
-        size_t state_bytes = cairn_sizeclass_state_bytes(size_t{1} << 30, granule);
+        size_t state_bytes = cairn_sizeclass_state_bytes(&kClasses, size_t{1} << 30, granule);
 
         EXPECT_LT(state_bytes, (size_t{1} << 30) / 15) << granule;
         EXPECT_GT(state_bytes, (size_t{1} << 30) / 50) << granule;
-        EXPECT_GE(cairn_sizeclass_state_bytes(0, granule), 128u);
+        EXPECT_GE(cairn_sizeclass_state_bytes(&kClasses, 0, granule), 128u);
     }
 }
 
@@ -370,12 +369,12 @@ TEST(Sizeclass, SurvivesEveryFailureOfItsSource)
         SetWorld world(size_t{16} << 20, size_t{16384}, size_t{1000});
 
         cairn_failing_plan(&world.failing, n, n % 2 == 0 ? 1 : 5);
-        for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i += 9) {
+        for (unsigned i = 0; i < kClasses.count; i += 9) {
             size_t used_before = cairn_sizeclass_stats(&world.set).used_bytes;
             size_t taken = world.take(i, 30);
 
             ASSERT_EQ(cairn_sizeclass_stats(&world.set).used_bytes,
-                      used_before + taken * cairn_class_block_bytes[i]);
+                      used_before + taken * kClasses.block_bytes[i]);
             cairn_sizeclass_check(&world.set);
         }
         if (cairn_failing_seen(&world.failing) <= n) {

@@ -111,7 +111,7 @@ void work(SharedSet *world, Exchange *exchange, uint64_t seed, std::atomic<int> 
 
         /* Few classes often, so that threads meet; all of them sometimes. */
         mine.class_idx = static_cast<unsigned>(
-            below(random, below(random, 4) == 0 ? size_t{CAIRN_CLASS_COUNT} : size_t{4}));
+            below(random, below(random, 4) == 0 ? size_t{kClasses.count} : size_t{4}));
         mine.count = cairn_sizeclass_take(&world->set, mine.class_idx, mine.blocks, batch);
         *errors += mine.count != batch;
         mark(mine);

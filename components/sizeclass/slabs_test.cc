@@ -91,7 +91,7 @@ TEST(Geometry, IsTheSmallestSlabThatWastesLittle)
 TEST(Geometry, EveryClassHasASlabOfGranulesFrom16KiB)
 {
     for (size_t granule : granules)
-        for (uint32_t block : cairn_class_block_bytes)
+        for (uint32_t block : default_sizes())
             EXPECT_TRUE(slab_bytes_by_search(block, granule) != 0 || block > 2 * granule)
                 << block << " in " << granule;
 }
@@ -122,7 +122,7 @@ void expect_exact_indices(const struct cairn_slab_geometry &geometry)
 TEST(Geometry, TheReciprocalIsExactForEveryOffsetOfEveryClass)
 {
     for (size_t granule : {1024, 16384, 65536})
-        for (uint32_t block : cairn_class_block_bytes)
+        for (uint32_t block : default_sizes())
             if (slab_bytes_by_search(block, granule) != 0)
                 expect_exact_indices(geometry_of(block, granule));
 }
@@ -162,7 +162,7 @@ TEST(Geometry, TheReciprocalIsExactAroundEveryMultipleUpToItsLimit)
 
 TEST(Geometry, TheReciprocalIsThatOfTheTest)
 {
-    for (uint32_t block : cairn_class_block_bytes) {
+    for (uint32_t block : default_sizes()) {
         struct cairn_slab_geometry geometry = geometry_of(block, 65536);
 
         EXPECT_EQ(geometry.reciprocal, geometry_to_the_limit(block).reciprocal) << block;
@@ -208,7 +208,7 @@ TEST(Slabs, AreAlignedForTheirBlocks)
     std::vector<struct cairn_slab *> taken;
 
     for (int round = 0; round < 3; round++) {
-        for (uint32_t block : cairn_class_block_bytes) {
+        for (uint32_t block : default_sizes()) {
             struct cairn_slab_geometry geometry = geometry_of(block, 16384);
 
             taken.push_back(cairn_slabs_take(&world.slabs, &geometry, 1, 0));
@@ -354,9 +354,8 @@ TEST(Slabs, AgreeWithAModel)
 
     for (int step = 0; step < 5000; step++) {
         if (below(random, 100) < 55) {
-            uint32_t pool_id = static_cast<uint32_t>(below(random, CAIRN_CLASS_COUNT));
-            struct cairn_slab_geometry geometry =
-                geometry_of(cairn_class_block_bytes[pool_id], 16384);
+            uint32_t pool_id = static_cast<uint32_t>(below(random, kClasses.count));
+            struct cairn_slab_geometry geometry = geometry_of(kClasses.block_bytes[pool_id], 16384);
             struct cairn_slab *slab = cairn_slabs_take(&world.slabs, &geometry,
                                                        static_cast<uint8_t>(pool_id + 1), pool_id);
 

@@ -29,12 +29,21 @@
 
 #include <cairn/base/align.h>
 #include <cairn/buffer.h>
+#include <cairn/classes.h>
 #include <cairn/counted.h>
 #include <cairn/failing.h>
 #include <cairn/pagemap.h>
 #include <cairn/pool.h>
 
 namespace cairn_test {
+
+inline const cairn_class_table &kClasses = cairn_classes_default;
+
+/* The block sizes of the default table. */
+inline std::vector<uint32_t> default_sizes()
+{
+    return {kClasses.block_bytes, kClasses.block_bytes + kClasses.count};
+}
 
 /* Zero pages, aligned to `align_bytes`; unmapped in the end. */
 class Pages {

@@ -89,9 +89,9 @@ static int build_pools(struct cairn_arena *arena)
     int error = 0;
 
     for (unsigned class_idx = 0; class_idx < class_count && error == 0; class_idx++)
-        error = cairn_pool_init(&arena->pools[class_idx], &arena->slabs,
-                                cairn_class_block_bytes[class_idx], (uint8_t)(class_idx + 1),
-                                (uint8_t)class_count, class_idx);
+        error = cairn_pool_init(
+            &arena->pools[class_idx], &arena->slabs, cairn_classes_default.block_bytes[class_idx],
+            (uint8_t)cairn_class_kind(class_idx), (uint8_t)class_count, class_idx);
     return error;
 }
 
@@ -157,7 +157,7 @@ static unsigned first_class(const struct cairn_arena *arena, size_t size_bytes)
 
     if (size_bytes > CAIRN_CLASS_BYTES_MAX)
         return class_count;
-    return (unsigned)cairn_min(cairn_class_of(size_bytes), class_count);
+    return (unsigned)cairn_min(cairn_class_of(&cairn_classes_default, size_bytes), class_count);
 }
 
 /* Asks classes from *class_idx on, up to blocks of limit_bytes; leaves *class_idx at the first not
@@ -426,7 +426,7 @@ static size_t check_pools(const struct cairn_arena *arena)
         const struct cairn_pool *pool = &arena->pools[class_idx];
 
         CAIRN_INVARIANT(pool->slabs == &arena->slabs);
-        CAIRN_INVARIANT(pool->pool_id == class_idx && pool->kind == class_idx + 1);
+        CAIRN_INVARIANT(pool->pool_id == class_idx && pool->kind == cairn_class_kind(class_idx));
         CAIRN_INVARIANT(pool->empty_id == 0 || pool == arena->kept);
         cairn_pool_check(pool);
         used_bytes += pool->used_count * pool->geometry.block_bytes;

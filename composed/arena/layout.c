@@ -60,7 +60,8 @@ static unsigned classes_up_to(size_t block_bytes)
 {
     unsigned class_count = 0;
 
-    while (class_count < CAIRN_CLASS_COUNT && cairn_class_block_bytes[class_count] <= block_bytes)
+    while (class_count < cairn_classes_default.count &&
+           cairn_classes_default.block_bytes[class_count] <= block_bytes)
         class_count++;
     return class_count;
 }

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * backend.c - builds pagesource, pagemap and buddy, and offers slabs of granules upward.
+ * backend.c - builds pagesource, pagemap and run allocator, and offers slabs of granules upward.
  *
  * Nothing is sized by the memory of the machine: the metadata of each layer begins small and grows
  * with what is used, out of regions with guards on both sides that the pagesource keeps. Leaves of
@@ -10,7 +10,7 @@
  * closed heap may need one.
  */
 
-#include "composed/backend/backend.h"
+#include "composed/backend/internal.h"
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
@@ -87,6 +87,7 @@ static int init_pages(struct cairn_backend *backend, const struct cairn_backend_
 {
     struct cairn_pagesource_config pages = {0};
 
+    pages.os = config->os;
     pages.policy = config->policy;
     pages.retain_min_bytes = config->retain_bytes;
     pages.retain_ms = CAIRN_BACKEND_RETAIN_MS;
@@ -94,24 +95,44 @@ static int init_pages(struct cairn_backend *backend, const struct cairn_backend_
     return cairn_pagesource_init(&backend->pages, &pages);
 }
 
-int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend_config *config)
+/* What all pages come through. */
+static void adapt_pages(struct cairn_backend *backend, const struct cairn_backend_config *config)
 {
-    int error = init_pages(backend, config);
+    struct cairn_source pages = cairn_pagesource_as_source(&backend->pages);
 
-    if (error != 0)
-        return error;
+    backend->pages_source = config->adapt_pages == NULL ? pages : config->adapt_pages(pages);
+    backend->is_adapted = backend->pages_source.self != pages.self;
+}
+
+static void choose_sizes(struct cairn_backend *backend, const struct cairn_backend_config *config)
+{
     backend->page_bytes = cairn_pagesource_stats(&backend->pages).page_bytes;
     backend->granule_bytes = cairn_max(CAIRN_BACKEND_GRANULE_MIN_BYTES, backend->page_bytes);
     backend->chunk_bytes = cairn_max(CAIRN_BACKEND_CHUNK_MIN_BYTES, 32 * backend->granule_bytes);
     backend->large_max_bytes = backend->chunk_bytes / 2;
-    backend->has_runs =
-        config->has_runs && backend->granule_bytes == CAIRN_BACKEND_GRANULE_MIN_BYTES;
-    cairn_lock_init(&backend->buddy_lock, CAIRN_RANK_BUDDY);
+    backend->has_medium =
+        config->has_medium && backend->granule_bytes == CAIRN_BACKEND_GRANULE_MIN_BYTES;
+    backend->medium_kind = (uint8_t)cairn_class_kind(config->class_count);
+}
+
+int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend_config *config)
+{
+    int error;
+
+    if (config->class_count > CAIRN_CLASS_COUNT_MAX)
+        return -EINVAL;
+    error = init_pages(backend, config);
+    if (error != 0)
+        return error;
+    adapt_pages(backend, config);
+    choose_sizes(backend, config);
+    cairn_lock_init(&backend->runs_lock, CAIRN_RANK_BUDDY);
+    backend->runs = config->runs;
     backend->settled_ms = UINT64_MAX;
     error = cairn_pagemap_init(&backend->map, backend->granule_bytes, config->map_root,
                                config->map_empty, (struct cairn_source){&leaf_ops, backend});
     if (error == 0)
-        error = cairn_backend__init_runs(backend);
+        error = cairn_backend_init_runs(backend);
     if (error != 0)
         cairn_backend_fini(backend);
     return error;
@@ -119,25 +140,49 @@ int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend
 
 void cairn_backend_fini(struct cairn_backend *backend)
 {
-    if (backend->buddy != NULL)
-        cairn_backend_unreserve(backend, backend->buddy, backend->buddy_state_bytes);
-    backend->buddy = NULL;
+    if (backend->runs_state != NULL)
+        cairn_backend_unreserve(backend, backend->runs_state, backend->runs_state_bytes);
+    backend->runs_state = NULL;
     cairn_pagemap_fini(&backend->map);
     cairn_pagesource_fini(&backend->pages);
 }
 
+/* --- pages ------------------------------------------------------------------------------------ */
+
+void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_bytes,
+                               size_t align_bytes, bool *is_zeroed)
+{
+    if (CAIRN_LIKELY(!backend->is_adapted))
+        return cairn_pagesource_alloc(&backend->pages, length_bytes, align_bytes, is_zeroed);
+    if (is_zeroed != NULL)
+        *is_zeroed = cairn_source_has(backend->pages_source, CAIRN_SOURCE_ZEROED);
+    return cairn_source_take_one(backend->pages_source, length_bytes, align_bytes);
+}
+
+void cairn_backend_give_pages(struct cairn_backend *backend, void *base, size_t length_bytes)
+{
+    if (CAIRN_LIKELY(!backend->is_adapted))
+        cairn_pagesource_free(&backend->pages, base, length_bytes);
+    else
+        cairn_source_give_one(backend->pages_source, length_bytes, base);
+}
+
 /* --- slabs ------------------------------------------------------------------------------------ */
 
-/* At a multiple of their size rounded up to a power of two, where the buddy puts them anyway: an
+/* At a multiple of their size rounded up to a power of two, where a buddy puts them anyway: an
    offset in a slab is a mask away for those who know its class. */
 static size_t take_slabs(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
                          size_t count)
 {
-    size_t slab_align_bytes = cairn_max(align_bytes, cairn_pow2_ceil(block_bytes));
+    const struct cairn_backend *backend = self;
+    size_t slab_align_bytes;
     size_t taken = 0;
 
+    if (block_bytes > backend->large_max_bytes || align_bytes > backend->large_max_bytes)
+        return 0; /* no chunk could hold it, however many there were */
+    slab_align_bytes = cairn_max(align_bytes, cairn_pow2_ceil(block_bytes));
     for (; taken < count; taken++) {
-        blocks[taken] = cairn_backend__take_run(self, block_bytes, slab_align_bytes, NULL);
+        blocks[taken] = cairn_backend_take_run(self, block_bytes, slab_align_bytes, NULL);
         if (blocks[taken] == NULL)
             break;
     }
@@ -147,7 +192,7 @@ static size_t take_slabs(void *self, size_t block_bytes, size_t align_bytes, voi
 static void give_slabs(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     for (size_t idx = 0; idx < count; idx++)
-        cairn_backend__give_run(self, blocks[idx], block_bytes);
+        cairn_backend_give_run(self, blocks[idx], block_bytes);
 }
 
 static const struct cairn_source_ops slab_ops = {
@@ -160,7 +205,7 @@ struct cairn_source cairn_backend_as_source(struct cairn_backend *backend)
 
 size_t cairn_backend_trim(struct cairn_backend *backend)
 {
-    size_t released_bytes = cairn_backend__purge_runs(backend);
+    size_t released_bytes = cairn_backend_purge_runs(backend);
 
     return released_bytes + cairn_pagesource_purge(&backend->pages);
 }
@@ -170,9 +215,9 @@ struct cairn_backend_stats cairn_backend_stats(struct cairn_backend *backend)
     struct cairn_backend_stats stats = {0};
 
     stats.pages = cairn_pagesource_stats(&backend->pages);
-    cairn_lock_take(&backend->buddy_lock);
-    stats.buddy = cairn_buddy_stats(backend->buddy);
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_take(&backend->runs_lock);
+    stats.runs = backend->runs->levels(backend->runs_state);
+    cairn_lock_release(&backend->runs_lock);
     stats.huge_count = cairn_load_relaxed(&backend->huge_count);
     stats.huge_bytes = cairn_load_relaxed(&backend->huge_bytes);
     return stats;
@@ -180,9 +225,9 @@ struct cairn_backend_stats cairn_backend_stats(struct cairn_backend *backend)
 
 void cairn_backend_check(struct cairn_backend *backend)
 {
-    cairn_lock_take(&backend->buddy_lock);
-    cairn_buddy_check(backend->buddy);
-    cairn_backend__check_runs(backend);
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_take(&backend->runs_lock);
+    backend->runs->check(backend->runs_state);
+    cairn_backend_check_runs(backend);
+    cairn_lock_release(&backend->runs_lock);
     cairn_pagesource_check(&backend->pages);
 }

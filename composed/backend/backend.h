@@ -7,11 +7,17 @@
  *
  *     slabs, large blocks (32 KiB ... 1 MiB)        huge blocks (above)        past blocks
  *            |                                          |                          |
- *     buddy: runs of 16 KiB granules                    |                          |
+ *     runs: granules of 16 KiB                          |                          |
  *            | chunks of 2 MiB                          |                          |
- *     pagesource: brk, mmap ----------------------------+---- no lock, no table ---+
+ *            +------- adapters, if any -----------------+                          |
+ *                        |                                                         |
+ *     pagesource: brk, mmap ----------------------------------- no lock, no table -+
+ *                        | struct cairn_os
  *
  *     pagemap: granule -> kind and owner, for all of them
+ *
+ * What the layers are is said by the configuration: the system calls of the page source, the run
+ * allocator, and what lies between the two.
  *
  * A large, huge or past block marks its first granule only: any other address in it is "not the
  * start of a block". The owner of that granule is the length of the block (length.h), so that no
@@ -20,14 +26,14 @@
  * Past blocks come straight from the kernel, for threads that find the heap closed for a fork:
  * taking and freeing them touches nothing but the pagemap.
  *
- * Nothing is bounded by a table: the state of the buddy moves to a larger block when it is full,
- * and leaves of the pagemap are made as addresses come into use.
+ * Nothing is bounded by a table: the state of the run allocator moves to a larger block when it is
+ * full, and leaves of the pagemap are made as addresses come into use.
  *
  * Settling. No function but cairn_backend_settle() and cairn_backend_trim() gives memory back to
  * the kernel: others note that there is something to give back, for they are called under the locks
  * of layers above.
  *
- * Threads: safe. Locks in order: buddy_lock, then the pagesource's; not both at once.
+ * Threads: safe. Locks in order: runs_lock, then the pagesource's; not both at once.
  */
 
 #ifndef CAIRN_COMPOSED_BACKEND_H
@@ -35,10 +41,10 @@
 
 #include <cairn/base/decay.h>
 #include <cairn/base/pressure.h>
-#include <cairn/buddy.h>
 #include <cairn/classes.h>
 #include <cairn/pagemap.h>
 #include <cairn/pagesource.h>
+#include <cairn/runs.h>
 
 enum {
     CAIRN_BACKEND_GRANULE_MIN_BYTES = 16 * 1024,
@@ -47,39 +53,47 @@ enum {
     CAIRN_BACKEND_RETAIN_MS = 100
 };
 
-/* Runs of so many granules can be cached by those above: each length is a class, behind the size
-   classes. */
+/* Medium blocks: runs of so many granules, which a cache above can hold. Each length is a class,
+   behind the size classes. */
 enum {
-    CAIRN_RUN_GRANULES_MIN = 3,
-    CAIRN_RUN_GRANULES_MAX = 8,
-    CAIRN_RUN_COUNT = CAIRN_RUN_GRANULES_MAX - CAIRN_RUN_GRANULES_MIN + 1
+    CAIRN_MEDIUM_GRANULES_MIN = 3,
+    CAIRN_MEDIUM_GRANULES_MAX = 8,
+    CAIRN_MEDIUM_COUNT = CAIRN_MEDIUM_GRANULES_MAX - CAIRN_MEDIUM_GRANULES_MIN + 1
 };
 
-/* Kinds in the pagemap: 1 ... CAIRN_CLASS_COUNT are slabs, by class; from CAIRN_KIND_RUN on, large
-   blocks by their length; CAIRN_KIND_LARGE all other large ones. */
-enum {
-    CAIRN_KIND_RUN = CAIRN_CLASS_COUNT + 1,
-    CAIRN_KIND_PAST = 253,
-    CAIRN_KIND_LARGE,
-    CAIRN_KIND_HUGE
-};
+/*
+ * Kinds in the pagemap, one byte each:
+ *
+ *     0       nothing begins here
+ *     1 ...   slabs, by class (cairn_class_kind()), then medium blocks, by length
+ *     253 ... past, other large, huge
+ *
+ * So those who cache both count their classes alike: a class is its kind less 1.
+ */
+enum { CAIRN_KIND_PAST = 253, CAIRN_KIND_LARGE, CAIRN_KIND_HUGE };
 
-CAIRN_STATIC_ASSERT((CAIRN_RUN_GRANULES_MIN - 1) * CAIRN_BACKEND_GRANULE_MIN_BYTES ==
+CAIRN_STATIC_ASSERT((CAIRN_MEDIUM_GRANULES_MIN - 1) * CAIRN_BACKEND_GRANULE_MIN_BYTES ==
                         CAIRN_CLASS_BYTES_MAX,
-                    "the shortest run is the first block that no size class holds");
-CAIRN_STATIC_ASSERT(CAIRN_KIND_RUN + CAIRN_RUN_COUNT <= CAIRN_KIND_PAST, "kinds differ");
+                    "the shortest medium block is the first that no size class holds");
+CAIRN_STATIC_ASSERT(CAIRN_CLASS_COUNT_MAX + CAIRN_MEDIUM_COUNT < CAIRN_KIND_PAST, "kinds differ");
 
 struct cairn_backend_config {
+    struct cairn_os os; /* no `ops`: cairn_os_linux() */
     enum cairn_pagesource_policy policy;
     size_t retain_bytes; /* 0: default of the pagesource */
     size_t limit_bytes;  /* 0: none */
-    bool has_runs;       /* tell runs by their length */
+    const struct cairn_runs_ops *runs;
+    /* What lies between the page source and all that takes pages; NULL, or the answer is what was
+       given: nothing. Past blocks and metadata do not go through it. */
+    struct cairn_source (*adapt_pages)(struct cairn_source pages);
+    unsigned class_count; /* kinds up to here are slabs */
+    bool has_medium;      /* tell medium blocks by their length */
     /* Zeroed tables of the pagemap for granules of 16 KiB or more, see <cairn/pagemap.h>. */
     void *map_root;
     void *map_empty;
 };
 
-/* Whether the buddy holds more free memory than it is to keep, and what of it is to be given
+/* Whether there is more free memory in runs than it is to keep, and what of it is to be given
    back. */
 enum cairn_surplus {
     CAIRN_SURPLUS_NONE,
@@ -89,23 +103,28 @@ enum cairn_surplus {
 
 struct cairn_backend {
     struct cairn_pagesource pages;
+    struct cairn_source pages_source; /* the page source, or what lies above it */
+    bool is_adapted;                  /* something does */
     struct cairn_pagemap map;
-    struct cairn_lock buddy_lock; /* rank CAIRN_RANK_BUDDY */
-    struct cairn_buddy *buddy;
-    size_t buddy_state_bytes;
+    struct cairn_lock runs_lock; /* rank CAIRN_RANK_BUDDY */
+    const struct cairn_runs_ops *runs;
+    void *runs_state;
+    size_t runs_state_bytes;
+    size_t runs_chunk_max; /* that the state has room for */
     size_t page_bytes;
     size_t granule_bytes; /* 16 KiB, or the page size if that is larger */
     size_t chunk_bytes;
     size_t large_max_bytes; /* above: huge */
-    bool has_runs;          /* tells runs by their length: asked for, and granules are of 16 KiB */
-    uint8_t surplus;  /* of free memory in the buddy: enum cairn_surplus; written under its lock */
-    bool is_settling; /* a thread gives memory back */
+    bool has_medium;        /* tells medium blocks: asked for, and granules are of 16 KiB */
+    uint8_t medium_kind;    /* of the shortest medium block */
+    uint8_t surplus;        /* of free memory in runs: enum cairn_surplus; written under the lock */
+    bool is_settling;       /* a thread gives memory back */
     size_t huge_count;
     size_t huge_bytes;
     size_t leaf_bytes;              /* of the pagemap */
     uint64_t settled_ms;            /* when the surplus was looked at last, ... */
     size_t settled_bytes;           /* ... and what was dirty then */
-    struct cairn_decay decay;       /* of the buddy's dirty free memory, but for ... */
+    struct cairn_decay decay;       /* of the dirty free memory in runs, but for ... */
     size_t short_bytes;             /* ... what the last purge left for being in short runs, */
     uint64_t short_ms;              /* ... and when */
     struct cairn_pressure pressure; /* on the caches above */
@@ -135,16 +154,16 @@ struct cairn_source cairn_backend_as_metadata_source(struct cairn_backend *backe
 /* Slabs for the layers above: THREAD_SAFE, multiples of a granule. */
 struct cairn_source cairn_backend_as_source(struct cairn_backend *backend);
 
-/* Which of the run classes serves a size: its length less the shortest. CAIRN_RUN_COUNT or more:
+/* Which medium length serves a size: its granules less the fewest. CAIRN_MEDIUM_COUNT or more:
    none. */
-CAIRN_HOT_INLINE size_t cairn_run_of(size_t size_bytes)
+CAIRN_HOT_INLINE size_t cairn_medium_of(size_t size_bytes)
 {
-    return (size_bytes - 1) / CAIRN_BACKEND_GRANULE_MIN_BYTES - (CAIRN_RUN_GRANULES_MIN - 1);
+    return (size_bytes - 1) / CAIRN_BACKEND_GRANULE_MIN_BYTES - (CAIRN_MEDIUM_GRANULES_MIN - 1);
 }
 
-CAIRN_HOT_INLINE uint32_t cairn_run_bytes(size_t run_idx)
+CAIRN_HOT_INLINE uint32_t cairn_medium_bytes(size_t medium_idx)
 {
-    return (uint32_t)(run_idx + CAIRN_RUN_GRANULES_MIN) * CAIRN_BACKEND_GRANULE_MIN_BYTES;
+    return (uint32_t)(medium_idx + CAIRN_MEDIUM_GRANULES_MIN) * CAIRN_BACKEND_GRANULE_MIN_BYTES;
 }
 
 /* Gives back to the kernel what lay idle, or is too much. Cheap when there is nothing. Requires: no
@@ -158,17 +177,8 @@ static inline bool cairn_backend_is_unsettled(const struct cairn_backend *backen
            cairn_load_relaxed(&backend->pages.due_ms) != UINT64_MAX;
 }
 
-/* The run class of a large block, by its tag. CAIRN_RUN_COUNT or more: none. */
-CAIRN_HOT_INLINE size_t cairn_run_at(const struct cairn_backend *backend, const void *block,
-                                     uint16_t tag)
-{
-    if (((uintptr_t)block & (backend->granule_bytes - 1)) != 0)
-        return CAIRN_RUN_COUNT;
-    return (size_t)tag - CAIRN_KIND_RUN;
-}
-
-/* Large blocks for a cache above: THREAD_SAFE, lengths of the run classes. Requires: has_runs. */
-struct cairn_source cairn_backend_as_run_source(struct cairn_backend *backend);
+/* Medium blocks for a cache above: THREAD_SAFE. Requires: has_medium. */
+struct cairn_source cairn_backend_as_medium_source(struct cairn_backend *backend);
 
 /*
  * A large or huge block. is_zeroed may be NULL. NULL when there is no memory for it; nothing
@@ -209,27 +219,9 @@ size_t cairn_backend_trim(struct cairn_backend *backend);
 CAIRN_NORETURN void cairn_backend_reject(struct cairn_backend *backend, const void *pointer,
                                          const char *where);
 
-/* Internal (runs.c): runs of granules; NULL when there is no memory. Neither is called with the
-   buddy's lock. */
-void *cairn_backend__take_run(struct cairn_backend *backend, size_t length_bytes,
-                              size_t align_bytes, bool *is_zeroed);
-void cairn_backend__give_run(struct cairn_backend *backend, void *run, size_t length_bytes);
-bool cairn_backend__resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
-                               size_t new_bytes);
-
-/* Internal (runs.c): the buddy's first state. 0 or -ENOMEM. */
-int cairn_backend__init_runs(struct cairn_backend *backend);
-
-/* Internal (runs.c): gives back all that is free. Returns the bytes that are not resident any
-   more. */
-size_t cairn_backend__purge_runs(struct cairn_backend *backend);
-
-/* Internal (runs.c): panics when the surplus is not what the buddy holds. Under the buddy's lock. */
-void cairn_backend__check_runs(struct cairn_backend *backend);
-
 struct cairn_backend_stats {
     struct cairn_pagesource_stats pages;
-    struct cairn_buddy_stats buddy;
+    struct cairn_runs_levels runs;
     size_t huge_count;
     size_t huge_bytes;
 };

@@ -6,6 +6,8 @@
 #ifndef CAIRN_COMPOSED_BACKEND_RIG_H
 #define CAIRN_COMPOSED_BACKEND_RIG_H
 
+#include <cairn/stack.h>
+
 extern "C" {
 #include "composed/backend/backend.h"
 }
@@ -41,6 +43,8 @@ cairn_backend_config Config(const Tables &tables)
 {
     cairn_backend_config config = {};
     config.policy = CAIRN_PAGESOURCE_MMAP; // the break belongs to the test's own malloc
+    config.runs = &cairn_stack_runs;
+    config.class_count = cairn_classes_default.count;
     config.map_root = tables.root;
     config.map_empty = tables.empty;
     return config;
@@ -51,7 +55,7 @@ class Backend : public testing::Test {
     void SetUp() override
     {
         cairn_backend_config config = Config(tables_);
-        config.has_runs = has_runs_;
+        config.has_medium = has_medium_;
         config.limit_bytes = limit_bytes_;
         ASSERT_EQ(cairn_backend_init(&backend_, &config), 0);
         EXPECT_EQ(backend_.map.shape, CAIRN_PAGEMAP_TREE);
@@ -92,38 +96,40 @@ class Backend : public testing::Test {
     }
     size_t Outstanding()
     {
-        return cairn_backend_stats(&backend_).buddy.used_bytes;
+        return cairn_backend_stats(&backend_).runs.used_bytes;
     }
-    // What is free and perhaps resident, in the buddy.
+    // What is free and perhaps resident, in runs.
     size_t Dirty()
     {
-        return cairn_backend_stats(&backend_).buddy.free_dirty_bytes;
+        return cairn_backend_stats(&backend_).runs.free_dirty_bytes;
     }
 
-    bool has_runs_ = false;
+    bool has_medium_ = false;
     size_t limit_bytes_ = 0;
     Tables tables_;
     cairn_backend backend_ = {};
 };
 
 // Under a cache that tells large blocks by their length.
-class BackendRuns : public Backend {
+class BackendMedium : public Backend {
   protected:
-    BackendRuns()
+    BackendMedium()
     {
-        has_runs_ = true;
+        has_medium_ = true;
     }
 
     void SetUp() override
     {
         Backend::SetUp();
-        if (!backend_.has_runs)
+        if (!backend_.has_medium)
             GTEST_SKIP() << "granules are not of 16 KiB here";
     }
 
-    size_t RunOf(const void *block)
+    size_t MediumOf(const void *block)
     {
-        return cairn_run_at(&backend_, block, Tag(block));
+        return reinterpret_cast<uintptr_t>(block) % backend_.granule_bytes != 0
+                   ? size_t{CAIRN_MEDIUM_COUNT}
+                   : size_t{Tag(block)} - backend_.medium_kind;
     }
 };
 

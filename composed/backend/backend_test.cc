@@ -139,7 +139,7 @@ TEST_F(Backend, TrimGivesEverythingBack)
         Free(block);
     cairn_backend_trim(&backend_);
     struct cairn_backend_stats stats = cairn_backend_stats(&backend_);
-    EXPECT_EQ(stats.buddy.free_dirty_bytes, 0u);
+    EXPECT_EQ(stats.runs.free_dirty_bytes, 0u);
     EXPECT_EQ(stats.pages.free_dirty_bytes, 0u);
 }
 
@@ -299,6 +299,19 @@ TEST(BackendStart, ThatFailsHoldsNothing)
     waitpid(child, &status, 0);
     EXPECT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 0) << "5: it kept some";
+}
+
+// It used to take chunks until there was no memory, none of which could hold the block.
+TEST_F(BackendMedium, SourcesRefuseAtOnceWhatTheyCanNeverServe)
+{
+    void *block;
+    for (cairn_source source :
+         {cairn_backend_as_source(&backend_), cairn_backend_as_medium_source(&backend_)}) {
+        for (size_t bytes : {backend_.large_max_bytes + 16384, backend_.chunk_bytes * 2, SIZE_MAX})
+            EXPECT_EQ(cairn_source_take(source, bytes, 16384, &block, 1), 0u) << bytes;
+        EXPECT_EQ(cairn_source_take(source, 49152, SIZE_MAX / 2 + 1, &block, 1), 0u);
+    }
+    EXPECT_EQ(cairn_backend_stats(&backend_).runs.chunk_count, 0u);
 }
 
 } // namespace

@@ -2,12 +2,12 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * large.c - blocks above the size classes: runs of granules from the buddy, or pages of their own.
+ * large.c - blocks above the size classes: runs of granules, or pages of their own.
  *
- *     (32 KiB, 128 KiB] RUN    a run, where a cache above is to know its length from the tag alone
- *     (32 KiB, 1 MiB]   LARGE  a run
- *     (1 MiB, ...)      HUGE   from the pagesource
- *     any               PAST   from the kernel, past every lock
+ *     (32 KiB, 128 KiB] medium  a run, where a cache above is to know its length from the tag alone
+ *     (32 KiB, 1 MiB]   LARGE   a run
+ *     (1 MiB, ...)      HUGE    pages
+ *     any               PAST    from the kernel, past every lock
  *
  * Each marks its first granule in the pagemap, after the block exists and until just before it
  * ends, with its length as the owner (length.h). So a stale or invented pointer finds no mark, and
@@ -21,7 +21,7 @@
  * blocks need no alignment beyond a page, and the kernel may move them when they grow.
  */
 
-#include "composed/backend/backend.h"
+#include "composed/backend/internal.h"
 #include "composed/backend/length.h"
 
 #include <cairn/base/align.h>
@@ -34,9 +34,9 @@ struct found {
     size_t length_bytes;
 };
 
-static bool is_run_tag(uint16_t tag)
+static bool is_run_tag(const struct cairn_backend *backend, uint16_t tag)
 {
-    return tag == CAIRN_KIND_LARGE || (size_t)tag - CAIRN_KIND_RUN < CAIRN_RUN_COUNT;
+    return tag == CAIRN_KIND_LARGE || (size_t)tag - backend->medium_kind < CAIRN_MEDIUM_COUNT;
 }
 
 static bool is_pages_tag(uint16_t tag)
@@ -51,7 +51,7 @@ static struct found find(const struct cairn_backend *backend, const void *pointe
     size_t offset_bytes = (uintptr_t)pointer & (backend->granule_bytes - 1);
     struct found found = {0, 0, 0};
 
-    if (!is_run_tag(mark.tag) && !is_pages_tag(mark.tag))
+    if (!is_run_tag(backend, mark.tag) && !is_pages_tag(mark.tag))
         return found;
     if (offset_bytes != cairn_length_page_idx(mark.owner) * backend->page_bytes)
         return found;
@@ -102,10 +102,11 @@ static bool is_large_size(const struct cairn_backend *backend, size_t size_bytes
 
 static uint8_t large_kind(const struct cairn_backend *backend, size_t size_bytes)
 {
-    size_t run_idx = cairn_run_of(size_bytes);
+    size_t medium_idx = cairn_medium_of(size_bytes);
 
-    return backend->has_runs && run_idx < CAIRN_RUN_COUNT ? (uint8_t)(CAIRN_KIND_RUN + run_idx)
-                                                          : CAIRN_KIND_LARGE;
+    return backend->has_medium && medium_idx < CAIRN_MEDIUM_COUNT
+               ? (uint8_t)(backend->medium_kind + medium_idx)
+               : CAIRN_KIND_LARGE;
 }
 
 static size_t run_length(const struct cairn_backend *backend, size_t size_bytes)
@@ -117,12 +118,12 @@ static void *alloc_large(struct cairn_backend *backend, size_t size_bytes, size_
                          bool *is_zeroed)
 {
     size_t length_bytes = run_length(backend, size_bytes);
-    void *run = cairn_backend__take_run(backend, length_bytes,
-                                        cairn_max(align_bytes, backend->granule_bytes), is_zeroed);
+    void *run = cairn_backend_take_run(backend, length_bytes,
+                                       cairn_max(align_bytes, backend->granule_bytes), is_zeroed);
 
     if (run == NULL || mark(backend, run, large_kind(backend, size_bytes), length_bytes))
         return run;
-    cairn_backend__give_run(backend, run, length_bytes);
+    cairn_backend_give_run(backend, run, length_bytes);
     return NULL;
 }
 
@@ -134,7 +135,7 @@ static bool resize_large(struct cairn_backend *backend, void *block, const struc
 
     if (!claim(backend, block, found->tag))
         return false;
-    is_resized = cairn_backend__resize_run(backend, block, found->length_bytes, length_bytes);
+    is_resized = cairn_backend_resize_run(backend, block, found->length_bytes, length_bytes);
     if (is_resized)
         mark_again(backend, block, large_kind(backend, length_bytes), length_bytes);
     else
@@ -168,11 +169,11 @@ static void *alloc_huge(struct cairn_backend *backend, size_t size_bytes, size_t
 
     if (!huge_length(backend, size_bytes, &length_bytes))
         return NULL;
-    block = cairn_pagesource_alloc(&backend->pages, length_bytes, align_bytes, is_zeroed);
+    block = cairn_backend_take_pages(backend, length_bytes, align_bytes, is_zeroed);
     if (block == NULL)
         return NULL;
     if (!mark(backend, block, CAIRN_KIND_HUGE, length_bytes)) {
-        cairn_pagesource_free(&backend->pages, block, length_bytes);
+        cairn_backend_give_pages(backend, block, length_bytes);
         return NULL;
     }
     count_huge(backend, 1, length_bytes);
@@ -189,6 +190,8 @@ static void *resize_huge(struct cairn_backend *backend, void *block, const struc
     size_t length_bytes;
     void *resized;
 
+    if (backend->is_adapted) /* a source cannot resize */
+        return NULL;
     if (!huge_length(backend, new_bytes, &length_bytes) || !claim(backend, block, found->tag))
         return NULL;
     leaf = length_bytes > found->length_bytes ? cairn_pagemap_leaf_take(&backend->map) : NULL;
@@ -281,11 +284,11 @@ void cairn_backend_free(struct cairn_backend *backend, void *block, const char *
 
     if (CAIRN_UNLIKELY(!claim(backend, block, found.tag)))
         cairn_backend_reject(backend, block, where);
-    if (is_run_tag(found.tag)) {
-        cairn_backend__give_run(backend, block, found.length_bytes);
+    if (is_run_tag(backend, found.tag)) {
+        cairn_backend_give_run(backend, block, found.length_bytes);
     } else if (found.tag == CAIRN_KIND_HUGE) {
         count_huge(backend, (size_t)-1, 0 - found.length_bytes);
-        cairn_pagesource_free(&backend->pages, block, found.length_bytes);
+        cairn_backend_give_pages(backend, block, found.length_bytes);
     } else {
         cairn_pagesource_unmap_past(&backend->pages, block, found.length_bytes);
     }
@@ -297,16 +300,20 @@ void *cairn_backend_resize(struct cairn_backend *backend, void *block, size_t ne
 
     if (found.tag == CAIRN_KIND_HUGE)
         return resize_huge(backend, block, &found, new_bytes);
-    if (!is_run_tag(found.tag) || new_bytes > backend->large_max_bytes)
+    if (!is_run_tag(backend, found.tag) || new_bytes > backend->large_max_bytes)
         return NULL;
     return resize_large(backend, block, &found, new_bytes) ? block : NULL;
 }
 
-static size_t take_runs(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
-                        size_t count)
+static size_t take_medium(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
+                          size_t count)
 {
+    const struct cairn_backend *backend = self;
     size_t taken = 0;
 
+    if (cairn_medium_of(block_bytes) >= CAIRN_MEDIUM_COUNT ||
+        align_bytes > backend->large_max_bytes)
+        return 0;
     for (; taken < count; taken++) {
         blocks[taken] = alloc_large(self, block_bytes, align_bytes, NULL);
         if (blocks[taken] == NULL)
@@ -315,9 +322,9 @@ static size_t take_runs(void *self, size_t block_bytes, size_t align_bytes, void
     return taken;
 }
 
-/* A run that was freed twice may have been given out since at another length: its successor is not
+/* A block that was freed twice may have been given out since at another length: its successor is not
    freed in its place. */
-static void give_runs(void *self, size_t block_bytes, void *const *blocks, size_t count)
+static void give_medium(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     struct cairn_backend *backend = self;
     uint16_t tag = large_kind(backend, block_bytes);
@@ -328,16 +335,16 @@ static void give_runs(void *self, size_t block_bytes, void *const *blocks, size_
         if (found.tag != tag || found.length_bytes != block_bytes ||
             !claim(backend, blocks[idx], tag))
             cairn_panic("double free", blocks[idx], "free");
-        cairn_backend__give_run(backend, blocks[idx], block_bytes);
+        cairn_backend_give_run(backend, blocks[idx], block_bytes);
     }
 }
 
-struct cairn_source cairn_backend_as_run_source(struct cairn_backend *backend)
+struct cairn_source cairn_backend_as_medium_source(struct cairn_backend *backend)
 {
-    static const struct cairn_source_ops ops = {"runs", CAIRN_SOURCE_THREAD_SAFE, take_runs,
-                                                give_runs};
+    static const struct cairn_source_ops ops = {"medium blocks", CAIRN_SOURCE_THREAD_SAFE,
+                                                take_medium, give_medium};
 
-    CAIRN_ASSERT(backend->has_runs);
+    CAIRN_ASSERT(backend->has_medium);
     return (struct cairn_source){&ops, backend};
 }
 
@@ -347,9 +354,9 @@ CAIRN_COLD void cairn_backend_reject(struct cairn_backend *backend, const void *
     const char *what = "pointer is not from this heap, or its block was freed before";
     bool is_ours;
 
-    cairn_lock_take(&backend->buddy_lock);
-    is_ours = backend->buddy != NULL && cairn_buddy_owns(backend->buddy, pointer);
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_take(&backend->runs_lock);
+    is_ours = backend->runs_state != NULL && backend->runs->owns(backend->runs_state, pointer);
+    cairn_lock_release(&backend->runs_lock);
     if (is_ours || cairn_pagemap_tag(&backend->map, pointer) != 0)
         what = "pointer is not the start of a block in use: interior, misaligned or a double free";
     cairn_panic(what, pointer, where);

@@ -18,7 +18,7 @@ namespace {
 TEST_F(Backend, ServesPastBlocksWithoutALock)
 {
     alarm(60); // a lock that is taken twice is an end that does not come
-    cairn_lock_take(&backend_.buddy_lock);
+    cairn_lock_take(&backend_.runs_lock);
     for (size_t size : {0ul, 1ul, 100ul, 16384ul, 16385ul, 1000000ul, 5ul << 20, 300ul << 20})
         for (size_t align = 1; align <= (64ul << 20); align *= 16) {
             auto *block = static_cast<char *>(cairn_backend_alloc_past(&backend_, size, align));
@@ -41,7 +41,7 @@ TEST_F(Backend, ServesPastBlocksWithoutALock)
         EXPECT_EQ(cairn_backend_alloc_past(&backend_, size, 1), nullptr);
     EXPECT_EQ(cairn_backend_alloc_past(&backend_, 1, 1ul << 60), nullptr);
     EXPECT_EQ(cairn_backend_alloc_past(&backend_, 1, 1ul << 63), nullptr);
-    cairn_lock_release(&backend_.buddy_lock);
+    cairn_lock_release(&backend_.runs_lock);
     alarm(0);
 }
 

@@ -2,23 +2,23 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * runs.c - runs of granules: from the buddy, which is fed with chunks when it has none, and settled
- * when it has too many.
+ * runs.c - runs of granules: from the run allocator, which is fed with chunks when it has none, and
+ * settled when it has too many.
  *
- *     take   buddy has a run? -> it          else a chunk from the pagesource -> feed the buddy -> again
- *     give   into the buddy; note whether it now holds more free memory than it is to keep
- *     settle shed empty chunks to the pagesource; empty dirty stretches: begin | madvise | end
+ *     take   there is a run? -> it           else a chunk of pages -> feed it -> again
+ *     give   back; note whether there is now more free memory than is to be kept
+ *     settle shed empty chunks; empty dirty stretches: begin | madvise | end
  *
- * The buddy's lock is held for the buddy alone: chunks are mapped, given back and emptied without
- * it, and so is the memory that the buddy's own state moves to. Other threads take and give
- * meanwhile; what is being emptied is not free to them.
+ * The lock is held for the run allocator alone: chunks are mapped, given back and emptied without
+ * it, and so is the memory that its own state moves to. Other threads take and give meanwhile; what
+ * is being emptied is not free to them.
  *
  * Dirty free granules are kept for re-use up to a bound and emptied when they lay idle, or when
  * there are too many: one fault costs as much as hundreds of allocations, so nothing goes back that
  * is likely to be wanted at once.
  */
 
-#include "composed/backend/backend.h"
+#include "composed/backend/internal.h"
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
@@ -28,6 +28,7 @@
 enum {
     CHUNKS_FIRST = 16,                  /* that the first state has room for */
     CHUNKS_GROWTH = 4,                  /* how many times as many the next one has */
+    CHUNKS_FIXED = 16384,               /* ... where it cannot move */
     CHUNKS_KEEP = 1,                    /* empty ones that are not given back */
     DIRTY_MIN_BYTES = 4 * 1024 * 1024,  /* dirty free memory that is always kept */
     DIRTY_SHARE = 8,                    /* ... or an eighth of what is used */
@@ -35,111 +36,118 @@ enum {
     DIRTY_MAX_SHARE = 1,                /* ... or as much as is used */
     DIRTY_STEP_BYTES = 1024 * 1024,     /* that may come unnoticed between two looks at the clock */
     PURGE_RUN_MIN_BYTES = 64 * 1024,    /* shorter stretches are not worth a system call */
-    STRETCHES = 16                      /* that are emptied between two visits of the buddy */
+    STRETCHES = 16                      /* that are emptied without the lock at once */
 };
 
-/* --- the state of the buddy ------------------------------------------------------------------- */
+/* --- the state of the run allocator ------------------------------------------------------------ */
 
-static struct cairn_buddy_config buddy_config(const struct cairn_backend *backend)
+static struct cairn_runs_config runs_config(const struct cairn_backend *backend, size_t chunk_count)
 {
-    struct cairn_buddy_config config = {0};
-
-    config.grain_bytes = backend->granule_bytes;
-    config.chunk_bytes = backend->chunk_bytes;
-    config.chunk_count_max = CHUNKS_FIRST;
-    return config;
+    return (struct cairn_runs_config){backend->granule_bytes, backend->chunk_bytes, chunk_count};
 }
 
-int cairn_backend__init_runs(struct cairn_backend *backend)
+int cairn_backend_init_runs(struct cairn_backend *backend)
 {
-    struct cairn_buddy_config config = buddy_config(backend);
-    size_t state_bytes = cairn_buddy_state_bytes(&config);
+    struct cairn_runs_config config =
+        runs_config(backend, backend->runs->move != NULL ? CHUNKS_FIRST : CHUNKS_FIXED);
+    size_t state_bytes = backend->runs->state_bytes(&config);
 
-    backend->buddy = cairn_backend_reserve(backend, state_bytes);
-    if (backend->buddy == NULL)
+    backend->runs_state = state_bytes == 0 ? NULL : cairn_backend_reserve(backend, state_bytes);
+    if (backend->runs_state == NULL)
         return -ENOMEM;
-    backend->buddy_state_bytes = state_bytes;
-    return cairn_buddy_init(backend->buddy, state_bytes, &config);
+    backend->runs_state_bytes = state_bytes;
+    backend->runs_chunk_max = config.chunk_count_max;
+    return backend->runs->init(backend->runs_state, state_bytes, &config);
 }
 
-/* Under the buddy's lock: moves it into a larger state. Returns the state that is not needed any
-   more, which may be the new one. */
+static bool is_full(const struct cairn_backend *backend)
+{
+    return backend->runs->is_full(backend->runs_state);
+}
+
+/* Under the lock: moves into a larger state. Returns the state that is not needed any more, which
+   may be the new one. */
 static void *exchange_state(struct cairn_backend *backend, void *state, size_t *state_bytes,
                             size_t chunk_count)
 {
-    struct cairn_buddy *old = backend->buddy;
-    size_t old_bytes = backend->buddy_state_bytes;
+    void *old = backend->runs_state;
+    size_t old_bytes = backend->runs_state_bytes;
 
-    if (!cairn_buddy_is_full(old) || cairn_buddy_move(state, *state_bytes, old, chunk_count) != 0)
+    if (!is_full(backend) || backend->runs->move(state, *state_bytes, old, chunk_count) != 0)
         return state; /* another thread was faster */
-    backend->buddy = state;
-    backend->buddy_state_bytes = *state_bytes;
+    backend->runs_state = state;
+    backend->runs_state_bytes = *state_bytes;
+    backend->runs_chunk_max = chunk_count;
     *state_bytes = old_bytes;
     return old;
 }
 
-/* Called and left with the buddy's lock. False when there is no memory for a larger state. */
+/* Called and left with the lock. False when there is no memory for a larger state. */
 static bool grow_state(struct cairn_backend *backend)
 {
-    size_t chunk_count = CHUNKS_GROWTH * cairn_buddy_stats(backend->buddy).chunk_count;
-    size_t state_bytes = cairn_buddy_state_bytes_for(backend->buddy, chunk_count);
+    struct cairn_runs_config config = runs_config(backend, CHUNKS_GROWTH * backend->runs_chunk_max);
+    size_t state_bytes = backend->runs->move == NULL ? 0 : backend->runs->state_bytes(&config);
     void *state;
 
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_release(&backend->runs_lock);
     state = state_bytes == 0 ? NULL : cairn_backend_reserve(backend, state_bytes);
-    cairn_lock_take(&backend->buddy_lock);
+    cairn_lock_take(&backend->runs_lock);
     if (state == NULL)
-        return !cairn_buddy_is_full(backend->buddy);
-    state = exchange_state(backend, state, &state_bytes, chunk_count);
-    cairn_lock_release(&backend->buddy_lock);
+        return !is_full(backend);
+    state = exchange_state(backend, state, &state_bytes, config.chunk_count_max);
+    cairn_lock_release(&backend->runs_lock);
     cairn_backend_unreserve(backend, state, state_bytes);
-    cairn_lock_take(&backend->buddy_lock);
+    cairn_lock_take(&backend->runs_lock);
     return true;
 }
 
 /* --- taking and giving ------------------------------------------------------------------------ */
 
-/* Gives the buddy one chunk more. */
+/* Gives the run allocator one chunk more. */
 static bool feed(struct cairn_backend *backend)
 {
     bool is_zeroed = false;
     bool is_fed = true;
-    void *chunk = cairn_pagesource_alloc(&backend->pages, backend->chunk_bytes,
-                                         backend->chunk_bytes, &is_zeroed);
+    void *chunk =
+        cairn_backend_take_pages(backend, backend->chunk_bytes, backend->chunk_bytes, &is_zeroed);
 
     if (chunk == NULL)
         return false;
-    cairn_lock_take(&backend->buddy_lock);
-    while (is_fed && cairn_buddy_is_full(backend->buddy))
+    cairn_lock_take(&backend->runs_lock);
+    while (is_fed && is_full(backend))
         is_fed = grow_state(backend);
     if (is_fed)
-        cairn_buddy_feed(backend->buddy, chunk, is_zeroed);
-    cairn_lock_release(&backend->buddy_lock);
+        backend->runs->feed(backend->runs_state, chunk, is_zeroed);
+    cairn_lock_release(&backend->runs_lock);
     if (!is_fed)
-        cairn_pagesource_free(&backend->pages, chunk, backend->chunk_bytes);
+        cairn_backend_give_pages(backend, chunk, backend->chunk_bytes);
     return is_fed;
 }
 
+static struct cairn_runs_levels levels_of(const struct cairn_backend *backend)
+{
+    return backend->runs->levels(backend->runs_state);
+}
+
 /* Dirty free memory, but for runs that the last purge found too short to be worth a system call. */
-static size_t purgeable_bytes(struct cairn_backend *backend,
-                              const struct cairn_buddy_levels *levels)
+static size_t purgeable_bytes(struct cairn_backend *backend, const struct cairn_runs_levels *levels)
 {
     backend->short_bytes = cairn_min(backend->short_bytes, levels->free_dirty_bytes);
     return levels->free_dirty_bytes - backend->short_bytes;
 }
 
-static size_t least_bytes(const struct cairn_buddy_levels *levels)
+static size_t least_bytes(const struct cairn_runs_levels *levels)
 {
     return cairn_max(DIRTY_MIN_BYTES, levels->used_bytes / DIRTY_SHARE);
 }
 
-static size_t most_bytes(const struct cairn_buddy_levels *levels)
+static size_t most_bytes(const struct cairn_runs_levels *levels)
 {
     return cairn_max(DIRTY_MAX_BYTES, levels->used_bytes / DIRTY_MAX_SHARE);
 }
 
 static uint8_t surplus_of(const struct cairn_backend *backend,
-                          const struct cairn_buddy_levels *levels, size_t dirty_bytes)
+                          const struct cairn_runs_levels *levels, size_t dirty_bytes)
 {
     if (levels->empty_chunk_count > CHUNKS_KEEP)
         return CAIRN_SURPLUS_NOW;
@@ -151,11 +159,11 @@ static uint8_t surplus_of(const struct cairn_backend *backend,
                : CAIRN_SURPLUS_IN_TIME;
 }
 
-/* Under the buddy's lock, after each change: what there is to settle, and what the caches above
+/* Under the lock, after each change: what there is to settle, and what the caches above
    should know. */
 static void note(struct cairn_backend *backend, bool is_taken)
 {
-    struct cairn_buddy_levels levels = cairn_buddy_levels(backend->buddy);
+    struct cairn_runs_levels levels = levels_of(backend);
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
 
     cairn_store_relaxed(&backend->surplus, surplus_of(backend, &levels, dirty_bytes));
@@ -165,38 +173,40 @@ static void note(struct cairn_backend *backend, bool is_taken)
     cairn_pressure_note(&backend->pressure, levels.used_bytes, levels.free_dirty_bytes);
 }
 
-void *cairn_backend__take_run(struct cairn_backend *backend, size_t length_bytes,
-                              size_t align_bytes, bool *is_zeroed)
+void *cairn_backend_take_run(struct cairn_backend *backend, size_t length_bytes, size_t align_bytes,
+                             bool *is_zeroed)
 {
     void *run;
 
     do {
-        cairn_lock_take(&backend->buddy_lock);
-        run = cairn_buddy_alloc(backend->buddy, length_bytes, align_bytes, is_zeroed);
+        cairn_lock_take(&backend->runs_lock);
+        run = backend->runs->alloc(backend->runs_state, length_bytes, align_bytes, is_zeroed);
         if (run != NULL)
             note(backend, true);
-        cairn_lock_release(&backend->buddy_lock);
+        cairn_lock_release(&backend->runs_lock);
     } while (run == NULL && feed(backend));
     return run;
 }
 
-void cairn_backend__give_run(struct cairn_backend *backend, void *run, size_t length_bytes)
+void cairn_backend_give_run(struct cairn_backend *backend, void *run, size_t length_bytes)
 {
-    cairn_lock_take(&backend->buddy_lock);
-    cairn_buddy_free(backend->buddy, run, length_bytes);
+    cairn_lock_take(&backend->runs_lock);
+    backend->runs->free(backend->runs_state, run, length_bytes);
     note(backend, false);
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_release(&backend->runs_lock);
 }
 
-bool cairn_backend__resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
-                               size_t new_bytes)
+bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
+                              size_t new_bytes)
 {
     bool is_resized;
 
-    cairn_lock_take(&backend->buddy_lock);
-    is_resized = cairn_buddy_resize(backend->buddy, run, old_bytes, new_bytes);
+    if (backend->runs->resize == NULL)
+        return false;
+    cairn_lock_take(&backend->runs_lock);
+    is_resized = backend->runs->resize(backend->runs_state, run, old_bytes, new_bytes);
     note(backend, new_bytes > old_bytes);
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_release(&backend->runs_lock);
     return is_resized;
 }
 
@@ -221,7 +231,7 @@ static void forget_short(struct cairn_backend *backend, uint64_t now)
    beyond the second bound. */
 static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
 {
-    struct cairn_buddy_levels levels = cairn_buddy_levels(backend->buddy);
+    struct cairn_runs_levels levels = levels_of(backend);
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
     size_t keep_bytes = least_bytes(&levels);
     size_t idle_bytes =
@@ -234,32 +244,34 @@ static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
     return cairn_min(idle_bytes, dirty_bytes - keep_bytes);
 }
 
-/* Called and left with the buddy's lock. Gives empty chunks to the pagesource. */
+/* Called and left with the lock. Gives empty chunks back. */
 static void shed_chunks(struct cairn_backend *backend, size_t keep_count)
 {
     void *chunk;
 
-    while ((chunk = cairn_buddy_shed(backend->buddy, keep_count)) != NULL) {
-        cairn_lock_release(&backend->buddy_lock);
-        cairn_pagesource_free(&backend->pages, chunk, backend->chunk_bytes);
-        cairn_lock_take(&backend->buddy_lock);
+    while ((chunk = backend->runs->shed(backend->runs_state, keep_count)) != NULL) {
+        cairn_lock_release(&backend->runs_lock);
+        cairn_backend_give_pages(backend, chunk, backend->chunk_bytes);
+        cairn_lock_take(&backend->runs_lock);
     }
 }
 
-/* Called and left with the buddy's lock. Empties some stretches; returns how many bytes are not
+/* Called and left with the lock. Empties some stretches; returns how many bytes are not
    resident any more, 0 when nothing was found or the kernel refused. */
 static size_t purge_some(struct cairn_backend *backend, size_t min_bytes, size_t quota_bytes,
                          size_t *found_count)
 {
-    struct cairn_buddy_stretch stretches[STRETCHES];
-    size_t count =
-        cairn_buddy_purge_begin(backend->buddy, min_bytes, quota_bytes, stretches, STRETCHES);
+    struct cairn_runs_stretch stretches[STRETCHES];
+    const struct cairn_runs_ops *runs = backend->runs;
+    size_t count = runs->purge_begin == NULL ? 0
+                                             : runs->purge_begin(backend->runs_state, min_bytes,
+                                                                 quota_bytes, stretches, STRETCHES);
     size_t purged_bytes = 0;
 
     *found_count = count;
     if (count == 0)
         return 0;
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_release(&backend->runs_lock);
     for (size_t idx = 0; idx < count; idx++) {
         stretches[idx].is_emptied =
             cairn_pagesource_purge_range(&backend->pages, stretches[idx].base,
@@ -267,12 +279,12 @@ static size_t purge_some(struct cairn_backend *backend, size_t min_bytes, size_t
         if (stretches[idx].is_emptied)
             purged_bytes += stretches[idx].length_bytes;
     }
-    cairn_lock_take(&backend->buddy_lock);
-    cairn_buddy_purge_end(backend->buddy, stretches, count);
+    cairn_lock_take(&backend->runs_lock);
+    runs->purge_end(backend->runs_state, stretches, count);
     return purged_bytes;
 }
 
-/* Called and left with the buddy's lock. */
+/* Called and left with the lock. */
 static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quota_bytes,
                     uint64_t now)
 {
@@ -289,7 +301,7 @@ static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quot
     }
     if (purged_bytes <
         quota_bytes) { /* a pass found no more: another would not, either, for a while */
-        backend->short_bytes = cairn_buddy_levels(backend->buddy).free_dirty_bytes;
+        backend->short_bytes = levels_of(backend).free_dirty_bytes;
         backend->short_ms = now;
     }
     return purged_bytes;
@@ -297,19 +309,19 @@ static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quot
 
 static void settle_runs(struct cairn_backend *backend, uint64_t now)
 {
-    struct cairn_buddy_levels levels;
+    struct cairn_runs_levels levels;
     size_t quota_bytes;
 
-    cairn_lock_take(&backend->buddy_lock);
+    cairn_lock_take(&backend->runs_lock);
     forget_short(backend, now);
     shed_chunks(backend, CHUNKS_KEEP);
     quota_bytes = surplus_bytes(backend, now);
     if (quota_bytes > 0)
         purge(backend, PURGE_RUN_MIN_BYTES, quota_bytes, now);
-    levels = cairn_buddy_levels(backend->buddy);
+    levels = levels_of(backend);
     backend->settled_bytes = purgeable_bytes(backend, &levels);
     note(backend, false);
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_release(&backend->runs_lock);
 }
 
 void cairn_backend_settle(struct cairn_backend *backend)
@@ -331,23 +343,22 @@ void cairn_backend_settle(struct cairn_backend *backend)
 }
 
 /* As much as is dirty now: what other threads free meanwhile could keep this one here for ever. */
-size_t cairn_backend__purge_runs(struct cairn_backend *backend)
+size_t cairn_backend_purge_runs(struct cairn_backend *backend)
 {
     size_t purged_bytes;
 
-    cairn_lock_take(&backend->buddy_lock);
-    purged_bytes = purge(backend, backend->granule_bytes,
-                         cairn_buddy_levels(backend->buddy).free_dirty_bytes, 0);
+    cairn_lock_take(&backend->runs_lock);
+    purged_bytes = purge(backend, backend->granule_bytes, levels_of(backend).free_dirty_bytes, 0);
     backend->short_bytes = 0;
     shed_chunks(backend, 0);
     note(backend, false);
-    cairn_lock_release(&backend->buddy_lock);
+    cairn_lock_release(&backend->runs_lock);
     return purged_bytes;
 }
 
-void cairn_backend__check_runs(struct cairn_backend *backend)
+void cairn_backend_check_runs(struct cairn_backend *backend)
 {
-    struct cairn_buddy_levels levels = cairn_buddy_levels(backend->buddy);
+    struct cairn_runs_levels levels = levels_of(backend);
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
 
     CAIRN_INVARIANT(backend->surplus == surplus_of(backend, &levels, dirty_bytes));

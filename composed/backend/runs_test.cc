@@ -14,38 +14,38 @@
 
 namespace {
 
-TEST_F(BackendRuns, EachLengthIsAClass)
+TEST_F(BackendMedium, EachLengthIsAClass)
 {
     for (size_t size = 32769; size <= 200000; size += 61) {
         char *block = Alloc(size);
-        size_t run_idx = RunOf(block);
-        ASSERT_EQ(run_idx < CAIRN_RUN_COUNT, size <= 131072) << size;
-        EXPECT_EQ(run_idx < CAIRN_RUN_COUNT, cairn_run_of(size) < CAIRN_RUN_COUNT);
-        if (run_idx < CAIRN_RUN_COUNT) {
-            EXPECT_EQ(run_idx, cairn_run_of(size));
-            EXPECT_EQ(cairn_run_bytes(run_idx), Usable(block)) << size;
+        size_t medium_idx = MediumOf(block);
+        ASSERT_EQ(medium_idx < CAIRN_MEDIUM_COUNT, size <= 131072) << size;
+        EXPECT_EQ(medium_idx < CAIRN_MEDIUM_COUNT, cairn_medium_of(size) < CAIRN_MEDIUM_COUNT);
+        if (medium_idx < CAIRN_MEDIUM_COUNT) {
+            EXPECT_EQ(medium_idx, cairn_medium_of(size));
+            EXPECT_EQ(cairn_medium_bytes(medium_idx), Usable(block)) << size;
         } else {
             EXPECT_EQ(cairn_tag_kind(Tag(block)), CAIRN_KIND_LARGE);
         }
-        EXPECT_GE(cairn_run_at(&backend_, block + 16, Tag(block)), size_t{CAIRN_RUN_COUNT});
+        EXPECT_GE(MediumOf(block + 16), size_t{CAIRN_MEDIUM_COUNT});
         Free(block);
         ASSERT_EQ(Tag(block), 0);
     }
-    EXPECT_GE(cairn_run_of(1), size_t{CAIRN_RUN_COUNT});
-    EXPECT_GE(cairn_run_of(32768), size_t{CAIRN_RUN_COUNT});
-    EXPECT_GE(cairn_run_of(SIZE_MAX), size_t{CAIRN_RUN_COUNT});
+    EXPECT_GE(cairn_medium_of(1), size_t{CAIRN_MEDIUM_COUNT});
+    EXPECT_GE(cairn_medium_of(32768), size_t{CAIRN_MEDIUM_COUNT});
+    EXPECT_GE(cairn_medium_of(SIZE_MAX), size_t{CAIRN_MEDIUM_COUNT});
     EXPECT_EQ(Outstanding(), 0u);
 }
 
-TEST_F(BackendRuns, AreServedAndTakenBackByTheSource)
+TEST_F(BackendMedium, AreServedAndTakenBackByTheSource)
 {
-    cairn_source runs = cairn_backend_as_run_source(&backend_);
+    cairn_source runs = cairn_backend_as_medium_source(&backend_);
     std::vector<void *> blocks(20);
-    for (size_t run_idx = 0; run_idx < CAIRN_RUN_COUNT; run_idx++) {
-        uint32_t bytes = cairn_run_bytes(run_idx);
+    for (size_t medium_idx = 0; medium_idx < CAIRN_MEDIUM_COUNT; medium_idx++) {
+        uint32_t bytes = cairn_medium_bytes(medium_idx);
         ASSERT_EQ(cairn_source_take(runs, bytes, 16, blocks.data(), blocks.size()), blocks.size());
         for (void *block : blocks) {
-            EXPECT_EQ(RunOf(block), run_idx);
+            EXPECT_EQ(MediumOf(block), medium_idx);
             memset(block, 1, bytes);
         }
         cairn_source_give(runs, bytes, blocks.data(), blocks.size());
@@ -55,31 +55,31 @@ TEST_F(BackendRuns, AreServedAndTakenBackByTheSource)
     cairn_backend_check(&backend_);
 }
 
-TEST_F(BackendRuns, BecomeAnotherClassWhenTheyAreResized)
+TEST_F(BackendMedium, BecomeAnotherClassWhenTheyAreResized)
 {
     char *block = Alloc(120000);
-    EXPECT_EQ(RunOf(block), cairn_run_of(120000));
+    EXPECT_EQ(MediumOf(block), cairn_medium_of(120000));
     ASSERT_EQ(Resize(block, 50000), block);
-    EXPECT_EQ(RunOf(block), cairn_run_of(50000));
+    EXPECT_EQ(MediumOf(block), cairn_medium_of(50000));
     ASSERT_EQ(Resize(block, 120000), block);
-    EXPECT_EQ(RunOf(block), cairn_run_of(120000));
+    EXPECT_EQ(MediumOf(block), cairn_medium_of(120000));
     ASSERT_EQ(Resize(block, 400000), block);
     EXPECT_EQ(cairn_tag_kind(Tag(block)), CAIRN_KIND_LARGE);
     ASSERT_EQ(Resize(block, 120000), block);
-    EXPECT_EQ(RunOf(block), cairn_run_of(120000));
+    EXPECT_EQ(MediumOf(block), cairn_medium_of(120000));
     Free(block);
     EXPECT_EQ(Outstanding(), 0u);
     cairn_backend_check(&backend_);
 }
 
-TEST_F(BackendRuns, KeepTheRightMarkWhenTheyAreResizedInPlace)
+TEST_F(BackendMedium, KeepTheRightMarkWhenTheyAreResizedInPlace)
 {
     constexpr size_t kGranule = CAIRN_BACKEND_GRANULE_MIN_BYTES;
     auto expect = [this](char *block, size_t granules) {
         ASSERT_EQ(Usable(block), granules * kGranule);
-        ASSERT_EQ(RunOf(block) < CAIRN_RUN_COUNT, granules <= CAIRN_RUN_GRANULES_MAX);
-        if (granules <= CAIRN_RUN_GRANULES_MAX) {
-            ASSERT_EQ(cairn_run_bytes(RunOf(block)), granules * kGranule);
+        ASSERT_EQ(MediumOf(block) < CAIRN_MEDIUM_COUNT, granules <= CAIRN_MEDIUM_GRANULES_MAX);
+        if (granules <= CAIRN_MEDIUM_GRANULES_MAX) {
+            ASSERT_EQ(cairn_medium_bytes(MediumOf(block)), granules * kGranule);
         }
     };
     for (size_t from = 3; from <= 20; from++)
@@ -93,7 +93,7 @@ TEST_F(BackendRuns, KeepTheRightMarkWhenTheyAreResizedInPlace)
         }
 }
 
-TEST_F(BackendRuns, KeepTheirMarkWhenANeighbourIsInTheWay)
+TEST_F(BackendMedium, KeepTheirMarkWhenANeighbourIsInTheWay)
 {
     char *block = Alloc(4 * 16384, 131072);
     std::vector<char *> others; // until one lies right behind the block
@@ -101,28 +101,29 @@ TEST_F(BackendRuns, KeepTheirMarkWhenANeighbourIsInTheWay)
         others.push_back(Alloc(4 * 16384));
     EXPECT_EQ(Resize(block, 5 * 16384), nullptr);
     EXPECT_EQ(Usable(block), 4u * 16384);
-    EXPECT_EQ(RunOf(block), cairn_run_of(4 * 16384));
+    EXPECT_EQ(MediumOf(block), cairn_medium_of(4 * 16384));
     Free(others.back());
     others.pop_back();
     EXPECT_EQ(Resize(block, 5 * 16384), block);
-    EXPECT_EQ(RunOf(block), cairn_run_of(5 * 16384));
+    EXPECT_EQ(MediumOf(block), cairn_medium_of(5 * 16384));
     others.push_back(block);
     for (char *other : others)
         Free(other);
 }
 
-TEST_F(BackendRuns, FreedTwiceAreToldWhenTheirSuccessorHasAnotherLength)
+TEST_F(BackendMedium, FreedTwiceAreToldWhenTheirSuccessorHasAnotherLength)
 {
-    cairn_source runs = cairn_backend_as_run_source(&backend_);
-    for (size_t first = 0; first < CAIRN_RUN_COUNT; first++)
-        for (size_t second : {first == 0 ? 1 : first - 1, size_t{CAIRN_RUN_COUNT} + 3}) {
+    cairn_source runs = cairn_backend_as_medium_source(&backend_);
+    for (size_t first = 0; first < CAIRN_MEDIUM_COUNT; first++)
+        for (size_t second : {first == 0 ? 1 : first - 1, size_t{CAIRN_MEDIUM_COUNT} + 3}) {
             void *stale = nullptr;
-            ASSERT_EQ(cairn_source_take(runs, cairn_run_bytes(first), 16, &stale, 1), 1u);
-            cairn_source_give(runs, cairn_run_bytes(first), &stale, 1);
-            char *successor = Alloc(cairn_run_bytes(second), 131072);
+            ASSERT_EQ(cairn_source_take(runs, cairn_medium_bytes(first), 16, &stale, 1), 1u);
+            cairn_source_give(runs, cairn_medium_bytes(first), &stale, 1);
+            char *successor = Alloc(cairn_medium_bytes(second), 131072);
             ASSERT_EQ(successor, stale) << "the lowest run that is free";
-            EXPECT_DEATH(cairn_source_give(runs, cairn_run_bytes(first), &stale, 1), "double free");
-            EXPECT_EQ(Usable(successor), cairn_run_bytes(second));
+            EXPECT_DEATH(cairn_source_give(runs, cairn_medium_bytes(first), &stale, 1),
+                         "double free");
+            EXPECT_EQ(Usable(successor), cairn_medium_bytes(second));
             Free(successor);
         }
 }
@@ -132,7 +133,7 @@ TEST_F(Backend, MovesTheStateOfItsRunsAsOftenAsItIsFull)
     std::vector<char *> blocks;
     std::vector<size_t> counts;
     for (int idx = 0; idx < 700; idx++) {
-        size_t count_max = cairn_backend_stats(&backend_).buddy.chunk_count_max;
+        size_t count_max = backend_.runs_chunk_max;
         if (counts.empty() || counts.back() != count_max)
             counts.push_back(count_max);
         blocks.push_back(Alloc(1 << 20));

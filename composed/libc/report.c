@@ -187,7 +187,7 @@ static __attribute__((constructor)) void start_at_load(void)
 {
     int saved_errno = errno;
 
-    at_exit.is_wanted = cairn_heap_is_started() && cairn_frontend_option(CAIRN_CONF_STATS) != 0;
+    at_exit.is_wanted = cairn_heap_start() && cairn_frontend_option(CAIRN_CONF_STATS) != 0;
     at_exit.file = -1;
     if (at_exit.is_wanted && fstat(STDERR_FILENO, &at_exit.identity) == 0)
         at_exit.file = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, REPORT_FILE_MIN);

@@ -34,9 +34,7 @@
 #include <sys/types.h>
 
 #include <cairn/base/lock.h>
-#include <cairn/percpu.h>
 
-#include "composed/malloc/stack.h"
 #include "composed/malloc/frontend.h"
 
 /* vfork.S calls the first, and has the second. Where it is empty, neither is used. */
@@ -53,12 +51,9 @@ static bool is_beside(int flags)
 /* True when this thread is to rejoin. */
 static bool leave(int flags)
 {
-    const struct cairn_percpu *caches = cairn_stack_caches();
-
     if (is_beside(flags))
         cairn_lock_expect_company();
-    return (flags & (CLONE_VM | CLONE_SETTLS)) == CLONE_VM && caches != NULL &&
-           cairn_percpu_leave(caches);
+    return (flags & (CLONE_VM | CLONE_SETTLS)) == CLONE_VM && cairn_heap_suspend();
 }
 
 struct start {
@@ -80,7 +75,7 @@ static int start_copy(void *self)
 int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_t *parent_tid,
                 void *thread_pointer, pid_t *child_tid)
 {
-    bool is_copy = (flags & CLONE_VM) == 0 && cairn_stack_caches() != NULL;
+    bool is_copy = (flags & CLONE_VM) == 0 && cairn_heap_is_ready();
     struct start start = {run, argument};
     long result = -EINVAL;
 
@@ -95,7 +90,7 @@ int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_
         if (is_copy)
             cairn_frontend_after_fork();
         if (has_left && (result < 0 || !is_beside(flags)))
-            cairn_percpu_rejoin(cairn_stack_caches());
+            cairn_heap_resume();
     }
     if (result >= 0)
         return (int)result;

@@ -10,36 +10,37 @@
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
 
-static void init_kind(struct cairn_fastpath *fastpath, unsigned kind,
-                      const struct cairn_slab_geometry *geometry)
+static void init_slab_kind(struct cairn_fastpath *fastpath, unsigned kind,
+                           const struct cairn_slab_geometry *geometry)
 {
     fastpath->span_mask[kind] = (uint32_t)cairn_pow2_ceil(geometry->slab_bytes) - 1;
     fastpath->multiplier[kind] = geometry->reciprocal;
     fastpath->bound[kind] = geometry->start_bound;
 }
 
-/* A run begins where its first granule does, which alone is marked. */
-static void init_run_kind(struct cairn_fastpath *fastpath, unsigned kind)
+/* A medium block begins where its first granule does, which alone is marked. */
+static void init_medium_kind(struct cairn_fastpath *fastpath, unsigned kind)
 {
     fastpath->span_mask[kind] = CAIRN_BACKEND_GRANULE_MIN_BYTES - 1;
     fastpath->multiplier[kind] = 1;
     fastpath->bound[kind] = 1;
 }
 
-void cairn_fastpath_init(struct cairn_fastpath *fastpath, const struct cairn_stack *stack)
+void cairn_fastpath_init(struct cairn_fastpath *fastpath, const struct cairn_sizeclass *slabs,
+                         const struct cairn_backend *backend)
 {
-    const struct cairn_pagemap *map = &stack->backend.map;
+    const struct cairn_pagemap *map = &backend->map;
 
-    for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++)
-        init_kind(fastpath, class_idx + 1, &stack->slabs.geometry[class_idx]);
-    if (stack->backend.has_runs)
-        for (unsigned run_idx = 0; run_idx < CAIRN_RUN_COUNT; run_idx++)
-            init_run_kind(fastpath, CAIRN_KIND_RUN + run_idx);
+    for (unsigned class_idx = 0; class_idx < slabs->class_count; class_idx++)
+        init_slab_kind(fastpath, cairn_class_kind(class_idx), &slabs->geometry[class_idx]);
+    if (backend->has_medium)
+        for (unsigned medium_idx = 0; medium_idx < CAIRN_MEDIUM_COUNT; medium_idx++)
+            init_medium_kind(fastpath, backend->medium_kind + medium_idx);
     if (map->root == fastpath->map_root && map->granule_shift == CAIRN_FASTPATH_GRANULE_SHIFT)
         cairn_store_release(&fastpath->leaf_count,
                             sizeof(fastpath->map_root) / sizeof(fastpath->map_root[0]));
     for (size_t size_bytes = 0; size_bytes <= CAIRN_CLASS_FINE_BYTES_MAX; size_bytes++)
-        fastpath->fine[size_bytes] = (uint8_t)cairn_class_of(size_bytes);
+        fastpath->fine[size_bytes] = (uint8_t)cairn_class_of(&cairn_stack_classes, size_bytes);
     cairn_store_release(&fastpath->coarse_count, (size_t)CAIRN_CLASS_BYTES_MAX + 1);
     cairn_store_release(&fastpath->fine_count, sizeof(fastpath->fine));
 }

@@ -5,9 +5,10 @@
  * fastpath.h - what malloc and free of small blocks read besides the per-CPU arrays, and the two
  * questions they ask of it.
  *
- *     size    -> class    one load of a table with a byte for each size; no other test says that the stack is built: the limits
- *                         are 0 until it is
- *     pointer -> kind     pagemap: kind of the granule; then, does a block of that kind begin here? A class is its kind less 1.
+ *     size    -> class    one load of a table with a byte for each size. No other test says that the
+ *                         stack is built: the limits are 0 until it is.
+ *     pointer -> kind     pagemap: kind of the granule; then, does a block of that kind begin here?
+ *                         A class of the caches is its kind less 1 (<cairn/classes.h>).
  *
  * The pagemap's root and its empty tags lie in the same object as the tables, so that one base
  * register reaches all of them: nine instructions and three loads from an address to a kind.
@@ -30,8 +31,11 @@
 
 #include <cairn/base/compiler.h>
 #include <cairn/classes.h>
+#include <cairn/pagemap.h>
+#include <cairn/sizeclass.h>
+#include <cairn/stack.h>
 
-#include "composed/malloc/stack.h"
+#include "composed/backend/backend.h"
 
 enum {
     CAIRN_FASTPATH_KINDS = 256,
@@ -61,8 +65,9 @@ struct cairn_fastpath {
         map_empty[CAIRN_PAGEMAP_EMPTY_BYTES] CAIRN_CACHE_ALIGNED; /* the pagemap's; never written */
 };
 
-/* Fills the tables from a stack that is built; the limits last. */
-void cairn_fastpath_init(struct cairn_fastpath *fastpath, const struct cairn_stack *stack);
+/* Fills the tables from layers that are built; the limits last. */
+void cairn_fastpath_init(struct cairn_fastpath *fastpath, const struct cairn_sizeclass *slabs,
+                         const struct cairn_backend *backend);
 
 /* A limit, acquired: on x86-64 every load is, and a plain one may be an operand of the
    comparison. */
@@ -87,7 +92,8 @@ CAIRN_HOT_INLINE bool cairn_fastpath_class_of(const struct cairn_fastpath *fastp
     }
     if (CAIRN_UNLIKELY(size_bytes >= cairn_fastpath_limit(&fastpath->coarse_count)))
         return false;
-    *class_idx = cairn_class_coarse[(size_bytes + coarse_step - 1) >> CAIRN_CLASS_COARSE_SHIFT];
+    *class_idx =
+        cairn_stack_classes.coarse[(size_bytes + coarse_step - 1) >> CAIRN_CLASS_COARSE_SHIFT];
     return true;
 }
 
@@ -123,7 +129,7 @@ CAIRN_HOT_INLINE bool cairn_fastpath_class_at(const struct cairn_fastpath *fastp
 
     if (!cairn_fastpath_kind_at(fastpath, block, &kind))
         return false;
-    *class_idx = kind - 1;
+    *class_idx = cairn_class_of_kind(kind);
     return true;
 }
 

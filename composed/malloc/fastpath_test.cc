@@ -15,6 +15,7 @@ extern "C" {
 
 namespace {
 
+const cairn_class_table &kClasses = cairn_stack_classes;
 constexpr size_t kGranule = size_t{1} << CAIRN_FASTPATH_GRANULE_SHIFT;
 
 size_t TakeLeaves(void *, size_t bytes, size_t, void **blocks, size_t count)
@@ -34,15 +35,20 @@ void GiveLeaves(void *, size_t bytes, void *const *blocks, size_t count)
 const cairn_source_ops kLeafOps = {"leaves", CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE,
                                    TakeLeaves, GiveLeaves};
 
-// A stack of which only what cairn_fastpath_init() reads is there: geometries, and the map. What is marked in it is no memory.
+// Layers of which only what cairn_fastpath_init() reads is there: geometries, and the map. What is
+// marked in it is no memory.
 class Hot : public testing::Test {
   protected:
-    Hot() : stack_(std::make_unique<struct cairn_stack>()), hot_(std::make_unique<cairn_fastpath>())
+    Hot()
+        : slabs_(std::make_unique<struct cairn_sizeclass>()),
+          backend_(std::make_unique<struct cairn_backend>()),
+          hot_(std::make_unique<cairn_fastpath>())
     {
-        for (unsigned idx = 0; idx < CAIRN_CLASS_COUNT; idx++)
-            EXPECT_EQ(cairn_slab_geometry(&stack_->slabs.geometry[idx],
-                                          cairn_class_block_bytes[idx], kGranule),
-                      0);
+        slabs_->class_count = kClasses.count;
+        for (unsigned idx = 0; idx < kClasses.count; idx++)
+            EXPECT_EQ(
+                cairn_slab_geometry(&slabs_->geometry[idx], kClasses.block_bytes[idx], kGranule),
+                0);
         EXPECT_EQ(cairn_pagemap_init(&Map(), kGranule, hot_->map_root, hot_->map_empty,
                                      {&kLeafOps, nullptr}),
                   0);
@@ -52,9 +58,13 @@ class Hot : public testing::Test {
         cairn_pagemap_fini(&Map());
     }
 
+    void Init()
+    {
+        cairn_fastpath_init(hot_.get(), slabs_.get(), backend_.get());
+    }
     cairn_pagemap &Map()
     {
-        return stack_->backend.map;
+        return backend_->map;
     }
     void Mark(uintptr_t base, size_t granules, unsigned kind)
     {
@@ -73,10 +83,11 @@ class Hot : public testing::Test {
     }
     size_t BytesOfSlab(unsigned class_idx)
     {
-        return stack_->slabs.geometry[class_idx].slab_bytes;
+        return slabs_->geometry[class_idx].slab_bytes;
     }
 
-    std::unique_ptr<struct cairn_stack> stack_;
+    std::unique_ptr<struct cairn_sizeclass> slabs_;
+    std::unique_ptr<struct cairn_backend> backend_;
     std::unique_ptr<cairn_fastpath> hot_;
 };
 
@@ -92,18 +103,18 @@ TEST_F(Hot, KnowsNothingBeforeTheStackIsBuilt)
 
 TEST_F(Hot, GivesEverySmallSizeTheClassOfTheTables)
 {
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    Init();
     for (size_t bytes = 1; bytes <= CAIRN_CLASS_BYTES_MAX; bytes++) {
-        size_t class_idx = CAIRN_CLASS_COUNT;
+        size_t class_idx = kClasses.count;
         ASSERT_TRUE(cairn_fastpath_class_of(hot_.get(), bytes, &class_idx)) << bytes;
-        ASSERT_EQ(class_idx, cairn_class_of(bytes)) << bytes;
+        ASSERT_EQ(class_idx, cairn_class_of(&kClasses, bytes)) << bytes;
     }
 }
 
 TEST_F(Hot, GivesTheLeastClassForNoneAndNothingForMore)
 {
     size_t class_idx;
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    Init();
     for (size_t bytes : {size_t{CAIRN_CLASS_BYTES_MAX} + 1, size_t{1} << 40, SIZE_MAX})
         EXPECT_FALSE(cairn_fastpath_class_of(hot_.get(), bytes, &class_idx)) << bytes;
     ASSERT_TRUE(cairn_fastpath_class_of(hot_.get(), 0, &class_idx));
@@ -113,12 +124,12 @@ TEST_F(Hot, GivesTheLeastClassForNoneAndNothingForMore)
 // In the first leaf, over the border of two, and in the last: at multiples of every slab.
 TEST_F(Hot, FindsABlockExactlyWhereOneBegins)
 {
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    Init();
     for (uintptr_t base : {uintptr_t{1} << 20, (uintptr_t{7} << 32) - (1 << 20),
                            (uintptr_t{1} << CAIRN_PAGEMAP_ADDRESS_BITS) - (1 << 20)})
-        for (unsigned class_idx = 0; class_idx < CAIRN_CLASS_COUNT; class_idx++) {
-            const struct cairn_slab_geometry &geometry = stack_->slabs.geometry[class_idx];
-            Mark(base, geometry.slab_bytes / kGranule, class_idx + 1);
+        for (unsigned class_idx = 0; class_idx < kClasses.count; class_idx++) {
+            const struct cairn_slab_geometry &geometry = slabs_->geometry[class_idx];
+            Mark(base, geometry.slab_bytes / kGranule, cairn_class_kind(class_idx));
             for (size_t offset = 0; offset < geometry.slab_bytes; offset++) {
                 bool begins = offset % geometry.block_bytes == 0 &&
                               offset / geometry.block_bytes < geometry.block_count;
@@ -134,28 +145,29 @@ TEST_F(Hot, FindsABlockExactlyWhereOneBegins)
 
 TEST_F(Hot, FindsNothingInOtherKindsAndBeyondTheMap)
 {
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    Init();
     constexpr uintptr_t kBase = uintptr_t{3} << 33;
     for (unsigned kind = 1; kind < CAIRN_FASTPATH_KINDS; kind++) {
         Mark(kBase, 1, kind);
-        EXPECT_EQ(ClassAt(kBase),
-                  kind <= CAIRN_CLASS_COUNT ? kind - 1 : size_t{CAIRN_FASTPATH_KINDS})
-            << "without runs";
+        EXPECT_EQ(ClassAt(kBase), kind <= kClasses.count ? kind - 1 : size_t{CAIRN_FASTPATH_KINDS})
+            << "without medium blocks";
     }
     for (uintptr_t address : {uintptr_t{1} << CAIRN_PAGEMAP_ADDRESS_BITS, uintptr_t{1} << 63,
                               kBase | uintptr_t{1} << 56, UINTPTR_MAX - 15, UINTPTR_MAX})
         EXPECT_EQ(ClassAt(address), size_t{CAIRN_FASTPATH_KINDS}) << address;
 }
 
-TEST_F(Hot, FindsARunWhereItBeginsAndNowhereElse)
+TEST_F(Hot, FindsAMediumBlockWhereItBeginsAndNowhereElse)
 {
-    stack_->backend.has_runs = true;
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    const unsigned kFirst = cairn_class_kind(kClasses.count);
+    backend_->has_medium = true;
+    backend_->medium_kind = static_cast<uint8_t>(kFirst);
+    Init();
     constexpr uintptr_t kBase = 5 * kGranule;
-    for (unsigned kind = CAIRN_KIND_RUN; kind < CAIRN_FASTPATH_KINDS; kind++) {
+    for (unsigned kind = kFirst; kind < CAIRN_FASTPATH_KINDS; kind++) {
         Mark(kBase, 1, kind);
         for (size_t offset = 0; offset < kGranule; offset++) {
-            bool begins = offset == 0 && kind < CAIRN_KIND_RUN + CAIRN_RUN_COUNT;
+            bool begins = offset == 0 && kind < kFirst + CAIRN_MEDIUM_COUNT;
             ASSERT_EQ(ClassAt(kBase + offset), begins ? kind - 1 : size_t{CAIRN_FASTPATH_KINDS})
                 << offset;
         }
@@ -165,7 +177,7 @@ TEST_F(Hot, FindsARunWhereItBeginsAndNowhereElse)
 // The empty tags answer for every leaf that is not there, and nothing is written to them.
 TEST_F(Hot, NeverWritesWhereNothingIsMarked)
 {
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    Init();
     for (uintptr_t base = kGranule; base < uintptr_t{1} << 46; base = base * 2 + kGranule)
         Mark(base, 1, 1);
     for (uintptr_t leaf = 0; leaf < hot_->leaf_count; leaf++)
@@ -179,14 +191,14 @@ TEST_F(Hot, LeavesPointersToTheSlowWayWithoutTheMapOfItsGranule)
     constexpr uintptr_t kBase = uintptr_t{1} << 20;
     Mark(kBase, BytesOfSlab(5) / kGranule, 6);
     Map().granule_shift = 16;
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    Init();
     EXPECT_EQ(ClassAt(kBase), size_t{CAIRN_FASTPATH_KINDS});
     Map().granule_shift = CAIRN_FASTPATH_GRANULE_SHIFT;
     Map().root++; // another table
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    Init();
     EXPECT_EQ(ClassAt(kBase), size_t{CAIRN_FASTPATH_KINDS});
     Map().root--;
-    cairn_fastpath_init(hot_.get(), stack_.get());
+    Init();
     EXPECT_EQ(ClassAt(kBase), 5u);
 }
 

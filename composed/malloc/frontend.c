@@ -194,63 +194,29 @@ CAIRN_HOT_INLINE void leave(int ticket)
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
-struct request {
-    size_t size_bytes;
-    size_t align_bytes; /* 1: that of malloc */
-    bool wants_zeroed;  /* pages that are known to be zero are of use */
-    bool is_zeroed;     /* the answer to that */
-};
-
-static void *alloc_aligned(struct request *request)
-{
-    struct cairn_backend *backend = cairn_heap_backend();
-
-    if (request->size_bytes <= CAIRN_CLASS_BYTES_MAX &&
-        request->align_bytes <= CAIRN_CLASS_BYTES_MAX) {
-        unsigned class_idx = cairn_class_of_aligned(request->size_bytes, request->align_bytes);
-
-        if (class_idx < CAIRN_CLASS_COUNT)
-            return cairn_heap_alloc_class(class_idx);
-    }
-    return cairn_backend_alloc(backend, cairn_max(request->size_bytes, 1), request->align_bytes,
-                               &request->is_zeroed);
-}
-
-static void *alloc_once(struct request *request)
-{
-    bool wants_pages = request->wants_zeroed && request->size_bytes > CAIRN_CLASS_BYTES_MAX;
-
-    if (request->align_bytes > 1 || wants_pages)
-        return alloc_aligned(request);
-    return cairn_heap_alloc(request->size_bytes);
-}
-
 /* NULL comes last: what caches and slabs hold, and all that is free, goes back first. */
-static void *alloc_inside(struct request *request)
+static void *alloc_inside(struct cairn_request *request)
 {
-    void *block = alloc_once(request);
+    void *block = cairn_heap_alloc(request);
 
     if (CAIRN_LIKELY(block != NULL) || request->size_bytes > ADDRESSES_BYTES)
         return block;
     cairn_heap_trim(true);
-    return alloc_once(request);
+    return cairn_heap_alloc(request);
 }
 
-static CAIRN_COLD void *alloc_past(struct request *request)
+static CAIRN_COLD void *alloc_past(struct cairn_request *request)
 {
     request->is_zeroed = true;
     return cairn_backend_alloc_past(cairn_heap_backend(), request->size_bytes,
                                     request->align_bytes);
 }
 
-static void *alloc(struct request *request)
+void *cairn_frontend_alloc_request(struct cairn_request *request)
 {
     void *block;
-    int ticket;
+    int ticket = enter();
 
-    if (CAIRN_UNLIKELY(!cairn_heap_is_started()))
-        return NULL;
-    ticket = enter();
     if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
         return alloc_past(request);
     block = alloc_inside(request);
@@ -258,36 +224,38 @@ static void *alloc(struct request *request)
     return block;
 }
 
-void *cairn_frontend_alloc_slow(size_t size_bytes)
+static void *alloc(struct cairn_request *request)
 {
-    struct request request = {size_bytes, 1, false, false};
+    void *block = NULL;
 
-    return alloc(&request);
+    if (CAIRN_UNLIKELY(!cairn_heap_start()))
+        return NULL;
+    request->class_idx = cairn_heap_class_of(request->size_bytes, request->align_bytes);
+    if (request->class_idx != CAIRN_NO_CLASS)
+        block = cairn_heap_try_alloc(request->class_idx);
+    return block != NULL ? block : cairn_frontend_alloc_request(request);
 }
 
 void *cairn_frontend_alloc(size_t size_bytes)
 {
-    void *block = cairn_heap_try_alloc(size_bytes);
+    struct cairn_request request = {.size_bytes = size_bytes, .align_bytes = 1};
 
-    return CAIRN_LIKELY(block != NULL) ? block : cairn_frontend_alloc_slow(size_bytes);
+    return alloc(&request);
 }
 
 void *cairn_frontend_alloc_aligned(size_t size_bytes, size_t align_bytes)
 {
-    struct request request = {size_bytes, align_bytes, false, false};
+    struct cairn_request request = {.size_bytes = size_bytes, .align_bytes = align_bytes};
 
     return alloc(&request);
 }
 
 void *cairn_frontend_alloc_zeroed(size_t size_bytes)
 {
-    struct request request = {size_bytes, 1, true, false};
-    void *block = NULL;
+    struct cairn_request request = {
+        .size_bytes = size_bytes, .align_bytes = 1, .wants_zeroed = true};
+    void *block = alloc(&request);
 
-    if (size_bytes <= CAIRN_CLASS_BYTES_MAX)
-        block = cairn_heap_try_alloc(size_bytes);
-    if (block == NULL)
-        block = alloc(&request);
     if (CAIRN_LIKELY(block != NULL) && !request.is_zeroed)
         memset(block, 0, cairn_heap_usable_bytes(block, "calloc"));
     return block;
@@ -304,12 +272,24 @@ static CAIRN_COLD void free_past(void *block, const char *where)
         free_kept();
 }
 
+void cairn_frontend_free_class(void *block, unsigned class_idx, const char *where)
+{
+    int ticket = enter();
+
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED)) {
+        free_past(block, where);
+        return;
+    }
+    cairn_heap_free_class(block, class_idx, where);
+    leave(ticket);
+}
+
 void cairn_frontend_free_slow(void *block, const char *where)
 {
     int ticket;
 
     /* Without a heap every pointer is foreign: the map says so. */
-    CAIRN_CHECK(cairn_heap_is_started(), "pointer is not from this heap", block, where);
+    CAIRN_CHECK(cairn_heap_start(), "pointer is not from this heap", block, where);
     ticket = enter();
     if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED)) {
         free_past(block, where);
@@ -374,7 +354,7 @@ size_t cairn_frontend_trim(bool may_fence)
     size_t released_bytes;
     int ticket;
 
-    if (!cairn_heap_is_started())
+    if (!cairn_heap_start())
         return 0;
     ticket = enter();
     if (ticket == CAIRN_GATE_CLOSED)
@@ -390,7 +370,7 @@ void cairn_frontend_stats(struct cairn_malloc_stats *stats)
 
     memset(stats, 0, sizeof(*stats));
     stats->stack = stats->mode = stats->reason = stats->cpu = stats->pages = "unknown";
-    if (cairn_heap_is_started())
+    if (cairn_heap_start())
         ticket = enter();
     if (ticket == CAIRN_GATE_CLOSED)
         return;
@@ -402,7 +382,7 @@ void cairn_frontend_check(void)
 {
     int ticket;
 
-    if (!cairn_heap_is_started())
+    if (!cairn_heap_start())
         return;
     ticket = enter();
     if (ticket == CAIRN_GATE_CLOSED)

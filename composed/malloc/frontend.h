@@ -9,7 +9,7 @@
  *                  |
  *             cairn_frontend_*            frontend.c   through the gate: into the heap, and out again
  *                  |            \      past.c    past a heap that is closed: straight from the kernel
- *             cairn_heap_*             composed/malloc, composed/reference   (blocks)
+ *             cairn_heap_*             malloc.c, for each stack   (blocks)
  *
  * The functions of libc's names have checked what C and POSIX demand; the frontend sees sizes up to
  * PTRDIFF_MAX and valid alignments. Neither reads nor writes errno. All functions may be called
@@ -42,24 +42,41 @@ struct cairn_backend_config;
 
 /* ---- what each stack implements ---- */
 
-/* The stack, built if need be. False when it cannot be built now. No gate. */
-bool cairn_heap_is_started(void);
+/* True when the stack is built. No gate. */
+bool cairn_heap_is_ready(void);
 
-/* A block, if the fast path has one for the size, and true if the fast path takes the block. No
-   gate; the stack need not be built. */
-void *cairn_heap_try_alloc(size_t size_bytes);
+/* Builds it if need be. False when it cannot be built now. No gate. */
+bool cairn_heap_start(void);
+
+/* A class of no block. */
+enum { CAIRN_NO_CLASS = UINT8_MAX };
+
+/* The class that serves a size and an alignment (1: that of malloc), or CAIRN_NO_CLASS. No gate.
+   Requires: the stack is built. */
+unsigned cairn_heap_class_of(size_t size_bytes, size_t align_bytes);
+
+/* A block of a class, if the fast path has one, and true if the fast path takes the block. No gate.
+   The first requires that the stack is built. */
+void *cairn_heap_try_alloc(unsigned class_idx);
 bool cairn_heap_try_free(void *block, const char *where);
 
-/* A block of at least size_bytes (0: a distinct block), aligned to 16, or to 8 up to 8 bytes. NULL:
-   no memory. */
-void *cairn_heap_alloc(size_t size_bytes);
+struct cairn_request {
+    size_t size_bytes;
+    size_t align_bytes; /* 1: that of malloc, 16, or 8 up to 8 bytes */
+    unsigned class_idx; /* by cairn_heap_class_of() */
+    bool wants_zeroed;  /* pages that are known to be zero are of use */
+    bool is_zeroed;     /* the answer to that */
+};
 
-/* A block of a size class. */
-void *cairn_heap_alloc_class(unsigned class_idx);
+/* A block for a request; 0 bytes are a distinct block. NULL: no memory. */
+void *cairn_heap_alloc(struct cairn_request *request);
 
 /* Gives a block back. `block` is not NULL. Panics, naming `where`, when it is not a block in
    use. */
 void cairn_heap_free(void *block, const char *where);
+
+/* The same for one whose class is known: CAIRN_NO_CLASS when it has none. */
+void cairn_heap_free_class(void *block, unsigned class_idx, const char *where);
 
 /* The bytes of a block that may be written. Panics like free. No gate, and no lock. */
 size_t cairn_heap_usable_bytes(const void *block, const char *where);
@@ -77,6 +94,11 @@ void cairn_heap_stats(struct cairn_malloc_stats *stats);
 /* Walks everything; panics on a broken invariant. No other thread may be inside. */
 void cairn_heap_check(void);
 
+/* While a child runs on the calling thread's thread pointer (vfork): the fast paths are in vain for
+   both. True when cairn_heap_resume() is to be called. No gate; the stack need not be built. */
+bool cairn_heap_suspend(void);
+void cairn_heap_resume(void);
+
 /* The backend of the stack, which is built. No gate. */
 struct cairn_backend *cairn_heap_backend(void);
 
@@ -93,8 +115,8 @@ void cairn_heap_reopen(void);
    back; or a past block. */
 void *cairn_frontend_alloc(size_t size_bytes);
 
-/* The same after the fast path was tried in vain. */
-void *cairn_frontend_alloc_slow(size_t size_bytes);
+/* The same for a request whose class is known, after the fast path was tried in vain. */
+void *cairn_frontend_alloc_request(struct cairn_request *request);
 
 /* A block that reads as zero over all of its usable bytes. */
 void *cairn_frontend_alloc_zeroed(size_t size_bytes);
@@ -105,8 +127,9 @@ void *cairn_frontend_alloc_aligned(size_t size_bytes, size_t align_bytes);
 /* Gives a block back. */
 void cairn_frontend_free(void *block, const char *where);
 
-/* The same after the fast path was tried in vain. */
+/* The same after the fast path was tried in vain, or found no class. */
 void cairn_frontend_free_slow(void *block, const char *where);
+void cairn_frontend_free_class(void *block, unsigned class_idx, const char *where);
 
 /* True if realloc should keep a block of `old_bytes` in place for `new_bytes`: they fit and use at
    least half. */

@@ -2,20 +2,22 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * stack.c - the whole malloc on one screen.
+ * stack.c - the whole malloc on one screen: every layer, and the source of each.
  *
  *     malloc, free                       libc/override.c, malloc.c
  *       | up to 128 KiB         | larger
- *     percpu   arrays of pointers per CPU and class
+ *     caches   <cairn/stack/caches.h>: arrays of pointers per CPU and class, a depot; or none
  *       | batches               |
- *     depot    batches between CPUs
- *       | up to 32 KiB   \ more |
- *     sizeclass   slabs,  \     |
- *       | one slab         \    | a run of granules
- *     buddy    16 KiB granules -+       (above 1 MiB: straight to the pagesource)
- *       | a chunk of 2 MiB
+ *       | up to 32 KiB   \ more |              ---- CAIRN_EDGE_BLOCKS
+ *     sizeclass   slabs,  \     |                   by cairn_stack_classes
+ *       | one slab         \    |              ---- CAIRN_EDGE_SLABS
+ *     runs   granules of 16 KiB +-+                 cairn_stack_runs: a buddy
+ *       | a chunk of 2 MiB        | above 1 MiB
+ *       +-------------------------+            ---- CAIRN_EDGE_PAGES
  *     pagesource   brk, mmap
- *       | kernel
+ *       | system calls                              cairn_stack_pages(): the kernel
+ *
+ * An edge is where adapters lie (cairn_stack_adapt()).
  */
 
 #include "composed/malloc/stack.h"
@@ -24,23 +26,50 @@
 
 #include "composed/malloc/frontend.h"
 
+/* ---- runs: backend --------------------------------------------------------------------------- */
+
+static struct cairn_source adapt_pages(struct cairn_source pages)
+{
+    return cairn_stack_adapt(CAIRN_EDGE_PAGES, pages);
+}
+
+static int init_backend(struct cairn_stack *stack, const struct cairn_conf_values *conf,
+                        void *map_root, void *map_empty)
+{
+    struct cairn_backend_config config = cairn_frontend_backend_config(conf);
+
+    config.os = cairn_stack_pages();
+    config.runs = &cairn_stack_runs;
+    config.adapt_pages = adapt_pages;
+    config.class_count = cairn_stack_classes.count;
+    config.has_medium = true;
+    config.map_root = map_root;
+    config.map_empty = map_empty;
+    return cairn_backend_init(&stack->backend, &config);
+}
+
+/* ---- classes: slabs -------------------------------------------------------------------------- */
+
 static int init_slabs(struct cairn_stack *stack)
 {
     const struct cairn_sizeclass_config config = {
         .pagemap = &stack->backend.map,
-        .source = cairn_backend_as_source(&stack->backend),
+        .source = cairn_stack_adapt(CAIRN_EDGE_SLABS, cairn_backend_as_source(&stack->backend)),
         .granule_bytes = stack->backend.granule_bytes,
+        .classes = &cairn_stack_classes,
         .descriptors = cairn_backend_as_metadata_source(&stack->backend),
     };
 
     return cairn_sizeclass_init(&stack->slabs, &config);
 }
 
-/* Where the caches get a block from, and give it to: small ones are of slabs, others runs. */
+/* ---- caches ---------------------------------------------------------------------------------- */
+
+/* Where the caches get a block from, and give it to: small ones are of slabs, medium ones runs. */
 static struct cairn_source below(struct cairn_stack *stack, size_t block_bytes)
 {
     return block_bytes <= CAIRN_CLASS_BYTES_MAX ? cairn_sizeclass_as_exact_source(&stack->slabs)
-                                                : cairn_backend_as_run_source(&stack->backend);
+                                                : cairn_backend_as_medium_source(&stack->backend);
 }
 
 static size_t take_blocks(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
@@ -54,52 +83,50 @@ static void give_blocks(void *self, size_t block_bytes, void *const *blocks, siz
     cairn_source_give(below(self, block_bytes), block_bytes, blocks, count);
 }
 
-static const struct cairn_source_ops block_ops = {"slabs and runs", CAIRN_SOURCE_THREAD_SAFE,
-                                                  take_blocks, give_blocks};
+static const struct cairn_source_ops block_ops = {"blocks", CAIRN_SOURCE_THREAD_SAFE, take_blocks,
+                                                  give_blocks};
+
+static bool is_out(void *self, unsigned class_idx, const void *block)
+{
+    struct cairn_stack *stack = self;
+
+    return class_idx < cairn_stack_classes.count ? cairn_sizeclass_is_out(&stack->slabs, block)
+                                                 : cairn_backend_is_block(&stack->backend, block);
+}
 
 static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values *conf)
 {
-    uint32_t block_bytes[CAIRN_STACK_CLASS_COUNT];
-    static const enum cairn_cpu_way ways[] = {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ,
-                                              CAIRN_CPU_GETCPU};
-    struct cairn_percpu_config config = {
+    uint32_t block_bytes[CAIRN_STACK_CLASSES_MAX];
+    const struct cairn_caches_config config = {
         .block_bytes = block_bytes,
-        .class_count = stack->backend.has_runs ? CAIRN_STACK_CLASS_COUNT : CAIRN_CLASS_COUNT,
-        .shard_count = conf->value[CAIRN_CONF_SHARDS] != 0
-                           ? (unsigned)conf->value[CAIRN_CONF_SHARDS]
-                           : cairn_cpu_possible_count(),
-        .mode = (enum cairn_percpu_mode)conf->value[CAIRN_CONF_PERCPU],
-        .fence = (enum cairn_percpu_fence)conf->value[CAIRN_CONF_FENCE],
-        .cpu_way = ways[conf->value[CAIRN_CONF_CPU]],
+        .class_count = stack->class_count,
+        .source = cairn_stack_adapt(CAIRN_EDGE_BLOCKS, (struct cairn_source){&block_ops, stack}),
+        .metadata = cairn_backend_as_metadata_source(&stack->backend),
         .pressure = &stack->backend.pressure.signals,
-        .source = {&block_ops, stack},
+        .is_out = is_out,
+        .is_out_self = stack,
+        .shards = (unsigned)conf->value[CAIRN_CONF_SHARDS],
+        .percpu = (unsigned)conf->value[CAIRN_CONF_PERCPU],
+        .cpu = (unsigned)conf->value[CAIRN_CONF_CPU],
+        .fence = (unsigned)conf->value[CAIRN_CONF_FENCE],
     };
-    int error;
 
-    for (unsigned class_idx = 0; class_idx < CAIRN_STACK_CLASS_COUNT; class_idx++)
+    for (unsigned class_idx = 0; class_idx < stack->class_count; class_idx++)
         block_bytes[class_idx] = cairn_stack_block_bytes(class_idx);
-    config.state_bytes = cairn_percpu_state_bytes(&config);
-    config.state = cairn_backend_reserve(&stack->backend, config.state_bytes);
-    if (config.state == NULL)
-        return -ENOMEM;
-    error = cairn_percpu_init(&stack->caches, &config);
-    if (error != 0)
-        cairn_backend_unreserve(&stack->backend, config.state, config.state_bytes);
-    return error;
+    return cairn_caches_init(&stack->caches, &config);
 }
+
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *conf,
                      void *map_root, void *map_empty)
 {
-    struct cairn_backend_config backend = cairn_frontend_backend_config(conf);
-    int error;
+    int error = init_backend(stack, conf, map_root, map_empty);
 
-    backend.has_runs = true;
-    backend.map_root = map_root;
-    backend.map_empty = map_empty;
-    error = cairn_backend_init(&stack->backend, &backend);
     if (error != 0)
         return error;
+    stack->class_count =
+        cairn_stack_classes.count + (stack->backend.has_medium ? CAIRN_MEDIUM_COUNT : 0);
     error = init_slabs(stack);
     if (error == 0) {
         error = init_caches(stack, conf);
@@ -113,7 +140,7 @@ int cairn_stack_init(struct cairn_stack *stack, const struct cairn_conf_values *
 
 void cairn_stack_check(struct cairn_stack *stack)
 {
-    cairn_percpu_check(&stack->caches);
+    cairn_caches_check(&stack->caches);
     cairn_sizeclass_check(&stack->slabs);
     cairn_backend_check(&stack->backend);
 }

@@ -38,11 +38,11 @@ void cairn_frontend_report_backend(struct cairn_backend *backend, size_t slab_by
 
     report->pages = policy_name(backend->pages.config.policy);
     report->slab_bytes = slab_bytes;
-    report->large_bytes = stats.buddy.used_bytes - cairn_min(stats.buddy.used_bytes, slab_bytes);
+    report->large_bytes = stats.runs.used_bytes - cairn_min(stats.runs.used_bytes, slab_bytes);
     report->huge_bytes = stats.huge_bytes;
     report->huge_count = stats.huge_count;
-    report->run_free_bytes = stats.buddy.free_bytes;
-    report->run_dirty_bytes = stats.buddy.free_dirty_bytes;
+    report->run_free_bytes = stats.runs.free_bytes;
+    report->run_dirty_bytes = stats.runs.free_dirty_bytes;
     report->page_free_bytes = pages->free_bytes;
     report->brk_bytes = pages->brk_bytes;
     report->mapped_bytes = pages->mapped_bytes;

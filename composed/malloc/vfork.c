@@ -28,9 +28,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include <cairn/percpu.h>
-
-#include "composed/malloc/stack.h"
+#include "composed/malloc/frontend.h"
 
 /* Called by the wrapper. */
 int cairn_vfork_begin(void);
@@ -39,16 +37,14 @@ pid_t cairn_vfork_end(long result, int has_left);
 /* In the parent, before. */
 int cairn_vfork_begin(void)
 {
-    const struct cairn_percpu *caches = cairn_stack_caches();
-
-    return caches != NULL && cairn_percpu_leave(caches);
+    return cairn_heap_suspend();
 }
 
 /* In the parent, after: `result` is the kernel's. */
 pid_t cairn_vfork_end(long result, int has_left)
 {
     if (has_left)
-        cairn_percpu_rejoin(cairn_stack_caches());
+        cairn_heap_resume();
     if (result >= 0)
         return (pid_t)result;
     errno = (int)-result;

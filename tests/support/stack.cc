@@ -73,15 +73,18 @@ std::string StackName()
 
 bool StackIsOurs()
 {
-    return StackName().rfind("libcairn", 0) == 0;
+    return std::getenv("CAIRN_TEST_STACK") != nullptr || StackName().rfind("libcairn", 0) == 0;
 }
 
 std::string DataFile(const std::string &path)
 {
     const char *runfiles = std::getenv("TEST_SRCDIR");
     const char *workspace = std::getenv("TEST_WORKSPACE");
-    if (runfiles != nullptr && workspace != nullptr) {
-        fs::path found = fs::path(runfiles) / workspace / path;
+    // cairn is the main repository, or one that the test depends on: by its name, or by that of modules.
+    for (const char *repository : {workspace, "cairn", "cairn~", "cairn+"}) {
+        if (runfiles == nullptr || repository == nullptr)
+            continue;
+        fs::path found = fs::path(runfiles) / repository / path;
         if (fs::exists(found))
             return found.string();
     }

@@ -32,6 +32,7 @@ def tests_of_stacks(name, deps = []):
         testonly = True,
         srcs = [name + "_test.cc"],
         copts = CAIRN_CXX_COPTS,
+        visibility = ["//visibility:public"],
         deps = deps + [
             "//tests/support:stack",
             "@com_google_googletest//:gtest_main",

@@ -252,7 +252,9 @@ void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_s
 /* Of the statistics what a caller may want after each call. */
 struct cairn_buddy_levels {
     size_t used_bytes;
+    size_t free_bytes;
     size_t free_dirty_bytes;
+    size_t chunk_count;
     size_t empty_chunk_count;
 };
 

@@ -9,7 +9,7 @@
  * The layer between a cache of blocks above and pages below. Blocks move in batches: a batch costs
  * one lock and, per block, one bit. Nothing is ever written into a block.
  *
- * In the pagemap the granules of a slab carry the kind class_idx + 1.
+ * In the pagemap the granules of a slab carry the kind of their class (cairn_class_kind()).
  *
  * Threads: safe; one lock per class (rank CAIRN_RANK_CLASS), so classes do not wait for each other.
  */
@@ -26,8 +26,9 @@ struct cairn_sizeclass_config {
     struct cairn_pagemap *pagemap; /* outlives the set */
     struct cairn_source source;    /* whole slabs; THREAD_SAFE if several threads use the set */
     size_t granule_bytes;          /* that of the pagemap */
-    unsigned class_count;          /* the classes served, from the smallest; 0: all */
-    void *state;                   /* as in struct cairn_slabs_config, or NULL with a source ... */
+    const struct cairn_class_table *classes; /* outlives the set; NULL: cairn_classes_default */
+    unsigned class_count;                    /* the classes served, from the smallest; 0: all */
+    void *state; /* as in struct cairn_slabs_config, or NULL with a source ... */
     size_t state_bytes;
     struct cairn_source descriptors; /* ... of descriptors: ZEROED, THREAD_SAFE; no `ops`: none */
 };
@@ -40,11 +41,12 @@ struct cairn_sizeclass_line {
 /* Private; visible for the inline functions. Not moved after init. */
 struct cairn_sizeclass {
     struct cairn_slabs slabs;
-    unsigned class_count;
+    const struct cairn_class_table *classes;
+    unsigned class_count; /* the classes served */
     size_t granule_mask;
     unsigned granule_shift;
-    struct cairn_slab_geometry geometry[CAIRN_CLASS_COUNT]; /* hot: read by every free */
-    struct cairn_sizeclass_line lines[CAIRN_CLASS_COUNT];
+    struct cairn_slab_geometry geometry[CAIRN_CLASS_COUNT_MAX]; /* hot: read by every free */
+    struct cairn_sizeclass_line lines[CAIRN_CLASS_COUNT_MAX];
 };
 
 struct cairn_sizeclass_stats {
@@ -58,7 +60,8 @@ struct cairn_sizeclass_stats {
  * and in whatever order they come: about 4 % of the memory, of which only what is used is touched.
  * A smaller block of state only lowers the number of slabs. O(classes).
  */
-size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes);
+size_t cairn_sizeclass_state_bytes(const struct cairn_class_table *classes, size_t memory_bytes,
+                                   size_t granule_bytes);
 
 /*
  * Makes a set of pools, empty.
@@ -103,22 +106,22 @@ void cairn_sizeclass_give(struct cairn_sizeclass *set, unsigned class_idx, void 
                           size_t count);
 
 /*
- * The class of the block that begins at `pointer`, given its tag from the pagemap;
- * CAIRN_CLASS_COUNT when the tag is not a slab's or no block begins there. Does not say whether the
- * block is out. Lock-free, O(1), no load but of the geometry.
+ * The class of the block that begins at `pointer`, given its tag from the pagemap; set->class_count
+ * when the tag is not a slab's or no block begins there. Does not say whether the block is out.
+ * Lock-free, O(1), no load but of the geometry.
  */
 CAIRN_HOT_INLINE unsigned cairn_sizeclass_of(const struct cairn_sizeclass *set, const void *pointer,
                                              uint16_t tag)
 {
-    unsigned class_idx = (unsigned)cairn_tag_kind(tag) - 1u;
+    size_t class_idx = cairn_class_of_kind(cairn_tag_kind(tag));
     size_t offset_bytes = ((size_t)cairn_tag_granule_idx(tag) << set->granule_shift) +
                           ((uintptr_t)pointer & set->granule_mask);
 
     if (CAIRN_UNLIKELY(class_idx >= set->class_count))
-        return CAIRN_CLASS_COUNT;
+        return set->class_count;
     if (CAIRN_UNLIKELY(!cairn_slab_is_block_start(&set->geometry[class_idx], offset_bytes)))
-        return CAIRN_CLASS_COUNT;
-    return class_idx;
+        return set->class_count;
+    return (unsigned)class_idx;
 }
 
 /* True when `pointer` begins a block that is out of its pool (in use, or in a cache above). Takes

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * internal.h - what the files of the backend ask of each other.
+ */
+
+#ifndef CAIRN_COMPOSED_BACKEND_INTERNAL_H
+#define CAIRN_COMPOSED_BACKEND_INTERNAL_H
+
+#include "composed/backend/backend.h"
+
+CAIRN_BEGIN_DECLS
+
+/* ---- backend.c ---- */
+
+/* Pages: chunks, huge blocks. From the page source, or through what lies above it; then nothing is
+   known of what is in them unless that promises zeros. */
+void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_bytes,
+                               size_t align_bytes, bool *is_zeroed);
+void cairn_backend_give_pages(struct cairn_backend *backend, void *base, size_t length_bytes);
+
+/* ---- runs.c ---- */
+
+/* The run allocator's first state. 0 or -ENOMEM. */
+int cairn_backend_init_runs(struct cairn_backend *backend);
+
+/* Runs of granules; NULL when there is no memory. Neither is called with the lock. */
+void *cairn_backend_take_run(struct cairn_backend *backend, size_t length_bytes, size_t align_bytes,
+                             bool *is_zeroed);
+void cairn_backend_give_run(struct cairn_backend *backend, void *run, size_t length_bytes);
+bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
+                              size_t new_bytes);
+
+/* Gives back all that is free. Returns the bytes that are not resident any more. */
+size_t cairn_backend_purge_runs(struct cairn_backend *backend);
+
+/* Panics when the surplus is not what the run allocator holds. Under the lock. */
+void cairn_backend_check_runs(struct cairn_backend *backend);
+
+CAIRN_END_DECLS
+
+#endif
