@@ -35,7 +35,7 @@
  *     resize       release; or absorb and spill                                  4T + 1
  *
  * so no call takes more than 4T + 3 <= 127 < CAIRN_BUDDY_STEPS_MAX (asserted in
- * cairn_buddy__end_call).
+ * cairn_buddy_end_call).
  */
 
 #include "buddy_internal.h"
@@ -48,29 +48,29 @@ CAIRN_STATIC_ASSERT(4 * (CAIRN_BUDDY_ORDERS_MAX - 1) + 3 <= CAIRN_BUDDY_STEPS_MA
 static bool is_free(struct cairn_buddy *buddy, unsigned order, size_t block)
 {
     buddy->steps++;
-    return cairn_buddy__bitmap_test(cairn_buddy__words(buddy), &buddy->orders[order], block);
+    return cairn_buddy_bitmap_test(cairn_buddy_words(buddy), &buddy->orders[order], block);
 }
 
 static void put(struct cairn_buddy *buddy, unsigned order, size_t block)
 {
     CAIRN_ASSERT(order <= buddy->shape.top_order);
     buddy->steps++;
-    cairn_buddy__bitmap_set(cairn_buddy__words(buddy), &buddy->orders[order], block);
+    cairn_buddy_bitmap_set(cairn_buddy_words(buddy), &buddy->orders[order], block);
     buddy->nonempty_orders |= (uint32_t)1 << order;
 }
 
 static void take(struct cairn_buddy *buddy, unsigned order, size_t block)
 {
-    uint64_t *words = cairn_buddy__words(buddy);
+    uint64_t *words = cairn_buddy_words(buddy);
 
     CAIRN_ASSERT((buddy->nonempty_orders >> order & 1) != 0);
     buddy->steps++;
-    cairn_buddy__bitmap_clear(words, &buddy->orders[order], block);
-    if (cairn_buddy__bitmap_is_empty(words, &buddy->orders[order]))
+    cairn_buddy_bitmap_clear(words, &buddy->orders[order], block);
+    if (cairn_buddy_bitmap_is_empty(words, &buddy->orders[order]))
         buddy->nonempty_orders &= ~((uint32_t)1 << order);
 }
 
-unsigned cairn_buddy__take_block(struct cairn_buddy *buddy, unsigned order, size_t *first)
+unsigned cairn_buddy_take_block(struct cairn_buddy *buddy, unsigned order, size_t *first)
 {
     uint32_t fitting = buddy->nonempty_orders >> order;
     unsigned found;
@@ -79,13 +79,13 @@ unsigned cairn_buddy__take_block(struct cairn_buddy *buddy, unsigned order, size
     CAIRN_ASSERT(order <= buddy->shape.top_order && fitting != 0);
     found = order + (unsigned)__builtin_ctz(fitting);
     buddy->steps++;
-    block = cairn_buddy__bitmap_lowest(cairn_buddy__const_words(buddy), &buddy->orders[found]);
+    block = cairn_buddy_bitmap_lowest(cairn_buddy_const_words(buddy), &buddy->orders[found]);
     take(buddy, found, block);
     *first = block << found;
     return found;
 }
 
-void cairn_buddy__spill(struct cairn_buddy *buddy, size_t first, size_t end)
+void cairn_buddy_spill(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     unsigned order;
 
@@ -124,7 +124,7 @@ static size_t peel_right(struct cairn_buddy *buddy, unsigned order, size_t end)
     return end - 1;
 }
 
-bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end)
+bool cairn_buddy_release(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     unsigned order;
 
@@ -145,7 +145,7 @@ bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end)
     return true;
 }
 
-void cairn_buddy__take_chunk(struct cairn_buddy *buddy, size_t slot)
+void cairn_buddy_take_chunk(struct cairn_buddy *buddy, size_t slot)
 {
     take(buddy, buddy->shape.top_order, slot);
 }
@@ -182,7 +182,7 @@ static void take_range(struct cairn_buddy *buddy, size_t first, size_t end)
     }
 }
 
-size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
+size_t cairn_buddy_absorb(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     CAIRN_ASSERT(first < end);
     end = cairn_align_up(end, (size_t)1 << order_at(buddy, end - 1));
@@ -191,15 +191,15 @@ size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
 }
 
 /* What is put back lies in the two outer blocks, with the buddies of its blocks: nothing merges. */
-void cairn_buddy__carve(struct cairn_buddy *buddy, size_t first, size_t end)
+void cairn_buddy_carve(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     size_t outer_first = cairn_align_down(first, (size_t)1 << order_at(buddy, first));
     size_t outer_end = cairn_align_up(end, (size_t)1 << order_at(buddy, end - 1));
 
     CAIRN_ASSERT(first < end);
     take_range(buddy, outer_first, outer_end);
-    cairn_buddy__end_call(buddy);
+    cairn_buddy_end_call(buddy);
     if (outer_first < first)
-        cairn_buddy__release(buddy, outer_first, first);
-    cairn_buddy__spill(buddy, end, outer_end);
+        cairn_buddy_release(buddy, outer_first, first);
+    cairn_buddy_spill(buddy, end, outer_end);
 }

@@ -29,18 +29,18 @@
 /* Over a range, the address of grain 0 where the range is mapped now. Over a source 0. */
 static uintptr_t origin_of(const struct cairn_buddy *buddy)
 {
-    return cairn_buddy__is_over_source(buddy) ? 0 : (uintptr_t)buddy + buddy->shape.origin;
+    return cairn_buddy_is_over_source(buddy) ? 0 : (uintptr_t)buddy + buddy->shape.origin;
 }
 
-void *cairn_buddy__address_of(const struct cairn_buddy *buddy, size_t grain)
+void *cairn_buddy_address_of(const struct cairn_buddy *buddy, size_t grain)
 {
     const struct cairn_buddy_shape *shape = &buddy->shape;
     uintptr_t base;
 
     CAIRN_ASSERT(grain < shape->grain_count);
-    if (!cairn_buddy__is_over_source(buddy))
+    if (!cairn_buddy_is_over_source(buddy))
         return (void *)(origin_of(buddy) + (grain << shape->grain_shift));
-    base = cairn_buddy__const_slots(buddy)[grain >> shape->top_order].base;
+    base = cairn_buddy_const_slots(buddy)[grain >> shape->top_order].base;
     CAIRN_ASSERT(base != 0);
     return (void *)(base +
                     ((grain << shape->grain_shift) & (((size_t)1 << shape->chunk_shift) - 1)));
@@ -53,11 +53,11 @@ static size_t grain_of(const struct cairn_buddy *buddy, const void *pointer)
     uintptr_t address = (uintptr_t)pointer;
     size_t grain, slot;
 
-    if (!cairn_buddy__is_over_source(buddy)) {
+    if (!cairn_buddy_is_over_source(buddy)) {
         grain = (address - origin_of(buddy)) >> shape->grain_shift;
         return grain >= shape->lead_grains && grain < shape->grain_count ? grain : CAIRN_BUDDY_NONE;
     }
-    slot = cairn_buddy__find_slot(buddy, address);
+    slot = cairn_buddy_find_slot(buddy, address);
     if (slot == CAIRN_BUDDY_NONE)
         return CAIRN_BUDDY_NONE;
     address &= ((uintptr_t)1 << shape->chunk_shift) - 1;
@@ -86,17 +86,17 @@ static unsigned order_for(const struct cairn_buddy *buddy, size_t grain_count, s
     return align_shift - shape->grain_shift;
 }
 
-void cairn_buddy__count_used(struct cairn_buddy *buddy, size_t first, size_t count,
-                             size_t dirty_count)
+void cairn_buddy_count_used(struct cairn_buddy *buddy, size_t first, size_t count,
+                            size_t dirty_count)
 {
     struct cairn_buddy_slot *slot;
 
     CAIRN_ASSERT(dirty_count <= count && dirty_count <= buddy->free_dirty_grains);
     buddy->used_grains += count;
     buddy->free_dirty_grains -= dirty_count;
-    if (!cairn_buddy__is_over_source(buddy))
+    if (!cairn_buddy_is_over_source(buddy))
         return;
-    slot = &cairn_buddy__slots(buddy)[first >> buddy->shape.top_order];
+    slot = &cairn_buddy_slots(buddy)[first >> buddy->shape.top_order];
     if (slot->used_grains == 0)
         buddy->empty_chunk_count--;
     slot->used_grains += count;
@@ -111,72 +111,72 @@ static void count_free(struct cairn_buddy *buddy, size_t first, size_t count, si
     CAIRN_ASSERT(count <= buddy->used_grains);
     buddy->used_grains -= count;
     buddy->free_dirty_grains += dirty_count;
-    if (!cairn_buddy__is_over_source(buddy))
+    if (!cairn_buddy_is_over_source(buddy))
         return;
-    slot = &cairn_buddy__slots(buddy)[first >> buddy->shape.top_order];
+    slot = &cairn_buddy_slots(buddy)[first >> buddy->shape.top_order];
     CAIRN_ASSERT(count <= slot->used_grains);
     slot->used_grains -= count;
     if (slot->used_grains > 0)
         return;
     buddy->empty_chunk_count++;
     if (buddy->empty_chunk_count > buddy->chunk_keep_count)
-        cairn_buddy__drop_chunk(buddy, first >> buddy->shape.top_order);
+        cairn_buddy_drop_chunk(buddy, first >> buddy->shape.top_order);
 }
 
 void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t align_bytes,
                         bool *is_zeroed)
 {
-    size_t count = cairn_buddy__grains_for(buddy, length_bytes);
+    size_t count = cairn_buddy_grains_for(buddy, length_bytes);
     unsigned order = order_for(buddy, count, align_bytes);
     size_t first, dirty_count;
     unsigned taken_order;
 
     if (order > buddy->shape.top_order)
         return NULL;
-    if (buddy->nonempty_orders >> order == 0 && !cairn_buddy__add_chunk(buddy))
+    if (buddy->nonempty_orders >> order == 0 && !cairn_buddy_add_chunk(buddy))
         return NULL;
-    taken_order = cairn_buddy__take_block(buddy, order, &first);
-    cairn_buddy__spill(buddy, first + count, first + ((size_t)1 << taken_order));
-    dirty_count = cairn_buddy__runs_mark(cairn_buddy__runs(buddy), first, first + count);
-    cairn_buddy__count_used(buddy, first, count, dirty_count);
-    cairn_buddy__end_call(buddy);
+    taken_order = cairn_buddy_take_block(buddy, order, &first);
+    cairn_buddy_spill(buddy, first + count, first + ((size_t)1 << taken_order));
+    dirty_count = cairn_buddy_runs_mark(cairn_buddy_runs(buddy), first, first + count);
+    cairn_buddy_count_used(buddy, first, count, dirty_count);
+    cairn_buddy_end_call(buddy);
     if (is_zeroed != NULL)
         *is_zeroed = dirty_count == 0;
-    return cairn_buddy__address_of(buddy, first);
+    return cairn_buddy_address_of(buddy, first);
 }
 
-size_t cairn_buddy__checked(const struct cairn_buddy *buddy, enum cairn_buddy_sought kind,
-                            const void *run, size_t length_bytes, const char *where)
+size_t cairn_buddy_checked_first(const struct cairn_buddy *buddy, enum cairn_buddy_sought kind,
+                                 const void *run, size_t length_bytes, const char *where)
 {
     size_t first = grain_of(buddy, run);
     size_t held_count;
 
     CAIRN_CHECK(first != CAIRN_BUDDY_NONE, "memory that this buddy does not hold", run, where);
-    held_count = cairn_buddy__runs_length(cairn_buddy__const_runs(buddy), kind, first,
-                                          cairn_buddy__limit_of(buddy, first));
+    held_count = cairn_buddy_runs_length(cairn_buddy_const_runs(buddy), kind, first,
+                                         cairn_buddy_limit_of(buddy, first));
     CAIRN_CHECK(held_count != 0 && is_grain_start(buddy, run),
                 kind == CAIRN_BUDDY_RUN ? "no run in use begins here (freed twice, or inside a run)"
                                         : "no stretch being purged begins here",
                 run, where);
-    CAIRN_CHECK(held_count == cairn_buddy__grains_for(buddy, length_bytes),
+    CAIRN_CHECK(held_count == cairn_buddy_grains_for(buddy, length_bytes),
                 "a run of another length", run, where);
     return first;
 }
 
-void cairn_buddy__free_grains(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty)
+void cairn_buddy_free_grains(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty)
 {
-    cairn_buddy__runs_unmark(cairn_buddy__runs(buddy), first, end);
-    cairn_buddy__release(buddy, first, end);
+    cairn_buddy_runs_unmark(cairn_buddy_runs(buddy), first, end);
+    cairn_buddy_release(buddy, first, end);
     count_free(buddy, first, end - first, is_dirty ? end - first : 0);
-    cairn_buddy__end_call(buddy);
+    cairn_buddy_end_call(buddy);
 }
 
 void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes)
 {
-    size_t first = cairn_buddy__checked(buddy, CAIRN_BUDDY_RUN, run, length_bytes, __func__);
+    size_t first = cairn_buddy_checked_first(buddy, CAIRN_BUDDY_RUN, run, length_bytes, __func__);
 
-    cairn_buddy__free_grains(buddy, first, first + cairn_buddy__grains_for(buddy, length_bytes),
-                             true);
+    cairn_buddy_free_grains(buddy, first, first + cairn_buddy_grains_for(buddy, length_bytes),
+                            true);
 }
 
 size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer)
@@ -185,8 +185,8 @@ size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointe
 
     if (first == CAIRN_BUDDY_NONE || !is_grain_start(buddy, pointer))
         return 0;
-    return cairn_buddy__runs_length(cairn_buddy__const_runs(buddy), CAIRN_BUDDY_RUN, first,
-                                    cairn_buddy__limit_of(buddy, first))
+    return cairn_buddy_runs_length(cairn_buddy_const_runs(buddy), CAIRN_BUDDY_RUN, first,
+                                   cairn_buddy_limit_of(buddy, first))
            << buddy->shape.grain_shift;
 }
 
@@ -198,31 +198,31 @@ bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer)
 /* Adds the free grains [end, new_end) to the run that ends at `end`. */
 static bool grow_run(struct cairn_buddy *buddy, size_t end, size_t new_end)
 {
-    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
+    struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
     size_t taken_end, dirty_count;
 
-    if (cairn_buddy__runs_find(runs, CAIRN_BUDDY_IN_USE, end, new_end) != new_end)
+    if (cairn_buddy_runs_find(runs, CAIRN_BUDDY_IN_USE, end, new_end) != new_end)
         return false;
-    taken_end = cairn_buddy__absorb(buddy, end, new_end);
-    cairn_buddy__spill(buddy, new_end, taken_end);
-    dirty_count = cairn_buddy__runs_extend(runs, end, new_end);
-    cairn_buddy__count_used(buddy, end, new_end - end, dirty_count);
-    cairn_buddy__end_call(buddy);
+    taken_end = cairn_buddy_absorb(buddy, end, new_end);
+    cairn_buddy_spill(buddy, new_end, taken_end);
+    dirty_count = cairn_buddy_runs_extend(runs, end, new_end);
+    cairn_buddy_count_used(buddy, end, new_end - end, dirty_count);
+    cairn_buddy_end_call(buddy);
     return true;
 }
 
 bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes)
 {
-    size_t old_count = cairn_buddy__grains_for(buddy, old_bytes);
-    size_t new_count = cairn_buddy__grains_for(buddy, new_bytes);
-    size_t first = cairn_buddy__checked(buddy, CAIRN_BUDDY_RUN, run, old_bytes, __func__);
+    size_t old_count = cairn_buddy_grains_for(buddy, old_bytes);
+    size_t new_count = cairn_buddy_grains_for(buddy, new_bytes);
+    size_t first = cairn_buddy_checked_first(buddy, CAIRN_BUDDY_RUN, run, old_bytes, __func__);
 
-    if (new_count == 0 || new_count > cairn_buddy__limit_of(buddy, first) - first)
+    if (new_count == 0 || new_count > cairn_buddy_limit_of(buddy, first) - first)
         return false;
     if (new_count > old_count)
         return grow_run(buddy, first + old_count, first + new_count);
     if (new_count < old_count)
-        cairn_buddy__free_grains(buddy, first + new_count, first + old_count, true);
+        cairn_buddy_free_grains(buddy, first + new_count, first + old_count, true);
     return true;
 }
 
@@ -290,7 +290,7 @@ struct cairn_source cairn_buddy_as_source(struct cairn_buddy *buddy)
                                                         buddy_take, buddy_give};
     struct cairn_source source = {&over_range, buddy};
 
-    if (cairn_buddy__is_over_source(buddy))
+    if (cairn_buddy_is_over_source(buddy))
         source.ops = &over_source;
     return source;
 }

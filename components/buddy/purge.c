@@ -41,15 +41,15 @@ struct span {
 static bool find_span(const struct cairn_buddy *buddy, size_t at, size_t end, size_t min_bytes,
                       struct span *span)
 {
-    const struct cairn_buddy_run_word *runs = cairn_buddy__const_runs(buddy);
+    const struct cairn_buddy_run_word *runs = cairn_buddy_const_runs(buddy);
 
     for (; at < end; at = span->free_end) {
-        span->first = cairn_buddy__runs_find(runs, CAIRN_BUDDY_FREE_DIRTY, at, end);
+        span->first = cairn_buddy_runs_find(runs, CAIRN_BUDDY_FREE_DIRTY, at, end);
         if (span->first == end)
             break;
-        span->free_end = cairn_buddy__runs_find(runs, CAIRN_BUDDY_IN_USE, span->first,
-                                                cairn_buddy__limit_of(buddy, span->first));
-        span->end = cairn_buddy__runs_dirty_end(runs, span->first, span->free_end);
+        span->free_end = cairn_buddy_runs_find(runs, CAIRN_BUDDY_IN_USE, span->first,
+                                               cairn_buddy_limit_of(buddy, span->first));
+        span->end = cairn_buddy_runs_dirty_end(runs, span->first, span->free_end);
         if ((span->end - span->first) << buddy->shape.grain_shift >= min_bytes)
             return true;
     }
@@ -59,15 +59,15 @@ static bool find_span(const struct cairn_buddy *buddy, size_t at, size_t end, si
 static size_t empty_span(struct cairn_buddy *buddy, const struct span *span,
                          cairn_buddy_purge_fn purge, void *self)
 {
-    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
+    struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
     size_t length_bytes = (span->end - span->first) << buddy->shape.grain_shift;
     size_t dirty_count;
 
-    if (purge(self, cairn_buddy__address_of(buddy, span->first), length_bytes) != 0)
+    if (purge(self, cairn_buddy_address_of(buddy, span->first), length_bytes) != 0)
         return 0;
-    dirty_count = cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, span->first, span->end);
+    dirty_count = cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, span->first, span->end);
     CAIRN_ASSERT(dirty_count > 0 && dirty_count <= buddy->free_dirty_grains);
-    cairn_buddy__runs_set_dirty(runs, span->first, span->end, false);
+    cairn_buddy_runs_set_dirty(runs, span->first, span->end, false);
     buddy->free_dirty_grains -= dirty_count;
     return dirty_count << buddy->shape.grain_shift;
 }
@@ -75,12 +75,12 @@ static size_t empty_span(struct cairn_buddy *buddy, const struct span *span,
 size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
                          void *self)
 {
-    size_t end = cairn_buddy__walk_end(buddy);
+    size_t end = cairn_buddy_walk_end(buddy);
     size_t emptied_bytes = 0;
     struct span span;
     size_t at;
 
-    cairn_buddy__drop_empty(buddy);
+    cairn_buddy_drop_empty(buddy);
     for (at = 0; find_span(buddy, at, end, min_bytes, &span); at = span.free_end)
         emptied_bytes += empty_span(buddy, &span, purge, self);
     return emptied_bytes;
@@ -89,17 +89,17 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
 /* Takes the grains of a span out of the free blocks. */
 static struct cairn_buddy_stretch hold_span(struct cairn_buddy *buddy, const struct span *span)
 {
-    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
+    struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
     size_t count = span->end - span->first;
     size_t dirty_count;
 
-    cairn_buddy__carve(buddy, span->first, span->end);
-    dirty_count = cairn_buddy__runs_mark(runs, span->first, span->end);
-    cairn_buddy__runs_set_dirty(runs, span->first, span->end, false);
-    cairn_buddy__count_used(buddy, span->first, count, dirty_count);
+    cairn_buddy_carve(buddy, span->first, span->end);
+    dirty_count = cairn_buddy_runs_mark(runs, span->first, span->end);
+    cairn_buddy_runs_set_dirty(runs, span->first, span->end, false);
+    cairn_buddy_count_used(buddy, span->first, count, dirty_count);
     buddy->purging_grains += count;
-    cairn_buddy__end_call(buddy);
-    return (struct cairn_buddy_stretch){cairn_buddy__address_of(buddy, span->first),
+    cairn_buddy_end_call(buddy);
+    return (struct cairn_buddy_stretch){cairn_buddy_address_of(buddy, span->first),
                                         count << buddy->shape.grain_shift,
                                         dirty_count << buddy->shape.grain_shift, false};
 }
@@ -108,7 +108,7 @@ size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size
                                struct cairn_buddy_stretch *stretches, size_t count)
 {
     size_t start = buddy->purge_at;
-    size_t end = cairn_buddy__walk_end(buddy);
+    size_t end = cairn_buddy_walk_end(buddy);
     size_t at = start;
     bool is_second_half = false;
     size_t taken = 0;
@@ -137,14 +137,14 @@ void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_s
 
     for (idx = 0; idx < count; idx++) {
         const struct cairn_buddy_stretch *stretch = &stretches[idx];
-        size_t first = cairn_buddy__checked(buddy, CAIRN_BUDDY_PURGING, stretch->base,
-                                            stretch->length_bytes, __func__);
-        size_t end = first + cairn_buddy__grains_for(buddy, stretch->length_bytes);
+        size_t first = cairn_buddy_checked_first(buddy, CAIRN_BUDDY_PURGING, stretch->base,
+                                                 stretch->length_bytes, __func__);
+        size_t end = first + cairn_buddy_grains_for(buddy, stretch->length_bytes);
 
         CAIRN_ASSERT(end - first <= buddy->purging_grains);
         if (!stretch->is_emptied)
-            cairn_buddy__runs_set_dirty(cairn_buddy__runs(buddy), first, end, true);
+            cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, end, true);
         buddy->purging_grains -= end - first;
-        cairn_buddy__free_grains(buddy, first, end, !stretch->is_emptied);
+        cairn_buddy_free_grains(buddy, first, end, !stretch->is_emptied);
     }
 }

@@ -51,37 +51,37 @@ enum cairn_buddy_sought {
 
 /* Marks free grains as in use and dirty, without a start. Returns how many of them were dirty
    before. */
-size_t cairn_buddy__runs_extend(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+size_t cairn_buddy_runs_extend(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
 /* The same as one run. */
-size_t cairn_buddy__runs_mark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+size_t cairn_buddy_runs_mark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
 /* Marks grains as free. They stay dirty, or clean when they were being purged. */
-void cairn_buddy__runs_unmark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+void cairn_buddy_runs_unmark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
 /* The length of the run, or of the stretch being purged, that starts at `first`, before `limit`; 0
    when none of that kind does. */
-size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs,
-                                enum cairn_buddy_sought kind, size_t first, size_t limit);
+size_t cairn_buddy_runs_length(const struct cairn_buddy_run_word *runs,
+                               enum cairn_buddy_sought kind, size_t first, size_t limit);
 
 /* The first grain of the kind sought, or `end`. */
-size_t cairn_buddy__runs_find(const struct cairn_buddy_run_word *runs,
-                              enum cairn_buddy_sought sought, size_t first, size_t end);
+size_t cairn_buddy_runs_find(const struct cairn_buddy_run_word *runs,
+                             enum cairn_buddy_sought sought, size_t first, size_t end);
 
 /* How many grains are of the kind sought. */
-size_t cairn_buddy__runs_count(const struct cairn_buddy_run_word *runs,
-                               enum cairn_buddy_sought sought, size_t first, size_t end);
+size_t cairn_buddy_runs_count(const struct cairn_buddy_run_word *runs,
+                              enum cairn_buddy_sought sought, size_t first, size_t end);
 
 /* One past the last dirty grain, or `first`. */
-size_t cairn_buddy__runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
-                                   size_t end);
+size_t cairn_buddy_runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
+                                  size_t end);
 
 /* Makes all the grains dirty, or not: a run that is marked and then made clean is being purged. */
-void cairn_buddy__runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
-                                 bool is_dirty);
+void cairn_buddy_runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
+                                bool is_dirty);
 
 /* Panics on a broken invariant. The range is one whole chunk or range: nothing runs into it. */
-void cairn_buddy__runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end);
+void cairn_buddy_runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
 CAIRN_END_DECLS
 

@@ -56,24 +56,24 @@ TEST_F(Runs, EveryRangeIsMarkedAndUnmarkedExactly)
 
     for (std::size_t first = 0; first < kGrains; first++) {
         for (std::size_t end = first + 1; end <= kGrains; end++) {
-            ASSERT_EQ(cairn_buddy__runs_mark(words_, first, end), 0u);
+            ASSERT_EQ(cairn_buddy_runs_mark(words_, first, end), 0u);
             ASSERT_EQ(InUse(), Ones(first, end));
             ASSERT_EQ(Start(), Ones(first, first + 1));
-            ASSERT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, first, kGrains),
+            ASSERT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, first, kGrains),
                       end - first);
-            ASSERT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_IN_USE, 0, kGrains), end - first);
-            ASSERT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 0, kGrains), first);
-            cairn_buddy__runs_check(words_, 0, kGrains);
-            cairn_buddy__runs_unmark(words_, first, end);
+            ASSERT_EQ(cairn_buddy_runs_count(words_, CAIRN_BUDDY_IN_USE, 0, kGrains), end - first);
+            ASSERT_EQ(cairn_buddy_runs_find(words_, CAIRN_BUDDY_IN_USE, 0, kGrains), first);
+            cairn_buddy_runs_check(words_, 0, kGrains);
+            cairn_buddy_runs_unmark(words_, first, end);
             ASSERT_EQ(InUse(), none);
             ASSERT_EQ(Start(), none);
             ASSERT_EQ(Dirty(), Ones(first, end));
-            ASSERT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 0, kGrains),
+            ASSERT_EQ(cairn_buddy_runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 0, kGrains),
                       end - first);
-            ASSERT_EQ(cairn_buddy__runs_dirty_end(words_, 0, kGrains), end);
-            ASSERT_EQ(cairn_buddy__runs_mark(words_, first, end), end - first);
-            cairn_buddy__runs_unmark(words_, first, end);
-            cairn_buddy__runs_set_dirty(words_, first, end, false);
+            ASSERT_EQ(cairn_buddy_runs_dirty_end(words_, 0, kGrains), end);
+            ASSERT_EQ(cairn_buddy_runs_mark(words_, first, end), end - first);
+            cairn_buddy_runs_unmark(words_, first, end);
+            cairn_buddy_runs_set_dirty(words_, first, end, false);
             ASSERT_EQ(Dirty(), none);
         }
     }
@@ -81,74 +81,74 @@ TEST_F(Runs, EveryRangeIsMarkedAndUnmarkedExactly)
 
 TEST_F(Runs, ARunEndsBeforeTheNextOneOrAtTheLimit)
 {
-    cairn_buddy__runs_mark(words_, 60, 64);
-    cairn_buddy__runs_mark(words_, 64, 70);
-    cairn_buddy__runs_mark(words_, 70, 71);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 60, kGrains), 4u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 64, kGrains), 6u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 70, kGrains), 1u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 64, 66), 2u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 63, 64), 0u) << "inside a run";
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 71, kGrains), 0u) << "free";
-    cairn_buddy__runs_check(words_, 0, kGrains);
+    cairn_buddy_runs_mark(words_, 60, 64);
+    cairn_buddy_runs_mark(words_, 64, 70);
+    cairn_buddy_runs_mark(words_, 70, 71);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 60, kGrains), 4u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 64, kGrains), 6u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 70, kGrains), 1u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 64, 66), 2u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 63, 64), 0u) << "inside a run";
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 71, kGrains), 0u) << "free";
+    cairn_buddy_runs_check(words_, 0, kGrains);
 }
 
 TEST_F(Runs, ExtendingJoinsTheRunBefore)
 {
-    cairn_buddy__runs_mark(words_, 10, 20);
-    EXPECT_EQ(cairn_buddy__runs_extend(words_, 20, 130), 0u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 10, kGrains), 120u);
-    cairn_buddy__runs_unmark(words_, 50, 130);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 10, kGrains), 40u);
-    EXPECT_EQ(cairn_buddy__runs_extend(words_, 50, 131), 80u) << "all but one were dirty";
+    cairn_buddy_runs_mark(words_, 10, 20);
+    EXPECT_EQ(cairn_buddy_runs_extend(words_, 20, 130), 0u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 10, kGrains), 120u);
+    cairn_buddy_runs_unmark(words_, 50, 130);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 10, kGrains), 40u);
+    EXPECT_EQ(cairn_buddy_runs_extend(words_, 50, 131), 80u) << "all but one were dirty";
 }
 
 TEST_F(Runs, WhatIsSoughtIsSoughtWithinTheRangeOnly)
 {
-    cairn_buddy__runs_mark(words_, 100, 110);
-    cairn_buddy__runs_unmark(words_, 104, 106);
-    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 0, 100), 100u);
-    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_IN_USE, 104, 106), 106u);
-    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 101, kGrains), 104u);
-    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 110, kGrains), kGrains);
-    EXPECT_EQ(cairn_buddy__runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 128, 128), 128u);
-    EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 0, 105), 105u);
-    EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 110, kGrains), 110u);
-    EXPECT_EQ(cairn_buddy__runs_dirty_end(words_, 128, 128), 128u);
-    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 101, 105), 1u);
-    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_IN_USE, 101, 105), 3u);
+    cairn_buddy_runs_mark(words_, 100, 110);
+    cairn_buddy_runs_unmark(words_, 104, 106);
+    EXPECT_EQ(cairn_buddy_runs_find(words_, CAIRN_BUDDY_IN_USE, 0, 100), 100u);
+    EXPECT_EQ(cairn_buddy_runs_find(words_, CAIRN_BUDDY_IN_USE, 104, 106), 106u);
+    EXPECT_EQ(cairn_buddy_runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 101, kGrains), 104u);
+    EXPECT_EQ(cairn_buddy_runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 110, kGrains), kGrains);
+    EXPECT_EQ(cairn_buddy_runs_find(words_, CAIRN_BUDDY_FREE_DIRTY, 128, 128), 128u);
+    EXPECT_EQ(cairn_buddy_runs_dirty_end(words_, 0, 105), 105u);
+    EXPECT_EQ(cairn_buddy_runs_dirty_end(words_, 110, kGrains), 110u);
+    EXPECT_EQ(cairn_buddy_runs_dirty_end(words_, 128, 128), 128u);
+    EXPECT_EQ(cairn_buddy_runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 101, 105), 1u);
+    EXPECT_EQ(cairn_buddy_runs_count(words_, CAIRN_BUDDY_IN_USE, 101, 105), 3u);
 }
 
 TEST_F(Runs, AStretchBeingPurgedIsInUseAndNotDirtyAndNoRun)
 {
-    cairn_buddy__runs_mark(words_, 50, 60);
-    cairn_buddy__runs_mark(words_, 60, 70);
-    cairn_buddy__runs_set_dirty(words_, 60, 70, false);
-    cairn_buddy__runs_mark(words_, 70, 75);
-    cairn_buddy__runs_check(words_, 0, kGrains);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 50, kGrains), 10u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_PURGING, 50, kGrains), 0u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_RUN, 60, kGrains), 0u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_PURGING, 60, kGrains), 10u);
-    EXPECT_EQ(cairn_buddy__runs_length(words_, CAIRN_BUDDY_PURGING, 61, kGrains), 0u);
-    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_RUN, 0, kGrains), 15u);
-    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_PURGING, 0, kGrains), 10u);
-    EXPECT_EQ(cairn_buddy__runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 0, kGrains), 0u);
-    cairn_buddy__runs_unmark(words_, 60, 70);
+    cairn_buddy_runs_mark(words_, 50, 60);
+    cairn_buddy_runs_mark(words_, 60, 70);
+    cairn_buddy_runs_set_dirty(words_, 60, 70, false);
+    cairn_buddy_runs_mark(words_, 70, 75);
+    cairn_buddy_runs_check(words_, 0, kGrains);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 50, kGrains), 10u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_PURGING, 50, kGrains), 0u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_RUN, 60, kGrains), 0u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_PURGING, 60, kGrains), 10u);
+    EXPECT_EQ(cairn_buddy_runs_length(words_, CAIRN_BUDDY_PURGING, 61, kGrains), 0u);
+    EXPECT_EQ(cairn_buddy_runs_count(words_, CAIRN_BUDDY_RUN, 0, kGrains), 15u);
+    EXPECT_EQ(cairn_buddy_runs_count(words_, CAIRN_BUDDY_PURGING, 0, kGrains), 10u);
+    EXPECT_EQ(cairn_buddy_runs_count(words_, CAIRN_BUDDY_FREE_DIRTY, 0, kGrains), 0u);
+    cairn_buddy_runs_unmark(words_, 60, 70);
     EXPECT_EQ(Dirty(), Ones(50, 60).replace(70, 5, 5, '1')) << "it comes back clean";
 }
 
 TEST_F(RunsDeathTest, CheckSeesWhatIsNotARun)
 {
-    cairn_buddy__runs_mark(words_, 60, 70);
+    cairn_buddy_runs_mark(words_, 60, 70);
     words_[0].start = 0;
-    EXPECT_DEATH(cairn_buddy__runs_check(words_, 0, kGrains), "invariant broken") << "no start";
+    EXPECT_DEATH(cairn_buddy_runs_check(words_, 0, kGrains), "invariant broken") << "no start";
     words_[0].start = std::uint64_t{1} << 60 | 1;
-    EXPECT_DEATH(cairn_buddy__runs_check(words_, 0, kGrains), "invariant broken") << "a free start";
+    EXPECT_DEATH(cairn_buddy_runs_check(words_, 0, kGrains), "invariant broken") << "a free start";
     words_[0].start = std::uint64_t{1} << 60;
-    cairn_buddy__runs_check(words_, 0, kGrains);
+    cairn_buddy_runs_check(words_, 0, kGrains);
     words_[1].dirty = 0;
-    EXPECT_DEATH(cairn_buddy__runs_check(words_, 0, kGrains), "invariant broken") << "half clean";
+    EXPECT_DEATH(cairn_buddy_runs_check(words_, 0, kGrains), "invariant broken") << "half clean";
 }
 
 } // namespace

@@ -83,9 +83,9 @@ static void shape_layout(struct cairn_buddy_shape *shape)
     CAIRN_ASSERT(shape->top_order < CAIRN_BUDDY_ORDERS_MAX);
     shape->words_at = words;
     for (order = 0; order <= shape->top_order; order++)
-        words += cairn_buddy__bitmap_words(shape->grain_count >> order);
+        words += cairn_buddy_bitmap_words(shape->grain_count >> order);
     if (shape->slot_limit != 0)
-        words += cairn_buddy__bitmap_words(shape->slot_limit);
+        words += cairn_buddy_bitmap_words(shape->slot_limit);
     shape->runs_at = words * sizeof(uint64_t);
     shape->slots_at =
         shape->runs_at + (shape->grain_count + 63) / 64 * sizeof(struct cairn_buddy_run_word);
@@ -123,9 +123,9 @@ static void lay_out_bitmaps(struct cairn_buddy *buddy)
 
     for (order = 0; order <= shape->top_order; order++)
         words =
-            cairn_buddy__bitmap_layout(&buddy->orders[order], shape->grain_count >> order, words);
+            cairn_buddy_bitmap_layout(&buddy->orders[order], shape->grain_count >> order, words);
     if (shape->slot_limit != 0)
-        words = cairn_buddy__bitmap_layout(&buddy->freed_slots, shape->slot_limit, words);
+        words = cairn_buddy_bitmap_layout(&buddy->freed_slots, shape->slot_limit, words);
     CAIRN_ASSERT(words * sizeof(uint64_t) == shape->runs_at);
 }
 
@@ -153,10 +153,10 @@ static void start_range(struct cairn_buddy *buddy, const struct cairn_buddy_conf
     buddy->held_grains = end - first;
     if (config->chunk_is_zeroed == NULL ||
         !config->chunk_is_zeroed(config->chunk_is_zeroed_self, config->base)) {
-        cairn_buddy__runs_set_dirty(cairn_buddy__runs(buddy), first, end, true);
+        cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, end, true);
         buddy->free_dirty_grains = end - first;
     }
-    cairn_buddy__release(buddy, first, end);
+    cairn_buddy_release(buddy, first, end);
     buddy->steps = 0;
 }
 
@@ -173,7 +173,7 @@ int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_bytes,
     *buddy = none;
     buddy->shape = shape;
     lay_out_bitmaps(buddy);
-    if (cairn_buddy__is_over_source(buddy))
+    if (cairn_buddy_is_over_source(buddy))
         start_source(buddy, config);
     else
         start_range(buddy, config);
@@ -185,7 +185,7 @@ static bool shape_grown(const struct cairn_buddy *buddy, size_t chunk_count_max,
                         struct cairn_buddy_shape *shape)
 {
     *shape = buddy->shape;
-    if (!cairn_buddy__is_over_source(buddy) || chunk_count_max < shape->slot_limit ||
+    if (!cairn_buddy_is_over_source(buddy) || chunk_count_max < shape->slot_limit ||
         !shape_slots(shape, chunk_count_max))
         return false;
     shape_layout(shape);
@@ -202,18 +202,18 @@ size_t cairn_buddy_state_bytes_for(const struct cairn_buddy *buddy, size_t chunk
 /* All that lies behind the head. Slots keep their numbers, and so do grains. */
 static void copy_state(struct cairn_buddy *to, const struct cairn_buddy *from)
 {
-    uint64_t *to_words = cairn_buddy__words(to);
-    const uint64_t *from_words = cairn_buddy__const_words(from);
-    size_t word_count = (cairn_buddy__walk_end(from) + 63) / 64;
+    uint64_t *to_words = cairn_buddy_words(to);
+    const uint64_t *from_words = cairn_buddy_const_words(from);
+    size_t word_count = (cairn_buddy_walk_end(from) + 63) / 64;
     unsigned order;
     size_t idx;
 
     for (order = 0; order <= from->shape.top_order; order++)
-        cairn_buddy__bitmap_copy(to_words, &to->orders[order], from_words, &from->orders[order]);
-    cairn_buddy__bitmap_copy(to_words, &to->freed_slots, from_words, &from->freed_slots);
+        cairn_buddy_bitmap_copy(to_words, &to->orders[order], from_words, &from->orders[order]);
+    cairn_buddy_bitmap_copy(to_words, &to->freed_slots, from_words, &from->freed_slots);
     for (idx = 0; idx < word_count; idx++)
-        cairn_buddy__runs(to)[idx] = cairn_buddy__const_runs(from)[idx];
-    cairn_buddy__copy_chunks(to, from);
+        cairn_buddy_runs(to)[idx] = cairn_buddy_const_runs(from)[idx];
+    cairn_buddy_copy_chunks(to, from);
 }
 
 int cairn_buddy_move(struct cairn_buddy *to, size_t state_bytes, const struct cairn_buddy *from,
@@ -235,7 +235,7 @@ int cairn_buddy_move(struct cairn_buddy *to, size_t state_bytes, const struct ca
 void cairn_buddy_fini(struct cairn_buddy *buddy)
 {
     CAIRN_CHECK(buddy->used_grains == 0, "a buddy ended with runs in use", buddy, __func__);
-    cairn_buddy__drop_empty(buddy);
+    cairn_buddy_drop_empty(buddy);
     CAIRN_CHECK(buddy->chunk_count == 0, "a buddy ended with chunks that it was fed", buddy,
                 __func__);
 }

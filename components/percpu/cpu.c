@@ -41,7 +41,7 @@ static CAIRN_NOINLINE int ask_getcpu(void)
     return id >= 0 ? id : -1;
 }
 
-CAIRN_NOINLINE int cairn_cpu__current_slow(const struct cairn_cpu *cpu)
+CAIRN_NOINLINE int cairn_cpu_current_slow(const struct cairn_cpu *cpu)
 {
     ptrdiff_t rseq_offset;
     int id;
@@ -50,7 +50,7 @@ CAIRN_NOINLINE int cairn_cpu__current_slow(const struct cairn_cpu *cpu)
         id = cpu->callback(cpu->callback_self);
         return id >= 0 ? id : -1;
     }
-    if (cpu->way == CAIRN_CPU_OWN_RSEQ && cairn_cpu__rseq_own(&rseq_offset)) {
+    if (cpu->way == CAIRN_CPU_OWN_RSEQ && cairn_cpu_rseq_own(&rseq_offset)) {
         CAIRN_ASSERT(rseq_offset == cpu->rseq_offset);
         id = cpu_rseq_load_id(rseq_offset);
         if (id >= 0)
@@ -61,9 +61,9 @@ CAIRN_NOINLINE int cairn_cpu__current_slow(const struct cairn_cpu *cpu)
 
 int cairn_cpu_current(const struct cairn_cpu *cpu)
 {
-    int id = cairn_cpu__current_fast(cpu);
+    int id = cairn_cpu_current_fast(cpu);
 
-    return CAIRN_LIKELY(id >= 0) ? id : cairn_cpu__current_slow(cpu);
+    return CAIRN_LIKELY(id >= 0) ? id : cairn_cpu_current_slow(cpu);
 }
 
 static void choose(struct cairn_cpu *cpu, enum cairn_cpu_way way, const char *reason)
@@ -108,11 +108,11 @@ void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_way wish)
     cpu->callback = NULL;
     cpu->callback_self = NULL;
 
-    if (wish <= CAIRN_CPU_LIBC_RSEQ && cairn_cpu__rseq_libc(&cpu->rseq_offset)) {
+    if (wish <= CAIRN_CPU_LIBC_RSEQ && cairn_cpu_rseq_libc(&cpu->rseq_offset)) {
         choose(cpu, CAIRN_CPU_LIBC_RSEQ, "libc registered rseq");
         return;
     }
-    if (wish <= CAIRN_CPU_OWN_RSEQ && cairn_cpu__rseq_own(&cpu->rseq_offset)) {
+    if (wish <= CAIRN_CPU_OWN_RSEQ && cairn_cpu_rseq_own(&cpu->rseq_offset)) {
         choose(cpu, CAIRN_CPU_OWN_RSEQ, "libc registered no rseq, the kernel accepts our own");
         return;
     }

@@ -84,12 +84,12 @@ static __thread struct rseq_area unregistered_area
    vfork(), with which it shares this variable, is to register it meanwhile. */
 static __thread bool own_refused __attribute__((tls_model("initial-exec")));
 
-ptrdiff_t cairn_cpu__rseq_unregistered(void)
+ptrdiff_t cairn_cpu_rseq_unregistered(void)
 {
     return (ptrdiff_t)((uintptr_t)&unregistered_area - cpu_thread_pointer());
 }
 
-bool cairn_cpu__rseq_libc(ptrdiff_t *rseq_offset)
+bool cairn_cpu_rseq_libc(ptrdiff_t *rseq_offset)
 {
     if (!CPU_HAS_RSEQ || &__rseq_offset == NULL || &__rseq_size == NULL)
         return false;
@@ -116,7 +116,7 @@ static bool register_own(void)
     return result == 0 || result == -EBUSY;
 }
 
-bool cairn_cpu__rseq_own(ptrdiff_t *rseq_offset)
+bool cairn_cpu_rseq_own(ptrdiff_t *rseq_offset)
 {
     if (own_refused)
         return false;
@@ -147,7 +147,7 @@ static bool ask_kernel(ptrdiff_t rseq_offset, bool is_own, int flags)
 }
 
 /* An area of ours that is not registered yet must not be registered by other code meanwhile. */
-bool cairn_cpu__rseq_leave(ptrdiff_t rseq_offset, bool is_own)
+bool cairn_cpu_rseq_leave(ptrdiff_t rseq_offset, bool is_own)
 {
     if (!CPU_HAS_RSEQ || (is_own && own_refused))
         return false;
@@ -160,7 +160,7 @@ bool cairn_cpu__rseq_leave(ptrdiff_t rseq_offset, bool is_own)
     return false;
 }
 
-bool cairn_cpu__rseq_rejoin(ptrdiff_t rseq_offset, bool is_own)
+bool cairn_cpu_rseq_rejoin(ptrdiff_t rseq_offset, bool is_own)
 {
     own_refused = false;
     /* Some kernels would look at what was armed last, by the child perhaps. */

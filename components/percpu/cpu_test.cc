@@ -200,7 +200,7 @@ int without_libc_rseq()
     bool fast = false;
     std::thread([&] {
         cairn_cpu_current(&cpu);
-        fast = cairn_cpu__current_fast(&cpu) >= 0;
+        fast = cairn_cpu_current_fast(&cpu) >= 0;
     }).join();
     REQUIRE(fast);
     return 0;
@@ -230,7 +230,7 @@ int own_rseq_refused_later()
         errno = EXDEV;
         for (int round = 0; round < 1000; round++)
             cairn_cpu_current(&cpu);
-        agrees = errno == EXDEV && agrees_when_pinned(cpu) && cairn_cpu__current_fast(&cpu) < 0;
+        agrees = errno == EXDEV && agrees_when_pinned(cpu) && cairn_cpu_current_fast(&cpu) < 0;
     }).join();
     REQUIRE(agrees);
     REQUIRE(rseq_calls == 1);
@@ -309,11 +309,11 @@ TEST(Cpu, AsksOtherwiseInAThreadWhoseLibcAreaIsNotRegistered)
     bool agrees = false, was_fast = false, is_fast = true;
     cairn_cpu_way chosen_there = CAIRN_CPU_AUTO;
     std::thread([&] {
-        was_fast = cairn_cpu__current_fast(&cpu) >= 0;
+        was_fast = cairn_cpu_current_fast(&cpu) >= 0;
         error = syscall(CPU_RSEQ_SYSCALL,
                         cpu_thread_pointer() + static_cast<uintptr_t>(cpu.rseq_offset), 32,
                         1 /* unregister */, CPU_RSEQ_SIGNATURE);
-        is_fast = cairn_cpu__current_fast(&cpu) >= 0;
+        is_fast = cairn_cpu_current_fast(&cpu) >= 0;
         agrees = agrees_when_pinned(cpu);
         chosen_there = make(CAIRN_CPU_AUTO).way;
     }).join();
@@ -389,7 +389,7 @@ TEST(Cpu, KeepsErrno)
         cairn_cpu cpu = make(wish);
         cairn_cpu_current(&cpu);
         cairn_cpu_possible_count();
-        cairn_cpu__count_file("/does/not/exist");
+        cairn_cpu_count_file("/does/not/exist");
         EXPECT_EQ(errno, EXDEV);
     }
 }
@@ -418,15 +418,14 @@ TEST(Cpu, SpreadsThreadsWithoutAnIdWhateverTheStrideOfTheirStacks)
         for (uintptr_t base = 0; base < 1000; base++) {
             std::set<unsigned> used;
             for (uintptr_t thread = 0; thread < 16; thread++)
-                used.insert(
-                    cairn_cpu__spread(0x7f0012345000 + base * 37 * page - thread * stride, 8));
+                used.insert(cairn_cpu_hash(0x7f0012345000 + base * 37 * page - thread * stride, 8));
             EXPECT_LT(*used.rbegin(), 8u);
             EXPECT_GE(used.size(), 3u) << stride;
             used_in_all += used.size();
         }
         EXPECT_GE(used_in_all, 6500u) << stride; // 16 balls in 8 boxes leave 0.94 empty: 7055
     }
-    EXPECT_EQ(cairn_cpu__spread(0x7f0012345000, 1), 0u);
+    EXPECT_EQ(cairn_cpu_hash(0x7f0012345000, 1), 0u);
 }
 
 } // namespace

@@ -49,7 +49,7 @@ static unsigned fold(const struct cairn_percpu *percpu)
     int id = cairn_cpu_current(&percpu->cpu);
 
     if (id < 0)
-        return cairn_cpu__spread(cpu_thread_pointer(), percpu->shard_count);
+        return cairn_cpu_hash(cpu_thread_pointer(), percpu->shard_count);
     return (unsigned)id % percpu->shard_count;
 }
 
@@ -128,7 +128,7 @@ CAIRN_HOT_INLINE void *alloc_from(struct cairn_percpu *percpu, unsigned class_id
 /* Lock mode: the shard of this thread's CPU. */
 CAIRN_HOT_INLINE unsigned home(const struct cairn_percpu *percpu)
 {
-    unsigned shard_idx = (unsigned)cairn_cpu__current_fast(&percpu->cpu);
+    unsigned shard_idx = (unsigned)cairn_cpu_current_fast(&percpu->cpu);
 
     return CAIRN_LIKELY(shard_idx < percpu->shard_count) ? shard_idx : fold(percpu);
 }

@@ -124,7 +124,7 @@ static struct layout layout_of(const struct cairn_percpu_config *config)
         slots += SHARD_NEWEST + capacity_of(config, class_idx);
     layout.shard_count =
         config->shard_count != 0 ? config->shard_count : cairn_cpu_possible_count();
-    layout.lane_count = (unsigned)cairn_max(layout.shard_count, cairn_cpu__id_bound());
+    layout.lane_count = (unsigned)cairn_max(layout.shard_count, cairn_cpu_id_bound());
     layout.lanes_offset = sizeof(struct cairn_percpu_common) +
                           layout.shard_count * sizeof(struct cairn_percpu_header);
     layout.shards_offset =

@@ -74,7 +74,7 @@ static const char *obstacle(const struct cairn_percpu *percpu, enum cairn_percpu
         return CAIRN_RSEQ_ABSENCE;
     if (!has_area(&percpu->cpu))
         return "threads have no rseq area here";
-    if (cairn_cpu__id_bound() == 0 || cairn_cpu__id_bound() > percpu->lane_count)
+    if (cairn_cpu_id_bound() == 0 || cairn_cpu_id_bound() > percpu->lane_count)
         return "the number of possible CPUs is unknown";
     if (percpu->shard_count < cairn_cpu_possible_count())
         return "fewer shards than possible CPUs";
@@ -95,7 +95,7 @@ static bool kernel_writes_cid(const struct cairn_percpu *percpu)
 void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason)
 {
     percpu->reason = reason;
-    percpu->view.area = cairn_cpu__rseq_unregistered();
+    percpu->view.area = cairn_cpu_rseq_unregistered();
     percpu->view.id = percpu->view.area + RSEQ_CPU_ID;
 }
 
@@ -124,7 +124,7 @@ static bool is_registered(const struct cairn_percpu *percpu)
 
     if (cpu_rseq_load_id(percpu->view.area) >= 0)
         return true;
-    return percpu->cpu.way == CAIRN_CPU_OWN_RSEQ && cairn_cpu__rseq_own(&area);
+    return percpu->cpu.way == CAIRN_CPU_OWN_RSEQ && cairn_cpu_rseq_own(&area);
 }
 
 int cairn_rseq_id(const struct cairn_percpu *percpu)
@@ -135,12 +135,12 @@ int cairn_rseq_id(const struct cairn_percpu *percpu)
 bool cairn_percpu_leave(const struct cairn_percpu *percpu)
 {
     return percpu->mode == CAIRN_PERCPU_RSEQ &&
-           cairn_cpu__rseq_leave(percpu->view.area, percpu->cpu.way == CAIRN_CPU_OWN_RSEQ);
+           cairn_cpu_rseq_leave(percpu->view.area, percpu->cpu.way == CAIRN_CPU_OWN_RSEQ);
 }
 
 /* A refusal is no harm: such a thread goes past the shards. */
 void cairn_percpu_rejoin(const struct cairn_percpu *percpu)
 {
     CAIRN_ASSERT(percpu->mode == CAIRN_PERCPU_RSEQ);
-    (void)cairn_cpu__rseq_rejoin(percpu->view.area, percpu->cpu.way == CAIRN_CPU_OWN_RSEQ);
+    (void)cairn_cpu_rseq_rejoin(percpu->view.area, percpu->cpu.way == CAIRN_CPU_OWN_RSEQ);
 }

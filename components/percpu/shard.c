@@ -96,7 +96,7 @@ bool cairn_shard_enter_used(struct cairn_percpu *percpu)
     /* With company, two that share a thread pointer could take each other's entries for their
        own. */
     if (!by_sequences(percpu) || percpu->common->is_closed ||
-        cairn_load_relaxed(&cairn_lock__has_company))
+        cairn_load_relaxed(&cairn_lock_has_company))
         return false;
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx)) {

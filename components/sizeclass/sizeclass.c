@@ -37,7 +37,7 @@ static const char source_name[] = "cairn_sizeclass_as_source";
 /* Units of descriptor for slabs over so much memory, if all of them were like this: rounded up. */
 static size_t units_over(size_t memory_bytes, const struct cairn_slab_geometry *geometry)
 {
-    size_t units = cairn_slab__unit_count(geometry->block_count);
+    size_t units = cairn_slab_unit_count(geometry->block_count);
     size_t rest_bytes = memory_bytes % geometry->slab_bytes;
 
     return memory_bytes / geometry->slab_bytes * units +
@@ -57,7 +57,7 @@ size_t cairn_sizeclass_state_bytes(size_t memory_bytes, size_t granule_bytes)
 
         if (cairn_slab_geometry(&geometry, cairn_class_block_bytes[i], granule_bytes) != 0)
             continue;
-        most = &most_units[cairn_slab__unit_count(geometry.block_count)];
+        most = &most_units[cairn_slab_unit_count(geometry.block_count)];
         *most = cairn_max(*most, units_over(memory_bytes, &geometry));
     }
     for (unsigned i = 1; i <= CAIRN_SLAB_UNITS_MAX; i++)

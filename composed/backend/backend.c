@@ -111,7 +111,7 @@ int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend
     error = cairn_pagemap_init(&backend->map, backend->granule_bytes, config->map_root,
                                config->map_empty, (struct cairn_source){&leaf_ops, backend});
     if (error == 0)
-        error = cairn_backend__init_runs(backend);
+        error = cairn_backend_init_runs(backend);
     if (error != 0)
         cairn_backend_fini(backend);
     return error;
@@ -137,7 +137,7 @@ static size_t take_slabs(void *self, size_t block_bytes, size_t align_bytes, voi
     size_t taken = 0;
 
     for (; taken < count; taken++) {
-        blocks[taken] = cairn_backend__take_run(self, block_bytes, slab_align_bytes, NULL);
+        blocks[taken] = cairn_backend_take_run(self, block_bytes, slab_align_bytes, NULL);
         if (blocks[taken] == NULL)
             break;
     }
@@ -147,7 +147,7 @@ static size_t take_slabs(void *self, size_t block_bytes, size_t align_bytes, voi
 static void give_slabs(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     for (size_t idx = 0; idx < count; idx++)
-        cairn_backend__give_run(self, blocks[idx], block_bytes);
+        cairn_backend_give_run(self, blocks[idx], block_bytes);
 }
 
 static const struct cairn_source_ops slab_ops = {
@@ -160,7 +160,7 @@ struct cairn_source cairn_backend_as_source(struct cairn_backend *backend)
 
 size_t cairn_backend_trim(struct cairn_backend *backend)
 {
-    size_t released_bytes = cairn_backend__purge_runs(backend);
+    size_t released_bytes = cairn_backend_purge_runs(backend);
 
     return released_bytes + cairn_pagesource_purge(&backend->pages);
 }
@@ -182,7 +182,7 @@ void cairn_backend_check(struct cairn_backend *backend)
 {
     cairn_lock_take(&backend->buddy_lock);
     cairn_buddy_check(backend->buddy);
-    cairn_backend__check_runs(backend);
+    cairn_backend_check_runs(backend);
     cairn_lock_release(&backend->buddy_lock);
     cairn_pagesource_check(&backend->pages);
 }

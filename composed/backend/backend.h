@@ -211,21 +211,21 @@ CAIRN_NORETURN void cairn_backend_reject(struct cairn_backend *backend, const vo
 
 /* Internal (runs.c): runs of granules; NULL when there is no memory. Neither is called with the
    buddy's lock. */
-void *cairn_backend__take_run(struct cairn_backend *backend, size_t length_bytes,
-                              size_t align_bytes, bool *is_zeroed);
-void cairn_backend__give_run(struct cairn_backend *backend, void *run, size_t length_bytes);
-bool cairn_backend__resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
-                               size_t new_bytes);
+void *cairn_backend_take_run(struct cairn_backend *backend, size_t length_bytes, size_t align_bytes,
+                             bool *is_zeroed);
+void cairn_backend_give_run(struct cairn_backend *backend, void *run, size_t length_bytes);
+bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
+                              size_t new_bytes);
 
 /* Internal (runs.c): the buddy's first state. 0 or -ENOMEM. */
-int cairn_backend__init_runs(struct cairn_backend *backend);
+int cairn_backend_init_runs(struct cairn_backend *backend);
 
 /* Internal (runs.c): gives back all that is free. Returns the bytes that are not resident any
    more. */
-size_t cairn_backend__purge_runs(struct cairn_backend *backend);
+size_t cairn_backend_purge_runs(struct cairn_backend *backend);
 
 /* Internal (runs.c): panics when the surplus is not what the buddy holds. Under the buddy's lock. */
-void cairn_backend__check_runs(struct cairn_backend *backend);
+void cairn_backend_check_runs(struct cairn_backend *backend);
 
 struct cairn_backend_stats {
     struct cairn_pagesource_stats pages;

@@ -117,12 +117,12 @@ static void *alloc_large(struct cairn_backend *backend, size_t size_bytes, size_
                          bool *is_zeroed)
 {
     size_t length_bytes = run_length(backend, size_bytes);
-    void *run = cairn_backend__take_run(backend, length_bytes,
-                                        cairn_max(align_bytes, backend->granule_bytes), is_zeroed);
+    void *run = cairn_backend_take_run(backend, length_bytes,
+                                       cairn_max(align_bytes, backend->granule_bytes), is_zeroed);
 
     if (run == NULL || mark(backend, run, large_kind(backend, size_bytes), length_bytes))
         return run;
-    cairn_backend__give_run(backend, run, length_bytes);
+    cairn_backend_give_run(backend, run, length_bytes);
     return NULL;
 }
 
@@ -134,7 +134,7 @@ static bool resize_large(struct cairn_backend *backend, void *block, const struc
 
     if (!claim(backend, block, found->tag))
         return false;
-    is_resized = cairn_backend__resize_run(backend, block, found->length_bytes, length_bytes);
+    is_resized = cairn_backend_resize_run(backend, block, found->length_bytes, length_bytes);
     if (is_resized)
         mark_again(backend, block, large_kind(backend, length_bytes), length_bytes);
     else
@@ -282,7 +282,7 @@ void cairn_backend_free(struct cairn_backend *backend, void *block, const char *
     if (CAIRN_UNLIKELY(!claim(backend, block, found.tag)))
         cairn_backend_reject(backend, block, where);
     if (is_run_tag(found.tag)) {
-        cairn_backend__give_run(backend, block, found.length_bytes);
+        cairn_backend_give_run(backend, block, found.length_bytes);
     } else if (found.tag == CAIRN_KIND_HUGE) {
         count_huge(backend, (size_t)-1, 0 - found.length_bytes);
         cairn_pagesource_free(&backend->pages, block, found.length_bytes);
@@ -328,7 +328,7 @@ static void give_runs(void *self, size_t block_bytes, void *const *blocks, size_
         if (found.tag != tag || found.length_bytes != block_bytes ||
             !claim(backend, blocks[idx], tag))
             cairn_panic("double free", blocks[idx], "free");
-        cairn_backend__give_run(backend, blocks[idx], block_bytes);
+        cairn_backend_give_run(backend, blocks[idx], block_bytes);
     }
 }
 

@@ -50,7 +50,7 @@ static struct cairn_buddy_config buddy_config(const struct cairn_backend *backen
     return config;
 }
 
-int cairn_backend__init_runs(struct cairn_backend *backend)
+int cairn_backend_init_runs(struct cairn_backend *backend)
 {
     struct cairn_buddy_config config = buddy_config(backend);
     size_t state_bytes = cairn_buddy_state_bytes(&config);
@@ -165,8 +165,8 @@ static void note(struct cairn_backend *backend, bool is_taken)
     cairn_pressure_note(&backend->pressure, levels.used_bytes, levels.free_dirty_bytes);
 }
 
-void *cairn_backend__take_run(struct cairn_backend *backend, size_t length_bytes,
-                              size_t align_bytes, bool *is_zeroed)
+void *cairn_backend_take_run(struct cairn_backend *backend, size_t length_bytes, size_t align_bytes,
+                             bool *is_zeroed)
 {
     void *run;
 
@@ -180,7 +180,7 @@ void *cairn_backend__take_run(struct cairn_backend *backend, size_t length_bytes
     return run;
 }
 
-void cairn_backend__give_run(struct cairn_backend *backend, void *run, size_t length_bytes)
+void cairn_backend_give_run(struct cairn_backend *backend, void *run, size_t length_bytes)
 {
     cairn_lock_take(&backend->buddy_lock);
     cairn_buddy_free(backend->buddy, run, length_bytes);
@@ -188,8 +188,8 @@ void cairn_backend__give_run(struct cairn_backend *backend, void *run, size_t le
     cairn_lock_release(&backend->buddy_lock);
 }
 
-bool cairn_backend__resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
-                               size_t new_bytes)
+bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
+                              size_t new_bytes)
 {
     bool is_resized;
 
@@ -331,7 +331,7 @@ void cairn_backend_settle(struct cairn_backend *backend)
 }
 
 /* As much as is dirty now: what other threads free meanwhile could keep this one here for ever. */
-size_t cairn_backend__purge_runs(struct cairn_backend *backend)
+size_t cairn_backend_purge_runs(struct cairn_backend *backend)
 {
     size_t purged_bytes;
 
@@ -345,7 +345,7 @@ size_t cairn_backend__purge_runs(struct cairn_backend *backend)
     return purged_bytes;
 }
 
-void cairn_backend__check_runs(struct cairn_backend *backend)
+void cairn_backend_check_runs(struct cairn_backend *backend)
 {
     struct cairn_buddy_levels levels = cairn_buddy_levels(backend->buddy);
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
