@@ -96,7 +96,7 @@ void cairn_lock_expect_company(void)
     cairn_store_relaxed(&cairn_lock_has_company, true);
 }
 
-/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at
+/* How many locks of each rank this thread holds: with one shard per CPU and all of them flushed at
    once, thousands. Only debug builds use it, so a release build has no thread-local variable. */
 static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initial-exec")));
 

@@ -390,7 +390,7 @@ TEST(LockOrder, IsNotCheckedWithoutARank)
     cairn_lock_release(&high);
 }
 
-// A drain of all shards holds one lock per CPU.
+// A flush of all shards holds one lock per CPU.
 TEST(LockOrder, AllowsThousandsOfOneRank)
 {
     std::vector<cairn_lock> shards(70000);

@@ -10,7 +10,7 @@
  * for it.
  *
  * Without /sys (a bare chroot, a sandbox) the affinity mask answers, and without that 1. An answer
- * that is too small is no error: ids beyond it are folded.
+ * that is too small is no error: ids beyond it are mapped onto the shards below it.
  *
  * Cost. Four system calls and no allocation, for this runs inside the first malloc of a process.
  */

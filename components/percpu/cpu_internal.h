@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * cpu_internal.h - what the files of cpu.h say to each other, and the inline way to an id.
+ * cpu_internal.h - what the files behind cpu.h share, and the id of a thread, inline.
  */
 
 #ifndef CAIRN_PERCPU_CPU_INTERNAL_H
@@ -29,24 +29,24 @@ bool cairn_cpu_rseq_own(ptrdiff_t *rseq_offset);
    pointer. */
 ptrdiff_t cairn_cpu_rseq_unregistered(void);
 
-/* cpu_rseq.c: takes the area of this thread from the kernel, so that it shows no id, until rejoin.
+/* cpu_rseq.c: takes the area of this thread from the kernel, so that it shows no id, until resume.
    False when it shows none and that cannot be changed, or the kernel refuses: nothing has changed
-   then, and there is nothing to rejoin. */
-bool cairn_cpu_rseq_leave(ptrdiff_t rseq_offset, bool is_own);
+   then, and there is nothing to resume. */
+bool cairn_cpu_rseq_suspend(ptrdiff_t rseq_offset, bool is_own);
 
-/* cpu_rseq.c: after a leave that was true. False when the kernel refuses: the thread does without
+/* cpu_rseq.c: after a suspend that was true. False when the kernel refuses: the thread does without
    from now on. */
-bool cairn_cpu_rseq_rejoin(ptrdiff_t rseq_offset, bool is_own);
+bool cairn_cpu_rseq_resume(ptrdiff_t rseq_offset, bool is_own);
 
-/* cpu.c: for the threads and the ways that the one load below does not answer. */
+/* cpu.c: for the threads and the methods that the one load below does not answer. */
 int cairn_cpu_current_slow(const struct cairn_cpu *cpu);
 
 /* The id where one load tells it, else a negative number: then ask cairn_cpu_current_slow(). Both
-   rseq ways are that load, for an initial-exec variable lies at the same distance from every
+   rseq methods are that load, for an initial-exec variable lies at the same distance from every
    thread's pointer. Unregistered areas show -1 or -2. */
 CAIRN_HOT_INLINE int cairn_cpu_current_fast(const struct cairn_cpu *cpu)
 {
-    if (CAIRN_LIKELY(cpu->way == CAIRN_CPU_LIBC_RSEQ || cpu->way == CAIRN_CPU_OWN_RSEQ))
+    if (CAIRN_LIKELY(cpu->method == CAIRN_CPU_LIBC_RSEQ || cpu->method == CAIRN_CPU_OWN_RSEQ))
         return cpu_rseq_load_id(cpu->rseq_offset);
     return -1;
 }

@@ -58,7 +58,7 @@ static bool leave(int flags)
     if (is_beside(flags))
         cairn_lock_expect_company();
     return (flags & (CLONE_VM | CLONE_SETTLS)) == CLONE_VM && caches != NULL &&
-           cairn_percpu_leave(caches);
+           cairn_percpu_suspend(caches);
 }
 
 struct start {
@@ -95,7 +95,7 @@ int cairn_clone(int (*run)(void *), void *stack, int flags, void *argument, pid_
         if (is_copy)
             cairn_frontend_after_fork();
         if (has_left && (result < 0 || !is_beside(flags)))
-            cairn_percpu_rejoin(cairn_stack_caches());
+            cairn_percpu_resume(cairn_stack_caches());
     }
     if (result >= 0)
         return (int)result;

@@ -79,7 +79,7 @@ static unsigned class_of(size_t size_bytes)
                                                              : class_of_large(size_bytes);
 }
 
-/* Before the stack is built all tables are zero: no lane has an id, and no mode is chosen. */
+/* Before the stack is built all tables are zero, and no mode is chosen. */
 void *cairn_heap_try_alloc(size_t size_bytes)
 {
     unsigned class_idx;
@@ -151,9 +151,9 @@ struct cairn_backend *cairn_heap_backend(void)
 size_t cairn_heap_trim(bool may_fence)
 {
     if (may_fence)
-        cairn_percpu_drain(&stack.caches);
+        cairn_percpu_flush(&stack.caches);
     else
-        cairn_percpu_drain_own(&stack.caches);
+        cairn_percpu_flush_own(&stack.caches);
     cairn_sizeclass_trim(&stack.slabs);
     return cairn_backend_trim(&stack.backend);
 }
@@ -195,7 +195,7 @@ void cairn_heap_stats(struct cairn_malloc_stats *stats)
     cairn_frontend_report_backend(&stack.backend, slabs.slab_bytes, stats);
     stats->mode = cairn_percpu_mode_name(caches.mode);
     stats->reason = caches.reason;
-    stats->cpu = cairn_cpu_way_name(caches.cpu_way);
+    stats->cpu = cairn_cpu_id_method_name(caches.cpu_id_method);
     stats->shard_count = caches.shard_count;
     stats->cached_bytes = caches.cached_bytes + caches.depot_bytes;
     stats->slab_free_bytes = slabs.slab_bytes - slabs.used_bytes;

@@ -60,8 +60,8 @@ static const struct cairn_source_ops block_ops = {"slabs and runs", CAIRN_SOURCE
 static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values *conf)
 {
     uint32_t block_bytes[CAIRN_STACK_CLASS_COUNT];
-    static const enum cairn_cpu_way ways[] = {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ,
-                                              CAIRN_CPU_GETCPU};
+    static const enum cairn_cpu_id_method ways[] = {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ,
+                                                    CAIRN_CPU_GETCPU};
     struct cairn_percpu_config config = {
         .block_bytes = block_bytes,
         .class_count = stack->backend.has_runs ? CAIRN_STACK_CLASS_COUNT : CAIRN_CLASS_COUNT,
@@ -70,7 +70,7 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
                            : cairn_cpu_possible_count(),
         .mode = (enum cairn_percpu_mode)conf->value[CAIRN_CONF_PERCPU],
         .fence = (enum cairn_percpu_fence)conf->value[CAIRN_CONF_FENCE],
-        .cpu_way = ways[conf->value[CAIRN_CONF_CPU]],
+        .cpu_id_method = ways[conf->value[CAIRN_CONF_CPU]],
         .pressure = &stack->backend.pressure.signals,
         .source = {&block_ops, stack},
     };

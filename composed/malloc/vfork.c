@@ -41,14 +41,14 @@ int cairn_vfork_begin(void)
 {
     const struct cairn_percpu *caches = cairn_stack_caches();
 
-    return caches != NULL && cairn_percpu_leave(caches);
+    return caches != NULL && cairn_percpu_suspend(caches);
 }
 
 /* In the parent, after: `result` is the kernel's. */
 pid_t cairn_vfork_end(long result, int has_left)
 {
     if (has_left)
-        cairn_percpu_rejoin(cairn_stack_caches());
+        cairn_percpu_resume(cairn_stack_caches());
     if (result >= 0)
         return (pid_t)result;
     errno = (int)-result;

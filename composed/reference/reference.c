@@ -310,7 +310,7 @@ void cairn_heap_stats(struct cairn_malloc_stats *stats)
     cairn_frontend_report_backend(&reference.backend, slab_bytes, stats);
     stats->mode = "lock";
     stats->reason = "the reference stack has a lock per CPU";
-    stats->cpu = cairn_cpu_way_name(reference.cpu.way);
+    stats->cpu = cairn_cpu_id_method_name(reference.cpu.method);
     stats->shard_count = reference.shard_count;
     stats->slab_free_bytes = slab_bytes - cairn_min(slab_bytes, used_bytes);
     stats->allocated_bytes = stats->large_bytes + stats->huge_bytes + used_bytes;
