@@ -8,9 +8,9 @@
  * They are not listed: one pass over the orders peels at most one block off each end, and halves
  * what remains.
  *
- *     grains     0 1 2 3 4 5 6 7 8 9 a b    release [3, 10):
+ *     granules     0 1 2 3 4 5 6 7 8 9 a b    release [3, 10):
  *     order 0          [3]                    3 is odd: put 3, or merge it with 2 if 2 is free
- *     order 1                    [8 9]        10/2 is odd: put 4 (grains 8, 9), or merge it with 5
+ *     order 1                    [8 9]        10/2 is odd: put 4 (granules 8, 9), or merge it with 5
  *     order 2            [4 5 6 7]            1 is odd: put 1, or merge it with 0
  *
  * Where the neighbour across the end is the buddy and is free, the range grows over it instead:
@@ -128,7 +128,7 @@ bool cairn_buddy_release(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     unsigned order;
 
-    CAIRN_ASSERT(first < end && end <= buddy->shape.grain_count);
+    CAIRN_ASSERT(first < end && end <= buddy->shape.granule_count);
     for (order = 0; order < buddy->shape.top_order && first < end; order++) {
         if (first % 2 != 0)
             first = peel_left(buddy, order, first);
@@ -150,12 +150,12 @@ void cairn_buddy_take_chunk(struct cairn_buddy *buddy, size_t slot)
     take(buddy, buddy->shape.top_order, slot);
 }
 
-/* The order of the free block in which a free grain lies. */
-static unsigned order_at(struct cairn_buddy *buddy, size_t grain)
+/* The order of the free block in which a free granule lies. */
+static unsigned order_at(struct cairn_buddy *buddy, size_t granule)
 {
     unsigned order = 0;
 
-    while (!is_free(buddy, order, grain >> order)) {
+    while (!is_free(buddy, order, granule >> order)) {
         CAIRN_ASSERT(order < buddy->shape.top_order);
         order++;
     }

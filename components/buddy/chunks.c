@@ -11,7 +11,7 @@
  *                                    |   0   |    2 | base, used |
  *                                          slot_end | never used |
  *
- * A slot is a place in the index space of grains: slot s holds the grains s << top_order and on.
+ * A slot is a place in the index space of granules: slot s holds the granules s << top_order and on.
  * A new chunk goes to the lowest slot that is free, so that the bits in use stay dense.
  *
  * The table is open-addressed and at most half full; an entry is slot + 1, 0 is empty. 64
@@ -146,7 +146,7 @@ static bool is_zeroed(const struct cairn_buddy *buddy, const void *chunk)
 /* Takes in a chunk that has arrived. */
 static void adopt_chunk(struct cairn_buddy *buddy, void *chunk, bool is_dirty, const char *where)
 {
-    size_t grains = (size_t)1 << buddy->shape.top_order;
+    size_t granules = (size_t)1 << buddy->shape.top_order;
     struct cairn_buddy_slot *place;
     size_t slot, first;
 
@@ -157,17 +157,17 @@ static void adopt_chunk(struct cairn_buddy *buddy, void *chunk, bool is_dirty, c
     slot = claim_slot(buddy);
     first = slot << buddy->shape.top_order;
     place = &cairn_buddy_slots(buddy)[slot];
-    CAIRN_ASSERT(place->base == 0 && place->used_grains == 0);
+    CAIRN_ASSERT(place->base == 0 && place->used_granules == 0);
     place->base = (uintptr_t)chunk;
     add_entry(buddy, slot);
     if (is_dirty) {
-        cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, first + grains, true);
-        buddy->free_dirty_grains += grains;
+        cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, first + granules, true);
+        buddy->free_dirty_granules += granules;
     }
-    buddy->held_grains += grains;
+    buddy->held_granules += granules;
     buddy->chunk_count++;
     buddy->empty_chunk_count++;
-    cairn_buddy_release(buddy, first, first + grains);
+    cairn_buddy_release(buddy, first, first + granules);
 }
 
 bool cairn_buddy_add_chunk(struct cairn_buddy *buddy)
@@ -201,20 +201,20 @@ static void *detach_chunk(struct cairn_buddy *buddy, size_t slot)
 {
     struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
     struct cairn_buddy_slot *place = &cairn_buddy_slots(buddy)[slot];
-    size_t grains = (size_t)1 << buddy->shape.top_order;
+    size_t granules = (size_t)1 << buddy->shape.top_order;
     size_t first = slot << buddy->shape.top_order;
     void *chunk = (void *)place->base;
 
-    CAIRN_ASSERT(chunk != NULL && place->used_grains == 0);
+    CAIRN_ASSERT(chunk != NULL && place->used_granules == 0);
     CAIRN_ASSERT(buddy->empty_chunk_count > 0);
     cairn_buddy_take_chunk(buddy, slot);
-    buddy->free_dirty_grains -=
-        cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, first, first + grains);
-    cairn_buddy_runs_set_dirty(runs, first, first + grains, false);
+    buddy->free_dirty_granules -=
+        cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, first, first + granules);
+    cairn_buddy_runs_set_dirty(runs, first, first + granules, false);
     remove_entry(buddy, slot);
     place->base = 0;
     cairn_buddy_bitmap_set(cairn_buddy_words(buddy), &buddy->freed_slots, slot);
-    buddy->held_grains -= grains;
+    buddy->held_granules -= granules;
     buddy->chunk_count--;
     buddy->empty_chunk_count--;
     return chunk;
@@ -279,7 +279,7 @@ static void check_slot(const struct cairn_buddy *buddy, size_t slot)
         cairn_buddy_bitmap_test(cairn_buddy_const_words(buddy), &buddy->freed_slots, slot);
 
     CAIRN_INVARIANT((place->base == 0) == is_freed);
-    CAIRN_INVARIANT(place->used_grains == used);
+    CAIRN_INVARIANT(place->used_granules == used);
     if (is_freed) {
         CAIRN_INVARIANT(used == 0);
         return;
@@ -299,12 +299,12 @@ void cairn_buddy_check_chunks(const struct cairn_buddy *buddy)
     for (slot = 0; slot < buddy->slot_end; slot++) {
         check_slot(buddy, slot);
         chunk_count += slots[slot].base != 0;
-        empty_count += slots[slot].base != 0 && slots[slot].used_grains == 0;
+        empty_count += slots[slot].base != 0 && slots[slot].used_granules == 0;
     }
     CAIRN_INVARIANT(chunk_count == buddy->chunk_count);
     CAIRN_INVARIANT(empty_count == buddy->empty_chunk_count);
     if (buddy->shape.hash_count <= COUNTED_HASH_MAX)
         CAIRN_INVARIANT(count_entries(buddy) == buddy->chunk_count);
-    CAIRN_INVARIANT(buddy->held_grains == buddy->chunk_count << buddy->shape.top_order);
+    CAIRN_INVARIANT(buddy->held_granules == buddy->chunk_count << buddy->shape.top_order);
     cairn_buddy_bitmap_check(cairn_buddy_const_words(buddy), &buddy->freed_slots, buddy->slot_end);
 }

@@ -6,10 +6,10 @@
  *
  *     in use    1 1 . . . . . . . . 1 1
  *     dirty     1 1 . . 1 1 . 1 . . 1 1
- *                       [=====)     one stretch: from the first dirty grain to the last
+ *                       [=====)     one stretch: from the first dirty granule to the last
  *
- * A stretch of free grains is emptied in one call, over the clean grains between its dirty ones
- * too: a call costs more than a clean grain. What is not dirty at either end is left alone. A
+ * A stretch of free granules is emptied in one call, over the clean granules between its dirty ones
+ * too: a call costs more than a clean granule. What is not dirty at either end is left alone. A
  * stretch ends where its chunk does.
  *
  * In one step, the stretch stays free while the callback empties it. In two steps, it is taken out
@@ -30,7 +30,7 @@
 
 #include <cairn/base/align.h>
 
-/* The grains [first, end) are to be emptied; the free grains around them end at free_end. */
+/* The granules [first, end) are to be emptied; the free granules around them end at free_end. */
 struct span {
     size_t first;
     size_t end;
@@ -50,7 +50,7 @@ static bool find_span(const struct cairn_buddy *buddy, size_t at, size_t end, si
         span->free_end = cairn_buddy_runs_find(runs, CAIRN_BUDDY_IN_USE, span->first,
                                                cairn_buddy_limit_of(buddy, span->first));
         span->end = cairn_buddy_runs_dirty_end(runs, span->first, span->free_end);
-        if ((span->end - span->first) << buddy->shape.grain_shift >= min_bytes)
+        if ((span->end - span->first) << buddy->shape.granule_shift >= min_bytes)
             return true;
     }
     return false;
@@ -60,16 +60,16 @@ static size_t empty_span(struct cairn_buddy *buddy, const struct span *span,
                          cairn_buddy_purge_fn purge, void *self)
 {
     struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
-    size_t length_bytes = (span->end - span->first) << buddy->shape.grain_shift;
+    size_t length_bytes = (span->end - span->first) << buddy->shape.granule_shift;
     size_t dirty_count;
 
     if (purge(self, cairn_buddy_address_of(buddy, span->first), length_bytes) != 0)
         return 0;
     dirty_count = cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, span->first, span->end);
-    CAIRN_ASSERT(dirty_count > 0 && dirty_count <= buddy->free_dirty_grains);
+    CAIRN_ASSERT(dirty_count > 0 && dirty_count <= buddy->free_dirty_granules);
     cairn_buddy_runs_set_dirty(runs, span->first, span->end, false);
-    buddy->free_dirty_grains -= dirty_count;
-    return dirty_count << buddy->shape.grain_shift;
+    buddy->free_dirty_granules -= dirty_count;
+    return dirty_count << buddy->shape.granule_shift;
 }
 
 size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
@@ -86,7 +86,7 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
     return emptied_bytes;
 }
 
-/* Takes the grains of a span out of the free blocks. */
+/* Takes the granules of a span out of the free blocks. */
 static struct cairn_buddy_stretch hold_span(struct cairn_buddy *buddy, const struct span *span)
 {
     struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
@@ -97,11 +97,11 @@ static struct cairn_buddy_stretch hold_span(struct cairn_buddy *buddy, const str
     dirty_count = cairn_buddy_runs_mark(runs, span->first, span->end);
     cairn_buddy_runs_set_dirty(runs, span->first, span->end, false);
     cairn_buddy_count_used(buddy, span->first, count, dirty_count);
-    buddy->purging_grains += count;
+    buddy->purging_granules += count;
     cairn_buddy_end_call(buddy);
     return (struct cairn_buddy_stretch){cairn_buddy_address_of(buddy, span->first),
-                                        count << buddy->shape.grain_shift,
-                                        dirty_count << buddy->shape.grain_shift, false};
+                                        count << buddy->shape.granule_shift,
+                                        dirty_count << buddy->shape.granule_shift, false};
 }
 
 size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size_t quota_bytes,
@@ -139,12 +139,12 @@ void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_s
         const struct cairn_buddy_stretch *stretch = &stretches[idx];
         size_t first = cairn_buddy_checked_first(buddy, CAIRN_BUDDY_PURGING, stretch->base,
                                                  stretch->length_bytes, __func__);
-        size_t end = first + cairn_buddy_grains_for(buddy, stretch->length_bytes);
+        size_t end = first + cairn_buddy_granules_for(buddy, stretch->length_bytes);
 
-        CAIRN_ASSERT(end - first <= buddy->purging_grains);
+        CAIRN_ASSERT(end - first <= buddy->purging_granules);
         if (!stretch->is_emptied)
             cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, end, true);
-        buddy->purging_grains -= end - first;
-        cairn_buddy_free_grains(buddy, first, end, !stretch->is_emptied);
+        buddy->purging_granules -= end - first;
+        cairn_buddy_free_granules(buddy, first, end, !stretch->is_emptied);
     }
 }

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * runs.c - three bits per grain, 64 grains at a time; the picture is in runs.h.
+ * runs.c - three bits per granule, 64 granules at a time; the picture is in runs.h.
  *
  * Every function walks the words that [first, end) touches and cuts the first and the last with a
  * mask:
@@ -18,7 +18,7 @@
 
 #include <cairn/base/check.h>
 
-/* The bits of word `idx` that stand for grains of [first, end). Requires: neither end lies beyond
+/* The bits of word `idx` that stand for granules of [first, end). Requires: neither end lies beyond
    the word. */
 static inline uint64_t mask_of(size_t idx, size_t first, size_t end)
 {
@@ -160,7 +160,7 @@ void cairn_buddy_runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first,
 
 void cairn_buddy_runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end)
 {
-    uint64_t before = 0;       /* is the last grain of the word before in use? */
+    uint64_t before = 0;       /* is the last granule of the word before in use? */
     uint64_t before_dirty = 0; /* and dirty? */
     size_t idx;
 

@@ -4,8 +4,8 @@
 /*
  * verify.c - walks all state of a buddy and panics on a broken invariant.
  *
- *   I1  a grain is in use or covered by exactly one free block: no free block has a grain in use
- *       or lies inside another, and together they are as many grains as are not in use;
+ *   I1  a granule is in use or covered by exactly one free block: no free block has a granule in use
+ *       or lies inside another, and together they are as many granules as are not in use;
  *   I2  no free block below the top order has a free buddy;
  *   I3  the counters agree with the bits;
  *   I4  summaries agree with what is below them, and so does the mask of orders;
@@ -28,7 +28,7 @@ static void check_block(const struct cairn_buddy *buddy, unsigned order, size_t 
     size_t end = (block + 1) << order;
     unsigned above;
 
-    CAIRN_INVARIANT(first >= buddy->shape.lead_grains && end <= cairn_buddy_walk_end(buddy));
+    CAIRN_INVARIANT(first >= buddy->shape.lead_granules && end <= cairn_buddy_walk_end(buddy));
     CAIRN_INVARIANT(
         cairn_buddy_runs_count(cairn_buddy_const_runs(buddy), CAIRN_BUDDY_IN_USE, first, end) == 0);
     if (cairn_buddy_is_over_source(buddy))
@@ -39,7 +39,7 @@ static void check_block(const struct cairn_buddy *buddy, unsigned order, size_t 
         CAIRN_INVARIANT(!is_free(buddy, above, first >> above));
 }
 
-/* Returns how many grains the free blocks of the order hold. */
+/* Returns how many granules the free blocks of the order hold. */
 static size_t check_order(const struct cairn_buddy *buddy, unsigned order)
 {
     const uint64_t *words = cairn_buddy_const_words(buddy);
@@ -85,16 +85,17 @@ void cairn_buddy_check(const struct cairn_buddy *buddy)
         free_count += check_order(buddy, order);
     CAIRN_INVARIANT(buddy->nonempty_orders >> buddy->shape.top_order <= 1);
     check_runs(buddy);
-    CAIRN_INVARIANT(buddy->used_grains == cairn_buddy_runs_count(runs, CAIRN_BUDDY_IN_USE, 0, end));
-    CAIRN_INVARIANT(buddy->purging_grains ==
+    CAIRN_INVARIANT(buddy->used_granules ==
+                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_IN_USE, 0, end));
+    CAIRN_INVARIANT(buddy->purging_granules ==
                     cairn_buddy_runs_count(runs, CAIRN_BUDDY_PURGING, 0, end));
     CAIRN_INVARIANT(
-        cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, buddy->shape.lead_grains) == 0);
-    CAIRN_INVARIANT(buddy->free_dirty_grains ==
+        cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, buddy->shape.lead_granules) == 0);
+    CAIRN_INVARIANT(buddy->free_dirty_granules ==
                     cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, end));
     CAIRN_INVARIANT(buddy->purge_at <= end);
-    CAIRN_INVARIANT(free_count + buddy->used_grains == buddy->held_grains);
-    CAIRN_INVARIANT(buddy->free_dirty_grains <= free_count);
+    CAIRN_INVARIANT(free_count + buddy->used_granules == buddy->held_granules);
+    CAIRN_INVARIANT(buddy->free_dirty_granules <= free_count);
     CAIRN_INVARIANT(buddy->steps == 0 && buddy->steps_max <= CAIRN_BUDDY_STEPS_MAX);
     if (cairn_buddy_is_over_source(buddy))
         cairn_buddy_check_chunks(buddy);

@@ -9,7 +9,7 @@
  * remembers which stretches it added itself (segments), and looks where the break is before it
  * relies on it.
  *
- *     | program data | segment 0 | foreign | segment 1           |
+ *     | program data | segment 0 | others  | segment 1           |
  *                                            taken | free | free ^ break
  *                                                  '----run-----'  may be lowered to the start of
  *                                                                  the run

@@ -266,7 +266,7 @@ static uint32_t split_block(struct cairn_pagesource *source, uint32_t id, uintpt
 }
 
 /* A mapped block came back: its size is likely to be asked for again. */
-static void learn(struct cairn_pagesource *source, size_t length_bytes)
+static void raise_threshold(struct cairn_pagesource *source, size_t length_bytes)
 {
     size_t max_bytes = source->config.map_threshold_max_bytes;
 
@@ -280,7 +280,7 @@ static void give_mapped(struct cairn_pagesource *source, uint32_t id)
     size_t length_bytes = cairn_node_bytes(cairn_extent_node(source, id));
     bool is_too_large;
 
-    learn(source, length_bytes);
+    raise_threshold(source, length_bytes);
     is_too_large = length_bytes >= source->stats.map_threshold_bytes &&
                    length_bytes > cairn_pagesource_retain_max_bytes(source);
     if (is_too_large)
@@ -289,7 +289,7 @@ static void give_mapped(struct cairn_pagesource *source, uint32_t id)
         cairn_pagesource_make_free(source, id);
 }
 
-/* Takes a block or a part of one back, and trims. A part without a node stays where it is,
+/* Takes a block or a part of one back, and releases the excess. A part without a node stays where it is,
    emptied. */
 static void give_block(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
                        size_t length_bytes)

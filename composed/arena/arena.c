@@ -57,7 +57,7 @@ static int build_runs(struct cairn_arena *arena)
 {
     const struct cairn_arena_layout *at = &arena->layout;
     const struct cairn_buddy_config config = {
-        .grain_bytes = at->shape.grain_bytes,
+        .granule_bytes = at->shape.grain_bytes,
         .base = at->memory,
         .length_bytes = at->memory_bytes,
         .align_bytes = cairn_arena_run_align_bytes(&at->shape),

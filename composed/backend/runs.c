@@ -44,7 +44,7 @@ static struct cairn_buddy_config buddy_config(const struct cairn_backend *backen
 {
     struct cairn_buddy_config config = {0};
 
-    config.grain_bytes = backend->granule_bytes;
+    config.granule_bytes = backend->granule_bytes;
     config.chunk_bytes = backend->chunk_bytes;
     config.chunk_count_max = CHUNKS_FIRST;
     return config;
