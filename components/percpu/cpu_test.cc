@@ -335,7 +335,7 @@ TEST(Cpu, EveryWayNamesTheCpuThatTheThreadIsPinnedTo)
     }
 }
 
-TEST(Cpu, TakesTheWayThatWasWishedForOrTheNextOneDown)
+TEST(Cpu, TakesTheMethodThatWasRequestedOrTheNextOneDown)
 {
     for (auto requested :
          {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {

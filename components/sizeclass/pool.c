@@ -298,7 +298,7 @@ size_t cairn_pool_trim(struct cairn_pool *pool)
 }
 
 /* The kind first: only slabs of this pool's kind are known to stay while its caller looks. */
-bool cairn_pool_is_out(const struct cairn_pool *pool, const void *pointer)
+bool cairn_pool_is_allocated(const struct cairn_pool *pool, const void *pointer)
 {
     struct cairn_pagemap_mark mark = cairn_pagemap_mark(pool->slabs->config.pagemap, pointer);
     struct cairn_slab *slab;

@@ -298,8 +298,8 @@ static struct piece piece_in_use(const struct cairn_arena *arena, const void *bl
     struct piece piece = piece_at(arena, block, where);
 
     if (piece.pool != NULL)
-        CAIRN_CHECK(cairn_pool_is_out(piece.pool, block), "not a block in use of this arena", block,
-                    where);
+        CAIRN_CHECK(cairn_pool_is_allocated(piece.pool, block), "not a block in use of this arena",
+                    block, where);
     return piece;
 }
 

@@ -205,14 +205,14 @@ static void free_small(uint32_t pool_id, void *block, const char *where)
 {
     struct shard *shard = &reference.shards[pool_id / CAIRN_CLASS_COUNT];
     struct cairn_pool *pool = &shard->pools[pool_id % CAIRN_CLASS_COUNT];
-    bool is_out;
+    bool is_allocated;
 
     cairn_lock_take(&shard->lock);
-    is_out = cairn_pool_is_out(pool, block);
-    if (is_out)
+    is_allocated = cairn_pool_is_allocated(pool, block);
+    if (is_allocated)
         cairn_pool_free(pool, block);
     cairn_lock_release(&shard->lock);
-    CAIRN_CHECK(is_out, "double free", block, where);
+    CAIRN_CHECK(is_allocated, "double free", block, where);
 }
 
 /* The class of the block that begins at a pointer; CAIRN_CLASS_COUNT: none does. */
