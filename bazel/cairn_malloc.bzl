@@ -191,6 +191,7 @@ def cairn_malloc(
             "-Wl,--version-script=$(location %s)" % exports,
             "-Wl,-soname," + library,
             "-Wl,--as-needed",
+            "-Wl,-z,nodelete",
             "-Wl,-z,now",
             "-Wl,--gc-sections",
         ],

@@ -66,7 +66,7 @@ class Buddy {
   private:
     void Init(cairn_buddy_config *config)
     {
-        config->grain_bytes = kGrainBytes;
+        config->granule_bytes = kGrainBytes;
         size_t state_bytes = cairn_buddy_state_bytes(config);
         state_ = std::make_unique<Memory>(state_bytes);
         buddy_ = static_cast<cairn_buddy *>(state_->base());

@@ -32,13 +32,13 @@ using benchmark::State;
 
 class Caches {
   public:
-    Caches(cairn_percpu_mode mode, uint32_t block_bytes, cairn_cpu_way way = CAIRN_CPU_AUTO)
+    Caches(cairn_percpu_mode mode, uint32_t block_bytes, cairn_cpu_id_method way = CAIRN_CPU_AUTO)
     {
         cairn_percpu_config config = {};
         config.block_bytes = &block_bytes;
         config.class_count = 1;
         config.mode = mode;
-        config.cpu_way = way;
+        config.cpu_id_method = way;
         config.source = Invented::Source();
         config.state_bytes = cairn_percpu_state_bytes(&config);
         state_ = std::make_unique<Memory>(config.state_bytes);
@@ -189,7 +189,7 @@ void RingAlone(State &state)
 }
 BENCHMARK(RingAlone)->Name("percpu/cross/ring")->Threads(2)->Threads(8)->UseRealTime();
 
-void ByWay(State &state, cairn_cpu_way way)
+void ByWay(State &state, cairn_cpu_id_method way)
 {
     Caches caches(CAIRN_PERCPU_LOCK, 64, way);
     for (auto _ : state) {
@@ -199,7 +199,7 @@ void ByWay(State &state, cairn_cpu_way way)
     }
 }
 
-void CpuId(State &state, cairn_cpu_way way)
+void CpuId(State &state, cairn_cpu_id_method way)
 {
     cairn_cpu cpu;
     cairn_cpu_init(&cpu, way);
@@ -227,11 +227,11 @@ template <cairn_percpu_mode kMode> bool RegisterMode()
     return true;
 }
 
-void RegisterWay(const char *name, cairn_cpu_way way)
+void RegisterWay(const char *name, cairn_cpu_id_method way)
 {
     cairn_cpu cpu;
     cairn_cpu_init(&cpu, way);
-    if (cpu.way != way)
+    if (cpu.method != way)
         return;
     benchmark::RegisterBenchmark((std::string("percpu/cpu_id/") + name).c_str(),
                                  [way](State &state) { CpuId(state, way); });

@@ -106,7 +106,7 @@ static size_t count_symbols(const struct image *image)
     return image->gnu_hash != NULL ? count_gnu(image->gnu_hash) : 0;
 }
 
-const void *cairn_clock__find(const void *image, const char *name)
+const void *cairn_clock_find_symbol(const void *image, const char *name)
 {
     struct image found = {0, NULL, NULL, NULL, NULL, NULL};
     const unsigned char *magic = image;
@@ -135,9 +135,9 @@ void cairn_clock_init(void)
 
     if (image == NULL || cairn_load_relaxed(&read_clock) != NULL)
         return;
-    found = cairn_clock__find(image, "__vdso_clock_gettime");
+    found = cairn_clock_find_symbol(image, "__vdso_clock_gettime");
     if (found == NULL)
-        found = cairn_clock__find(image, "__kernel_clock_gettime");
+        found = cairn_clock_find_symbol(image, "__kernel_clock_gettime");
     cairn_store_relaxed(&read_clock, (clock_function *)(uintptr_t)found);
 }
 

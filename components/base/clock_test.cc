@@ -56,7 +56,7 @@ struct Image {
     // How far into the image the symbol points; -1: not found.
     ptrdiff_t Find(const char *name) const
     {
-        const void *found = cairn_clock__find(this, name);
+        const void *found = cairn_clock_find_symbol(this, name);
         return found == nullptr
                    ? -1
                    : static_cast<const char *>(found) - reinterpret_cast<const char *>(this);

@@ -89,21 +89,21 @@ void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us)
         cairn_futex_wake(&lock->state, 1);
 }
 
-bool cairn_lock__has_company;
+bool cairn_lock_has_company;
 
 void cairn_lock_expect_company(void)
 {
-    cairn_store_relaxed(&cairn_lock__has_company, true);
+    cairn_store_relaxed(&cairn_lock_has_company, true);
 }
 
-/* How many locks of each rank this thread holds: with one shard per CPU and all of them drained at
+/* How many locks of each rank this thread holds: with one shard per CPU and all of them flushed at
    once, thousands. Only debug builds use it, so a release build has no thread-local variable. */
 static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initial-exec")));
 
 static bool is_unranked(const struct cairn_lock *lock)
 {
     return !CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE ||
-           cairn_load_relaxed(&cairn_lock__has_company);
+           cairn_load_relaxed(&cairn_lock_has_company);
 }
 
 void cairn_lock_rank_enter(const struct cairn_lock *lock)

@@ -18,7 +18,7 @@
 
 namespace {
 
-// Waits until somebody sleeps, or is about to: a sleeper writes 2 first.
+// Waits until a thread sleeps, or is about to: a sleeper writes 2 first.
 void AwaitSleeper(const cairn_lock &lock)
 {
     while (cairn_load_relaxed(&lock.state) != 2)
@@ -235,7 +235,7 @@ TEST(LockWait, ReturnsAtOnceWhenTheLockIsFreeAndTakesNothing)
 
 TEST(LockWait, EndsAfterItsTimeWhenTheLockStaysHeld)
 {
-    for (uint32_t state : {1u, 2u}) { // nobody sleeps, or somebody may
+    for (uint32_t state : {1u, 2u}) { // no thread sleeps, or one may
         cairn_lock lock = {state, CAIRN_RANK_NONE};
         auto start = Clock::now();
 
@@ -270,7 +270,7 @@ TEST(LockWait, EndsWhenTheLockIsReleased)
     EXPECT_LT(least, milliseconds(900));
 }
 
-// A wake that comes to nobody: the word changes without one.
+// A wake without a sleeper: the word changes without one.
 TEST(LockWait, CostsOnlyItsTimeWhenTheWakeUpIsLost)
 {
     cairn_lock lock = {1, CAIRN_RANK_NONE};
@@ -390,7 +390,7 @@ TEST(LockOrder, IsNotCheckedWithoutARank)
     cairn_lock_release(&high);
 }
 
-// A drain of all shards holds one lock per CPU.
+// A flush of all shards holds one lock per CPU.
 TEST(LockOrder, AllowsThousandsOfOneRank)
 {
     std::vector<cairn_lock> shards(70000);

@@ -23,7 +23,7 @@ static uint64_t bit_of(size_t bit)
     return (uint64_t)1 << (bit % 64);
 }
 
-size_t cairn_buddy__bitmap_words(size_t bit_count)
+size_t cairn_buddy_bitmap_words(size_t bit_count)
 {
     size_t total = 0;
 
@@ -35,10 +35,10 @@ size_t cairn_buddy__bitmap_words(size_t bit_count)
     return total;
 }
 
-size_t cairn_buddy__bitmap_layout(struct cairn_buddy_bitmap *bitmap, size_t bit_count,
-                                  size_t word_at)
+size_t cairn_buddy_bitmap_layout(struct cairn_buddy_bitmap *bitmap, size_t bit_count,
+                                 size_t word_at)
 {
-    size_t end = word_at + cairn_buddy__bitmap_words(bit_count);
+    size_t end = word_at + cairn_buddy_bitmap_words(bit_count);
     size_t at = end;
     uint32_t level = 0;
 
@@ -55,12 +55,12 @@ size_t cairn_buddy__bitmap_layout(struct cairn_buddy_bitmap *bitmap, size_t bit_
     return end;
 }
 
-void cairn_buddy__bitmap_set(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit)
+void cairn_buddy_bitmap_set(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit)
 {
     uint32_t level;
 
     CAIRN_ASSERT(bit < bitmap->bit_count);
-    CAIRN_ASSERT(!cairn_buddy__bitmap_test(words, bitmap, bit));
+    CAIRN_ASSERT(!cairn_buddy_bitmap_test(words, bitmap, bit));
     for (level = 0; level < bitmap->level_count; level++) {
         uint64_t *word = &words[bitmap->level_at[level] + bit / 64];
         uint64_t before = *word;
@@ -72,11 +72,11 @@ void cairn_buddy__bitmap_set(uint64_t *words, const struct cairn_buddy_bitmap *b
     }
 }
 
-void cairn_buddy__bitmap_clear(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit)
+void cairn_buddy_bitmap_clear(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit)
 {
     uint32_t level;
 
-    CAIRN_ASSERT(cairn_buddy__bitmap_test(words, bitmap, bit));
+    CAIRN_ASSERT(cairn_buddy_bitmap_test(words, bitmap, bit));
     for (level = 0; level < bitmap->level_count; level++) {
         uint64_t *word = &words[bitmap->level_at[level] + bit / 64];
 
@@ -87,12 +87,12 @@ void cairn_buddy__bitmap_clear(uint64_t *words, const struct cairn_buddy_bitmap 
     }
 }
 
-size_t cairn_buddy__bitmap_lowest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap)
+size_t cairn_buddy_bitmap_lowest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap)
 {
     size_t bit = 0;
     uint32_t level = bitmap->level_count;
 
-    CAIRN_ASSERT(!cairn_buddy__bitmap_is_empty(words, bitmap));
+    CAIRN_ASSERT(!cairn_buddy_bitmap_is_empty(words, bitmap));
     while (level-- > 0) {
         uint64_t word = words[bitmap->level_at[level] + bit];
 
@@ -103,8 +103,8 @@ size_t cairn_buddy__bitmap_lowest(const uint64_t *words, const struct cairn_budd
     return bit;
 }
 
-void cairn_buddy__bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
-                              const uint64_t *from_words, const struct cairn_buddy_bitmap *from)
+void cairn_buddy_bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
+                             const uint64_t *from_words, const struct cairn_buddy_bitmap *from)
 {
     size_t idx;
 
@@ -112,12 +112,12 @@ void cairn_buddy__bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitma
         uint64_t bits = from_words[from->level_at[0] + idx];
 
         for (; bits != 0; bits &= bits - 1)
-            cairn_buddy__bitmap_set(to_words, to, idx * 64 + (size_t)__builtin_ctzll(bits));
+            cairn_buddy_bitmap_set(to_words, to, idx * 64 + (size_t)__builtin_ctzll(bits));
     }
 }
 
-void cairn_buddy__bitmap_check(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap,
-                               size_t bit_count)
+void cairn_buddy_bitmap_check(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap,
+                              size_t bit_count)
 {
     uint32_t level;
 

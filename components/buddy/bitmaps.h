@@ -40,40 +40,39 @@ struct cairn_buddy_bitmap {
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_buddy_bitmap) == 32, "two descriptors to a cache line");
 
 /* How many words a set of 0 < bit_count <= 2^32 - 1 members needs, all levels together. */
-size_t cairn_buddy__bitmap_words(size_t bit_count);
+size_t cairn_buddy_bitmap_words(size_t bit_count);
 
 /* Lays the set out from word `word_at` on, the top level first. Returns the word after it. */
-size_t cairn_buddy__bitmap_layout(struct cairn_buddy_bitmap *bitmap, size_t bit_count,
-                                  size_t word_at);
+size_t cairn_buddy_bitmap_layout(struct cairn_buddy_bitmap *bitmap, size_t bit_count,
+                                 size_t word_at);
 
 /* Adds a member that is not in the set. */
-void cairn_buddy__bitmap_set(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit);
+void cairn_buddy_bitmap_set(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit);
 
 /* Removes a member of the set. */
-void cairn_buddy__bitmap_clear(uint64_t *words, const struct cairn_buddy_bitmap *bitmap,
-                               size_t bit);
+void cairn_buddy_bitmap_clear(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit);
 
 /* The least member. Requires: not empty. */
-size_t cairn_buddy__bitmap_lowest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap);
+size_t cairn_buddy_bitmap_lowest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap);
 
 /* Copies a set into an empty one with room for as many members or more. */
-void cairn_buddy__bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
-                              const uint64_t *from_words, const struct cairn_buddy_bitmap *from);
+void cairn_buddy_bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
+                             const uint64_t *from_words, const struct cairn_buddy_bitmap *from);
 
 /* Panics unless every summary agrees with what is below it, over the first `bit_count` members. */
-void cairn_buddy__bitmap_check(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap,
-                               size_t bit_count);
+void cairn_buddy_bitmap_check(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap,
+                              size_t bit_count);
 
 /* False also for a bit beyond the end, so that callers need not know where a partial order ends. */
-static inline bool cairn_buddy__bitmap_test(const uint64_t *words,
-                                            const struct cairn_buddy_bitmap *bitmap, size_t bit)
+static inline bool cairn_buddy_bitmap_test(const uint64_t *words,
+                                           const struct cairn_buddy_bitmap *bitmap, size_t bit)
 {
     return bit < bitmap->bit_count &&
            (words[bitmap->level_at[0] + bit / 64] >> (bit % 64) & 1) != 0;
 }
 
-static inline bool cairn_buddy__bitmap_is_empty(const uint64_t *words,
-                                                const struct cairn_buddy_bitmap *bitmap)
+static inline bool cairn_buddy_bitmap_is_empty(const uint64_t *words,
+                                               const struct cairn_buddy_bitmap *bitmap)
 {
     return words[bitmap->level_at[bitmap->level_count - 1]] == 0;
 }

@@ -17,36 +17,36 @@ class Bitmap {
   public:
     explicit Bitmap(std::size_t bit_count, std::size_t word_at = 5)
     {
-        std::size_t end = cairn_buddy__bitmap_layout(&bitmap_, bit_count, word_at);
+        std::size_t end = cairn_buddy_bitmap_layout(&bitmap_, bit_count, word_at);
 
-        EXPECT_EQ(end, word_at + cairn_buddy__bitmap_words(bit_count));
+        EXPECT_EQ(end, word_at + cairn_buddy_bitmap_words(bit_count));
         words_.assign(end + 3, 0);
         bit_count_ = bit_count;
     }
 
     void Set(std::size_t bit)
     {
-        cairn_buddy__bitmap_set(words_.data(), &bitmap_, bit);
+        cairn_buddy_bitmap_set(words_.data(), &bitmap_, bit);
     }
     void Clear(std::size_t bit)
     {
-        cairn_buddy__bitmap_clear(words_.data(), &bitmap_, bit);
+        cairn_buddy_bitmap_clear(words_.data(), &bitmap_, bit);
     }
     bool Test(std::size_t bit) const
     {
-        return cairn_buddy__bitmap_test(words_.data(), &bitmap_, bit);
+        return cairn_buddy_bitmap_test(words_.data(), &bitmap_, bit);
     }
     std::size_t Lowest() const
     {
-        return cairn_buddy__bitmap_lowest(words_.data(), &bitmap_);
+        return cairn_buddy_bitmap_lowest(words_.data(), &bitmap_);
     }
     bool IsEmpty() const
     {
-        return cairn_buddy__bitmap_is_empty(words_.data(), &bitmap_);
+        return cairn_buddy_bitmap_is_empty(words_.data(), &bitmap_);
     }
     void Check() const
     {
-        cairn_buddy__bitmap_check(words_.data(), &bitmap_, bit_count_);
+        cairn_buddy_bitmap_check(words_.data(), &bitmap_, bit_count_);
     }
     bool IsAllZero() const
     {
@@ -72,11 +72,11 @@ const std::size_t kCounts[] = {1,    2,    63,   64,        65,     127,   128,
 
 TEST(BuddyBitmap, HasOneLevelForEachFactorOf64)
 {
-    EXPECT_EQ(cairn_buddy__bitmap_words(1), 1u);
-    EXPECT_EQ(cairn_buddy__bitmap_words(64), 1u);
-    EXPECT_EQ(cairn_buddy__bitmap_words(65), 3u);
-    EXPECT_EQ(cairn_buddy__bitmap_words(4096), 65u);
-    EXPECT_EQ(cairn_buddy__bitmap_words(4097), 65u + 2 + 1);
+    EXPECT_EQ(cairn_buddy_bitmap_words(1), 1u);
+    EXPECT_EQ(cairn_buddy_bitmap_words(64), 1u);
+    EXPECT_EQ(cairn_buddy_bitmap_words(65), 3u);
+    EXPECT_EQ(cairn_buddy_bitmap_words(4096), 65u);
+    EXPECT_EQ(cairn_buddy_bitmap_words(4097), 65u + 2 + 1);
     EXPECT_EQ(Bitmap(64).descriptor().level_count, 1u);
     EXPECT_EQ(Bitmap(4097).descriptor().level_count, 3u);
 }
@@ -86,7 +86,7 @@ TEST(BuddyBitmap, SixLevelsHold32BitsOfMembers)
     cairn_buddy_bitmap bitmap = {};
     std::size_t words = (std::size_t{1} << 26) + (1 << 20) + (1 << 14) + (1 << 8) + 4 + 1;
 
-    EXPECT_EQ(cairn_buddy__bitmap_layout(&bitmap, UINT32_MAX, 0), words);
+    EXPECT_EQ(cairn_buddy_bitmap_layout(&bitmap, UINT32_MAX, 0), words);
     EXPECT_EQ(bitmap.level_count, static_cast<std::uint32_t>(CAIRN_BUDDY_BITMAP_LEVELS));
     EXPECT_EQ(bitmap.level_at[5], 0u);
     EXPECT_EQ(bitmap.level_at[0], words - (std::size_t{1} << 26));

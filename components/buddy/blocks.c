@@ -8,9 +8,9 @@
  * They are not listed: one pass over the orders peels at most one block off each end, and halves
  * what remains.
  *
- *     grains     0 1 2 3 4 5 6 7 8 9 a b    release [3, 10):
+ *     granules     0 1 2 3 4 5 6 7 8 9 a b    release [3, 10):
  *     order 0          [3]                    3 is odd: put 3, or merge it with 2 if 2 is free
- *     order 1                    [8 9]        10/2 is odd: put 4 (grains 8, 9), or merge it with 5
+ *     order 1                    [8 9]        10/2 is odd: put 4 (granules 8, 9), or merge it with 5
  *     order 2            [4 5 6 7]            1 is odd: put 1, or merge it with 0
  *
  * Where the neighbour across the end is the buddy and is free, the range grows over it instead:
@@ -35,7 +35,7 @@
  *     resize       release; or absorb and spill                                  4T + 1
  *
  * so no call takes more than 4T + 3 <= 127 < CAIRN_BUDDY_STEPS_MAX (asserted in
- * cairn_buddy__end_call).
+ * cairn_buddy_end_call).
  */
 
 #include "buddy_internal.h"
@@ -48,29 +48,29 @@ CAIRN_STATIC_ASSERT(4 * (CAIRN_BUDDY_ORDERS_MAX - 1) + 3 <= CAIRN_BUDDY_STEPS_MA
 static bool is_free(struct cairn_buddy *buddy, unsigned order, size_t block)
 {
     buddy->steps++;
-    return cairn_buddy__bitmap_test(cairn_buddy__words(buddy), &buddy->orders[order], block);
+    return cairn_buddy_bitmap_test(cairn_buddy_words(buddy), &buddy->orders[order], block);
 }
 
 static void put(struct cairn_buddy *buddy, unsigned order, size_t block)
 {
     CAIRN_ASSERT(order <= buddy->shape.top_order);
     buddy->steps++;
-    cairn_buddy__bitmap_set(cairn_buddy__words(buddy), &buddy->orders[order], block);
+    cairn_buddy_bitmap_set(cairn_buddy_words(buddy), &buddy->orders[order], block);
     buddy->nonempty_orders |= (uint32_t)1 << order;
 }
 
 static void take(struct cairn_buddy *buddy, unsigned order, size_t block)
 {
-    uint64_t *words = cairn_buddy__words(buddy);
+    uint64_t *words = cairn_buddy_words(buddy);
 
     CAIRN_ASSERT((buddy->nonempty_orders >> order & 1) != 0);
     buddy->steps++;
-    cairn_buddy__bitmap_clear(words, &buddy->orders[order], block);
-    if (cairn_buddy__bitmap_is_empty(words, &buddy->orders[order]))
+    cairn_buddy_bitmap_clear(words, &buddy->orders[order], block);
+    if (cairn_buddy_bitmap_is_empty(words, &buddy->orders[order]))
         buddy->nonempty_orders &= ~((uint32_t)1 << order);
 }
 
-unsigned cairn_buddy__take_block(struct cairn_buddy *buddy, unsigned order, size_t *first)
+unsigned cairn_buddy_take_block(struct cairn_buddy *buddy, unsigned order, size_t *first)
 {
     uint32_t fitting = buddy->nonempty_orders >> order;
     unsigned found;
@@ -79,13 +79,13 @@ unsigned cairn_buddy__take_block(struct cairn_buddy *buddy, unsigned order, size
     CAIRN_ASSERT(order <= buddy->shape.top_order && fitting != 0);
     found = order + (unsigned)__builtin_ctz(fitting);
     buddy->steps++;
-    block = cairn_buddy__bitmap_lowest(cairn_buddy__const_words(buddy), &buddy->orders[found]);
+    block = cairn_buddy_bitmap_lowest(cairn_buddy_const_words(buddy), &buddy->orders[found]);
     take(buddy, found, block);
     *first = block << found;
     return found;
 }
 
-void cairn_buddy__spill(struct cairn_buddy *buddy, size_t first, size_t end)
+void cairn_buddy_spill(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     unsigned order;
 
@@ -124,11 +124,11 @@ static size_t peel_right(struct cairn_buddy *buddy, unsigned order, size_t end)
     return end - 1;
 }
 
-bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end)
+bool cairn_buddy_release(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     unsigned order;
 
-    CAIRN_ASSERT(first < end && end <= buddy->shape.grain_count);
+    CAIRN_ASSERT(first < end && end <= buddy->shape.granule_count);
     for (order = 0; order < buddy->shape.top_order && first < end; order++) {
         if (first % 2 != 0)
             first = peel_left(buddy, order, first);
@@ -145,17 +145,17 @@ bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end)
     return true;
 }
 
-void cairn_buddy__take_chunk(struct cairn_buddy *buddy, size_t slot)
+void cairn_buddy_take_chunk(struct cairn_buddy *buddy, size_t slot)
 {
     take(buddy, buddy->shape.top_order, slot);
 }
 
-/* The order of the free block in which a free grain lies. */
-static unsigned order_at(struct cairn_buddy *buddy, size_t grain)
+/* The order of the free block in which a free granule lies. */
+static unsigned order_at(struct cairn_buddy *buddy, size_t granule)
 {
     unsigned order = 0;
 
-    while (!is_free(buddy, order, grain >> order)) {
+    while (!is_free(buddy, order, granule >> order)) {
         CAIRN_ASSERT(order < buddy->shape.top_order);
         order++;
     }
@@ -182,7 +182,7 @@ static void take_range(struct cairn_buddy *buddy, size_t first, size_t end)
     }
 }
 
-size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
+size_t cairn_buddy_absorb(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     CAIRN_ASSERT(first < end);
     end = cairn_align_up(end, (size_t)1 << order_at(buddy, end - 1));
@@ -191,15 +191,15 @@ size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end)
 }
 
 /* What is put back lies in the two outer blocks, with the buddies of its blocks: nothing merges. */
-void cairn_buddy__carve(struct cairn_buddy *buddy, size_t first, size_t end)
+void cairn_buddy_carve(struct cairn_buddy *buddy, size_t first, size_t end)
 {
     size_t outer_first = cairn_align_down(first, (size_t)1 << order_at(buddy, first));
     size_t outer_end = cairn_align_up(end, (size_t)1 << order_at(buddy, end - 1));
 
     CAIRN_ASSERT(first < end);
     take_range(buddy, outer_first, outer_end);
-    cairn_buddy__end_call(buddy);
+    cairn_buddy_end_call(buddy);
     if (outer_first < first)
-        cairn_buddy__release(buddy, outer_first, first);
-    cairn_buddy__spill(buddy, end, outer_end);
+        cairn_buddy_release(buddy, outer_first, first);
+    cairn_buddy_spill(buddy, end, outer_end);
 }

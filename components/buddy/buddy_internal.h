@@ -7,14 +7,14 @@
  *     byte 0   struct cairn_buddy
  *              descriptors          one for each order
  *              free blocks          by order, then the freed slots: bitmaps.h
- *              runs                 three bits per grain: runs.h
+ *              runs                 three bits per granule: runs.h
  *              slots, hash table    over a source only: chunks.c
  *     state_bytes
  *
- * Grains have indices in one space. Over a range, grain 0 is the base rounded down to the largest
- * alignment, so that a block of 2^k grains at a multiple of 2^k is as aligned in memory as in
- * index; the grains before the base (lead) are neither free nor in use, ever. Over a source, the
- * chunk in slot s holds the grains from s << top_order on.
+ * Granules have indices in one space. Over a range, granule 0 is the base rounded down to the largest
+ * alignment, so that a block of 2^k granules at a multiple of 2^k is as aligned in memory as in
+ * index; the granules before the base (lead) are neither free nor in use, ever. Over a source, the
+ * chunk in slot s holds the granules from s << top_order on.
  *
  * Everything is an offset from the struct itself, except what a source needs: function pointers
  * and chunk addresses.
@@ -33,21 +33,21 @@
 CAIRN_STATIC_ASSERT((int)CAIRN_BUDDY_LEVELS_MAX == (int)CAIRN_BUDDY_BITMAP_LEVELS,
                     "the levels that the header promises");
 
-#define CAIRN_BUDDY_GRAINS_MAX ((size_t)1 << 31)
-#define CAIRN_BUDDY_NONE       SIZE_MAX /* no such grain, no such slot */
+#define CAIRN_BUDDY_GRANULES_MAX ((size_t)1 << 31)
+#define CAIRN_BUDDY_NONE         SIZE_MAX /* no such granule, no such slot */
 
 struct cairn_buddy_slot {
-    uintptr_t base;     /* 0: no chunk here */
-    size_t used_grains; /* in runs or being purged */
+    uintptr_t base;       /* 0: no chunk here */
+    size_t used_granules; /* in runs or being purged */
 };
 
 /* What follows from a configuration. */
 struct cairn_buddy_shape {
-    unsigned grain_shift;
+    unsigned granule_shift;
     unsigned chunk_shift; /* over a range: 0 */
     unsigned top_order;   /* the largest block: a chunk, or the largest in the range */
-    size_t lead_grains;   /* over a range: indices before the first grain */
-    size_t grain_count;   /* indices: 0 ... grain_count - 1 */
+    size_t lead_granules; /* over a range: indices before the first granule */
+    size_t granule_count; /* indices: 0 ... granule_count - 1 */
     size_t align_max_bytes;
     size_t slot_limit; /* over a range: 0 */
     size_t hash_count;
@@ -56,18 +56,18 @@ struct cairn_buddy_shape {
     size_t slots_at;
     size_t hash_at;
     size_t state_bytes;
-    uintptr_t origin; /* over a range: the address of grain 0, or its distance from the state */
+    uintptr_t origin; /* over a range: the address of granule 0, or its distance from the state */
 };
 
 struct cairn_buddy {
     struct cairn_buddy_shape shape;
     uint32_t nonempty_orders; /* bit k: the bitmap of order k is not empty */
     uint32_t reserved;
-    size_t held_grains;
-    size_t used_grains;    /* in runs or being purged */
-    size_t purging_grains; /* of these, being purged */
-    size_t free_dirty_grains;
-    size_t purge_at; /* the grain at which the next purge begins */
+    size_t held_granules;
+    size_t used_granules;    /* in runs or being purged */
+    size_t purging_granules; /* of these, being purged */
+    size_t free_dirty_granules;
+    size_t purge_at; /* the granule at which the next purge begins */
     uint64_t steps;  /* of the call under way; 0 between calls */
     uint64_t steps_max;
 
@@ -83,69 +83,69 @@ struct cairn_buddy {
     struct cairn_buddy_bitmap orders[];    /* free blocks */
 };
 
-static inline bool cairn_buddy__is_over_source(const struct cairn_buddy *buddy)
+static inline bool cairn_buddy_is_over_source(const struct cairn_buddy *buddy)
 {
     return buddy->shape.slot_limit != 0;
 }
 
-static inline uint64_t *cairn_buddy__words(struct cairn_buddy *buddy)
+static inline uint64_t *cairn_buddy_words(struct cairn_buddy *buddy)
 {
     return (uint64_t *)(void *)buddy;
 }
 
-static inline const uint64_t *cairn_buddy__const_words(const struct cairn_buddy *buddy)
+static inline const uint64_t *cairn_buddy_const_words(const struct cairn_buddy *buddy)
 {
     return (const uint64_t *)(const void *)buddy;
 }
 
-static inline struct cairn_buddy_run_word *cairn_buddy__runs(struct cairn_buddy *buddy)
+static inline struct cairn_buddy_run_word *cairn_buddy_runs(struct cairn_buddy *buddy)
 {
     return (struct cairn_buddy_run_word *)(void *)((char *)buddy + buddy->shape.runs_at);
 }
 
 static inline const struct cairn_buddy_run_word *
-cairn_buddy__const_runs(const struct cairn_buddy *buddy)
+cairn_buddy_const_runs(const struct cairn_buddy *buddy)
 {
     return (const struct cairn_buddy_run_word *)(const void *)((const char *)buddy +
                                                                buddy->shape.runs_at);
 }
 
-static inline struct cairn_buddy_slot *cairn_buddy__slots(struct cairn_buddy *buddy)
+static inline struct cairn_buddy_slot *cairn_buddy_slots(struct cairn_buddy *buddy)
 {
     return (struct cairn_buddy_slot *)(void *)((char *)buddy + buddy->shape.slots_at);
 }
 
 static inline const struct cairn_buddy_slot *
-cairn_buddy__const_slots(const struct cairn_buddy *buddy)
+cairn_buddy_const_slots(const struct cairn_buddy *buddy)
 {
     return (const struct cairn_buddy_slot *)(const void *)((const char *)buddy +
                                                            buddy->shape.slots_at);
 }
 
-/* The first index after the chunk, or range, in which the grain lies. */
-static inline size_t cairn_buddy__limit_of(const struct cairn_buddy *buddy, size_t grain)
+/* The first index after the chunk, or range, in which the granule lies. */
+static inline size_t cairn_buddy_limit_of(const struct cairn_buddy *buddy, size_t granule)
 {
-    if (!cairn_buddy__is_over_source(buddy))
-        return buddy->shape.grain_count;
-    return ((grain >> buddy->shape.top_order) + 1) << buddy->shape.top_order;
+    if (!cairn_buddy_is_over_source(buddy))
+        return buddy->shape.granule_count;
+    return ((granule >> buddy->shape.top_order) + 1) << buddy->shape.top_order;
 }
 
-/* Bytes to grains, rounded up. Cannot wrap. */
-static inline size_t cairn_buddy__grains_for(const struct cairn_buddy *buddy, size_t length_bytes)
+/* Bytes to granules, rounded up. Cannot wrap. */
+static inline size_t cairn_buddy_granules_for(const struct cairn_buddy *buddy, size_t length_bytes)
 {
-    return length_bytes == 0 ? 0 : ((length_bytes - 1) >> buddy->shape.grain_shift) + 1;
+    return length_bytes == 0 ? 0 : ((length_bytes - 1) >> buddy->shape.granule_shift) + 1;
 }
 
 /* Indices from here on were never used. */
-static inline size_t cairn_buddy__walk_end(const struct cairn_buddy *buddy)
+static inline size_t cairn_buddy_walk_end(const struct cairn_buddy *buddy)
 {
-    if (!cairn_buddy__is_over_source(buddy))
-        return buddy->shape.grain_count;
+    if (!cairn_buddy_is_over_source(buddy))
+        return buddy->shape.granule_count;
     return buddy->slot_end << buddy->shape.top_order;
 }
 
 /* Ends a public call: notes how many steps it took. The bound is derived in blocks.c. */
-static inline void cairn_buddy__end_call(struct cairn_buddy *buddy)
+static inline void cairn_buddy_end_call(struct cairn_buddy *buddy)
 {
     CAIRN_ASSERT(buddy->steps <= CAIRN_BUDDY_STEPS_MAX);
     if (CAIRN_UNLIKELY(buddy->steps > buddy->steps_max))
@@ -155,64 +155,64 @@ static inline void cairn_buddy__end_call(struct cairn_buddy *buddy)
 
 /* buddy.c */
 
-/* The address of a grain that is held. */
-void *cairn_buddy__address_of(const struct cairn_buddy *buddy, size_t grain);
+/* The address of a granule that is held. */
+void *cairn_buddy_address_of(const struct cairn_buddy *buddy, size_t granule);
 
-/* The first grain of a run (CAIRN_BUDDY_RUN), or of a stretch being purged (CAIRN_BUDDY_PURGING),
+/* The first granule of a run (CAIRN_BUDDY_RUN), or of a stretch being purged (CAIRN_BUDDY_PURGING),
    of that length; panics when it is anything else. */
-size_t cairn_buddy__checked(const struct cairn_buddy *buddy, enum cairn_buddy_sought kind,
-                            const void *run, size_t length_bytes, const char *where);
+size_t cairn_buddy_checked_first(const struct cairn_buddy *buddy, enum cairn_buddy_sought kind,
+                                 const void *run, size_t length_bytes, const char *where);
 
-/* Books `count` free grains from `first` on, of which dirty_count were dirty, as used. */
-void cairn_buddy__count_used(struct cairn_buddy *buddy, size_t first, size_t count,
-                             size_t dirty_count);
+/* Books `count` free granules from `first` on, of which dirty_count were dirty, as used. */
+void cairn_buddy_count_used(struct cairn_buddy *buddy, size_t first, size_t count,
+                            size_t dirty_count);
 
-/* Frees grains in use, all of them dirty or none. Ends the call. May give the chunk back. */
-void cairn_buddy__free_grains(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty);
+/* Frees granules in use, all of them dirty or none. Ends the call. May give the chunk back. */
+void cairn_buddy_free_granules(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty);
 
-/* blocks.c: ranges are [first, end) in grains. */
+/* blocks.c: ranges are [first, end) in granules. */
 
 /* Takes the lowest block of the least order >= `order`. Requires: there is one. Returns its
    order. */
-unsigned cairn_buddy__take_block(struct cairn_buddy *buddy, unsigned order, size_t *first);
+unsigned cairn_buddy_take_block(struct cairn_buddy *buddy, unsigned order, size_t *first);
 
 /* Makes the tail of a block just taken free, where nothing can merge. Requires: `end` ends that
    block. */
-void cairn_buddy__spill(struct cairn_buddy *buddy, size_t first, size_t end);
+void cairn_buddy_spill(struct cairn_buddy *buddy, size_t first, size_t end);
 
 /* Makes any range free, merging. Returns true when that frees a block of the top order. */
-bool cairn_buddy__release(struct cairn_buddy *buddy, size_t first, size_t end);
+bool cairn_buddy_release(struct cairn_buddy *buddy, size_t first, size_t end);
 
 /* Takes the blocks of a free range that follows a run in its chunk, the last one whole. Returns
    where they end. */
-size_t cairn_buddy__absorb(struct cairn_buddy *buddy, size_t first, size_t end);
+size_t cairn_buddy_absorb(struct cairn_buddy *buddy, size_t first, size_t end);
 
 /* Takes a free range out of the free blocks, where it may begin and end inside of one. Ends one
    call's worth of steps. */
-void cairn_buddy__carve(struct cairn_buddy *buddy, size_t first, size_t end);
+void cairn_buddy_carve(struct cairn_buddy *buddy, size_t first, size_t end);
 
 /* Takes the free block that is the whole chunk in a slot. */
-void cairn_buddy__take_chunk(struct cairn_buddy *buddy, size_t slot);
+void cairn_buddy_take_chunk(struct cairn_buddy *buddy, size_t slot);
 
 /* chunks.c */
 
 /* Takes a chunk from the source; it becomes a free block of the top order. False when there is
    none to have. */
-bool cairn_buddy__add_chunk(struct cairn_buddy *buddy);
+bool cairn_buddy_add_chunk(struct cairn_buddy *buddy);
 
 /* Gives an empty chunk back to the source. */
-void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot);
+void cairn_buddy_drop_chunk(struct cairn_buddy *buddy, size_t slot);
 
 /* Gives all empty chunks back to the source, if there is one. */
-void cairn_buddy__drop_empty(struct cairn_buddy *buddy);
+void cairn_buddy_drop_empty(struct cairn_buddy *buddy);
 
 /* Fills the slots and the table, which are untouched, from those of a buddy with fewer slots. */
-void cairn_buddy__copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from);
+void cairn_buddy_copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from);
 
 /* The slot of the chunk in which the address lies, or CAIRN_BUDDY_NONE. */
-size_t cairn_buddy__find_slot(const struct cairn_buddy *buddy, uintptr_t address);
+size_t cairn_buddy_find_slot(const struct cairn_buddy *buddy, uintptr_t address);
 
 /* Panics on a broken invariant among slots and hash table. */
-void cairn_buddy__check_chunks(const struct cairn_buddy *buddy);
+void cairn_buddy_check_chunks(const struct cairn_buddy *buddy);
 
 #endif

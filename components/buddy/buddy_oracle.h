@@ -3,7 +3,7 @@
 
 // A naive buddy, and the chunks that one over a source may live on.
 //
-// The oracle keeps one character per grain and finds free blocks by looking at every block of
+// The oracle keeps one character per granule and finds free blocks by looking at every block of
 // every order, so it predicts not only whether a run can be had but exactly where. It knows
 // nothing of bitmaps.
 
@@ -14,15 +14,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
-namespace buddy_rig {
+namespace buddy_fixture {
 
 // A source of chunks at places of an untouchable region, in an order of its own; fails and is
 // zeroed when told to.
-class ChunkYard {
+class ChunkFixture {
   public:
-    ChunkYard(std::size_t chunk_bytes, std::size_t place_count, std::uint64_t seed);
+    ChunkFixture(std::size_t chunk_bytes, std::size_t place_count, std::uint64_t seed);
 
     cairn_source AsSource();
     void *TakeChunk(); // nullptr when dry
@@ -31,7 +31,7 @@ class ChunkYard {
 
     bool is_dry = false;        // the next takes fail
     bool is_zeroed = false;     // what IsZeroed() says of chunks
-    void *last_taken = nullptr; // reset by whoever reads them
+    void *last_taken = nullptr; // reset by the reader
     void *last_given = nullptr;
     std::size_t given_count = 0;
     std::size_t outstanding = 0;
@@ -58,7 +58,7 @@ class Oracle {
         std::uintptr_t address; // of `first`
     };
 
-    Oracle(std::size_t grain_count, unsigned top_order);
+    Oracle(std::size_t granule_count, unsigned top_order);
 
     void Hold(const Segment &segment, bool is_dirty);
     void Drop(std::size_t first);
@@ -69,7 +69,7 @@ class Oracle {
     void Free(std::size_t first, std::size_t count);
     void BeginPurge(std::size_t first, std::size_t end);
     void EndPurge(std::size_t first, std::size_t end, bool is_emptied);
-    void Grow(std::size_t grain_count);
+    void Grow(std::size_t granule_count);
     bool AreFree(std::size_t first, std::size_t end) const;
     bool AnyDirty(std::size_t first, std::size_t end) const;
     std::size_t RunLength(std::size_t first) const;
@@ -79,11 +79,11 @@ class Oracle {
     std::size_t CountFree() const;
     std::size_t CountFreeDirty() const;
     std::size_t LargestFree() const;
-    const Segment &SegmentOf(std::size_t grain) const;
+    const Segment &SegmentOf(std::size_t granule) const;
 
     // '.' not held, 'f' free, 'S' in use and first of its run, 'u' in use, 'P' being purged and
     // first of its stretch, 'p' being purged
-    std::vector<char> grains;
+    std::vector<char> granules;
     std::vector<bool> dirty;
     std::vector<Segment> segments;
 
@@ -94,6 +94,6 @@ class Oracle {
     unsigned top_order_;
 };
 
-} // namespace buddy_rig
+} // namespace buddy_fixture
 
 #endif

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "buddy_duel.h"
+#include "buddy_pair.h"
 
-namespace buddy_rig {
+namespace buddy_fixture {
 
 class StateWalk {
   public:
@@ -29,10 +29,10 @@ class StateWalk {
     {
         Note();
         for (unsigned depth = 0; depth < depth_max && !next_.empty(); depth++) {
-            std::vector<Duel::Saved> frontier;
+            std::vector<Pair::Saved> frontier;
 
             frontier.swap(next_);
-            for (const Duel::Saved &from : frontier)
+            for (const Pair::Saved &from : frontier)
                 Visit(from);
         }
         return seen_.size();
@@ -48,16 +48,16 @@ class StateWalk {
 
   protected:
     virtual std::string Key() const = 0;
-    virtual void Visit(const Duel::Saved &from) = 0;
+    virtual void Visit(const Pair::Saved &from) = 0;
 
-    template <typename Operation> void Try(const Duel::Saved &from, Operation operation)
+    template <typename Operation> void Try(const Pair::Saved &from, Operation operation)
     {
         duel_.Restore(from);
         operation();
         Note();
     }
 
-    Duel duel_;
+    Pair duel_;
 
   private:
     // Where the record of steps lies: what a run that came and went has changed.
@@ -98,10 +98,10 @@ class StateWalk {
 
     std::size_t steps_at_;
     std::map<std::string, std::size_t> seen_;
-    std::vector<Duel::Saved> next_;
+    std::vector<Pair::Saved> next_;
     std::size_t operation_count_ = 0;
 };
 
-} // namespace buddy_rig
+} // namespace buddy_fixture
 
 #endif

@@ -11,7 +11,7 @@
  *                                    |   0   |    2 | base, used |
  *                                          slot_end | never used |
  *
- * A slot is a place in the index space of grains: slot s holds the grains s << top_order and on.
+ * A slot is a place in the index space of granules: slot s holds the granules s << top_order and on.
  * A new chunk goes to the lowest slot that is free, so that the bits in use stay dense.
  *
  * The table is open-addressed and at most half full; an entry is slot + 1, 0 is empty. 64
@@ -20,7 +20,7 @@
  * fell on each other would otherwise push all entries of one of them out of place by its whole
  * length. Deletion shifts back, so there are no tombstones.
  *
- * Invariants (cairn_buddy__check_chunks): every held chunk is found at its slot; there are as
+ * Invariants (cairn_buddy_check_chunks): every held chunk is found at its slot; there are as
  * many entries as chunks; a slot below slot_end is held or in freed_slots; slots from slot_end on
  * are untouched; an empty chunk is a free block of the top order, and they are counted.
  *
@@ -60,14 +60,14 @@ static uintptr_t chunk_base_of(const struct cairn_buddy *buddy, uintptr_t addres
     return cairn_align_down(address, (size_t)1 << buddy->shape.chunk_shift);
 }
 
-size_t cairn_buddy__find_slot(const struct cairn_buddy *buddy, uintptr_t address)
+size_t cairn_buddy_find_slot(const struct cairn_buddy *buddy, uintptr_t address)
 {
     const uint32_t *table = const_hash_table(buddy);
-    const struct cairn_buddy_slot *slots = cairn_buddy__const_slots(buddy);
+    const struct cairn_buddy_slot *slots = cairn_buddy_const_slots(buddy);
     uintptr_t base = chunk_base_of(buddy, address);
     size_t at = home_of(buddy, address);
 
-    CAIRN_ASSERT(cairn_buddy__is_over_source(buddy));
+    CAIRN_ASSERT(cairn_buddy_is_over_source(buddy));
     for (; table[at] != 0; at = (at + 1) & (buddy->shape.hash_count - 1)) {
         size_t slot = table[at] - 1u;
 
@@ -81,7 +81,7 @@ size_t cairn_buddy__find_slot(const struct cairn_buddy *buddy, uintptr_t address
 static void add_entry(struct cairn_buddy *buddy, size_t slot)
 {
     uint32_t *table = hash_table(buddy);
-    size_t at = home_of(buddy, cairn_buddy__slots(buddy)[slot].base);
+    size_t at = home_of(buddy, cairn_buddy_slots(buddy)[slot].base);
 
     while (table[at] != 0)
         at = (at + 1) & (buddy->shape.hash_count - 1);
@@ -91,7 +91,7 @@ static void add_entry(struct cairn_buddy *buddy, size_t slot)
 static size_t entry_of(const struct cairn_buddy *buddy, size_t slot)
 {
     const uint32_t *table = const_hash_table(buddy);
-    size_t at = home_of(buddy, cairn_buddy__const_slots(buddy)[slot].base);
+    size_t at = home_of(buddy, cairn_buddy_const_slots(buddy)[slot].base);
 
     while (table[at] != slot + 1) {
         CAIRN_ASSERT(table[at] != 0);
@@ -104,7 +104,7 @@ static size_t entry_of(const struct cairn_buddy *buddy, size_t slot)
    needed. */
 static void remove_entry(struct cairn_buddy *buddy, size_t slot)
 {
-    const struct cairn_buddy_slot *slots = cairn_buddy__slots(buddy);
+    const struct cairn_buddy_slot *slots = cairn_buddy_slots(buddy);
     uint32_t *table = hash_table(buddy);
     size_t mask = buddy->shape.hash_count - 1;
     size_t hole = entry_of(buddy, slot);
@@ -123,15 +123,15 @@ static void remove_entry(struct cairn_buddy *buddy, size_t slot)
 
 static size_t claim_slot(struct cairn_buddy *buddy)
 {
-    uint64_t *words = cairn_buddy__words(buddy);
+    uint64_t *words = cairn_buddy_words(buddy);
     size_t slot;
 
-    if (cairn_buddy__bitmap_is_empty(words, &buddy->freed_slots)) {
+    if (cairn_buddy_bitmap_is_empty(words, &buddy->freed_slots)) {
         CAIRN_ASSERT(buddy->slot_end < buddy->shape.slot_limit);
         return buddy->slot_end++;
     }
-    slot = cairn_buddy__bitmap_lowest(words, &buddy->freed_slots);
-    cairn_buddy__bitmap_clear(words, &buddy->freed_slots, slot);
+    slot = cairn_buddy_bitmap_lowest(words, &buddy->freed_slots);
+    cairn_buddy_bitmap_clear(words, &buddy->freed_slots, slot);
     return slot;
 }
 
@@ -146,31 +146,31 @@ static bool is_zeroed(const struct cairn_buddy *buddy, const void *chunk)
 /* Takes in a chunk that has arrived. */
 static void adopt_chunk(struct cairn_buddy *buddy, void *chunk, bool is_dirty, const char *where)
 {
-    size_t grains = (size_t)1 << buddy->shape.top_order;
+    size_t granules = (size_t)1 << buddy->shape.top_order;
     struct cairn_buddy_slot *place;
     size_t slot, first;
 
     CAIRN_CHECK(chunk != NULL && (uintptr_t)chunk == chunk_base_of(buddy, (uintptr_t)chunk),
                 "a chunk that is not aligned", chunk, where);
-    CAIRN_CHECK(cairn_buddy__find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
+    CAIRN_CHECK(cairn_buddy_find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
                 "a chunk that is held already", chunk, where);
     slot = claim_slot(buddy);
     first = slot << buddy->shape.top_order;
-    place = &cairn_buddy__slots(buddy)[slot];
-    CAIRN_ASSERT(place->base == 0 && place->used_grains == 0);
+    place = &cairn_buddy_slots(buddy)[slot];
+    CAIRN_ASSERT(place->base == 0 && place->used_granules == 0);
     place->base = (uintptr_t)chunk;
     add_entry(buddy, slot);
     if (is_dirty) {
-        cairn_buddy__runs_set_dirty(cairn_buddy__runs(buddy), first, first + grains, true);
-        buddy->free_dirty_grains += grains;
+        cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, first + granules, true);
+        buddy->free_dirty_granules += granules;
     }
-    buddy->held_grains += grains;
+    buddy->held_granules += granules;
     buddy->chunk_count++;
     buddy->empty_chunk_count++;
-    cairn_buddy__release(buddy, first, first + grains);
+    cairn_buddy_release(buddy, first, first + granules);
 }
 
-bool cairn_buddy__add_chunk(struct cairn_buddy *buddy)
+bool cairn_buddy_add_chunk(struct cairn_buddy *buddy)
 {
     size_t chunk_bytes = (size_t)1 << buddy->shape.chunk_shift;
     void *chunk;
@@ -193,34 +193,34 @@ void cairn_buddy_feed(struct cairn_buddy *buddy, void *chunk, bool is_zeroed)
 {
     CAIRN_CHECK(!cairn_buddy_is_full(buddy), "a buddy without a free slot is fed", chunk, __func__);
     adopt_chunk(buddy, chunk, !is_zeroed, __func__);
-    cairn_buddy__end_call(buddy);
+    cairn_buddy_end_call(buddy);
 }
 
 /* Forgets an empty chunk. Returns it. */
 static void *detach_chunk(struct cairn_buddy *buddy, size_t slot)
 {
-    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
-    struct cairn_buddy_slot *place = &cairn_buddy__slots(buddy)[slot];
-    size_t grains = (size_t)1 << buddy->shape.top_order;
+    struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
+    struct cairn_buddy_slot *place = &cairn_buddy_slots(buddy)[slot];
+    size_t granules = (size_t)1 << buddy->shape.top_order;
     size_t first = slot << buddy->shape.top_order;
     void *chunk = (void *)place->base;
 
-    CAIRN_ASSERT(chunk != NULL && place->used_grains == 0);
+    CAIRN_ASSERT(chunk != NULL && place->used_granules == 0);
     CAIRN_ASSERT(buddy->empty_chunk_count > 0);
-    cairn_buddy__take_chunk(buddy, slot);
-    buddy->free_dirty_grains -=
-        cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, first, first + grains);
-    cairn_buddy__runs_set_dirty(runs, first, first + grains, false);
+    cairn_buddy_take_chunk(buddy, slot);
+    buddy->free_dirty_granules -=
+        cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, first, first + granules);
+    cairn_buddy_runs_set_dirty(runs, first, first + granules, false);
     remove_entry(buddy, slot);
     place->base = 0;
-    cairn_buddy__bitmap_set(cairn_buddy__words(buddy), &buddy->freed_slots, slot);
-    buddy->held_grains -= grains;
+    cairn_buddy_bitmap_set(cairn_buddy_words(buddy), &buddy->freed_slots, slot);
+    buddy->held_granules -= granules;
     buddy->chunk_count--;
     buddy->empty_chunk_count--;
     return chunk;
 }
 
-void cairn_buddy__drop_chunk(struct cairn_buddy *buddy, size_t slot)
+void cairn_buddy_drop_chunk(struct cairn_buddy *buddy, size_t slot)
 {
     void *chunk = detach_chunk(buddy, slot);
 
@@ -233,26 +233,26 @@ void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count)
 
     if (buddy->empty_chunk_count <= keep_count)
         return NULL;
-    chunk = detach_chunk(buddy, cairn_buddy__bitmap_lowest(cairn_buddy__const_words(buddy),
-                                                           &buddy->orders[buddy->shape.top_order]));
-    cairn_buddy__end_call(buddy);
+    chunk = detach_chunk(buddy, cairn_buddy_bitmap_lowest(cairn_buddy_const_words(buddy),
+                                                          &buddy->orders[buddy->shape.top_order]));
+    cairn_buddy_end_call(buddy);
     return chunk;
 }
 
-void cairn_buddy__drop_empty(struct cairn_buddy *buddy)
+void cairn_buddy_drop_empty(struct cairn_buddy *buddy)
 {
     while (buddy->source.ops != NULL && buddy->empty_chunk_count > 0)
         cairn_source_give_one(buddy->source, (size_t)1 << buddy->shape.chunk_shift,
                               cairn_buddy_shed(buddy, 0));
 }
 
-void cairn_buddy__copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from)
+void cairn_buddy_copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from)
 {
-    struct cairn_buddy_slot *slots = cairn_buddy__slots(to);
+    struct cairn_buddy_slot *slots = cairn_buddy_slots(to);
     size_t slot;
 
     for (slot = 0; slot < from->slot_end; slot++) {
-        slots[slot] = cairn_buddy__const_slots(from)[slot];
+        slots[slot] = cairn_buddy_const_slots(from)[slot];
         if (slots[slot].base != 0)
             add_entry(to, slot);
     }
@@ -271,26 +271,26 @@ static size_t count_entries(const struct cairn_buddy *buddy)
 
 static void check_slot(const struct cairn_buddy *buddy, size_t slot)
 {
-    const struct cairn_buddy_slot *place = &cairn_buddy__const_slots(buddy)[slot];
+    const struct cairn_buddy_slot *place = &cairn_buddy_const_slots(buddy)[slot];
     size_t first = slot << buddy->shape.top_order;
-    size_t used = cairn_buddy__runs_count(cairn_buddy__const_runs(buddy), CAIRN_BUDDY_IN_USE, first,
-                                          cairn_buddy__limit_of(buddy, first));
+    size_t used = cairn_buddy_runs_count(cairn_buddy_const_runs(buddy), CAIRN_BUDDY_IN_USE, first,
+                                         cairn_buddy_limit_of(buddy, first));
     bool is_freed =
-        cairn_buddy__bitmap_test(cairn_buddy__const_words(buddy), &buddy->freed_slots, slot);
+        cairn_buddy_bitmap_test(cairn_buddy_const_words(buddy), &buddy->freed_slots, slot);
 
     CAIRN_INVARIANT((place->base == 0) == is_freed);
-    CAIRN_INVARIANT(place->used_grains == used);
+    CAIRN_INVARIANT(place->used_granules == used);
     if (is_freed) {
         CAIRN_INVARIANT(used == 0);
         return;
     }
     CAIRN_INVARIANT(place->base == chunk_base_of(buddy, place->base));
-    CAIRN_INVARIANT(cairn_buddy__find_slot(buddy, place->base) == slot);
+    CAIRN_INVARIANT(cairn_buddy_find_slot(buddy, place->base) == slot);
 }
 
-void cairn_buddy__check_chunks(const struct cairn_buddy *buddy)
+void cairn_buddy_check_chunks(const struct cairn_buddy *buddy)
 {
-    const struct cairn_buddy_slot *slots = cairn_buddy__const_slots(buddy);
+    const struct cairn_buddy_slot *slots = cairn_buddy_const_slots(buddy);
     size_t chunk_count = 0;
     size_t empty_count = 0;
     size_t slot;
@@ -299,13 +299,12 @@ void cairn_buddy__check_chunks(const struct cairn_buddy *buddy)
     for (slot = 0; slot < buddy->slot_end; slot++) {
         check_slot(buddy, slot);
         chunk_count += slots[slot].base != 0;
-        empty_count += slots[slot].base != 0 && slots[slot].used_grains == 0;
+        empty_count += slots[slot].base != 0 && slots[slot].used_granules == 0;
     }
     CAIRN_INVARIANT(chunk_count == buddy->chunk_count);
     CAIRN_INVARIANT(empty_count == buddy->empty_chunk_count);
     if (buddy->shape.hash_count <= COUNTED_HASH_MAX)
         CAIRN_INVARIANT(count_entries(buddy) == buddy->chunk_count);
-    CAIRN_INVARIANT(buddy->held_grains == buddy->chunk_count << buddy->shape.top_order);
-    cairn_buddy__bitmap_check(cairn_buddy__const_words(buddy), &buddy->freed_slots,
-                              buddy->slot_end);
+    CAIRN_INVARIANT(buddy->held_granules == buddy->chunk_count << buddy->shape.top_order);
+    cairn_buddy_bitmap_check(cairn_buddy_const_words(buddy), &buddy->freed_slots, buddy->slot_end);
 }

@@ -12,17 +12,17 @@
 #include <cairn/failing.h>
 #include <cairn/source_laws.h>
 
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
 namespace {
 
-using buddy_rig::OverSource;
-using buddy_rig::Placed;
-using buddy_rig::Region;
-using buddy_rig::Seed;
+using buddy_fixture::OverSource;
+using buddy_fixture::Placed;
+using buddy_fixture::Region;
+using buddy_fixture::Seed;
 
-constexpr std::size_t kGrain = 64;
-constexpr std::size_t kChunk = 16 * kGrain;
+constexpr std::size_t kGranule = 64;
+constexpr std::size_t kChunk = 16 * kGranule;
 
 // buddy over failing over counted over buffer.
 class Chunks : public ::testing::Test {
@@ -38,7 +38,7 @@ class Chunks : public ::testing::Test {
         cairn_buffer_init(&buffer_, region_->At(0), 64 * kChunk);
         cairn_counted_init(&counted_, cairn_buffer_as_source(&buffer_));
         cairn_failing_init(&failing_, cairn_counted_as_source(&counted_));
-        config_ = OverSource(cairn_failing_as_source(&failing_), kChunk, chunk_count_max, kGrain);
+        config_ = OverSource(cairn_failing_as_source(&failing_), kChunk, chunk_count_max, kGranule);
         config_.chunk_keep_count = keep_count;
         buddy_.reset(new Placed(config_));
     }
@@ -54,17 +54,17 @@ class Chunks : public ::testing::Test {
         cairn_buffer_fini(&buffer_);
     }
 
-    void *Alloc(std::size_t grains, std::size_t align_grains = 1)
+    void *Alloc(std::size_t granules, std::size_t align_granules = 1)
     {
-        void *run =
-            cairn_buddy_alloc(buddy_->get(), grains * kGrain, align_grains * kGrain, nullptr);
+        void *run = cairn_buddy_alloc(buddy_->get(), granules * kGranule, align_granules * kGranule,
+                                      nullptr);
 
         cairn_buddy_check(buddy_->get());
         return run;
     }
-    void Free(void *run, std::size_t grains)
+    void Free(void *run, std::size_t granules)
     {
-        cairn_buddy_free(buddy_->get(), run, grains * kGrain);
+        cairn_buddy_free(buddy_->get(), run, granules * kGranule);
         cairn_buddy_check(buddy_->get());
     }
     std::size_t Held() const
@@ -133,8 +133,8 @@ TEST_F(Chunks, ResizeStaysWithinItsChunk)
     void *second = Alloc(16);
 
     Free(second, 16);
-    EXPECT_FALSE(cairn_buddy_resize(buddy_->get(), first, 8 * kGrain, 17 * kGrain));
-    EXPECT_TRUE(cairn_buddy_resize(buddy_->get(), first, 8 * kGrain, 16 * kGrain));
+    EXPECT_FALSE(cairn_buddy_resize(buddy_->get(), first, 8 * kGranule, 17 * kGranule));
+    EXPECT_TRUE(cairn_buddy_resize(buddy_->get(), first, 8 * kGranule, 16 * kGranule));
     cairn_buddy_check(buddy_->get());
     Free(first, 16);
 }
@@ -171,12 +171,12 @@ TEST_F(Chunks, NoMoreThanTheMaximumIsTaken)
 
 TEST_F(Chunks, BlocksAreNaturallyAlignedUnasked)
 {
-    for (std::size_t grains = 1; grains <= 16; grains *= 2) {
+    for (std::size_t granules = 1; granules <= 16; granules *= 2) {
         void *single = Alloc(1);
-        void *run = Alloc(grains);
+        void *run = Alloc(granules);
 
-        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(run) % (grains * kGrain), 0u);
-        Free(run, grains);
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(run) % (granules * kGranule), 0u);
+        Free(run, granules);
         Free(single, 1);
     }
     EXPECT_EQ(Alloc(1, 32), nullptr) << "no alignment beyond a chunk";
@@ -209,9 +209,9 @@ std::size_t PlayScenario(cairn_buddy *buddy, const Placed &placed)
     std::size_t refused = 0;
 
     for (std::size_t i = 0; i < 40; i++) {
-        std::size_t bytes = (i * 7 % 16 + 1) * kGrain;
+        std::size_t bytes = (i * 7 % 16 + 1) * kGranule;
         std::vector<char> before = placed.state().Bytes();
-        void *run = cairn_buddy_alloc(buddy, bytes, kGrain, nullptr);
+        void *run = cairn_buddy_alloc(buddy, bytes, kGranule, nullptr);
 
         cairn_buddy_check(buddy);
         if (run != nullptr) {
@@ -390,7 +390,7 @@ TEST(ChunksTable, AHugeSpaceOfSlotsCostsWhatItUses)
     EXPECT_EQ(places.out.size(), 64u);
     cairn_buddy_check(buddy);
 
-    std::vector<unsigned char> resident(bytes / buddy_rig::PageBytes() + 1);
+    std::vector<unsigned char> resident(bytes / buddy_fixture::PageBytes() + 1);
     ASSERT_EQ(mincore(buddy, bytes, resident.data()), 0);
     std::size_t pages = 0;
     for (unsigned char page : resident)

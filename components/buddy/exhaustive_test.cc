@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Every small case: all states that few grains can reach, by all operations; all lengths and
+// Every small case: all states that few granules can reach, by all operations; all lengths and
 // places of a range.
 
 #include <cstdlib>
@@ -15,18 +15,18 @@
 
 namespace {
 
-using buddy_rig::ChunkYard;
-using buddy_rig::Duel;
-using buddy_rig::Hard;
-using buddy_rig::Oracle;
-using buddy_rig::OverRange;
-using buddy_rig::OverSource;
-using buddy_rig::Placed;
-using buddy_rig::Region;
-using buddy_rig::Require;
-using buddy_rig::StateWalk;
+using buddy_fixture::ChunkFixture;
+using buddy_fixture::Hard;
+using buddy_fixture::Oracle;
+using buddy_fixture::OverRange;
+using buddy_fixture::OverSource;
+using buddy_fixture::Pair;
+using buddy_fixture::Placed;
+using buddy_fixture::Region;
+using buddy_fixture::Require;
+using buddy_fixture::StateWalk;
 
-constexpr std::size_t kGrain = 64;
+constexpr std::size_t kGranule = 64;
 
 // Over a range that was dirty from the start a state depends on the runs alone.
 class Walk : public StateWalk {
@@ -37,24 +37,24 @@ class Walk : public StateWalk {
         bool with_misuse;
     };
 
-    Walk(const cairn_buddy_config &config, std::size_t grains, const Options &options)
-        : StateWalk(config), grains_(grains), options_(options)
+    Walk(const cairn_buddy_config &config, std::size_t granules, const Options &options)
+        : StateWalk(config), granules_(granules), options_(options)
     {
     }
 
   private:
     std::string Key() const override
     {
-        return {duel_.oracle().grains.begin(), duel_.oracle().grains.end()};
+        return {duel_.oracle().granules.begin(), duel_.oracle().granules.end()};
     }
 
-    void Visit(const Duel::Saved &from) override
+    void Visit(const Pair::Saved &from) override
     {
-        std::size_t align_last = options_.with_alignments ? kGrain * 2 * grains_ : kGrain;
+        std::size_t align_last = options_.with_alignments ? kGranule * 2 * granules_ : kGranule;
 
-        for (std::size_t count = 0; count <= grains_ + 1; count++) {
-            for (std::size_t align = kGrain; align <= align_last; align *= 2)
-                Try(from, [&] { duel_.Alloc(count * kGrain, align); });
+        for (std::size_t count = 0; count <= granules_ + 1; count++) {
+            for (std::size_t align = kGranule; align <= align_last; align *= 2)
+                Try(from, [&] { duel_.Alloc(count * kGranule, align); });
         }
         for (std::size_t run = 0; run < from.runs.size(); run++)
             Try(from, [&] { duel_.Free(run); });
@@ -65,11 +65,11 @@ class Walk : public StateWalk {
             VisitMisuses();
     }
 
-    void VisitResizes(const Duel::Saved &from)
+    void VisitResizes(const Pair::Saved &from)
     {
         for (std::size_t run = 0; run < from.runs.size(); run++) {
-            for (std::size_t count = 0; count <= grains_ + 1; count++)
-                Try(from, [&] { duel_.Resize(run, count * kGrain); });
+            for (std::size_t count = 0; count <= granules_ + 1; count++)
+                Try(from, [&] { duel_.Resize(run, count * kGranule); });
         }
     }
 
@@ -78,85 +78,88 @@ class Walk : public StateWalk {
     {
         const char *base = static_cast<const char *>(duel_.AddressOf(0));
 
-        for (std::size_t half = 0; half < 2 * grains_; half++) {
-            for (std::size_t count = 0; count <= grains_ + 1; count++) {
-                const char *pointer = base + half * kGrain / 2;
+        for (std::size_t half = 0; half < 2 * granules_; half++) {
+            for (std::size_t count = 0; count <= granules_ + 1; count++) {
+                const char *pointer = base + half * kGranule / 2;
 
-                if (!duel_.IsLive(pointer, count * kGrain))
-                    duel_.Misuse(pointer, count * kGrain);
+                if (!duel_.IsLive(pointer, count * kGranule))
+                    duel_.Misuse(pointer, count * kGranule);
             }
         }
     }
 
-    std::size_t grains_;
+    std::size_t granules_;
     Options options_;
 };
 
-TEST(BuddyExhaustive, EveryStateOfSixGrainsByEveryOperationAndMisuse)
+TEST(BuddyExhaustive, EveryStateOfSixGranulesByEveryOperationAndMisuse)
 {
     Region region(1 << 20, 1 << 16);
-    Walk walk(OverRange(region.At(0), 6 * kGrain, kGrain, 8 * kGrain), 6, {true, true, true});
+    Walk walk(OverRange(region.At(0), 6 * kGranule, kGranule, 8 * kGranule), 6, {true, true, true});
 
     EXPECT_EQ(walk.Run(99), 233u);
     EXPECT_TRUE(walk.IsComplete());
 }
 
-TEST(BuddyExhaustive, EveryStateOfEightGrainsByEveryOperation)
+TEST(BuddyExhaustive, EveryStateOfEightGranulesByEveryOperation)
 {
     Region region(1 << 20, 1 << 16);
-    Walk walk(OverRange(region.At(0), 8 * kGrain, kGrain, 8 * kGrain), 8, {true, true, false});
+    Walk walk(OverRange(region.At(0), 8 * kGranule, kGranule, 8 * kGranule), 8,
+              {true, true, false});
 
     EXPECT_EQ(walk.Run(99), 1597u);
     EXPECT_TRUE(walk.IsComplete());
 }
 
-TEST(BuddyExhaustive, EverySequenceOfAllocAndFreeOverSixteenGrains)
+TEST(BuddyExhaustive, EverySequenceOfAllocAndFreeOverSixteenGranules)
 {
     Region region(1 << 20, 1 << 16);
     const char *depth =
         std::getenv("CAIRN_TEST_DEPTH"); // 99 ends after all 643726 states, in a minute
-    Walk walk(OverRange(region.At(0), 16 * kGrain, kGrain), 16, {false, false, false});
+    Walk walk(OverRange(region.At(0), 16 * kGranule, kGranule), 16, {false, false, false});
 
     EXPECT_GT(walk.Run(depth != nullptr ? static_cast<unsigned>(std::atoi(depth)) : 8u), 20000u);
     RecordProperty("operations", static_cast<int>(walk.operation_count()));
 }
 
-TEST(BuddyExhaustive, EverySequenceOfAllOperationsOverSixteenGrainsToDepthThree)
+TEST(BuddyExhaustive, EverySequenceOfAllOperationsOverSixteenGranulesToDepthThree)
 {
     Region region(1 << 20, 1 << 16);
-    Walk walk(OverRange(region.At(0), 16 * kGrain, kGrain, 32 * kGrain), 16, {true, true, false});
+    Walk walk(OverRange(region.At(0), 16 * kGranule, kGranule, 32 * kGranule), 16,
+              {true, true, false});
 
     EXPECT_EQ(walk.Run(3), 861u);
 }
 
-// Takes grain by grain until nothing is left, and gives back in another order: all grains were
+// Takes granule by granule until nothing is left, and gives back in another order: all granules were
 // there, once.
-void DrainAndRefill(const cairn_buddy_config &config, std::size_t grain_count, Hard hard)
+void DrainAndRefill(const cairn_buddy_config &config, std::size_t granule_count, Hard hard)
 {
     Placed buddy(config, hard);
     std::vector<char> before = buddy.state().Bytes();
     std::vector<void *> runs;
-    std::vector<bool> is_taken(grain_count);
+    std::vector<bool> is_taken(granule_count);
     std::uintptr_t first =
-        (reinterpret_cast<std::uintptr_t>(config.base) + config.grain_bytes - 1) &
-        ~(config.grain_bytes - 1);
+        (reinterpret_cast<std::uintptr_t>(config.base) + config.granule_bytes - 1) &
+        ~(config.granule_bytes - 1);
 
-    ASSERT_EQ(buddy.stats().free_bytes, grain_count * config.grain_bytes);
+    ASSERT_EQ(buddy.stats().free_bytes, granule_count * config.granule_bytes);
     cairn_buddy_check(buddy.get());
     while (void *run = cairn_buddy_alloc(buddy.get(), 1, 1, nullptr)) {
-        std::size_t grain = (reinterpret_cast<std::uintptr_t>(run) - first) / config.grain_bytes;
+        std::size_t granule =
+            (reinterpret_cast<std::uintptr_t>(run) - first) / config.granule_bytes;
 
-        ASSERT_LT(grain, grain_count);
-        ASSERT_FALSE(is_taken[grain]);
-        is_taken[grain] = true;
+        ASSERT_LT(granule, granule_count);
+        ASSERT_FALSE(is_taken[granule]);
+        is_taken[granule] = true;
         runs.push_back(run);
     }
-    ASSERT_EQ(runs.size(), grain_count);
+    ASSERT_EQ(runs.size(), granule_count);
     ASSERT_EQ(buddy.stats().free_bytes, 0u);
     cairn_buddy_check(buddy.get());
-    for (std::size_t i = 0; i < grain_count;
+    for (std::size_t i = 0; i < granule_count;
          i++) // an odd stride reaches all when the count is a power of two
-        cairn_buddy_free(buddy.get(), runs[grain_count - 1 - i], 1);
+        cairn_buddy_free(buddy.get(), runs[granule_count - 1 - i], 1);
     cairn_buddy_check(buddy.get());
     std::size_t differing = 0;
     std::vector<char> after = buddy.state().Bytes();
@@ -181,10 +184,10 @@ std::size_t LargestBlock(std::size_t first, std::size_t end)
 void TryRange(const Region &region, std::size_t offset, std::size_t length, std::size_t align,
               Hard hard)
 {
-    constexpr std::size_t grain = 16;
-    cairn_buddy_config config = OverRange(region.At(offset), length, grain, align);
-    std::size_t first = (offset + grain - 1) / grain;
-    std::size_t end = (offset + length) / grain;
+    constexpr std::size_t granule = 16;
+    cairn_buddy_config config = OverRange(region.At(offset), length, granule, align);
+    std::size_t first = (offset + granule - 1) / granule;
+    std::size_t end = (offset + length) / granule;
 
     SCOPED_TRACE(::testing::Message()
                  << "offset " << offset << " length " << length << " align " << align);
@@ -194,8 +197,8 @@ void TryRange(const Region &region, std::size_t offset, std::size_t length, std:
     }
     DrainAndRefill(config, end - first, hard);
     Placed buddy(config, hard);
-    std::size_t space = align == 0 ? first : first / (align / grain) * (align / grain);
-    ASSERT_EQ(buddy.stats().largest_free_bytes, LargestBlock(first - space, end - space) * grain);
+    std::size_t space = align == 0 ? first : first / (align / granule) * (align / granule);
+    ASSERT_EQ(buddy.stats().largest_free_bytes, LargestBlock(first - space, end - space) * granule);
 }
 
 TEST(BuddyExhaustive, EveryShortRangeAtEveryOffset)
@@ -208,15 +211,15 @@ TEST(BuddyExhaustive, EveryShortRangeAtEveryOffset)
     }
 }
 
-TEST(BuddyExhaustive, EveryRangeOfUpTo4096GrainsAtSomeOffset)
+TEST(BuddyExhaustive, EveryRangeOfUpTo4096GranulesAtSomeOffset)
 {
     Region region(1 << 20, 1 << 16);
 
-    for (std::size_t grains = 0; grains <= 4096; grains++) {
-        std::size_t align = static_cast<std::size_t>(16) << (grains % 9);
+    for (std::size_t granules = 0; granules <= 4096; granules++) {
+        std::size_t align = static_cast<std::size_t>(16) << (granules % 9);
 
-        TryRange(region, grains * 7 % 4096, grains * 16 + grains % 16, align,
-                 grains % 2 == 0 ? Hard::kFront : Hard::kBack);
+        TryRange(region, granules * 7 % 4096, granules * 16 + granules % 16, align,
+                 granules % 2 == 0 ? Hard::kFront : Hard::kBack);
     }
 }
 
@@ -229,17 +232,17 @@ TEST(BuddyExhaustive, EveryAlignmentAndLengthInARangeIsServedExactlyWhenABlockCa
 
         for (std::size_t count = 1; count <= 30; count++) {
             for (std::size_t align = 1; align <= 4096; align *= 2) {
-                Duel duel(config, nullptr);
+                Pair pair(config, nullptr);
 
-                duel.Alloc(count * 16, align);
-                duel.Compare();
-                duel.End();
+                pair.Alloc(count * 16, align);
+                pair.Compare();
+                pair.End();
             }
         }
     }
 }
 
-// Two chunks of four grains, and every sequence of a few operations, with a source that may be
+// Two chunks of four granules, and every sequence of a few operations, with a source that may be
 // dry at each.
 class ChunkWalk {
   public:
@@ -263,37 +266,37 @@ class ChunkWalk {
 
     void Play(const std::vector<unsigned> &script)
     {
-        ChunkYard yard(4 * kGrain, 3, 1);
-        cairn_buddy_config config = OverSource(yard.AsSource(), 4 * kGrain, 2, kGrain);
+        ChunkFixture chunks(4 * kGranule, 3, 1);
+        cairn_buddy_config config = OverSource(chunks.AsSource(), 4 * kGranule, 2, kGranule);
 
         config.chunk_keep_count = keep_count_;
-        config.chunk_is_zeroed = ChunkYard::IsZeroed;
-        config.chunk_is_zeroed_self = &yard;
-        Duel duel(config, &yard);
+        config.chunk_is_zeroed = ChunkFixture::IsZeroed;
+        config.chunk_is_zeroed_self = &chunks;
+        Pair pair(config, &chunks);
         for (unsigned operation : script) {
-            Do(operation, &yard, &duel);
-            duel.CompareBriefly();
+            Do(operation, &chunks, &pair);
+            pair.CompareBriefly();
         }
-        duel.End();
+        pair.End();
     }
 
-    static void Do(unsigned operation, ChunkYard *yard, Duel *duel)
+    static void Do(unsigned operation, ChunkFixture *chunks, Pair *pair)
     {
         if (operation < 4) {
-            yard->is_zeroed = operation == 3;
-            duel->Alloc((operation + 1) * kGrain, kGrain);
+            chunks->is_zeroed = operation == 3;
+            pair->Alloc((operation + 1) * kGranule, kGranule);
         } else if (operation == 4) {
-            yard->is_dry = true;
-            duel->Alloc(kGrain, kGrain);
-            yard->is_dry = false;
-        } else if (operation == 5 && !duel->runs.empty()) {
-            duel->Free(0);
-        } else if (operation == 6 && !duel->runs.empty()) {
-            duel->Free(duel->runs.size() - 1);
-        } else if (operation == 7 && !duel->runs.empty()) {
-            duel->Resize(0, duel->runs[0].bytes + kGrain);
+            chunks->is_dry = true;
+            pair->Alloc(kGranule, kGranule);
+            chunks->is_dry = false;
+        } else if (operation == 5 && !pair->runs.empty()) {
+            pair->Free(0);
+        } else if (operation == 6 && !pair->runs.empty()) {
+            pair->Free(pair->runs.size() - 1);
+        } else if (operation == 7 && !pair->runs.empty()) {
+            pair->Resize(0, pair->runs[0].bytes + kGranule);
         } else if (operation == 8) {
-            duel->Purge(2 * kGrain, 0);
+            pair->Purge(2 * kGranule, 0);
         }
     }
 

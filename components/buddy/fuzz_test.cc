@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size);
 
@@ -16,7 +16,7 @@ namespace {
 
 TEST(BuddyFuzz, TwoThousandHistoriesAgreeWithTheOracle)
 {
-    for (std::uint64_t seed = buddy_rig::Seed(), end = seed + 2000; seed < end; seed++) {
+    for (std::uint64_t seed = buddy_fixture::Seed(), end = seed + 2000; seed < end; seed++) {
         std::mt19937_64 random(seed);
         std::vector<std::uint8_t> bytes(random() % 400);
 

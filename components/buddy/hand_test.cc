@@ -7,18 +7,18 @@
 
 #include <cairn/buffer.h>
 
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
 namespace {
 
-using buddy_rig::ByHand;
-using buddy_rig::OverRange;
-using buddy_rig::OverSource;
-using buddy_rig::Placed;
-using buddy_rig::Region;
+using buddy_fixture::ByHand;
+using buddy_fixture::OverRange;
+using buddy_fixture::OverSource;
+using buddy_fixture::Placed;
+using buddy_fixture::Region;
 
-constexpr std::size_t kGrain = 64;
-constexpr std::size_t kChunk = 16 * kGrain;
+constexpr std::size_t kGranule = 64;
+constexpr std::size_t kChunk = 16 * kGranule;
 
 class Hand : public ::testing::Test {
   protected:
@@ -31,13 +31,13 @@ class Hand : public ::testing::Test {
         cairn_buddy_feed(buddy_.get(), region_.At(place * kChunk), is_zeroed);
         cairn_buddy_check(buddy_.get());
     }
-    void *Alloc(std::size_t grains, bool *is_zeroed = nullptr)
+    void *Alloc(std::size_t granules, bool *is_zeroed = nullptr)
     {
-        return cairn_buddy_alloc(buddy_.get(), grains * kGrain, 1, is_zeroed);
+        return cairn_buddy_alloc(buddy_.get(), granules * kGranule, 1, is_zeroed);
     }
-    void Free(void *run, std::size_t grains)
+    void Free(void *run, std::size_t granules)
     {
-        cairn_buddy_free(buddy_.get(), run, grains * kGrain);
+        cairn_buddy_free(buddy_.get(), run, granules * kGranule);
     }
     void *Shed(std::size_t keep_count)
     {
@@ -49,7 +49,7 @@ class Hand : public ::testing::Test {
     }
 
     Region region_{64 * kChunk, kChunk};
-    Placed buddy_{ByHand(kChunk, 3, kGrain)};
+    Placed buddy_{ByHand(kChunk, 3, kGranule)};
 };
 
 using HandDeathTest = Hand;
@@ -132,7 +132,7 @@ TEST_F(Hand, IsFullWhenEverySlotIsTaken)
     EXPECT_TRUE(cairn_buddy_is_full(buddy_.get()));
     Shed(0);
     EXPECT_FALSE(cairn_buddy_is_full(buddy_.get()));
-    EXPECT_TRUE(cairn_buddy_is_full(Placed(OverRange(region_.At(0), kChunk, kGrain)).get()));
+    EXPECT_TRUE(cairn_buddy_is_full(Placed(OverRange(region_.At(0), kChunk, kGranule)).get()));
 }
 
 TEST_F(Hand, OverASourceChunksMayComeAndGoByHandToo)
@@ -140,11 +140,11 @@ TEST_F(Hand, OverASourceChunksMayComeAndGoByHandToo)
     cairn_buffer buffer;
 
     cairn_buffer_init(&buffer, region_.At(0), 8 * kChunk);
-    Placed buddy(OverSource(cairn_buffer_as_source(&buffer), kChunk, 4, kGrain));
+    Placed buddy(OverSource(cairn_buffer_as_source(&buffer), kChunk, 4, kGranule));
     void *chunk = cairn_source_take_one(cairn_buffer_as_source(&buffer), kChunk, kChunk);
     cairn_buddy_feed(buddy.get(), chunk, true);
-    EXPECT_EQ(cairn_buddy_alloc(buddy.get(), kGrain, 1, nullptr), chunk);
-    cairn_buddy_free(buddy.get(), chunk, kGrain);
+    EXPECT_EQ(cairn_buddy_alloc(buddy.get(), kGranule, 1, nullptr), chunk);
+    cairn_buddy_free(buddy.get(), chunk, kGranule);
     EXPECT_EQ(buddy.stats().chunk_count, 0u) << "it went to the source";
     cairn_buddy_fini(buddy.get());
     cairn_buffer_fini(&buffer);

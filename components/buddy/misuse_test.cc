@@ -1,46 +1,47 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Each sin ends in one line that names it. model_test and exhaustive_test try all the places and
+// Each misuse ends in one line that names it. model_test and exhaustive_test try all the places and
 // lengths.
 
 #include <gtest/gtest.h>
 
 #include <cairn/buffer.h>
 
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
 namespace {
 
-using buddy_rig::OverRange;
-using buddy_rig::OverSource;
-using buddy_rig::Placed;
-using buddy_rig::Region;
+using buddy_fixture::OverRange;
+using buddy_fixture::OverSource;
+using buddy_fixture::Placed;
+using buddy_fixture::Region;
 
-constexpr std::size_t kGrain = 64;
-const char kForeign[] = "cairn: memory that this buddy does not hold .* in cairn_buddy_free";
+constexpr std::size_t kGranule = 64;
+const char kNotHeld[] = "cairn: memory that this buddy does not hold .* in cairn_buddy_free";
 const char kNoRun[] = "cairn: no run in use begins here \\(freed twice, or inside a run\\) "
                       "\\(pointer 0x[0-9a-f]+\\) in cairn_buddy_free";
 const char kLength[] =
     "cairn: a run of another length \\(pointer 0x[0-9a-f]+\\) in cairn_buddy_free";
 
-// The same sins over a range and over a source.
+// The same misuses over a range and over a source.
 class BuddyDeathTest : public ::testing::TestWithParam<bool> {
   protected:
     void SetUp() override
     {
         cairn_buffer_init(&buffer_, region_.At(0), 1 << 18);
         if (GetParam())
-            buddy_.reset(new Placed(OverSource(cairn_buffer_as_source(&buffer_), 4096, 8, kGrain)));
+            buddy_.reset(
+                new Placed(OverSource(cairn_buffer_as_source(&buffer_), 4096, 8, kGranule)));
         else
-            buddy_.reset(new Placed(OverRange(region_.At(0), 4096, kGrain)));
+            buddy_.reset(new Placed(OverRange(region_.At(0), 4096, kGranule)));
         run_ = static_cast<char *>(Alloc(5));
         next_ = static_cast<char *>(Alloc(8));
     }
 
-    void *Alloc(std::size_t grains)
+    void *Alloc(std::size_t granules)
     {
-        return cairn_buddy_alloc(buddy_->get(), grains * kGrain, 1, nullptr);
+        return cairn_buddy_alloc(buddy_->get(), granules * kGranule, 1, nullptr);
     }
     void Free(void *run, std::size_t bytes)
     {
@@ -56,53 +57,53 @@ class BuddyDeathTest : public ::testing::TestWithParam<bool> {
 
 TEST_P(BuddyDeathTest, AWrongLengthPanics)
 {
-    EXPECT_DEATH(Free(run_, 4 * kGrain), kLength);
-    EXPECT_DEATH(Free(run_, 5 * kGrain + 1), kLength);
+    EXPECT_DEATH(Free(run_, 4 * kGranule), kLength);
+    EXPECT_DEATH(Free(run_, 5 * kGranule + 1), kLength);
     EXPECT_DEATH(Free(run_, 0), kLength);
     EXPECT_DEATH(Free(run_, SIZE_MAX), kLength);
-    EXPECT_DEATH(Free(next_, 16 * kGrain), kLength);
+    EXPECT_DEATH(Free(next_, 16 * kGranule), kLength);
 }
 
 TEST_P(BuddyDeathTest, TwoRunsAsOnePanic)
 {
     char *third = static_cast<char *>(Alloc(8));
 
-    ASSERT_EQ(third, next_ + 8 * kGrain);
-    EXPECT_DEATH(Free(next_, 16 * kGrain), kLength);
+    ASSERT_EQ(third, next_ + 8 * kGranule);
+    EXPECT_DEATH(Free(next_, 16 * kGranule), kLength);
 }
 
 TEST_P(BuddyDeathTest, TheInsideOfARunPanics)
 {
-    EXPECT_DEATH(Free(run_ + kGrain, 4 * kGrain), kNoRun);
-    EXPECT_DEATH(Free(run_ + 1, 5 * kGrain), kNoRun);
-    EXPECT_DEATH(Free(run_ + kGrain / 2, 5 * kGrain), kNoRun);
+    EXPECT_DEATH(Free(run_ + kGranule, 4 * kGranule), kNoRun);
+    EXPECT_DEATH(Free(run_ + 1, 5 * kGranule), kNoRun);
+    EXPECT_DEATH(Free(run_ + kGranule / 2, 5 * kGranule), kNoRun);
 }
 
 TEST_P(BuddyDeathTest, FreeingTwicePanics)
 {
-    Free(run_, 5 * kGrain);
-    EXPECT_DEATH(Free(run_, 5 * kGrain), kNoRun);
-    EXPECT_DEATH(Free(run_, kGrain), kNoRun);
+    Free(run_, 5 * kGranule);
+    EXPECT_DEATH(Free(run_, 5 * kGranule), kNoRun);
+    EXPECT_DEATH(Free(run_, kGranule), kNoRun);
 }
 
-TEST_P(BuddyDeathTest, ForeignMemoryPanics)
+TEST_P(BuddyDeathTest, MemoryThatIsNotHeldPanics)
 {
     int local = 0;
 
-    EXPECT_DEATH(Free(&local, sizeof(local)), kForeign);
+    EXPECT_DEATH(Free(&local, sizeof(local)), kNotHeld);
     EXPECT_DEATH(Free(nullptr, 1),
                  "cairn: memory that this buddy does not hold in cairn_buddy_free");
-    EXPECT_DEATH(Free(region_.At(4096), kGrain), kForeign);
-    EXPECT_DEATH(Free(buddy_->get(), kGrain), kForeign);
+    EXPECT_DEATH(Free(region_.At(4096), kGranule), kNotHeld);
+    EXPECT_DEATH(Free(buddy_->get(), kGranule), kNotHeld);
 }
 
 TEST_P(BuddyDeathTest, ResizeAsksTheSameQuestions)
 {
-    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), run_, kGrain, kGrain),
+    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), run_, kGranule, kGranule),
                  "cairn: a run of another length .* in cairn_buddy_resize");
-    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), run_ + kGrain, kGrain, 0),
+    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), run_ + kGranule, kGranule, 0),
                  "cairn: no run in use begins here .* in cairn_buddy_resize");
-    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), nullptr, kGrain, kGrain),
+    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), nullptr, kGranule, kGranule),
                  "cairn: memory that this buddy does not hold in cairn_buddy_resize");
 }
 
@@ -110,9 +111,9 @@ TEST_P(BuddyDeathTest, GiveAsksThemToo)
 {
     cairn_source source = cairn_buddy_as_source(buddy_->get());
 
-    EXPECT_DEATH(cairn_source_give_one(source, kGrain, run_), kLength);
-    cairn_source_give_one(source, 5 * kGrain, run_);
-    EXPECT_DEATH(cairn_source_give_one(source, 5 * kGrain, run_), kNoRun);
+    EXPECT_DEATH(cairn_source_give_one(source, kGranule, run_), kLength);
+    cairn_source_give_one(source, 5 * kGranule, run_);
+    EXPECT_DEATH(cairn_source_give_one(source, 5 * kGranule, run_), kNoRun);
 }
 
 TEST_P(BuddyDeathTest, EndingAPurgeOfAnythingElsePanics)
@@ -127,17 +128,17 @@ TEST_P(BuddyDeathTest, EndingAPurgeOfAnythingElsePanics)
 
     ASSERT_EQ(cairn_buddy_purge_begin(buddy_->get(), 0, 1, &stretch, 1), 1u);
     char *base = static_cast<char *>(stretch.base);
-    EXPECT_DEATH(end(run_, 5 * kGrain), no_stretch);
-    EXPECT_DEATH(end(base + kGrain, stretch.length_bytes - kGrain), no_stretch);
+    EXPECT_DEATH(end(run_, 5 * kGranule), no_stretch);
+    EXPECT_DEATH(end(base + kGranule, stretch.length_bytes - kGranule), no_stretch);
     EXPECT_DEATH(end(base + 1, stretch.length_bytes), no_stretch);
-    EXPECT_DEATH(end(base, stretch.length_bytes - kGrain), "a run of another length");
+    EXPECT_DEATH(end(base, stretch.length_bytes - kGranule), "a run of another length");
     EXPECT_DEATH(end(base, 0), "a run of another length");
-    EXPECT_DEATH(end(&stretch, kGrain), "memory that this buddy does not hold");
+    EXPECT_DEATH(end(&stretch, kGranule), "memory that this buddy does not hold");
     EXPECT_DEATH(Free(base, stretch.length_bytes), kNoRun);
-    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), base, stretch.length_bytes, kGrain),
+    EXPECT_DEATH((void)cairn_buddy_resize(buddy_->get(), base, stretch.length_bytes, kGranule),
                  "no run in use begins here");
-    Free(run_, 5 * kGrain);
-    Free(next_, 8 * kGrain);
+    Free(run_, 5 * kGranule);
+    Free(next_, 8 * kGranule);
     EXPECT_DEATH(cairn_buddy_fini(buddy_->get()), "cairn: a buddy ended with runs in use");
     end(base, stretch.length_bytes);
     EXPECT_DEATH(end(base, stretch.length_bytes), GetParam() ? "does not hold" : no_stretch);

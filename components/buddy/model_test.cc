@@ -7,23 +7,23 @@
 
 #include <gtest/gtest.h>
 
-#include "buddy_duel.h"
+#include "buddy_pair.h"
 
 namespace {
 
-using buddy_rig::ChunkYard;
-using buddy_rig::Duel;
-using buddy_rig::Hard;
-using buddy_rig::OverRange;
-using buddy_rig::OverSource;
-using buddy_rig::Region;
-using buddy_rig::Seed;
+using buddy_fixture::ChunkFixture;
+using buddy_fixture::Hard;
+using buddy_fixture::OverRange;
+using buddy_fixture::OverSource;
+using buddy_fixture::Pair;
+using buddy_fixture::Region;
+using buddy_fixture::Seed;
 
 class History {
   public:
-    History(Duel *duel, ChunkYard *yard, std::size_t grain_bytes, std::size_t span_grains,
+    History(Pair *pair, ChunkFixture *chunks, std::size_t granule_bytes, std::size_t span_granules,
             std::uint64_t seed)
-        : duel_(duel), yard_(yard), grain_(grain_bytes), span_(span_grains), random_(seed)
+        : duel_(pair), chunks_(chunks), granule_(granule_bytes), span_(span_granules), random_(seed)
     {
     }
 
@@ -48,33 +48,34 @@ class History {
     // Mostly short, sometimes anything.
     std::size_t Bytes()
     {
-        std::size_t grains = Below(4) == 0 ? Below(span_ + 2) : 1 + Below(6);
+        std::size_t granules = Below(4) == 0 ? Below(span_ + 2) : 1 + Below(6);
 
-        return grains * grain_ + (grains > 0 ? 0 : Below(2)) - (grains > 0 ? Below(grain_) : 0);
+        return granules * granule_ + (granules > 0 ? 0 : Below(2)) -
+               (granules > 0 ? Below(granule_) : 0);
     }
 
     void Step()
     {
         std::size_t choice = Below(100);
 
-        if (yard_ != nullptr) {
-            yard_->is_dry = Below(8) == 0;
-            yard_->is_zeroed = Below(2) == 0;
+        if (chunks_ != nullptr) {
+            chunks_->is_dry = Below(8) == 0;
+            chunks_->is_zeroed = Below(2) == 0;
         }
         if (choice < 8 && !duel_->runs.empty())
             duel_->Resize(Below(duel_->runs.size()), Bytes());
         else if (choice < 10)
-            duel_->Purge(Below(8) * grain_, static_cast<unsigned>(Below(4)));
+            duel_->Purge(Below(8) * granule_, static_cast<unsigned>(Below(4)));
         else if (choice < 14)
             Misuse();
         else if (choice < 18)
-            duel_->PurgeBegin(Below(4) * grain_, Below(2) == 0 ? Below(20) * grain_ : SIZE_MAX,
+            duel_->PurgeBegin(Below(4) * granule_, Below(2) == 0 ? Below(20) * granule_ : SIZE_MAX,
                               Below(5));
         else if (choice < 24 && !duel_->stretches.empty())
             duel_->PurgeEnd(Below(duel_->stretches.size()), Below(3) != 0);
         else if (choice < 28 && duel_->IsByHand())
             Below(2) == 0 ? duel_->Feed() : duel_->Shed(Below(4));
-        else if (choice < 30 && yard_ != nullptr)
+        else if (choice < 30 && chunks_ != nullptr)
             Move();
         else if (Below(100) < fill_percent_ || duel_->runs.empty())
             Alloc();
@@ -84,7 +85,7 @@ class History {
 
     void Alloc()
     {
-        bool is_had = duel_->Alloc(Bytes(), grain_ << (Below(3) == 0 ? Below(8) : 0));
+        bool is_had = duel_->Alloc(Bytes(), granule_ << (Below(3) == 0 ? Below(8) : 0));
 
         if (!is_had && duel_->IsByHand() && Below(3) == 0)
             duel_->Feed();
@@ -108,7 +109,7 @@ class History {
         const auto &segments = duel_->oracle().segments;
         const auto &segment = segments[Below(segments.size())];
         std::uintptr_t address =
-            segment.address + Below((segment.end - segment.first) * 2 + 8) * grain_ / 2;
+            segment.address + Below((segment.end - segment.first) * 2 + 8) * granule_ / 2;
         const void *pointer = reinterpret_cast<const void *>(address);
         std::size_t bytes = Bytes();
 
@@ -116,16 +117,16 @@ class History {
             duel_->Misuse(pointer, bytes);
     }
 
-    Duel *duel_;
-    ChunkYard *yard_;
-    std::size_t grain_;
+    Pair *duel_;
+    ChunkFixture *chunks_;
+    std::size_t granule_;
     std::size_t span_;
     std::mt19937_64 random_;
     std::size_t fill_percent_ = 50;
 };
 
 struct RangeCase {
-    std::size_t grain_bytes, grains, offset_bytes, align_bytes;
+    std::size_t granule_bytes, granules, offset_bytes, align_bytes;
 };
 
 TEST(BuddyModel, ARangeBehavesAsTheOracleDoes)
@@ -139,20 +140,21 @@ TEST(BuddyModel, ARangeBehavesAsTheOracleDoes)
 
     std::cout << "seed " << seed << "\n";
     for (const RangeCase &c : cases) {
-        Region region((c.grains + 1) * c.grain_bytes + c.offset_bytes, 1 << 21);
-        Duel duel(OverRange(region.At(c.offset_bytes), c.grains * c.grain_bytes + c.grain_bytes - 1,
-                            c.grain_bytes, c.align_bytes),
+        Region region((c.granules + 1) * c.granule_bytes + c.offset_bytes, 1 << 21);
+        Pair pair(OverRange(region.At(c.offset_bytes),
+                            c.granules * c.granule_bytes + c.granule_bytes - 1, c.granule_bytes,
+                            c.align_bytes),
                   nullptr, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
-        History history(&duel, nullptr, c.grain_bytes, c.grains, seed++);
+        History history(&pair, nullptr, c.granule_bytes, c.granules, seed++);
 
-        SCOPED_TRACE(::testing::Message() << c.grains << " grains, seed " << seed - 1);
+        SCOPED_TRACE(::testing::Message() << c.granules << " granules, seed " << seed - 1);
         history.Play(20000);
-        duel.End();
+        pair.End();
     }
 }
 
 struct SourceCase {
-    std::size_t grain_bytes, chunk_bytes, chunk_count_max, keep_count, places;
+    std::size_t granule_bytes, chunk_bytes, chunk_count_max, keep_count, places;
 };
 
 TEST(BuddyModel, ASourceOfChunksBehavesAsTheOracleDoes)
@@ -166,23 +168,23 @@ TEST(BuddyModel, ASourceOfChunksBehavesAsTheOracleDoes)
 
     std::cout << "seed " << seed << "\n";
     for (const SourceCase &c : cases) {
-        ChunkYard yard(c.chunk_bytes, c.places, seed);
+        ChunkFixture chunks(c.chunk_bytes, c.places, seed);
         cairn_buddy_config config =
-            OverSource(yard.AsSource(), c.chunk_bytes, c.chunk_count_max, c.grain_bytes);
+            OverSource(chunks.AsSource(), c.chunk_bytes, c.chunk_count_max, c.granule_bytes);
         config.chunk_keep_count = c.keep_count;
-        config.chunk_is_zeroed = ChunkYard::IsZeroed;
-        config.chunk_is_zeroed_self = &yard;
-        Duel duel(config, &yard, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
-        History history(&duel, &yard, c.grain_bytes, c.chunk_bytes / c.grain_bytes, seed++);
+        config.chunk_is_zeroed = ChunkFixture::IsZeroed;
+        config.chunk_is_zeroed_self = &chunks;
+        Pair pair(config, &chunks, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
+        History history(&pair, &chunks, c.granule_bytes, c.chunk_bytes / c.granule_bytes, seed++);
 
         SCOPED_TRACE(::testing::Message() << c.chunk_count_max << " chunks, seed " << seed - 1);
         history.Play(20000);
-        duel.End();
+        pair.End();
     }
 }
 
 struct HandCase {
-    std::size_t grain_bytes, chunk_bytes, chunk_count, places;
+    std::size_t granule_bytes, chunk_bytes, chunk_count, places;
 };
 
 TEST(BuddyModel, ABuddyFedByHandBehavesAsTheOracleDoes)
@@ -195,15 +197,15 @@ TEST(BuddyModel, ABuddyFedByHandBehavesAsTheOracleDoes)
 
     std::cout << "seed " << seed << "\n";
     for (const HandCase &c : cases) {
-        ChunkYard yard(c.chunk_bytes, c.places, seed);
-        Duel duel(OverSource({nullptr, nullptr}, c.chunk_bytes, c.chunk_count, c.grain_bytes),
-                  &yard, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
-        History history(&duel, &yard, c.grain_bytes, c.chunk_bytes / c.grain_bytes, seed++);
+        ChunkFixture chunks(c.chunk_bytes, c.places, seed);
+        Pair pair(OverSource({nullptr, nullptr}, c.chunk_bytes, c.chunk_count, c.granule_bytes),
+                  &chunks, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
+        History history(&pair, &chunks, c.granule_bytes, c.chunk_bytes / c.granule_bytes, seed++);
 
         SCOPED_TRACE(::testing::Message() << c.chunk_bytes << " bytes, seed " << seed - 1);
         history.Play(20000);
-        EXPECT_GT(duel.chunk_count_max(), 10u);
-        duel.End();
+        EXPECT_GT(pair.chunk_count_max(), 10u);
+        pair.End();
     }
 }
 

@@ -11,25 +11,25 @@
 
 #include <cairn/buffer.h>
 
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
 namespace {
 
-using buddy_rig::ByHand;
-using buddy_rig::Guarded;
-using buddy_rig::Hard;
-using buddy_rig::OverRange;
-using buddy_rig::OverSource;
-using buddy_rig::Placed;
-using buddy_rig::Region;
-using buddy_rig::Seed;
+using buddy_fixture::ByHand;
+using buddy_fixture::Guarded;
+using buddy_fixture::Hard;
+using buddy_fixture::OverRange;
+using buddy_fixture::OverSource;
+using buddy_fixture::Placed;
+using buddy_fixture::Region;
+using buddy_fixture::Seed;
 
-constexpr std::size_t kGrain = 64;
-constexpr std::size_t kChunk = 16 * kGrain;
+constexpr std::size_t kGranule = 64;
+constexpr std::size_t kChunk = 16 * kGranule;
 
 TEST(BuddyMove, ASmallBuddyFitsAPage)
 {
-    cairn_buddy_config config = ByHand(128 * kGrain, 16, kGrain);
+    cairn_buddy_config config = ByHand(128 * kGranule, 16, kGranule);
 
     EXPECT_LT(cairn_buddy_state_bytes(&config), 4096u);
 }
@@ -37,8 +37,8 @@ TEST(BuddyMove, ASmallBuddyFitsAPage)
 TEST(BuddyMove, WhatCannotBeIsRefusedAndChangesNothing)
 {
     Region region(1 << 20, 1 << 16);
-    Placed over_range(OverRange(region.At(0), kChunk, kGrain));
-    Placed by_hand(ByHand(kChunk, 8, kGrain));
+    Placed over_range(OverRange(region.At(0), kChunk, kGranule));
+    Placed by_hand(ByHand(kChunk, 8, kGranule));
     Guarded to(1 << 16, Hard::kFront);
     std::vector<char> zero(to.size(), 0);
     std::vector<char> before = by_hand.state().Bytes();
@@ -60,7 +60,7 @@ TEST(BuddyMoveDeathTest, ABlockThatIsNotAlignedPanics)
 {
     Region memory(1 << 16, 4096, PROT_READ | PROT_WRITE);
     cairn_buddy *from = static_cast<cairn_buddy *>(memory.At(8192));
-    cairn_buddy_config config = ByHand(kChunk, 8, kGrain);
+    cairn_buddy_config config = ByHand(kChunk, 8, kGranule);
     std::size_t bytes = cairn_buddy_state_bytes(&config);
     auto move = [&](std::size_t offset) {
         return cairn_buddy_move(static_cast<cairn_buddy *>(memory.At(offset)), 1 << 14, from, 8);
@@ -77,7 +77,7 @@ TEST(BuddyMove, OverASourceItGoesOnTakingAndGiving)
     cairn_buffer buffer;
 
     cairn_buffer_init(&buffer, region.At(0), 64 * kChunk);
-    Placed from(OverSource(cairn_buffer_as_source(&buffer), kChunk, 1, kGrain));
+    Placed from(OverSource(cairn_buffer_as_source(&buffer), kChunk, 1, kGranule));
     void *first = cairn_buddy_alloc(from.get(), kChunk, 1, nullptr);
     ASSERT_NE(first, nullptr);
     EXPECT_EQ(cairn_buddy_alloc(from.get(), 1, 1, nullptr), nullptr);
@@ -98,10 +98,10 @@ class Twins {
   public:
     Twins(std::size_t chunk_bytes, std::size_t count_max, std::uint64_t seed)
         : chunk_bytes_(chunk_bytes), region_(count_max * chunk_bytes, chunk_bytes),
-          stays_(ByHand(chunk_bytes, count_max, kGrain)), moves_(NewState(1, chunk_bytes)),
+          stays_(ByHand(chunk_bytes, count_max, kGranule)), moves_(NewState(1, chunk_bytes)),
           random_(seed)
     {
-        cairn_buddy_config config = ByHand(chunk_bytes, 1, kGrain);
+        cairn_buddy_config config = ByHand(chunk_bytes, 1, kGranule);
 
         Init(cairn_buddy_init(Moving(), moves_->size(), &config));
         for (std::size_t place = 0; place < count_max; place++)
@@ -129,7 +129,7 @@ class Twins {
             Free();
             break;
         default:
-            Alloc(random_() % 4 == 0 ? random_() % chunk_bytes_ + 1 : random_() % 6 * kGrain + 1);
+            Alloc(random_() % 4 == 0 ? random_() % chunk_bytes_ + 1 : random_() % 6 * kGranule + 1);
         }
         CompareStats();
     }
@@ -157,11 +157,11 @@ class Twins {
         cairn_buddy_fini(stays_.get());
         cairn_buddy_fini(Moving());
     }
-    // Every grain of every place.
+    // Every granule of every place.
     void Compare() const
     {
         cairn_buddy_check(Moving());
-        for (std::size_t offset = 0; offset < Span(); offset += kGrain) {
+        for (std::size_t offset = 0; offset < Span(); offset += kGranule) {
             void *pointer = region_.At(offset);
 
             ASSERT_EQ(cairn_buddy_run_bytes(stays_.get(), pointer),
@@ -177,13 +177,13 @@ class Twins {
   private:
     static Guarded *NewState(std::size_t count, std::size_t chunk_bytes)
     {
-        cairn_buddy_config config = ByHand(chunk_bytes, count, kGrain);
+        cairn_buddy_config config = ByHand(chunk_bytes, count, kGranule);
 
         return new Guarded(cairn_buddy_state_bytes(&config), Hard::kBack);
     }
     static void Init(int error)
     {
-        buddy_rig::Require(error == 0, "init or move");
+        buddy_fixture::Require(error == 0, "init or move");
     }
     cairn_buddy *Moving() const
     {
@@ -238,9 +238,9 @@ class Twins {
     void Begin()
     {
         cairn_buddy_stretch found[2][3] = {};
-        std::size_t count = cairn_buddy_purge_begin(stays_.get(), 0, 999 * kGrain, found[0], 3);
+        std::size_t count = cairn_buddy_purge_begin(stays_.get(), 0, 999 * kGranule, found[0], 3);
 
-        EXPECT_EQ(cairn_buddy_purge_begin(Moving(), 0, 999 * kGrain, found[1], 3), count);
+        EXPECT_EQ(cairn_buddy_purge_begin(Moving(), 0, 999 * kGranule, found[1], 3), count);
         for (std::size_t i = 0; i < count; i++) {
             EXPECT_EQ(found[0][i].base, found[1][i].base);
             EXPECT_EQ(found[0][i].length_bytes, found[1][i].length_bytes);
@@ -283,7 +283,7 @@ TEST(BuddyMove, AMovedBuddyAnswersAsItsTwinThatNeverMoved)
 {
     struct {
         std::size_t chunk_bytes, count_max;
-    } cases[] = {{kGrain, 5000}, {2 * kGrain, 200}, {16 * kGrain, 300}, {128 * kGrain, 60}};
+    } cases[] = {{kGranule, 5000}, {2 * kGranule, 200}, {16 * kGranule, 300}, {128 * kGranule, 60}};
     std::uint64_t seed = Seed() + 3000;
 
     for (auto &c : cases) {

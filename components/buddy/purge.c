@@ -6,10 +6,10 @@
  *
  *     in use    1 1 . . . . . . . . 1 1
  *     dirty     1 1 . . 1 1 . 1 . . 1 1
- *                       [=====)     one stretch: from the first dirty grain to the last
+ *                       [=====)     one stretch: from the first dirty granule to the last
  *
- * A stretch of free grains is emptied in one call, over the clean grains between its dirty ones
- * too: a call costs more than a clean grain. What is not dirty at either end is left alone. A
+ * A stretch of free granules is emptied in one call, over the clean granules between its dirty ones
+ * too: a call costs more than a clean granule. What is not dirty at either end is left alone. A
  * stretch ends where its chunk does.
  *
  * In one step, the stretch stays free while the callback empties it. In two steps, it is taken out
@@ -30,7 +30,7 @@
 
 #include <cairn/base/align.h>
 
-/* The grains [first, end) are to be emptied; the free grains around them end at free_end. */
+/* The granules [first, end) are to be emptied; the free granules around them end at free_end. */
 struct span {
     size_t first;
     size_t end;
@@ -41,16 +41,16 @@ struct span {
 static bool find_span(const struct cairn_buddy *buddy, size_t at, size_t end, size_t min_bytes,
                       struct span *span)
 {
-    const struct cairn_buddy_run_word *runs = cairn_buddy__const_runs(buddy);
+    const struct cairn_buddy_run_word *runs = cairn_buddy_const_runs(buddy);
 
     for (; at < end; at = span->free_end) {
-        span->first = cairn_buddy__runs_find(runs, CAIRN_BUDDY_FREE_DIRTY, at, end);
+        span->first = cairn_buddy_runs_find(runs, CAIRN_BUDDY_FREE_DIRTY, at, end);
         if (span->first == end)
             break;
-        span->free_end = cairn_buddy__runs_find(runs, CAIRN_BUDDY_IN_USE, span->first,
-                                                cairn_buddy__limit_of(buddy, span->first));
-        span->end = cairn_buddy__runs_dirty_end(runs, span->first, span->free_end);
-        if ((span->end - span->first) << buddy->shape.grain_shift >= min_bytes)
+        span->free_end = cairn_buddy_runs_find(runs, CAIRN_BUDDY_IN_USE, span->first,
+                                               cairn_buddy_limit_of(buddy, span->first));
+        span->end = cairn_buddy_runs_dirty_end(runs, span->first, span->free_end);
+        if ((span->end - span->first) << buddy->shape.granule_shift >= min_bytes)
             return true;
     }
     return false;
@@ -59,56 +59,56 @@ static bool find_span(const struct cairn_buddy *buddy, size_t at, size_t end, si
 static size_t empty_span(struct cairn_buddy *buddy, const struct span *span,
                          cairn_buddy_purge_fn purge, void *self)
 {
-    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
-    size_t length_bytes = (span->end - span->first) << buddy->shape.grain_shift;
+    struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
+    size_t length_bytes = (span->end - span->first) << buddy->shape.granule_shift;
     size_t dirty_count;
 
-    if (purge(self, cairn_buddy__address_of(buddy, span->first), length_bytes) != 0)
+    if (purge(self, cairn_buddy_address_of(buddy, span->first), length_bytes) != 0)
         return 0;
-    dirty_count = cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, span->first, span->end);
-    CAIRN_ASSERT(dirty_count > 0 && dirty_count <= buddy->free_dirty_grains);
-    cairn_buddy__runs_set_dirty(runs, span->first, span->end, false);
-    buddy->free_dirty_grains -= dirty_count;
-    return dirty_count << buddy->shape.grain_shift;
+    dirty_count = cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, span->first, span->end);
+    CAIRN_ASSERT(dirty_count > 0 && dirty_count <= buddy->free_dirty_granules);
+    cairn_buddy_runs_set_dirty(runs, span->first, span->end, false);
+    buddy->free_dirty_granules -= dirty_count;
+    return dirty_count << buddy->shape.granule_shift;
 }
 
 size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
                          void *self)
 {
-    size_t end = cairn_buddy__walk_end(buddy);
+    size_t end = cairn_buddy_walk_end(buddy);
     size_t emptied_bytes = 0;
     struct span span;
     size_t at;
 
-    cairn_buddy__drop_empty(buddy);
+    cairn_buddy_drop_empty(buddy);
     for (at = 0; find_span(buddy, at, end, min_bytes, &span); at = span.free_end)
         emptied_bytes += empty_span(buddy, &span, purge, self);
     return emptied_bytes;
 }
 
-/* Takes the grains of a span out of the free blocks. */
+/* Takes the granules of a span out of the free blocks. */
 static struct cairn_buddy_stretch hold_span(struct cairn_buddy *buddy, const struct span *span)
 {
-    struct cairn_buddy_run_word *runs = cairn_buddy__runs(buddy);
+    struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
     size_t count = span->end - span->first;
     size_t dirty_count;
 
-    cairn_buddy__carve(buddy, span->first, span->end);
-    dirty_count = cairn_buddy__runs_mark(runs, span->first, span->end);
-    cairn_buddy__runs_set_dirty(runs, span->first, span->end, false);
-    cairn_buddy__count_used(buddy, span->first, count, dirty_count);
-    buddy->purging_grains += count;
-    cairn_buddy__end_call(buddy);
-    return (struct cairn_buddy_stretch){cairn_buddy__address_of(buddy, span->first),
-                                        count << buddy->shape.grain_shift,
-                                        dirty_count << buddy->shape.grain_shift, false};
+    cairn_buddy_carve(buddy, span->first, span->end);
+    dirty_count = cairn_buddy_runs_mark(runs, span->first, span->end);
+    cairn_buddy_runs_set_dirty(runs, span->first, span->end, false);
+    cairn_buddy_count_used(buddy, span->first, count, dirty_count);
+    buddy->purging_granules += count;
+    cairn_buddy_end_call(buddy);
+    return (struct cairn_buddy_stretch){cairn_buddy_address_of(buddy, span->first),
+                                        count << buddy->shape.granule_shift,
+                                        dirty_count << buddy->shape.granule_shift, false};
 }
 
 size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size_t quota_bytes,
                                struct cairn_buddy_stretch *stretches, size_t count)
 {
     size_t start = buddy->purge_at;
-    size_t end = cairn_buddy__walk_end(buddy);
+    size_t end = cairn_buddy_walk_end(buddy);
     size_t at = start;
     bool is_second_half = false;
     size_t taken = 0;
@@ -137,14 +137,14 @@ void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_s
 
     for (idx = 0; idx < count; idx++) {
         const struct cairn_buddy_stretch *stretch = &stretches[idx];
-        size_t first = cairn_buddy__checked(buddy, CAIRN_BUDDY_PURGING, stretch->base,
-                                            stretch->length_bytes, __func__);
-        size_t end = first + cairn_buddy__grains_for(buddy, stretch->length_bytes);
+        size_t first = cairn_buddy_checked_first(buddy, CAIRN_BUDDY_PURGING, stretch->base,
+                                                 stretch->length_bytes, __func__);
+        size_t end = first + cairn_buddy_granules_for(buddy, stretch->length_bytes);
 
-        CAIRN_ASSERT(end - first <= buddy->purging_grains);
+        CAIRN_ASSERT(end - first <= buddy->purging_granules);
         if (!stretch->is_emptied)
-            cairn_buddy__runs_set_dirty(cairn_buddy__runs(buddy), first, end, true);
-        buddy->purging_grains -= end - first;
-        cairn_buddy__free_grains(buddy, first, end, !stretch->is_emptied);
+            cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, end, true);
+        buddy->purging_granules -= end - first;
+        cairn_buddy_free_granules(buddy, first, end, !stretch->is_emptied);
     }
 }

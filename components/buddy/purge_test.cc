@@ -6,16 +6,16 @@
 #include <cairn/buffer.h>
 #include <cairn/counted.h>
 
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
 namespace {
 
-using buddy_rig::OverRange;
-using buddy_rig::OverSource;
-using buddy_rig::Placed;
-using buddy_rig::Region;
+using buddy_fixture::OverRange;
+using buddy_fixture::OverSource;
+using buddy_fixture::Placed;
+using buddy_fixture::Region;
 
-constexpr std::size_t kGrain = 64;
+constexpr std::size_t kGranule = 64;
 
 // Notes the calls; refuses those from `fail_from` on.
 struct Log {
@@ -33,32 +33,33 @@ struct Log {
 
 class Purge : public ::testing::Test {
   protected:
-    std::size_t PurgeAll(std::size_t min_grains = 1)
+    std::size_t PurgeAll(std::size_t min_granules = 1)
     {
-        std::size_t bytes = cairn_buddy_purge(buddy_.get(), min_grains * kGrain, Log::Empty, &log_);
+        std::size_t bytes =
+            cairn_buddy_purge(buddy_.get(), min_granules * kGranule, Log::Empty, &log_);
 
         cairn_buddy_check(buddy_.get());
-        return bytes / kGrain;
+        return bytes / kGranule;
     }
-    void *Alloc(std::size_t grains, bool *is_zeroed = nullptr)
+    void *Alloc(std::size_t granules, bool *is_zeroed = nullptr)
     {
-        return cairn_buddy_alloc(buddy_.get(), grains * kGrain, 1, is_zeroed);
+        return cairn_buddy_alloc(buddy_.get(), granules * kGranule, 1, is_zeroed);
     }
-    void Free(void *run, std::size_t grains)
+    void Free(void *run, std::size_t granules)
     {
-        cairn_buddy_free(buddy_.get(), run, grains * kGrain);
+        cairn_buddy_free(buddy_.get(), run, granules * kGranule);
     }
-    std::pair<char *, std::size_t> Stretch(std::size_t first, std::size_t grains) const
+    std::pair<char *, std::size_t> Stretch(std::size_t first, std::size_t granules) const
     {
-        return {static_cast<char *>(region_.At(first * kGrain)), grains * kGrain};
+        return {static_cast<char *>(region_.At(first * kGranule)), granules * kGranule};
     }
     std::size_t Dirty() const
     {
-        return buddy_.stats().free_dirty_bytes / kGrain;
+        return buddy_.stats().free_dirty_bytes / kGranule;
     }
 
     Region region_{1 << 20, 1 << 16};
-    Placed buddy_{OverRange(region_.At(0), 256 * kGrain, kGrain)};
+    Placed buddy_{OverRange(region_.At(0), 256 * kGranule, kGranule)};
     Log log_;
 };
 
@@ -91,7 +92,7 @@ TEST_F(Purge, LeavesRunsAlone)
     void *first = Alloc(10);
     void *second = Alloc(32);
 
-    ASSERT_EQ(second, region_.At(32 * kGrain));
+    ASSERT_EQ(second, region_.At(32 * kGranule));
     EXPECT_EQ(PurgeAll(), 214u);
     ASSERT_EQ(log_.calls.size(), 2u);
     EXPECT_EQ(log_.calls[0], Stretch(10, 22));
@@ -101,13 +102,13 @@ TEST_F(Purge, LeavesRunsAlone)
     EXPECT_EQ(Dirty(), 42u);
 }
 
-TEST_F(Purge, CutsAStretchToItsDirtyGrains)
+TEST_F(Purge, CutsAStretchToItsDirtyGranules)
 {
     PurgeAll();
     void *low = Alloc(70);
     void *high = Alloc(4);
 
-    ASSERT_EQ(high, region_.At(72 * kGrain));
+    ASSERT_EQ(high, region_.At(72 * kGranule));
     Free(low, 70);
     Free(high, 4);
     EXPECT_EQ(Dirty(), 74u);
@@ -147,60 +148,60 @@ TEST_F(Purge, WhatCouldNotBeEmptiedStaysDirty)
 TEST_F(Purge, EveryCallMayFail)
 {
     for (std::size_t from = 0; from < 6; from++) {
-        Placed buddy(OverRange(region_.At(0), 12 * kGrain, kGrain));
+        Placed buddy(OverRange(region_.At(0), 12 * kGranule, kGranule));
         void *runs[12];
         Log log;
 
         for (void *&run : runs)
-            run = cairn_buddy_alloc(buddy.get(), kGrain, 1, nullptr);
+            run = cairn_buddy_alloc(buddy.get(), kGranule, 1, nullptr);
         for (std::size_t i = 0; i < 12; i += 2)
-            cairn_buddy_free(buddy.get(), runs[i], kGrain);
+            cairn_buddy_free(buddy.get(), runs[i], kGranule);
         log.fail_from = from;
-        EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log), from * kGrain);
+        EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log), from * kGranule);
         EXPECT_EQ(log.calls.size(), 6u);
-        EXPECT_EQ(buddy.stats().free_dirty_bytes, (6 - from) * kGrain);
+        EXPECT_EQ(buddy.stats().free_dirty_bytes, (6 - from) * kGranule);
         cairn_buddy_check(buddy.get());
     }
 }
 
-TEST_F(Purge, NeverTouchesGrainsBeforeTheBase)
+TEST_F(Purge, NeverTouchesGranulesBeforeTheBase)
 {
-    Placed buddy(OverRange(region_.At(5 * kGrain), 9 * kGrain, kGrain, 16 * kGrain));
+    Placed buddy(OverRange(region_.At(5 * kGranule), 9 * kGranule, kGranule, 16 * kGranule));
 
-    EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log_), 9 * kGrain);
+    EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log_), 9 * kGranule);
     ASSERT_EQ(log_.calls.size(), 1u);
     EXPECT_EQ(log_.calls[0], Stretch(5, 9));
 }
 
 TEST_F(Purge, EmptyChunksGoBackAndStretchesEndWithTheirChunk)
 {
-    constexpr std::size_t chunk = 16 * kGrain;
+    constexpr std::size_t chunk = 16 * kGranule;
     cairn_buffer buffer;
     cairn_counted counted;
 
     cairn_buffer_init(&buffer, region_.At(0), 8 * chunk);
     cairn_counted_init(&counted, cairn_buffer_as_source(&buffer));
-    cairn_buddy_config config = OverSource(cairn_counted_as_source(&counted), chunk, 8, kGrain);
+    cairn_buddy_config config = OverSource(cairn_counted_as_source(&counted), chunk, 8, kGranule);
     config.chunk_keep_count = 8;
     Placed buddy(config);
     void *runs[4];
     for (void *&run : runs)
         run = cairn_buddy_alloc(buddy.get(), chunk, 1, nullptr);
-    ASSERT_TRUE(cairn_buddy_resize(buddy.get(), runs[0], chunk, 4 * kGrain));
+    ASSERT_TRUE(cairn_buddy_resize(buddy.get(), runs[0], chunk, 4 * kGranule));
     cairn_buddy_free(buddy.get(), runs[1], chunk);
     cairn_buddy_free(buddy.get(), runs[3], chunk);
-    ASSERT_TRUE(cairn_buddy_resize(buddy.get(), runs[2], chunk, 15 * kGrain));
+    ASSERT_TRUE(cairn_buddy_resize(buddy.get(), runs[2], chunk, 15 * kGranule));
 
     EXPECT_EQ(cairn_counted_counts(&counted).bytes_outstanding, 4 * chunk);
-    EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log_), 13 * kGrain);
+    EXPECT_EQ(cairn_buddy_purge(buddy.get(), 0, Log::Empty, &log_), 13 * kGranule);
     EXPECT_EQ(cairn_counted_counts(&counted).bytes_outstanding, 2 * chunk);
     ASSERT_EQ(log_.calls.size(), 2u);
     EXPECT_EQ(log_.calls[0], Stretch(4, 12));
     EXPECT_EQ(log_.calls[1], Stretch(47, 1));
     EXPECT_EQ(buddy.stats().free_dirty_bytes, 0u);
     cairn_buddy_check(buddy.get());
-    cairn_buddy_free(buddy.get(), runs[0], 4 * kGrain);
-    cairn_buddy_free(buddy.get(), runs[2], 15 * kGrain);
+    cairn_buddy_free(buddy.get(), runs[0], 4 * kGranule);
+    cairn_buddy_free(buddy.get(), runs[2], 15 * kGranule);
     cairn_buddy_fini(buddy.get());
     cairn_counted_fini(&counted);
     cairn_buffer_fini(&buffer);
@@ -208,13 +209,14 @@ TEST_F(Purge, EmptyChunksGoBackAndStretchesEndWithTheirChunk)
 
 class TwoSteps : public Purge {
   protected:
-    std::vector<cairn_buddy_stretch> Begin(std::size_t count, std::size_t quota_grains = 1 << 20,
-                                           std::size_t min_grains = 1)
+    std::vector<cairn_buddy_stretch> Begin(std::size_t count, std::size_t quota_granules = 1 << 20,
+                                           std::size_t min_granules = 1)
     {
         std::vector<cairn_buddy_stretch> stretches(count);
 
-        stretches.resize(cairn_buddy_purge_begin(buddy_.get(), min_grains * kGrain,
-                                                 quota_grains * kGrain, stretches.data(), count));
+        stretches.resize(cairn_buddy_purge_begin(buddy_.get(), min_granules * kGranule,
+                                                 quota_granules * kGranule, stretches.data(),
+                                                 count));
         cairn_buddy_check(buddy_.get());
         return stretches;
     }
@@ -225,21 +227,21 @@ class TwoSteps : public Purge {
         cairn_buddy_purge_end(buddy_.get(), stretches.data(), stretches.size());
         cairn_buddy_check(buddy_.get());
     }
-    // Free and dirty stretches of 1, 2, 3 ... grains, with a grain in use after each.
+    // Free and dirty stretches of 1, 2, 3 ... granules, with a granule in use after each.
     void MakeStretches(std::size_t count)
     {
         std::vector<void *> runs;
 
-        for (std::size_t grains = 1; grains <= 256; grains++)
+        for (std::size_t granules = 1; granules <= 256; granules++)
             runs.push_back(Alloc(1));
-        for (std::size_t at = 0, grains = 1; grains <= count; at += ++grains) {
-            for (std::size_t i = 0; i < grains; i++)
+        for (std::size_t at = 0, granules = 1; granules <= count; at += ++granules) {
+            for (std::size_t i = 0; i < granules; i++)
                 Free(runs[at + i], 1);
         }
     }
-    static std::size_t Grains(const cairn_buddy_stretch &stretch)
+    static std::size_t Granules(const cairn_buddy_stretch &stretch)
     {
-        return stretch.length_bytes / kGrain;
+        return stretch.length_bytes / kGranule;
     }
 };
 
@@ -250,23 +252,23 @@ TEST_F(TwoSteps, WhatIsBeingPurgedIsNeitherFreeNorUsedAndComesBackClean)
     auto stretches = Begin(4);
 
     ASSERT_EQ(stretches.size(), 1u);
-    EXPECT_EQ(stretches[0].base, region_.At(64 * kGrain));
-    EXPECT_EQ(stretches[0].length_bytes, 192 * kGrain);
-    EXPECT_EQ(stretches[0].dirty_bytes, 192 * kGrain);
+    EXPECT_EQ(stretches[0].base, region_.At(64 * kGranule));
+    EXPECT_EQ(stretches[0].length_bytes, 192 * kGranule);
+    EXPECT_EQ(stretches[0].dirty_bytes, 192 * kGranule);
     EXPECT_FALSE(stretches[0].is_emptied);
-    EXPECT_EQ(buddy_.stats().purging_bytes, 192 * kGrain);
-    EXPECT_EQ(buddy_.stats().used_bytes, 64 * kGrain);
+    EXPECT_EQ(buddy_.stats().purging_bytes, 192 * kGranule);
+    EXPECT_EQ(buddy_.stats().used_bytes, 64 * kGranule);
     EXPECT_EQ(buddy_.stats().free_bytes, 0u);
     EXPECT_EQ(buddy_.stats().free_dirty_bytes, 0u);
     EXPECT_EQ(buddy_.stats().largest_free_bytes, 0u);
     EXPECT_EQ(Alloc(1), nullptr);
-    EXPECT_FALSE(cairn_buddy_resize(buddy_.get(), run, 64 * kGrain, 65 * kGrain));
+    EXPECT_FALSE(cairn_buddy_resize(buddy_.get(), run, 64 * kGranule, 65 * kGranule));
     EXPECT_EQ(cairn_buddy_run_bytes(buddy_.get(), stretches[0].base), 0u);
     EXPECT_TRUE(cairn_buddy_owns(buddy_.get(), stretches[0].base));
     Free(run, 64);
     End(stretches, true);
     EXPECT_EQ(buddy_.stats().purging_bytes, 0u);
-    EXPECT_EQ(buddy_.stats().largest_free_bytes, 256 * kGrain);
+    EXPECT_EQ(buddy_.stats().largest_free_bytes, 256 * kGranule);
     EXPECT_EQ(Dirty(), 64u) << "of the run freed meanwhile";
     EXPECT_NE(Alloc(65, &is_zeroed), nullptr);
     EXPECT_FALSE(is_zeroed);
@@ -281,12 +283,12 @@ TEST_F(TwoSteps, WhatCouldNotBeEmptiedIsDirtyAllOver)
     Free(low, 1);
     Free(high, 1);
     void *other = Alloc(8);
-    Free(other, 8); // dirty grains 0 and 2, and 8 to 15
+    Free(other, 8); // dirty granules 0 and 2, and 8 to 15
     auto stretches = Begin(4);
 
     ASSERT_EQ(stretches.size(), 2u);
-    EXPECT_EQ(Grains(stretches[1]), 14u);
-    EXPECT_EQ(stretches[1].dirty_bytes, 9 * kGrain);
+    EXPECT_EQ(Granules(stretches[1]), 14u);
+    EXPECT_EQ(stretches[1].dirty_bytes, 9 * kGranule);
     End(stretches, false);
     EXPECT_EQ(Dirty(), 15u);
 }
@@ -300,11 +302,11 @@ TEST_F(TwoSteps, TheQuotaEndsWithTheStretchThatFillsIt)
     ASSERT_EQ(first.size(), 3u) << "1 + 2 are less than 4";
     auto second = Begin(9, 4);
     ASSERT_EQ(second.size(), 1u);
-    EXPECT_EQ(Grains(second[0]), 4u);
+    EXPECT_EQ(Granules(second[0]), 4u);
     EXPECT_EQ(Begin(9, 99, 6).size(), 1u) << "not that of 5";
     EXPECT_EQ(Begin(9, 99, 6).size(), 0u);
     End(second, true);
-    EXPECT_EQ(Grains(Begin(9, 1)[0]), 5u);
+    EXPECT_EQ(Granules(Begin(9, 1)[0]), 5u);
     End(first, true);
 }
 
@@ -315,7 +317,7 @@ TEST_F(TwoSteps, EachCallGoesOnWhereTheOneBeforeEnded)
         auto stretches = Begin(1);
 
         ASSERT_EQ(stretches.size(), 1u);
-        ASSERT_EQ(Grains(stretches[0]), i % 6 + 1);
+        ASSERT_EQ(Granules(stretches[0]), i % 6 + 1);
         End(stretches, false);
     }
 }
@@ -333,7 +335,7 @@ TEST_F(TwoSteps, AStretchAcrossTheCursorIsNotOverlooked)
     auto stretches = Begin(1, 99, 4);
     ASSERT_EQ(stretches.size(), 1u);
     EXPECT_EQ(stretches[0].base, region_.At(0));
-    EXPECT_EQ(Grains(stretches[0]), 4u);
+    EXPECT_EQ(Granules(stretches[0]), 4u);
     End(stretches, true);
 }
 
@@ -346,8 +348,8 @@ TEST_F(TwoSteps, StretchesOfTwoCallersMayEndInAnyOrder)
     ASSERT_EQ(second.size(), 2u);
     EXPECT_EQ(Alloc(1), nullptr);
     End({second[1], first[0]}, true);
-    ASSERT_EQ(second[1].base, region_.At(9 * kGrain));
-    EXPECT_EQ(Alloc(2), region_.At(10 * kGrain));
+    ASSERT_EQ(second[1].base, region_.At(9 * kGranule));
+    EXPECT_EQ(Alloc(2), region_.At(10 * kGranule));
     End({second[0], first[1]}, false);
     EXPECT_EQ(Dirty(), 5u);
     EXPECT_EQ(buddy_.stats().purging_bytes, 0u);
@@ -361,7 +363,7 @@ TEST_F(TwoSteps, APassThatBeginsAtTheEndStartsOver)
         auto stretches = Begin(1);
 
         ASSERT_EQ(stretches.size(), 1u);
-        EXPECT_EQ(Grains(stretches[0]), 256u);
+        EXPECT_EQ(Granules(stretches[0]), 256u);
         End(stretches, false);
     }
 }

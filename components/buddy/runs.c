@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * runs.c - three bits per grain, 64 grains at a time; the picture is in runs.h.
+ * runs.c - three bits per granule, 64 granules at a time; the picture is in runs.h.
  *
  * Every function walks the words that [first, end) touches and cuts the first and the last with a
  * mask:
@@ -18,7 +18,7 @@
 
 #include <cairn/base/check.h>
 
-/* The bits of word `idx` that stand for grains of [first, end). Requires: neither end lies beyond
+/* The bits of word `idx` that stand for granules of [first, end). Requires: neither end lies beyond
    the word. */
 static inline uint64_t mask_of(size_t idx, size_t first, size_t end)
 {
@@ -38,7 +38,7 @@ static inline size_t count_bits(uint64_t word)
     return (size_t)__builtin_popcountll(word);
 }
 
-size_t cairn_buddy__runs_extend(struct cairn_buddy_run_word *runs, size_t first, size_t end)
+size_t cairn_buddy_runs_extend(struct cairn_buddy_run_word *runs, size_t first, size_t end)
 {
     size_t dirty_count = 0;
     size_t idx;
@@ -54,14 +54,14 @@ size_t cairn_buddy__runs_extend(struct cairn_buddy_run_word *runs, size_t first,
     return dirty_count;
 }
 
-size_t cairn_buddy__runs_mark(struct cairn_buddy_run_word *runs, size_t first, size_t end)
+size_t cairn_buddy_runs_mark(struct cairn_buddy_run_word *runs, size_t first, size_t end)
 {
     CAIRN_ASSERT(first < end);
     runs[first / 64].start |= (uint64_t)1 << (first % 64);
-    return cairn_buddy__runs_extend(runs, first, end);
+    return cairn_buddy_runs_extend(runs, first, end);
 }
 
-void cairn_buddy__runs_unmark(struct cairn_buddy_run_word *runs, size_t first, size_t end)
+void cairn_buddy_runs_unmark(struct cairn_buddy_run_word *runs, size_t first, size_t end)
 {
     size_t idx;
 
@@ -90,8 +90,8 @@ static inline uint64_t sought_bits(const struct cairn_buddy_run_word *word,
     }
 }
 
-size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs,
-                                enum cairn_buddy_sought kind, size_t first, size_t limit)
+size_t cairn_buddy_runs_length(const struct cairn_buddy_run_word *runs,
+                               enum cairn_buddy_sought kind, size_t first, size_t limit)
 {
     const struct cairn_buddy_run_word *word = &runs[first / 64];
     size_t idx;
@@ -108,8 +108,8 @@ size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs,
     return limit - first;
 }
 
-size_t cairn_buddy__runs_find(const struct cairn_buddy_run_word *runs,
-                              enum cairn_buddy_sought sought, size_t first, size_t end)
+size_t cairn_buddy_runs_find(const struct cairn_buddy_run_word *runs,
+                             enum cairn_buddy_sought sought, size_t first, size_t end)
 {
     size_t idx;
 
@@ -122,8 +122,8 @@ size_t cairn_buddy__runs_find(const struct cairn_buddy_run_word *runs,
     return end;
 }
 
-size_t cairn_buddy__runs_count(const struct cairn_buddy_run_word *runs,
-                               enum cairn_buddy_sought sought, size_t first, size_t end)
+size_t cairn_buddy_runs_count(const struct cairn_buddy_run_word *runs,
+                              enum cairn_buddy_sought sought, size_t first, size_t end)
 {
     size_t count = 0;
     size_t idx;
@@ -133,8 +133,7 @@ size_t cairn_buddy__runs_count(const struct cairn_buddy_run_word *runs,
     return count;
 }
 
-size_t cairn_buddy__runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
-                                   size_t end)
+size_t cairn_buddy_runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first, size_t end)
 {
     size_t idx;
 
@@ -147,8 +146,8 @@ size_t cairn_buddy__runs_dirty_end(const struct cairn_buddy_run_word *runs, size
     return first;
 }
 
-void cairn_buddy__runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
-                                 bool is_dirty)
+void cairn_buddy_runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
+                                bool is_dirty)
 {
     size_t idx;
 
@@ -159,9 +158,9 @@ void cairn_buddy__runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first
     }
 }
 
-void cairn_buddy__runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end)
+void cairn_buddy_runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end)
 {
-    uint64_t before = 0;       /* is the last grain of the word before in use? */
+    uint64_t before = 0;       /* is the last granule of the word before in use? */
     uint64_t before_dirty = 0; /* and dirty? */
     size_t idx;
 

@@ -2,13 +2,13 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * runs.h - three bits per grain: in use, first of a run, dirty; read and written 64 grains at a
+ * runs.h - three bits per granule: in use, first of a run, dirty; read and written 64 granules at a
  * time.
  *
- *     grain    0 1 2 3 4 5 6 7
- *     in use   1 1 1 1 1 . . .    two runs: grains 0 ... 2 and 3 ... 4
- *     start    1 . . 1 . . . .    a run ends before the next start or a grain not in use
- *     dirty    1 1 1 1 1 1 . .    grain 5 was in use and is free again; 6 and 7 read as zero
+ *     granule    0 1 2 3 4 5 6 7
+ *     in use   1 1 1 1 1 . . .    two runs: granules 0 ... 2 and 3 ... 4
+ *     start    1 . . 1 . . . .    a run ends before the next start or a granule not in use
+ *     dirty    1 1 1 1 1 1 . .    granule 5 was in use and is free again; 6 and 7 read as zero
  *
  *     in use   dirty
  *       0        0     free, reads as zero
@@ -16,12 +16,12 @@
  *       1        1     in a run
  *       1        0     in a stretch that is being purged, which begins with a start as a run does
  *
- * The three words of 64 grains lie side by side: an operation on a short run touches one cache
+ * The three words of 64 granules lie side by side: an operation on a short run touches one cache
  * line, mostly.
  *
- * Invariants. start implies in use; a grain in use without start is as dirty as the one before it;
- * the first grain in use after one that is not has start. All ranges are [first, end) in grains.
- * Cost: one operation per 64 grains.
+ * Invariants. start implies in use; a granule in use without start is as dirty as the one before it;
+ * the first granule in use after one that is not has start. All ranges are [first, end) in granules.
+ * Cost: one operation per 64 granules.
  */
 
 #ifndef CAIRN_BUDDY_RUNS_H
@@ -41,7 +41,7 @@ struct cairn_buddy_run_word {
     uint64_t dirty;
 };
 
-/* Kinds of grains. */
+/* Kinds of granules. */
 enum cairn_buddy_sought {
     CAIRN_BUDDY_FREE_DIRTY,
     CAIRN_BUDDY_IN_USE, /* in a run, or being purged */
@@ -49,39 +49,39 @@ enum cairn_buddy_sought {
     CAIRN_BUDDY_PURGING /* being purged */
 };
 
-/* Marks free grains as in use and dirty, without a start. Returns how many of them were dirty
+/* Marks free granules as in use and dirty, without a start. Returns how many of them were dirty
    before. */
-size_t cairn_buddy__runs_extend(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+size_t cairn_buddy_runs_extend(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
 /* The same as one run. */
-size_t cairn_buddy__runs_mark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+size_t cairn_buddy_runs_mark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
-/* Marks grains as free. They stay dirty, or clean when they were being purged. */
-void cairn_buddy__runs_unmark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
+/* Marks granules as free. They stay dirty, or clean when they were being purged. */
+void cairn_buddy_runs_unmark(struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
 /* The length of the run, or of the stretch being purged, that starts at `first`, before `limit`; 0
    when none of that kind does. */
-size_t cairn_buddy__runs_length(const struct cairn_buddy_run_word *runs,
-                                enum cairn_buddy_sought kind, size_t first, size_t limit);
+size_t cairn_buddy_runs_length(const struct cairn_buddy_run_word *runs,
+                               enum cairn_buddy_sought kind, size_t first, size_t limit);
 
-/* The first grain of the kind sought, or `end`. */
-size_t cairn_buddy__runs_find(const struct cairn_buddy_run_word *runs,
+/* The first granule of the kind sought, or `end`. */
+size_t cairn_buddy_runs_find(const struct cairn_buddy_run_word *runs,
+                             enum cairn_buddy_sought sought, size_t first, size_t end);
+
+/* How many granules are of the kind sought. */
+size_t cairn_buddy_runs_count(const struct cairn_buddy_run_word *runs,
                               enum cairn_buddy_sought sought, size_t first, size_t end);
 
-/* How many grains are of the kind sought. */
-size_t cairn_buddy__runs_count(const struct cairn_buddy_run_word *runs,
-                               enum cairn_buddy_sought sought, size_t first, size_t end);
+/* One past the last dirty granule, or `first`. */
+size_t cairn_buddy_runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
+                                  size_t end);
 
-/* One past the last dirty grain, or `first`. */
-size_t cairn_buddy__runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
-                                   size_t end);
-
-/* Makes all the grains dirty, or not: a run that is marked and then made clean is being purged. */
-void cairn_buddy__runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
-                                 bool is_dirty);
+/* Makes all the granules dirty, or not: a run that is marked and then made clean is being purged. */
+void cairn_buddy_runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
+                                bool is_dirty);
 
 /* Panics on a broken invariant. The range is one whole chunk or range: nothing runs into it. */
-void cairn_buddy__runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end);
+void cairn_buddy_runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end);
 
 CAIRN_END_DECLS
 

@@ -12,16 +12,16 @@
 
 #include <cairn/buffer.h>
 
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
 namespace {
 
-using buddy_rig::Guarded;
-using buddy_rig::Hard;
-using buddy_rig::OverRange;
-using buddy_rig::OverSource;
-using buddy_rig::Placed;
-using buddy_rig::Region;
+using buddy_fixture::Guarded;
+using buddy_fixture::Hard;
+using buddy_fixture::OverRange;
+using buddy_fixture::OverSource;
+using buddy_fixture::Placed;
+using buddy_fixture::Region;
 
 const cairn_source_ops kNoOps = {"none", 0, nullptr, nullptr};
 const cairn_source kNoSource = {&kNoOps, nullptr};
@@ -50,19 +50,19 @@ TEST(BuddySetup, InvalidRangesAreRefused)
 {
     constexpr std::uintptr_t base = 1 << 20;
 
-    ExpectInvalid(OverRange(Address(base), 4096, 0), "no grain");
-    ExpectInvalid(OverRange(Address(base), 4096, 8), "a small grain");
-    ExpectInvalid(OverRange(Address(base), 4096, 48), "an odd grain");
+    ExpectInvalid(OverRange(Address(base), 4096, 0), "no granule");
+    ExpectInvalid(OverRange(Address(base), 4096, 8), "a small granule");
+    ExpectInvalid(OverRange(Address(base), 4096, 48), "an odd granule");
     ExpectInvalid(OverRange(Address(base), 4096, 64, 96), "an odd alignment");
-    ExpectInvalid(OverRange(Address(base), 4096, 64, 24), "an odd alignment below the grain");
+    ExpectInvalid(OverRange(Address(base), 4096, 64, 24), "an odd alignment below the granule");
     ExpectInvalid(OverRange(Address(base), 0, 64), "no length");
-    ExpectInvalid(OverRange(Address(base), 63, 64), "less than a grain");
-    ExpectInvalid(OverRange(Address(base + 1), 64, 64), "a grain, but not aligned");
-    ExpectInvalid(OverRange(Address(base + 1), 126, 64), "almost a grain after aligning");
+    ExpectInvalid(OverRange(Address(base), 63, 64), "less than a granule");
+    ExpectInvalid(OverRange(Address(base + 1), 64, 64), "a granule, but not aligned");
+    ExpectInvalid(OverRange(Address(base + 1), 126, 64), "almost a granule after aligning");
     ExpectInvalid(OverRange(Address(base), SIZE_MAX, 64), "beyond the address space");
     ExpectInvalid(OverRange(Address(UINTPTR_MAX), 0, 64), "no place to align the base to");
     ExpectInvalid(OverRange(Address(base), ((std::size_t{1} << 31) + 1) * 16, 16),
-                  "2^31 + 1 grains");
+                  "2^31 + 1 granules");
     ExpectInvalid(OverRange(Address((std::size_t{1} << 40) + 16), (std::size_t{1} << 31) * 16, 16,
                             std::size_t{1} << 40),
                   "2^31 + 1 indices");
@@ -78,13 +78,13 @@ TEST(BuddySetup, InvalidSourcesAreRefused)
     ExpectInvalid(OverSource({nullptr, nullptr}, 0, 4, 64), "no chunk, by hand");
     ExpectInvalid(OverSource(kNoSource, 0, 4, 64), "no chunk");
     ExpectInvalid(OverSource(kNoSource, 4097, 4, 64), "an odd chunk");
-    ExpectInvalid(OverSource(kNoSource, 32, 4, 64), "a chunk below the grain");
+    ExpectInvalid(OverSource(kNoSource, 32, 4, 64), "a chunk below the granule");
     ExpectInvalid(OverSource(kNoSource, 4096, 0, 64), "no chunks");
     ExpectInvalid(OverSource(kNoSource, 16, (std::size_t{1} << 31) + 1, 16), "2^31 + 1 chunks");
-    ExpectInvalid(OverSource(kNoSource, 32, (std::size_t{1} << 30) + 1, 16), "2^31 + 2 grains");
+    ExpectInvalid(OverSource(kNoSource, 32, (std::size_t{1} << 30) + 1, 16), "2^31 + 2 granules");
     ExpectInvalid(OverSource(kNoSource, 4096, SIZE_MAX, 16), "too many chunks");
-    ExpectInvalid(OverSource(kNoSource, std::size_t{1} << 36, 1, 16), "2^32 grains in a chunk");
-    ExpectInvalid(OverSource(kNoSource, std::size_t{1} << 63, 1, 16), "2^59 grains in a chunk");
+    ExpectInvalid(OverSource(kNoSource, std::size_t{1} << 36, 1, 16), "2^32 granules in a chunk");
+    ExpectInvalid(OverSource(kNoSource, std::size_t{1} << 63, 1, 16), "2^59 granules in a chunk");
 }
 
 TEST(BuddySetup, TooLittleStateIsRefused)
@@ -108,32 +108,33 @@ std::size_t BitmapWords(std::size_t bits)
     return words <= 1 ? words : words + BitmapWords(words);
 }
 
-std::size_t StateBytes(std::size_t head_bytes, std::size_t grains, unsigned top, std::size_t slots)
+std::size_t StateBytes(std::size_t head_bytes, std::size_t granules, unsigned top,
+                       std::size_t slots)
 {
-    std::size_t words = 3 * ((grains + 63) / 64);
+    std::size_t words = 3 * ((granules + 63) / 64);
     std::size_t hash = 1;
 
     for (unsigned order = 0; order <= top; order++)
-        words += BitmapWords(grains >> order);
+        words += BitmapWords(granules >> order);
     while (slots != 0 && hash < 2 * slots)
         hash *= 2;
     words += slots == 0 ? 0 : BitmapWords(slots) + 2 * slots;
     return (head_bytes + 32 * (top + 1) + 8 * words + (slots == 0 ? 0 : 4 * hash) + 63) / 64 * 64;
 }
 
-// Of one grain: the head, one descriptor, four words.
+// Of one granule: the head, one descriptor, four words.
 std::size_t HeadBytes()
 {
     for (std::size_t head = 64; head < 1024; head += 8) {
         bool fits = true;
 
-        for (std::size_t grains : {1, 65, 129, 193, 257, 321, 385, 449, 577}) {
-            cairn_buddy_config config = OverRange(Address(1 << 20), grains * 16, 16);
+        for (std::size_t granules : {1, 65, 129, 193, 257, 321, 385, 449, 577}) {
+            cairn_buddy_config config = OverRange(Address(1 << 20), granules * 16, 16);
             unsigned top = 0;
 
-            while (std::size_t{2} << top <= grains)
+            while (std::size_t{2} << top <= granules)
                 top++;
-            fits = fits && cairn_buddy_state_bytes(&config) == StateBytes(head, grains, top, 0);
+            fits = fits && cairn_buddy_state_bytes(&config) == StateBytes(head, granules, top, 0);
         }
         if (fits)
             return head;
@@ -146,13 +147,13 @@ TEST(BuddySetup, StateBytesFollowsTheFormula)
     std::size_t head = HeadBytes();
 
     ASSERT_NE(head, 0u);
-    for (std::size_t grains = 1; grains < 40000; grains += 1 + grains / 50) {
-        cairn_buddy_config config = OverRange(Address(1 << 20), grains * 16, 16);
+    for (std::size_t granules = 1; granules < 40000; granules += 1 + granules / 50) {
+        cairn_buddy_config config = OverRange(Address(1 << 20), granules * 16, 16);
         unsigned top = 0;
 
-        while (std::size_t{2} << top <= grains)
+        while (std::size_t{2} << top <= granules)
             top++;
-        EXPECT_EQ(cairn_buddy_state_bytes(&config), StateBytes(head, grains, top, 0)) << grains;
+        EXPECT_EQ(cairn_buddy_state_bytes(&config), StateBytes(head, granules, top, 0)) << granules;
     }
     for (unsigned top = 0; top < 20; top++) {
         for (std::size_t slots = 1; slots << top < (1u << 22); slots += 1 + slots / 3) {
@@ -163,7 +164,7 @@ TEST(BuddySetup, StateBytesFollowsTheFormula)
     }
 }
 
-TEST(BuddySetup, ALargeStateIsAboutFiveBitsPerGrain)
+TEST(BuddySetup, ALargeStateIsAboutFiveBitsPerGranule)
 {
     cairn_buddy_config config =
         OverRange(Address(std::size_t{1} << 40), std::size_t{1} << 40, 4096);
@@ -180,27 +181,27 @@ bool SaysZeroed(void *, const void *)
 
 TEST(BuddySetup, TheLargestBuddyTouchesLittleOfItsState)
 {
-    constexpr std::size_t grains = std::size_t{1} << 31;
-    cairn_buddy_config config = OverRange(Address(std::size_t{1} << 46), grains * 4096, 4096);
+    constexpr std::size_t granules = std::size_t{1} << 31;
+    cairn_buddy_config config = OverRange(Address(std::size_t{1} << 46), granules * 4096, 4096);
     std::size_t bytes;
 
     config.chunk_is_zeroed = SaysZeroed;
     bytes = cairn_buddy_state_bytes(&config);
-    ASSERT_GT(bytes, grains / 8 * 5);
+    ASSERT_GT(bytes, granules / 8 * 5);
     Region state(bytes, 4096, PROT_READ | PROT_WRITE);
     cairn_buddy *buddy = static_cast<cairn_buddy *>(state.At(0));
     ASSERT_EQ(cairn_buddy_init(buddy, bytes, &config), 0);
-    EXPECT_EQ(cairn_buddy_stats(buddy).largest_free_bytes, grains * 4096);
+    EXPECT_EQ(cairn_buddy_stats(buddy).largest_free_bytes, granules * 4096);
     std::vector<void *> runs;
     for (std::size_t order = 0; order < 10; order++)
         runs.push_back(cairn_buddy_alloc(buddy, std::size_t{4096} << order, 1, nullptr));
     EXPECT_EQ(runs[0], config.base);
     for (std::size_t order = 0; order < 10; order++)
         cairn_buddy_free(buddy, runs[order], std::size_t{4096} << order);
-    EXPECT_EQ(cairn_buddy_stats(buddy).largest_free_bytes, grains * 4096);
+    EXPECT_EQ(cairn_buddy_stats(buddy).largest_free_bytes, granules * 4096);
     EXPECT_GE(cairn_buddy_stats(buddy).steps_max, 31u);
 
-    std::vector<unsigned char> resident(bytes / buddy_rig::PageBytes() + 1);
+    std::vector<unsigned char> resident(bytes / buddy_fixture::PageBytes() + 1);
     ASSERT_EQ(mincore(buddy, bytes, resident.data()), 0);
     std::size_t pages = 0;
     for (unsigned char page : resident)
@@ -208,9 +209,9 @@ TEST(BuddySetup, TheLargestBuddyTouchesLittleOfItsState)
     EXPECT_LT(pages, 200u);
 }
 
-TEST(BuddySetup, GrainsAtTheEndOfTheLargestIndexSpaceAreReached)
+TEST(BuddySetup, GranulesAtTheEndOfTheLargestIndexSpaceAreReached)
 {
-    constexpr std::size_t align = std::size_t{1} << 43; // 2^31 grains of 4096
+    constexpr std::size_t align = std::size_t{1} << 43; // 2^31 granules of 4096
     cairn_buddy_config config =
         OverRange(Address(align + align - 100 * 4096), 100 * 4096, 4096, align);
     std::size_t bytes = cairn_buddy_state_bytes(&config);
@@ -293,7 +294,7 @@ class Shared {
     {
         map_ = static_cast<char *>(
             mmap(nullptr, kStateBytes + kRangeBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
-        buddy_rig::Require(map_ != MAP_FAILED, "map");
+        buddy_fixture::Require(map_ != MAP_FAILED, "map");
     }
     Shared(const Shared &) = delete;
     Shared &operator=(const Shared &) = delete;
@@ -319,7 +320,7 @@ class SharedFile {
   public:
     SharedFile() : file_(memfd_create("buddy", 0))
     {
-        buddy_rig::Require(
+        buddy_fixture::Require(
             file_ >= 0 && ftruncate(file_, Shared::kStateBytes + Shared::kRangeBytes) == 0, "file");
     }
     SharedFile(const SharedFile &) = delete;

@@ -4,8 +4,8 @@
 /*
  * verify.c - walks all state of a buddy and panics on a broken invariant.
  *
- *   I1  a grain is in use or covered by exactly one free block: no free block has a grain in use
- *       or lies inside another, and together they are as many grains as are not in use;
+ *   I1  a granule is in use or covered by exactly one free block: no free block has a granule in use
+ *       or lies inside another, and together they are as many granules as are not in use;
  *   I2  no free block below the top order has a free buddy;
  *   I3  the counters agree with the bits;
  *   I4  summaries agree with what is below them, and so does the mask of orders;
@@ -19,7 +19,7 @@
 
 static bool is_free(const struct cairn_buddy *buddy, unsigned order, size_t block)
 {
-    return cairn_buddy__bitmap_test(cairn_buddy__const_words(buddy), &buddy->orders[order], block);
+    return cairn_buddy_bitmap_test(cairn_buddy_const_words(buddy), &buddy->orders[order], block);
 }
 
 static void check_block(const struct cairn_buddy *buddy, unsigned order, size_t block)
@@ -28,28 +28,28 @@ static void check_block(const struct cairn_buddy *buddy, unsigned order, size_t 
     size_t end = (block + 1) << order;
     unsigned above;
 
-    CAIRN_INVARIANT(first >= buddy->shape.lead_grains && end <= cairn_buddy__walk_end(buddy));
-    CAIRN_INVARIANT(cairn_buddy__runs_count(cairn_buddy__const_runs(buddy), CAIRN_BUDDY_IN_USE,
-                                            first, end) == 0);
-    if (cairn_buddy__is_over_source(buddy))
-        CAIRN_INVARIANT(cairn_buddy__const_slots(buddy)[first >> buddy->shape.top_order].base != 0);
+    CAIRN_INVARIANT(first >= buddy->shape.lead_granules && end <= cairn_buddy_walk_end(buddy));
+    CAIRN_INVARIANT(
+        cairn_buddy_runs_count(cairn_buddy_const_runs(buddy), CAIRN_BUDDY_IN_USE, first, end) == 0);
+    if (cairn_buddy_is_over_source(buddy))
+        CAIRN_INVARIANT(cairn_buddy_const_slots(buddy)[first >> buddy->shape.top_order].base != 0);
     if (order < buddy->shape.top_order)
         CAIRN_INVARIANT(!is_free(buddy, order, block ^ 1));
     for (above = order + 1; above <= buddy->shape.top_order; above++)
         CAIRN_INVARIANT(!is_free(buddy, above, first >> above));
 }
 
-/* Returns how many grains the free blocks of the order hold. */
+/* Returns how many granules the free blocks of the order hold. */
 static size_t check_order(const struct cairn_buddy *buddy, unsigned order)
 {
-    const uint64_t *words = cairn_buddy__const_words(buddy);
+    const uint64_t *words = cairn_buddy_const_words(buddy);
     const struct cairn_buddy_bitmap *bitmap = &buddy->orders[order];
-    size_t block_count = cairn_buddy__walk_end(buddy) >> order;
+    size_t block_count = cairn_buddy_walk_end(buddy) >> order;
     bool is_nonempty = (buddy->nonempty_orders >> order & 1) != 0;
     size_t found = 0;
     size_t idx;
 
-    cairn_buddy__bitmap_check(words, bitmap, block_count);
+    cairn_buddy_bitmap_check(words, bitmap, block_count);
     for (idx = 0; idx * 64 < block_count; idx++) {
         uint64_t bits = words[bitmap->level_at[0] + idx];
 
@@ -57,7 +57,7 @@ static size_t check_order(const struct cairn_buddy *buddy, unsigned order)
             check_block(buddy, order, idx * 64 + (size_t)__builtin_ctzll(bits));
     }
     CAIRN_INVARIANT(is_nonempty == (found != 0));
-    CAIRN_INVARIANT(is_nonempty != cairn_buddy__bitmap_is_empty(words, bitmap));
+    CAIRN_INVARIANT(is_nonempty != cairn_buddy_bitmap_is_empty(words, bitmap));
     return found << order;
 }
 
@@ -66,18 +66,18 @@ static void check_runs(const struct cairn_buddy *buddy)
 {
     size_t first = 0;
 
-    while (first < cairn_buddy__walk_end(buddy)) {
-        size_t limit = cairn_buddy__limit_of(buddy, first);
+    while (first < cairn_buddy_walk_end(buddy)) {
+        size_t limit = cairn_buddy_limit_of(buddy, first);
 
-        cairn_buddy__runs_check(cairn_buddy__const_runs(buddy), first, limit);
+        cairn_buddy_runs_check(cairn_buddy_const_runs(buddy), first, limit);
         first = limit;
     }
 }
 
 void cairn_buddy_check(const struct cairn_buddy *buddy)
 {
-    const struct cairn_buddy_run_word *runs = cairn_buddy__const_runs(buddy);
-    size_t end = cairn_buddy__walk_end(buddy);
+    const struct cairn_buddy_run_word *runs = cairn_buddy_const_runs(buddy);
+    size_t end = cairn_buddy_walk_end(buddy);
     size_t free_count = 0;
     unsigned order;
 
@@ -85,18 +85,18 @@ void cairn_buddy_check(const struct cairn_buddy *buddy)
         free_count += check_order(buddy, order);
     CAIRN_INVARIANT(buddy->nonempty_orders >> buddy->shape.top_order <= 1);
     check_runs(buddy);
-    CAIRN_INVARIANT(buddy->used_grains ==
-                    cairn_buddy__runs_count(runs, CAIRN_BUDDY_IN_USE, 0, end));
-    CAIRN_INVARIANT(buddy->purging_grains ==
-                    cairn_buddy__runs_count(runs, CAIRN_BUDDY_PURGING, 0, end));
+    CAIRN_INVARIANT(buddy->used_granules ==
+                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_IN_USE, 0, end));
+    CAIRN_INVARIANT(buddy->purging_granules ==
+                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_PURGING, 0, end));
     CAIRN_INVARIANT(
-        cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, buddy->shape.lead_grains) == 0);
-    CAIRN_INVARIANT(buddy->free_dirty_grains ==
-                    cairn_buddy__runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, end));
+        cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, buddy->shape.lead_granules) == 0);
+    CAIRN_INVARIANT(buddy->free_dirty_granules ==
+                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, end));
     CAIRN_INVARIANT(buddy->purge_at <= end);
-    CAIRN_INVARIANT(free_count + buddy->used_grains == buddy->held_grains);
-    CAIRN_INVARIANT(buddy->free_dirty_grains <= free_count);
+    CAIRN_INVARIANT(free_count + buddy->used_granules == buddy->held_granules);
+    CAIRN_INVARIANT(buddy->free_dirty_granules <= free_count);
     CAIRN_INVARIANT(buddy->steps == 0 && buddy->steps_max <= CAIRN_BUDDY_STEPS_MAX);
-    if (cairn_buddy__is_over_source(buddy))
-        cairn_buddy__check_chunks(buddy);
+    if (cairn_buddy_is_over_source(buddy))
+        cairn_buddy_check_chunks(buddy);
 }

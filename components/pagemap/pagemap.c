@@ -59,10 +59,10 @@ int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_coun
         return 0;
     if (!is_within(map, granule, granule_count))
         return -EINVAL;
-    if (!cairn_pagemap__cover(map, granule, granule_count))
+    if (!cairn_pagemap_cover(map, granule, granule_count))
         return -ENOMEM;
     for (size_t i = 0; i < granule_count; i++) {
-        struct cairn_pagemap_place place = cairn_pagemap__place(map, granule + i);
+        struct cairn_pagemap_place place = cairn_pagemap_locate(map, granule + i);
 
         cairn_store_relaxed(place.owner, owner);
         /* release: pairs with the acquire in cairn_pagemap_mark() and _owner() */
@@ -81,7 +81,7 @@ void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_c
     CAIRN_CHECK(is_within(map, granule, granule_count), "clearing a run outside the map", base,
                 __func__);
     for (size_t i = 0; i < granule_count; i++) {
-        struct cairn_pagemap_place place = cairn_pagemap__place(map, granule + i);
+        struct cairn_pagemap_place place = cairn_pagemap_locate(map, granule + i);
 
         CAIRN_CHECK(place.tag != NULL && cairn_load_relaxed(place.tag) != 0,
                     "clearing a run that was not marked", base, __func__);
@@ -96,7 +96,7 @@ bool cairn_pagemap_claim(struct cairn_pagemap *map, void *base, uint16_t tag)
 
     CAIRN_ASSERT(tag != 0);
     if (granule < map->granule_count)
-        place = cairn_pagemap__place(map, granule);
+        place = cairn_pagemap_locate(map, granule);
     return place.tag != NULL && __atomic_compare_exchange_n(place.tag, &tag, (uint16_t)0, false,
                                                             __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
@@ -107,7 +107,7 @@ void cairn_pagemap_set_sure(struct cairn_pagemap *map, void *base, uint8_t kind,
     size_t granule = granule_of(map, base);
 
     CAIRN_ASSERT(is_within(map, granule, 1));
-    if (leaf != NULL && !cairn_pagemap__hang(map, granule, leaf))
+    if (leaf != NULL && !cairn_pagemap_hang(map, granule, leaf))
         cairn_pagemap_leaf_give(map, leaf);
     if (cairn_pagemap_set(map, base, 1, kind, owner) != 0)
         cairn_panic("the map refused a granule that has a place", base, __func__);
@@ -120,7 +120,7 @@ uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointe
 
     CAIRN_CHECK(granule < map->granule_count, "owner of an address outside the map", pointer,
                 __func__);
-    place = cairn_pagemap__place(map, granule);
+    place = cairn_pagemap_locate(map, granule);
     /* acquire: pairs with the release in cairn_pagemap_set() */
     CAIRN_CHECK(place.tag != NULL && cairn_load_acquire(place.tag) != 0,
                 "owner of an address that is not ours", pointer, __func__);
@@ -136,7 +136,7 @@ static struct cairn_pagemap_mark mark_at(const struct cairn_pagemap *map, size_t
 
     if (granule >= map->granule_count)
         return nothing;
-    place = cairn_pagemap__place(map, granule);
+    place = cairn_pagemap_locate(map, granule);
     if (place.tag == NULL)
         return nothing;
     return (struct cairn_pagemap_mark){cairn_load_relaxed(place.owner),
@@ -173,7 +173,7 @@ static void check_tree(const struct cairn_pagemap *map)
     size_t hung = 0;
     unsigned empty = 0;
 
-    for (size_t i = 0; i < cairn_pagemap__root_count(map); i++)
+    for (size_t i = 0; i < cairn_pagemap_root_count(map); i++)
         hung += cairn_load_relaxed(&map->root[i]) != 0;
     CAIRN_INVARIANT(hung >= counted);
     for (size_t i = 0; i < CAIRN_PAGEMAP_LEAF_GRANULES; i++)

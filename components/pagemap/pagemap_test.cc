@@ -360,7 +360,7 @@ TEST_P(Pagemap, LooksUpWhileOthersMark)
     EXPECT_EQ(map_.leaf_count, GetParam() == CAIRN_PAGEMAP_TREE ? 2u : 0u);
 }
 
-// The way of a pointer: marked, published, freed by somebody who never saw the marking otherwise.
+// A pointer is marked, published, and freed by a thread that sees the marking through the pointer alone.
 TEST_P(Pagemap, KnowsTheOwnerOfAPointerThatCameFromAnotherThread)
 {
     constexpr size_t kRounds = kArea; // each granule once: an old tag cannot be taken for a new one

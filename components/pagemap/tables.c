@@ -70,7 +70,7 @@ int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *ro
     map->leaves = leaves;
     map->granule_shift = cairn_log2_floor(granule_bytes);
     map->granule_count = (size_t)1 << (CAIRN_PAGEMAP_ADDRESS_BITS - map->granule_shift);
-    CAIRN_ASSERT(cairn_pagemap__root_count(map) * sizeof(*map->root) ==
+    CAIRN_ASSERT(cairn_pagemap_root_count(map) * sizeof(*map->root) ==
                  CAIRN_PAGEMAP_ROOT_BYTES(map->granule_shift));
     return 0;
 }
@@ -147,7 +147,7 @@ void cairn_pagemap_leaf_give(struct cairn_pagemap *map, struct cairn_pagemap_lea
 
 static void give_leaves(struct cairn_pagemap *map)
 {
-    for (size_t i = 0; i < cairn_pagemap__root_count(map); i++) {
+    for (size_t i = 0; i < cairn_pagemap_root_count(map); i++) {
         if (map->root[i] == 0)
             continue;
         give_leaf(map, (void *)((char *)map->tags + map->root[i]));
@@ -166,7 +166,7 @@ void cairn_pagemap_fini(struct cairn_pagemap *map)
     clear_map(map);
 }
 
-bool cairn_pagemap__hang(struct cairn_pagemap *map, size_t granule, struct cairn_pagemap_leaf *leaf)
+bool cairn_pagemap_hang(struct cairn_pagemap *map, size_t granule, struct cairn_pagemap_leaf *leaf)
 {
     ptrdiff_t *word = &map->root[granule >> CAIRN_PAGEMAP_LEAF_SHIFT];
     ptrdiff_t distance = (char *)leaf - (char *)map->tags;
@@ -181,7 +181,7 @@ bool cairn_pagemap__hang(struct cairn_pagemap *map, size_t granule, struct cairn
 
 static bool has_leaf(const struct cairn_pagemap *map, size_t leaf_idx)
 {
-    /* acquire: pairs with the release in cairn_pagemap__hang() */
+    /* acquire: pairs with the release in cairn_pagemap_hang() */
     return cairn_load_acquire(&map->root[leaf_idx]) != 0;
 }
 
@@ -191,12 +191,12 @@ static bool make_leaf(struct cairn_pagemap *map, size_t leaf_idx)
 
     if (leaf == NULL) /* another thread may have had more luck */
         return has_leaf(map, leaf_idx);
-    if (!cairn_pagemap__hang(map, leaf_idx << CAIRN_PAGEMAP_LEAF_SHIFT, leaf))
+    if (!cairn_pagemap_hang(map, leaf_idx << CAIRN_PAGEMAP_LEAF_SHIFT, leaf))
         cairn_pagemap_leaf_give(map, leaf);
     return true;
 }
 
-bool cairn_pagemap__cover(struct cairn_pagemap *map, size_t granule, size_t granule_count)
+bool cairn_pagemap_cover(struct cairn_pagemap *map, size_t granule, size_t granule_count)
 {
     size_t last = (granule + granule_count - 1) >> CAIRN_PAGEMAP_LEAF_SHIFT;
 

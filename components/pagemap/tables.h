@@ -21,7 +21,7 @@ CAIRN_STATIC_ASSERT(offsetof(struct cairn_pagemap_leaf, tags) == 0,
                     "the tags of a leaf lead to its owners");
 
 /* How many words the root of a tree has. */
-static inline size_t cairn_pagemap__root_count(const struct cairn_pagemap *map)
+static inline size_t cairn_pagemap_root_count(const struct cairn_pagemap *map)
 {
     return map->granule_count >> CAIRN_PAGEMAP_LEAF_SHIFT;
 }
@@ -32,11 +32,11 @@ struct cairn_pagemap_place {
     uint32_t *owner;
 };
 
-static inline struct cairn_pagemap_place cairn_pagemap__place(const struct cairn_pagemap *map,
+static inline struct cairn_pagemap_place cairn_pagemap_locate(const struct cairn_pagemap *map,
                                                               size_t granule)
 {
     struct cairn_pagemap_place place = {NULL, NULL};
-    size_t in_leaf = cairn_pagemap__in_leaf(granule);
+    size_t in_leaf = cairn_pagemap_in_leaf(granule);
     struct cairn_pagemap_leaf *leaf;
 
     CAIRN_ASSERT(granule < map->granule_count);
@@ -45,7 +45,7 @@ static inline struct cairn_pagemap_place cairn_pagemap__place(const struct cairn
         place.owner = &map->owners[granule];
         return place;
     }
-    leaf = (struct cairn_pagemap_leaf *)(void *)cairn_pagemap__tags(map, granule);
+    leaf = (struct cairn_pagemap_leaf *)(void *)cairn_pagemap_tags(map, granule);
     if (leaf->tags == map->tags)
         return place;
     place.tag = &leaf->tags[in_leaf];
@@ -54,11 +54,10 @@ static inline struct cairn_pagemap_place cairn_pagemap__place(const struct cairn
 }
 
 /* Makes sure that every granule of the run has a place; false when a leaf cannot be had. */
-bool cairn_pagemap__cover(struct cairn_pagemap *map, size_t granule, size_t granule_count);
+bool cairn_pagemap_cover(struct cairn_pagemap *map, size_t granule, size_t granule_count);
 
 /* Puts a leaf where the granule has none; false, and the leaf is the caller's, when there is
    one. */
-bool cairn_pagemap__hang(struct cairn_pagemap *map, size_t granule,
-                         struct cairn_pagemap_leaf *leaf);
+bool cairn_pagemap_hang(struct cairn_pagemap *map, size_t granule, struct cairn_pagemap_leaf *leaf);
 
 #endif

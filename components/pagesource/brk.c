@@ -9,7 +9,7 @@
  * remembers which stretches it added itself (segments), and looks where the break is before it
  * relies on it.
  *
- *     | program data | segment 0 | foreign | segment 1           |
+ *     | program data | segment 0 | others  | segment 1           |
  *                                            taken | free | free ^ break
  *                                                  '----run-----'  may be lowered to the start of
  *                                                                  the run
@@ -45,7 +45,7 @@ static struct cairn_pagesource_segment *last_segment(struct cairn_pagesource *so
 }
 
 const struct cairn_pagesource_segment *
-cairn_pagesource__segment_of(const struct cairn_pagesource *source, uintptr_t address)
+cairn_pagesource_segment_of(const struct cairn_pagesource *source, uintptr_t address)
 {
     for (size_t idx = 0; idx < source->segment_count; idx++) {
         const struct cairn_pagesource_segment *segment = &source->segments[idx];
@@ -63,21 +63,21 @@ static size_t forget_free(struct cairn_pagesource *source, uintptr_t from)
     uintptr_t at = from;
 
     while (at < last_segment(source)->end) {
-        uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, at);
+        uint32_t id = cairn_pagesource_tree_at(source, CAIRN_TREE_FREE, at);
         const struct cairn_pagesource_node *node;
 
         if (id == 0)
-            id = cairn_pagesource__tree_from(source, CAIRN_TREE_FREE, at, 0);
+            id = cairn_pagesource_tree_from(source, CAIRN_TREE_FREE, at, 0);
         if (id == 0)
             break;
-        node = cairn_pagesource__node(source, id);
+        node = cairn_extent_node(source, id);
         at = node->end;
         if (node->origin != CAIRN_EXTENT_BREAK)
             continue;
         forgotten_bytes += node->end - cairn_max(node->base, from);
-        cairn_pagesource__clip(source, id, node->base, cairn_max(node->base, from));
+        cairn_pagesource_clip(source, id, node->base, cairn_max(node->base, from));
     }
-    cairn_pagesource__discount_held(source, CAIRN_EXTENT_BREAK, forgotten_bytes);
+    cairn_pagesource_discount_held(source, CAIRN_EXTENT_BREAK, forgotten_bytes);
     return forgotten_bytes;
 }
 
@@ -105,7 +105,7 @@ static void clip_segments(struct cairn_pagesource *source, uintptr_t from)
         last->end = cairn_min(last->end, from);
 }
 
-void cairn_pagesource__observe_break(struct cairn_pagesource *source)
+void cairn_pagesource_observe_break(struct cairn_pagesource *source)
 {
     const struct cairn_pagesource_segment *last = last_segment(source);
     uintptr_t now, from;
@@ -113,11 +113,11 @@ void cairn_pagesource__observe_break(struct cairn_pagesource *source)
 
     if (last == NULL)
         return;
-    now = cairn_pagesource__sbrk(source, 0);
+    now = cairn_pagesource_os_sbrk(source, 0);
     if (now == 0 || now >= cairn_min(last->end, source->lost_base))
         return;
     /* The page that holds the break belongs to the code that moved it there. */
-    from = cairn_align_down(now, cairn_pagesource__page(source));
+    from = cairn_align_down(now, cairn_pagesource_page_bytes(source));
     gone_bytes = segment_bytes(source, from, source->lost_base);
     if (forget_free(source, from) == gone_bytes && source->lost_base == UINTPTR_MAX)
         clip_segments(source, from);
@@ -128,7 +128,7 @@ void cairn_pagesource__observe_break(struct cairn_pagesource *source)
 /* How much of the next growth is given up as a guard. */
 static size_t guard_bytes(const struct cairn_pagesource *source)
 {
-    return source->break_guard == 0 ? cairn_pagesource__page(source) : 0;
+    return source->break_guard == 0 ? cairn_pagesource_page_bytes(source) : 0;
 }
 
 /* Gives up the first page of the first segment; where the segment begins. The page stays unused if
@@ -165,29 +165,29 @@ static bool adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end
         source->segments[source->segment_count].end = end;
         source->segment_count++;
     }
-    cairn_pagesource__adopt(source, base, end, CAIRN_EXTENT_BREAK, 0);
+    cairn_pagesource_adopt(source, base, end, CAIRN_EXTENT_BREAK, 0);
     return true;
 }
 
 /* Raises the break, expected at `now`, by exactly `delta_bytes`. */
 static bool raise_exactly(struct cairn_pagesource *source, uintptr_t now, size_t delta_bytes)
 {
-    size_t page_bytes = cairn_pagesource__page(source);
+    size_t page_bytes = cairn_pagesource_page_bytes(source);
     size_t charged_bytes = cairn_align_up(delta_bytes, page_bytes) - guard_bytes(source);
     size_t held_bytes = source->stats.brk_bytes;
     uintptr_t old_break;
     bool is_raised;
 
-    if (!cairn_pagesource__charge(source, charged_bytes))
+    if (!cairn_pagesource_charge(source, charged_bytes))
         return false;
-    old_break = cairn_pagesource__sbrk(source, (intptr_t)delta_bytes);
+    old_break = cairn_pagesource_os_sbrk(source, (intptr_t)delta_bytes);
     /* If other code was quicker, the new memory lies elsewhere than planned: kept, but not what was
        asked. */
     is_raised = old_break != 0 &&
                 adopt(source, cairn_align_up(old_break, page_bytes),
                       cairn_align_down(old_break + delta_bytes, page_bytes)) &&
                 old_break == now;
-    cairn_pagesource__uncharge(source, charged_bytes - (source->stats.brk_bytes - held_bytes));
+    cairn_pagesource_uncharge(source, charged_bytes - (source->stats.brk_bytes - held_bytes));
     return is_raised;
 }
 
@@ -195,8 +195,8 @@ static bool raise_exactly(struct cairn_pagesource *source, uintptr_t now, size_t
 static bool raise_break(struct cairn_pagesource *source, uintptr_t now, size_t missing_bytes)
 {
     const struct cairn_pagesource_segment *last = last_segment(source);
-    uintptr_t end = cairn_align_up(now + guard_bytes(source) + cairn_pagesource__step(source),
-                                   cairn_pagesource__page(source));
+    uintptr_t end = cairn_align_up(now + guard_bytes(source) + cairn_pagesource_step_bytes(source),
+                                   cairn_pagesource_page_bytes(source));
 
     CAIRN_ASSERT(source->lost_base == UINTPTR_MAX && missing_bytes > 0);
     if (source->segment_count == CAIRN_PAGESOURCE_SEGMENTS && last->end != now)
@@ -204,27 +204,27 @@ static bool raise_break(struct cairn_pagesource *source, uintptr_t now, size_t m
     if (end - now > missing_bytes && raise_exactly(source, now, end - now))
         return true;
     /* Look again: the refused step may be due to other code. */
-    return cairn_pagesource__sbrk(source, 0) == now && raise_exactly(source, now, missing_bytes);
+    return cairn_pagesource_os_sbrk(source, 0) == now && raise_exactly(source, now, missing_bytes);
 }
 
 /* Where the free memory begins that memory added at the break would continue. */
 static uintptr_t tail_base(const struct cairn_pagesource *source, uintptr_t now)
 {
-    uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, now - 1);
+    uint32_t id = cairn_pagesource_tree_at(source, CAIRN_TREE_FREE, now - 1);
 
-    if (id == 0 || cairn_pagesource__node(source, id)->end != now)
-        return cairn_align_up(now, cairn_pagesource__page(source)) + guard_bytes(source);
-    return cairn_pagesource__node(source, id)->base;
+    if (id == 0 || cairn_extent_node(source, id)->end != now)
+        return cairn_align_up(now, cairn_pagesource_page_bytes(source)) + guard_bytes(source);
+    return cairn_extent_node(source, id)->base;
 }
 
-uintptr_t cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length_bytes,
-                                       size_t align_bytes)
+uintptr_t cairn_pagesource_grow_break(struct cairn_pagesource *source, size_t length_bytes,
+                                      size_t align_bytes)
 {
     uintptr_t now, start, end;
 
     if (source->lost_base != UINTPTR_MAX)
         return 0;
-    now = cairn_pagesource__sbrk(source, 0);
+    now = cairn_pagesource_os_sbrk(source, 0);
     if (now == 0)
         return 0;
     if (now < source->break_guard)
@@ -235,14 +235,14 @@ uintptr_t cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t l
     return end <= now || raise_break(source, now, end - now) ? start : 0;
 }
 
-bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t end,
-                                    size_t missing_bytes)
+bool cairn_pagesource_extend_break(struct cairn_pagesource *source, uintptr_t end,
+                                   size_t missing_bytes)
 {
     const struct cairn_pagesource_segment *last = last_segment(source);
 
     if (last == NULL || last->end != end || source->lost_base != UINTPTR_MAX)
         return false;
-    return cairn_pagesource__sbrk(source, 0) == end && raise_break(source, end, missing_bytes);
+    return cairn_pagesource_os_sbrk(source, 0) == end && raise_break(source, end, missing_bytes);
 }
 
 /* The address down to which a run at the top must go to lose `dirty_bytes` dirty ones. Fresh memory
@@ -267,51 +267,51 @@ static uint32_t top_run(struct cairn_pagesource *source)
     const struct cairn_pagesource_segment *last = last_segment(source);
 
     if (last == NULL || source->lost_base != UINTPTR_MAX ||
-        cairn_pagesource__sbrk(source, 0) != last->end)
+        cairn_pagesource_os_sbrk(source, 0) != last->end)
         return 0;
-    return cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, last->end - 1);
+    return cairn_pagesource_tree_at(source, CAIRN_TREE_FREE, last->end - 1);
 }
 
 /* Empties what is to go without the lock, so that the break, which moves under it, has nothing to
    give back. */
 static void empty_first(struct cairn_pagesource *source, uint32_t id, uintptr_t cut)
 {
-    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
     if (node->end - cut < LARGE_BYTES || node->fresh_base <= cut ||
-        !cairn_pagesource__may_take(source, 2))
+        !cairn_pagesource_may_take_nodes(source, 2))
         return;
-    id = cairn_pagesource__carve(source, id, cut, node->end);
-    (void)cairn_pagesource__purge_node(source, id);
+    id = cairn_pagesource_carve(source, id, cut, node->end);
+    (void)cairn_pagesource_purge_node(source, id);
 }
 
-void cairn_pagesource__shrink_break(struct cairn_pagesource *source, size_t dirty_bytes)
+void cairn_pagesource_shrink_break(struct cairn_pagesource *source, size_t dirty_bytes)
 {
     uint32_t id = top_run(source);
     uintptr_t end, cut;
 
     if (id == 0)
         return;
-    end = cairn_pagesource__node(source, id)->end;
-    cut = cut_for(cairn_pagesource__node(source, id), dirty_bytes);
+    end = cairn_extent_node(source, id)->end;
+    cut = cut_for(cairn_extent_node(source, id), dirty_bytes);
     CAIRN_ASSERT(cut >= last_segment(source)->base && cut <= end);
     empty_first(source, id, cut);
     id = top_run(source);
-    if (id == 0 || cut >= end || cairn_pagesource__node(source, id)->end != end)
+    if (id == 0 || cut >= end || cairn_extent_node(source, id)->end != end)
         return;
-    cut = cairn_max(cut, cairn_pagesource__node(source, id)->base);
-    if (cairn_pagesource__sbrk(source, -(intptr_t)(end - cut)) == 0)
+    cut = cairn_max(cut, cairn_extent_node(source, id)->base);
+    if (cairn_pagesource_os_sbrk(source, -(intptr_t)(end - cut)) == 0)
         return;
-    cairn_pagesource__clip(source, id, cairn_pagesource__node(source, id)->base, cut);
-    cairn_pagesource__discount_held(source, CAIRN_EXTENT_BREAK, end - cut);
+    cairn_pagesource_clip(source, id, cairn_extent_node(source, id)->base, cut);
+    cairn_pagesource_discount_held(source, CAIRN_EXTENT_BREAK, end - cut);
     clip_segments(source, cut);
 }
 
-void cairn_pagesource__end_break(struct cairn_pagesource *source)
+void cairn_pagesource_end_break(struct cairn_pagesource *source)
 {
-    size_t page_bytes = cairn_pagesource__page(source);
+    size_t page_bytes = cairn_pagesource_page_bytes(source);
 
     if (source->segment_count == 0 && source->break_guard != 0 &&
-        cairn_pagesource__sbrk(source, 0) == source->break_guard)
-        (void)cairn_pagesource__sbrk(source, -(intptr_t)page_bytes);
+        cairn_pagesource_os_sbrk(source, 0) == source->break_guard)
+        (void)cairn_pagesource_os_sbrk(source, -(intptr_t)page_bytes);
 }

@@ -40,7 +40,7 @@ static void enter(struct cairn_pagesource *source)
         cairn_futex_wake(&source->returns, INT32_MAX);
 }
 
-bool cairn_pagesource__await(struct cairn_pagesource *source)
+bool cairn_pagesource_await_call(struct cairn_pagesource *source)
 {
     uint32_t seen = source->returns;
 
@@ -54,14 +54,14 @@ bool cairn_pagesource__await(struct cairn_pagesource *source)
     return true;
 }
 
-void cairn_pagesource__count_call(struct cairn_pagesource *source, uint64_t *calls, bool is_refused)
+void cairn_pagesource_count_call(struct cairn_pagesource *source, uint64_t *calls, bool is_refused)
 {
     *calls += 1;
     if (is_refused)
         source->stats.refused_calls++;
 }
 
-uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_bytes)
+uintptr_t cairn_pagesource_os_map(struct cairn_pagesource *source, size_t length_bytes)
 {
     const struct cairn_os *os = &source->config.os;
     void *base;
@@ -69,12 +69,12 @@ uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_b
     leave(source);
     base = os->ops->map(os->self, length_bytes, true);
     enter(source);
-    CAIRN_ASSERT(((uintptr_t)base & (cairn_pagesource__page(source) - 1)) == 0);
-    cairn_pagesource__count_call(source, &source->stats.map_calls, base == NULL);
+    CAIRN_ASSERT(((uintptr_t)base & (cairn_pagesource_page_bytes(source) - 1)) == 0);
+    cairn_pagesource_count_call(source, &source->stats.map_calls, base == NULL);
     return (uintptr_t)base;
 }
 
-bool cairn_pagesource__unmap(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
+bool cairn_pagesource_os_unmap(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
 {
     const struct cairn_os *os = &source->config.os;
     bool is_refused;
@@ -82,11 +82,11 @@ bool cairn_pagesource__unmap(struct cairn_pagesource *source, uintptr_t base, si
     leave(source);
     is_refused = os->ops->unmap(os->self, (void *)base, length_bytes) != 0;
     enter(source);
-    cairn_pagesource__count_call(source, &source->stats.unmap_calls, is_refused);
+    cairn_pagesource_count_call(source, &source->stats.unmap_calls, is_refused);
     return !is_refused;
 }
 
-bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
+bool cairn_pagesource_os_purge(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
 {
     const struct cairn_os *os = &source->config.os;
     bool is_refused;
@@ -94,34 +94,34 @@ bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, si
     leave(source);
     is_refused = os->ops->purge(os->self, (void *)base, length_bytes) != 0;
     enter(source);
-    cairn_pagesource__count_call(source, &source->stats.purge_calls, is_refused);
+    cairn_pagesource_count_call(source, &source->stats.purge_calls, is_refused);
     return !is_refused;
 }
 
 /* --- under the lock --------------------------------------------------------------------------- */
 
-uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
-                                  size_t new_bytes, bool may_move)
+uintptr_t cairn_pagesource_os_remap(struct cairn_pagesource *source, uintptr_t base,
+                                    size_t old_bytes, size_t new_bytes, bool may_move)
 {
     const struct cairn_os *os = &source->config.os;
     void *moved = os->ops->remap(os->self, (void *)base, old_bytes, new_bytes, may_move);
 
     CAIRN_ASSERT(may_move || moved == NULL || (uintptr_t)moved == base);
-    cairn_pagesource__count_call(source, &source->stats.remap_calls, moved == NULL);
+    cairn_pagesource_count_call(source, &source->stats.remap_calls, moved == NULL);
     return (uintptr_t)moved;
 }
 
-uintptr_t cairn_pagesource__sbrk(struct cairn_pagesource *source, intptr_t delta_bytes)
+uintptr_t cairn_pagesource_os_sbrk(struct cairn_pagesource *source, intptr_t delta_bytes)
 {
     const struct cairn_os *os = &source->config.os;
     void *old_break = os->ops->sbrk(os->self, delta_bytes);
 
     if (delta_bytes != 0)
-        cairn_pagesource__count_call(source, &source->stats.brk_calls, old_break == NULL);
+        cairn_pagesource_count_call(source, &source->stats.brk_calls, old_break == NULL);
     return (uintptr_t)old_break;
 }
 
-uint64_t cairn_pagesource__now_ms(const struct cairn_pagesource *source)
+uint64_t cairn_pagesource_now_ms(const struct cairn_pagesource *source)
 {
     const struct cairn_os *os = &source->config.os;
 

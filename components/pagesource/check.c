@@ -30,17 +30,17 @@ static void walk(const struct cairn_pagesource *source, struct sums *sums,
                  enum cairn_pagesource_tree tree, visitor *visit)
 {
     const struct cairn_pagesource_node *node;
-    uint32_t id = cairn_pagesource__tree_from(source, tree, 0, 0);
+    uint32_t id = cairn_pagesource_tree_from(source, tree, 0, 0);
 
     while (id != 0) {
-        node = cairn_pagesource__node(source, id);
+        node = cairn_extent_node(source, id);
         CAIRN_INVARIANT(node->base != 0 && node->base < node->end);
         sums->count[tree]++;
         sums->bytes[tree] += cairn_node_bytes(node);
         if (visit != NULL)
             visit(source, sums, node);
-        id = cairn_pagesource__tree_from(source, tree, cairn_pagesource__measure(node, tree),
-                                         node->base + 1);
+        id = cairn_pagesource_tree_from(source, tree, cairn_pagesource_measure(node, tree),
+                                        node->base + 1);
     }
 }
 
@@ -50,27 +50,26 @@ static void check_range(const struct cairn_pagesource *source,
                         const struct cairn_pagesource_node *node)
 {
     const struct cairn_pagesource_segment *segment =
-        cairn_pagesource__segment_of(source, node->base);
-    uint32_t next = cairn_pagesource__tree_from(source, CAIRN_TREE_FREE, node->base + 1, 0);
-    uint32_t next_block = cairn_pagesource__tree_from(source, CAIRN_TREE_BLOCKS, node->base + 1, 0);
+        cairn_pagesource_segment_of(source, node->base);
+    uint32_t next = cairn_pagesource_tree_from(source, CAIRN_TREE_FREE, node->base + 1, 0);
+    uint32_t next_block = cairn_pagesource_tree_from(source, CAIRN_TREE_BLOCKS, node->base + 1, 0);
 
-    CAIRN_INVARIANT(cairn_is_aligned(node->base | node->end, cairn_pagesource__page(source)));
+    CAIRN_INVARIANT(cairn_is_aligned(node->base | node->end, cairn_pagesource_page_bytes(source)));
     CAIRN_INVARIANT(node->base <= node->fresh_base && node->fresh_base <= node->fresh_end &&
                     node->fresh_end <= node->end);
     CAIRN_INVARIANT((node->origin == CAIRN_EXTENT_BREAK) == (segment != NULL));
     CAIRN_INVARIANT(segment == NULL || node->end <= segment->end);
-    CAIRN_INVARIANT(next == 0 || cairn_pagesource__node(source, next)->base >= node->end);
-    CAIRN_INVARIANT(next_block == 0 ||
-                    cairn_pagesource__node(source, next_block)->base >= node->end);
+    CAIRN_INVARIANT(next == 0 || cairn_extent_node(source, next)->base >= node->end);
+    CAIRN_INVARIANT(next_block == 0 || cairn_extent_node(source, next_block)->base >= node->end);
 }
 
 static void check_run(const struct cairn_pagesource *source, struct sums *sums,
                       const struct cairn_pagesource_node *node)
 {
-    uint32_t next = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, node->end);
+    uint32_t next = cairn_pagesource_tree_at(source, CAIRN_TREE_FREE, node->end);
 
     check_range(source, node);
-    CAIRN_INVARIANT(next == 0 || cairn_pagesource__node(source, next)->origin != node->origin);
+    CAIRN_INVARIANT(next == 0 || cairn_extent_node(source, next)->origin != node->origin);
     CAIRN_INVARIANT(node->origin != CAIRN_EXTENT_BREAK ||
                     (node->flags == 0 && node->end <= source->lost_base));
     sums->origin_bytes[node->origin] += cairn_node_bytes(node);
@@ -78,7 +77,7 @@ static void check_run(const struct cairn_pagesource *source, struct sums *sums,
     if ((node->flags & CAIRN_EXTENT_PENDING) != 0)
         sums->free.unmap_pending_bytes += cairn_node_bytes(node);
     for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; tree <= CAIRN_TREE_MIXED; tree++)
-        sums->count[tree] -= cairn_pagesource__measure(node, tree) != 0;
+        sums->count[tree] -= cairn_pagesource_measure(node, tree) != 0;
 }
 
 static void check_block(const struct cairn_pagesource *source, struct sums *sums,
@@ -100,7 +99,7 @@ static size_t check_segments(const struct cairn_pagesource *source)
 
         CAIRN_INVARIANT(segment->base < segment->end);
         CAIRN_INVARIANT(
-            cairn_is_aligned(segment->base | segment->end, cairn_pagesource__page(source)));
+            cairn_is_aligned(segment->base | segment->end, cairn_pagesource_page_bytes(source)));
         CAIRN_INVARIANT(idx == 0 || source->segments[idx - 1].end < segment->base);
         CAIRN_INVARIANT(source->break_guard != 0 && source->break_guard <= segment->base);
         bytes += segment->end - segment->base;
@@ -112,7 +111,7 @@ static size_t check_segments(const struct cairn_pagesource *source)
 static void check_sums(const struct cairn_pagesource *source, const struct sums *sums)
 {
     const struct cairn_pagesource_stats *stats = &source->stats;
-    size_t held_bytes = cairn_pagesource__held(source);
+    size_t held_bytes = cairn_pagesource_held_bytes(source);
     size_t charged_bytes = cairn_load_relaxed(&source->charged_bytes);
     size_t segment_bytes = check_segments(source);
     bool is_lost = source->lost_base != UINTPTR_MAX;
@@ -140,11 +139,11 @@ static void check_metadata(const struct cairn_pagesource *source, struct sums *s
     size_t free_count = 0;
 
     for (uint32_t id = source->regions; id != 0;) {
-        const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+        const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
         CAIRN_INVARIANT(node->origin == CAIRN_EXTENT_METADATA);
         sums->region_bytes += cairn_node_bytes(node);
-        sums->span_bytes += cairn_node_bytes(node) + 2 * cairn_pagesource__page(source);
+        sums->span_bytes += cairn_node_bytes(node) + 2 * cairn_pagesource_page_bytes(source);
         id = node->links[1][1];
     }
     CAIRN_INVARIANT(sums->region_bytes >= sums->bytes[CAIRN_TREE_RESERVED] +
@@ -153,7 +152,7 @@ static void check_metadata(const struct cairn_pagesource *source, struct sums *s
     CAIRN_INVARIANT(source->flight_count != 0 || sums->span_bytes == source->stats.metadata_bytes);
     CAIRN_INVARIANT(sums->bytes[CAIRN_TREE_RESERVED] >= source->stats.reserved_bytes);
     for (uint32_t id = source->node_free; id != 0; free_count++)
-        id = cairn_pagesource__node(source, id)->links[0][0];
+        id = cairn_extent_node(source, id)->links[0][0];
     CAIRN_INVARIANT(free_count == source->node_free_count);
 }
 

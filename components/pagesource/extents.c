@@ -28,12 +28,12 @@
 
 enum { TRIES_MAX = 32 };
 
-bool cairn_pagesource__overlaps(const struct cairn_pagesource *source, uintptr_t base,
-                                size_t length_bytes)
+bool cairn_pagesource_overlaps(const struct cairn_pagesource *source, uintptr_t base,
+                               size_t length_bytes)
 {
-    uint32_t id = cairn_pagesource__tree_below(source, CAIRN_TREE_FREE, base + length_bytes, 0);
+    uint32_t id = cairn_pagesource_tree_below(source, CAIRN_TREE_FREE, base + length_bytes, 0);
 
-    return id != 0 && cairn_pagesource__node(source, id)->end > base;
+    return id != 0 && cairn_extent_node(source, id)->end > base;
 }
 
 /* Adds a run to the sums; subtracts it when `weight` is -1 (unsigned arithmetic wraps as
@@ -50,52 +50,52 @@ static void count(struct cairn_pagesource *source, const struct cairn_pagesource
 
 static void enter_lengths(struct cairn_pagesource *source, uint32_t id)
 {
-    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
     CAIRN_ASSERT(node->base != 0 && node->base < node->end);
     if (node->origin == CAIRN_EXTENT_METADATA) {
-        cairn_pagesource__tree_add(source, CAIRN_TREE_SPARE, id);
+        cairn_pagesource_tree_add(source, CAIRN_TREE_SPARE, id);
         return;
     }
-    CAIRN_ASSERT(cairn_is_aligned(node->base | node->end, cairn_pagesource__page(source)));
+    CAIRN_ASSERT(cairn_is_aligned(node->base | node->end, cairn_pagesource_page_bytes(source)));
     for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; tree <= CAIRN_TREE_MIXED; tree++)
-        if (cairn_pagesource__measure(node, tree) != 0)
-            cairn_pagesource__tree_add(source, tree, id);
+        if (cairn_pagesource_measure(node, tree) != 0)
+            cairn_pagesource_tree_add(source, tree, id);
     count(source, node, 1);
 }
 
 /* Before its length changes, or what of it is fresh. */
 static void leave_lengths(struct cairn_pagesource *source, uint32_t id)
 {
-    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
     if (node->origin == CAIRN_EXTENT_METADATA) {
-        cairn_pagesource__tree_remove(source, CAIRN_TREE_SPARE, id);
+        cairn_pagesource_tree_remove(source, CAIRN_TREE_SPARE, id);
         return;
     }
     for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; tree <= CAIRN_TREE_MIXED; tree++)
-        if (cairn_pagesource__measure(node, tree) != 0)
-            cairn_pagesource__tree_remove(source, tree, id);
+        if (cairn_pagesource_measure(node, tree) != 0)
+            cairn_pagesource_tree_remove(source, tree, id);
     count(source, node, (size_t)-1);
 }
 
 /* Puts a run, which touches no other, or a piece of spare metadata into its trees. */
 static void attach(struct cairn_pagesource *source, uint32_t id)
 {
-    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
     if (node->origin != CAIRN_EXTENT_METADATA) {
-        CAIRN_ASSERT(!cairn_pagesource__overlaps(source, node->base, cairn_node_bytes(node)));
-        cairn_pagesource__tree_add(source, CAIRN_TREE_FREE, id);
+        CAIRN_ASSERT(!cairn_pagesource_overlaps(source, node->base, cairn_node_bytes(node)));
+        cairn_pagesource_tree_add(source, CAIRN_TREE_FREE, id);
     }
     enter_lengths(source, id);
 }
 
-void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id)
+void cairn_pagesource_detach(struct cairn_pagesource *source, uint32_t id)
 {
     leave_lengths(source, id);
-    if (cairn_pagesource__node(source, id)->origin != CAIRN_EXTENT_METADATA)
-        cairn_pagesource__tree_remove(source, CAIRN_TREE_FREE, id);
+    if (cairn_extent_node(source, id)->origin != CAIRN_EXTENT_METADATA)
+        cairn_pagesource_tree_remove(source, CAIRN_TREE_FREE, id);
 }
 
 /* Changes what a node covers and, within that, what is fresh. */
@@ -131,29 +131,29 @@ static void join(struct cairn_pagesource_node *node, const struct cairn_pagesour
    the tree by address. */
 static void merge(struct cairn_pagesource *source, uint32_t kept, uint32_t gone)
 {
-    struct cairn_pagesource_node *node = cairn_pagesource__node(source, kept);
+    struct cairn_pagesource_node *node = cairn_extent_node(source, kept);
     const struct cairn_pagesource_node old = *node;
-    const struct cairn_pagesource_node other = *cairn_pagesource__node(source, gone);
+    const struct cairn_pagesource_node other = *cairn_extent_node(source, gone);
 
     if (other.base < old.base)
         join(node, &other, &old);
     else
         join(node, &old, &other);
-    cairn_pagesource__end_node(source, gone);
+    cairn_pagesource_end_node(source, gone);
 }
 
 /* The run that contains the address, if it is of that origin; 0 if not. */
 static uint32_t run_at(const struct cairn_pagesource *source, uintptr_t address, uint32_t origin)
 {
-    uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, address);
+    uint32_t id = cairn_pagesource_tree_at(source, CAIRN_TREE_FREE, address);
 
-    return id != 0 && cairn_pagesource__node(source, id)->origin == origin ? id : 0;
+    return id != 0 && cairn_extent_node(source, id)->origin == origin ? id : 0;
 }
 
 /* Puts a run into the trees, merged with its neighbours. */
 static void attach_merged(struct cairn_pagesource *source, uint32_t id)
 {
-    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
     uint32_t low = run_at(source, node->base - 1, node->origin);
     uint32_t high = run_at(source, node->end, node->origin);
 
@@ -169,7 +169,7 @@ static void attach_merged(struct cairn_pagesource *source, uint32_t id)
     if (high != 0) {
         leave_lengths(source, high);
         if (low != 0) {
-            cairn_pagesource__tree_remove(source, CAIRN_TREE_FREE, high);
+            cairn_pagesource_tree_remove(source, CAIRN_TREE_FREE, high);
             merge(source, low, high);
         } else {
             merge(source, high, id);
@@ -179,19 +179,19 @@ static void attach_merged(struct cairn_pagesource *source, uint32_t id)
     enter_lengths(source, id);
 }
 
-void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id)
+void cairn_pagesource_make_free(struct cairn_pagesource *source, uint32_t id)
 {
-    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    struct cairn_pagesource_node *node = cairn_extent_node(source, id);
     uintptr_t end = node->origin == CAIRN_EXTENT_BREAK
                         ? cairn_max(node->base, cairn_min(node->end, source->lost_base))
                         : node->end;
 
     if (end < node->end) {
-        cairn_pagesource__discount_held(source, node->origin, node->end - end);
+        cairn_pagesource_discount_held(source, node->origin, node->end - end);
         set_range(node, node->base, end, node->fresh_base, node->fresh_end);
     }
     if (node->base == end)
-        cairn_pagesource__end_node(source, id);
+        cairn_pagesource_end_node(source, id);
     else if (node->origin == CAIRN_EXTENT_METADATA)
         attach(source, id);
     else
@@ -204,8 +204,8 @@ void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id)
 static uint32_t new_part(struct cairn_pagesource *source, const struct cairn_pagesource_node *whole,
                          uintptr_t base, uintptr_t end)
 {
-    uint32_t id = cairn_pagesource__new_node(source, base, end, whole->origin);
-    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    uint32_t id = cairn_pagesource_new_node(source, base, end, whole->origin);
+    struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
     node->flags = whole->flags;
     set_range(node, base, end, whole->fresh_base, whole->fresh_end);
@@ -214,16 +214,16 @@ static uint32_t new_part(struct cairn_pagesource *source, const struct cairn_pag
 
 /* What is left of the run before the part, or else behind it, keeps the node and its place in the
    tree by address. */
-uint32_t cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
-                                 uintptr_t end)
+uint32_t cairn_pagesource_carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                                uintptr_t end)
 {
-    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    struct cairn_pagesource_node *node = cairn_extent_node(source, id);
     const struct cairn_pagesource_node whole = *node;
     uint32_t part;
 
     CAIRN_ASSERT(whole.base <= base && base < end && end <= whole.end);
     if (base == whole.base && end == whole.end) {
-        cairn_pagesource__detach(source, id);
+        cairn_pagesource_detach(source, id);
         return id;
     }
     leave_lengths(source, id);
@@ -238,15 +238,15 @@ uint32_t cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, u
     return part;
 }
 
-void cairn_pagesource__clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
-                            uintptr_t end)
+void cairn_pagesource_clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                           uintptr_t end)
 {
-    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
     CAIRN_ASSERT(node->base <= base && base <= end && end <= node->end);
     if (base == end) {
-        cairn_pagesource__detach(source, id);
-        cairn_pagesource__end_node(source, id);
+        cairn_pagesource_detach(source, id);
+        cairn_pagesource_end_node(source, id);
         return;
     }
     leave_lengths(source, id);
@@ -282,31 +282,31 @@ static bool fits_node(const struct request *request, const struct cairn_pagesour
            fits(request, node->base, node->fresh_base, start);
 }
 
-uint32_t cairn_pagesource__fit_in(const struct cairn_pagesource *source,
-                                  enum cairn_pagesource_tree tree, size_t length_bytes,
-                                  size_t align_bytes, uintptr_t *start)
+uint32_t cairn_pagesource_fit_in(const struct cairn_pagesource *source,
+                                 enum cairn_pagesource_tree tree, size_t length_bytes,
+                                 size_t align_bytes, uintptr_t *start)
 {
     const struct request request = {length_bytes, align_bytes};
     size_t granule_bytes =
-        tree == CAIRN_TREE_SPARE ? CAIRN_CACHE_LINE_BYTES : cairn_pagesource__page(source);
-    uint32_t id = cairn_pagesource__tree_from(source, tree, length_bytes, 0);
+        tree == CAIRN_TREE_SPARE ? CAIRN_CACHE_LINE_BYTES : cairn_pagesource_page_bytes(source);
+    uint32_t id = cairn_pagesource_tree_from(source, tree, length_bytes, 0);
 
     for (unsigned tries = 0; id != 0 && tries < TRIES_MAX; tries++) {
-        const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+        const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
         if (fits_node(&request, node, tree, start))
             return id;
-        id = cairn_pagesource__tree_from(source, tree, cairn_pagesource__measure(node, tree),
-                                         node->base + 1);
+        id = cairn_pagesource_tree_from(source, tree, cairn_pagesource_measure(node, tree),
+                                        node->base + 1);
     }
     if (id == 0)
         return 0;
-    id = cairn_pagesource__tree_from(source, tree, length_bytes + align_bytes - granule_bytes, 0);
-    return id != 0 && fits_node(&request, cairn_pagesource__node(source, id), tree, start) ? id : 0;
+    id = cairn_pagesource_tree_from(source, tree, length_bytes + align_bytes - granule_bytes, 0);
+    return id != 0 && fits_node(&request, cairn_extent_node(source, id), tree, start) ? id : 0;
 }
 
-uint32_t cairn_pagesource__fit(const struct cairn_pagesource *source, size_t length_bytes,
-                               size_t align_bytes, uintptr_t *start)
+uint32_t cairn_pagesource_fit(const struct cairn_pagesource *source, size_t length_bytes,
+                              size_t align_bytes, uintptr_t *start)
 {
     uint32_t id = 0;
 
@@ -314,6 +314,6 @@ uint32_t cairn_pagesource__fit(const struct cairn_pagesource *source, size_t len
         return 0;
     for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; id == 0 && tree <= CAIRN_TREE_MIXED;
          tree++)
-        id = cairn_pagesource__fit_in(source, tree, length_bytes, align_bytes, start);
+        id = cairn_pagesource_fit_in(source, tree, length_bytes, align_bytes, start);
     return id;
 }

@@ -74,20 +74,20 @@ static inline size_t cairn_node_dirty_bytes(const struct cairn_pagesource_node *
 }
 
 /* Everything that the kernel gave for blocks: the quantity that growth and I2 speak about. */
-static inline size_t cairn_pagesource__held(const struct cairn_pagesource *source)
+static inline size_t cairn_pagesource_held_bytes(const struct cairn_pagesource *source)
 {
     return source->stats.brk_bytes + source->stats.mapped_bytes;
 }
 
-static inline size_t cairn_pagesource__page(const struct cairn_pagesource *source)
+static inline size_t cairn_pagesource_page_bytes(const struct cairn_pagesource *source)
 {
     return source->stats.page_bytes;
 }
 
 /* --- tree.c: O(log n) ------------------------------------------------------------------------- */
 
-static inline struct cairn_pagesource_node *
-cairn_pagesource__node(const struct cairn_pagesource *source, uint32_t id)
+static inline struct cairn_pagesource_node *cairn_extent_node(const struct cairn_pagesource *source,
+                                                              uint32_t id)
 {
     const size_t first = CAIRN_PAGESOURCE_INLINE_NODES;
     unsigned piece = cairn_log2_floor(id + first) - cairn_log2_floor(first);
@@ -97,21 +97,21 @@ cairn_pagesource__node(const struct cairn_pagesource *source, uint32_t id)
 }
 
 /* A node for [base, end), in no tree, nothing of it fresh. Requires: promised or allowed. */
-uint32_t cairn_pagesource__new_node(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
-                                    uint32_t origin);
-void cairn_pagesource__end_node(struct cairn_pagesource *source, uint32_t id);
+uint32_t cairn_pagesource_new_node(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
+                                   uint32_t origin);
+void cairn_pagesource_end_node(struct cairn_pagesource *source, uint32_t id);
 
 /* Keeps CAIRN_NODES_PER_CALL nodes for this call, whatever others do; false when there is no memory
    for them. */
-bool cairn_pagesource__promise(struct cairn_pagesource *source);
-void cairn_pagesource__end_promise(struct cairn_pagesource *source);
+bool cairn_pagesource_promise_nodes(struct cairn_pagesource *source);
+void cairn_pagesource_end_promise(struct cairn_pagesource *source);
 
 /* True when `count` nodes may be taken at once without a promise. */
-bool cairn_pagesource__may_take(struct cairn_pagesource *source, uint32_t count);
+bool cairn_pagesource_may_take_nodes(struct cairn_pagesource *source, uint32_t count);
 
 /* By what a tree orders: a length, 0 when the node does not belong there; or the address. */
-static inline size_t cairn_pagesource__measure(const struct cairn_pagesource_node *node,
-                                               enum cairn_pagesource_tree tree)
+static inline size_t cairn_pagesource_measure(const struct cairn_pagesource_node *node,
+                                              enum cairn_pagesource_tree tree)
 {
     size_t fresh_bytes = cairn_node_fresh_bytes(node);
 
@@ -130,157 +130,158 @@ static inline size_t cairn_pagesource__measure(const struct cairn_pagesource_nod
     }
 }
 
-void cairn_pagesource__tree_add(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
-                                uint32_t id);
-void cairn_pagesource__tree_remove(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
-                                   uint32_t id);
+void cairn_pagesource_tree_add(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
+                               uint32_t id);
+void cairn_pagesource_tree_remove(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
+                                  uint32_t id);
 
 /* The first node at or behind (measure, base), and the last one before; 0 when there is none. */
-uint32_t cairn_pagesource__tree_from(const struct cairn_pagesource *source,
+uint32_t cairn_pagesource_tree_from(const struct cairn_pagesource *source,
+                                    enum cairn_pagesource_tree tree, size_t measure,
+                                    uintptr_t base);
+uint32_t cairn_pagesource_tree_below(const struct cairn_pagesource *source,
                                      enum cairn_pagesource_tree tree, size_t measure,
                                      uintptr_t base);
-uint32_t cairn_pagesource__tree_below(const struct cairn_pagesource *source,
-                                      enum cairn_pagesource_tree tree, size_t measure,
-                                      uintptr_t base);
 
 /* In a tree by address: the node that contains the address; 0 when there is none. */
-uint32_t cairn_pagesource__tree_at(const struct cairn_pagesource *source,
-                                   enum cairn_pagesource_tree tree, uintptr_t address);
+uint32_t cairn_pagesource_tree_at(const struct cairn_pagesource *source,
+                                  enum cairn_pagesource_tree tree, uintptr_t address);
 
 /* --- extents.c: O(log n) ---------------------------------------------------------------------- */
 
 /* True when free memory shares a byte with the range. */
-bool cairn_pagesource__overlaps(const struct cairn_pagesource *source, uintptr_t base,
-                                size_t length_bytes);
+bool cairn_pagesource_overlaps(const struct cairn_pagesource *source, uintptr_t base,
+                               size_t length_bytes);
 
 /* Makes a node free memory and merges it with its neighbours. What others took of the data segment
    is only counted. */
-void cairn_pagesource__put(struct cairn_pagesource *source, uint32_t id);
+void cairn_pagesource_make_free(struct cairn_pagesource *source, uint32_t id);
 
 /* Takes a free run, or spare metadata, out of its trees. */
-void cairn_pagesource__detach(struct cairn_pagesource *source, uint32_t id);
+void cairn_pagesource_detach(struct cairn_pagesource *source, uint32_t id);
 
 /* The same, of which only [base, end) is taken; the rest stays, as up to two nodes. Returns the
    node of what is taken. Takes as many nodes as there are rests. */
-uint32_t cairn_pagesource__carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
-                                 uintptr_t end);
+uint32_t cairn_pagesource_carve(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                                uintptr_t end);
 
 /* Leaves only [base, end) of a free run. Needs no node. */
-void cairn_pagesource__clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
-                            uintptr_t end);
+void cairn_pagesource_clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
+                           uintptr_t end);
 
 /* Where a block fits best in a tree by length: the node and the address in it; 0 when nowhere. */
-uint32_t cairn_pagesource__fit_in(const struct cairn_pagesource *source,
-                                  enum cairn_pagesource_tree tree, size_t length_bytes,
-                                  size_t align_bytes, uintptr_t *start);
+uint32_t cairn_pagesource_fit_in(const struct cairn_pagesource *source,
+                                 enum cairn_pagesource_tree tree, size_t length_bytes,
+                                 size_t align_bytes, uintptr_t *start);
 
 /* The same in all free memory: dirty, else fresh, else across both. */
-uint32_t cairn_pagesource__fit(const struct cairn_pagesource *source, size_t length_bytes,
-                               size_t align_bytes, uintptr_t *start);
+uint32_t cairn_pagesource_fit(const struct cairn_pagesource *source, size_t length_bytes,
+                              size_t align_bytes, uintptr_t *start);
 
 /* --- calls.c: as in os.h, and counted --------------------------------------------------------- */
 
 /* These three leave the lock. */
-uintptr_t cairn_pagesource__map(struct cairn_pagesource *source, size_t length_bytes);
-bool cairn_pagesource__unmap(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
-bool cairn_pagesource__purge(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes);
+uintptr_t cairn_pagesource_os_map(struct cairn_pagesource *source, size_t length_bytes);
+bool cairn_pagesource_os_unmap(struct cairn_pagesource *source, uintptr_t base,
+                               size_t length_bytes);
+bool cairn_pagesource_os_purge(struct cairn_pagesource *source, uintptr_t base,
+                               size_t length_bytes);
 
 /* Waits until a call that another thread makes without the lock has ended; false when there is
    none. */
-bool cairn_pagesource__await(struct cairn_pagesource *source);
+bool cairn_pagesource_await_call(struct cairn_pagesource *source);
 
-uintptr_t cairn_pagesource__remap(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
-                                  size_t new_bytes, bool may_move);
-uintptr_t cairn_pagesource__sbrk(struct cairn_pagesource *source, intptr_t delta_bytes);
-void cairn_pagesource__count_call(struct cairn_pagesource *source, uint64_t *calls,
-                                  bool is_refused);
-uint64_t cairn_pagesource__now_ms(const struct cairn_pagesource *source);
+uintptr_t cairn_pagesource_os_remap(struct cairn_pagesource *source, uintptr_t base,
+                                    size_t old_bytes, size_t new_bytes, bool may_move);
+uintptr_t cairn_pagesource_os_sbrk(struct cairn_pagesource *source, intptr_t delta_bytes);
+void cairn_pagesource_count_call(struct cairn_pagesource *source, uint64_t *calls, bool is_refused);
+uint64_t cairn_pagesource_now_ms(const struct cairn_pagesource *source);
 
 /* --- past.c: the limit ------------------------------------------------------------------------ */
 
 /* Counts bytes against the limit before they are asked of the kernel; false when it forbids them.
    Lock-free. */
-bool cairn_pagesource__charge(struct cairn_pagesource *source, size_t more_bytes);
-void cairn_pagesource__uncharge(struct cairn_pagesource *source, size_t less_bytes);
+bool cairn_pagesource_charge(struct cairn_pagesource *source, size_t more_bytes);
+void cairn_pagesource_uncharge(struct cairn_pagesource *source, size_t less_bytes);
 
 /* --- brk.c ------------------------------------------------------------------------------------ */
 
 /* The segment that contains the address; NULL when it is not of the data segment. */
 const struct cairn_pagesource_segment *
-cairn_pagesource__segment_of(const struct cairn_pagesource *source, uintptr_t address);
+cairn_pagesource_segment_of(const struct cairn_pagesource *source, uintptr_t address);
 
 /* Notices that others lowered the break into our memory, and forgets what is gone. */
-void cairn_pagesource__observe_break(struct cairn_pagesource *source);
+void cairn_pagesource_observe_break(struct cairn_pagesource *source);
 
 /* Extends the data segment so that a block fits: where it does; 0 when it cannot. */
-uintptr_t cairn_pagesource__grow_break(struct cairn_pagesource *source, size_t length_bytes,
-                                       size_t align_bytes);
+uintptr_t cairn_pagesource_grow_break(struct cairn_pagesource *source, size_t length_bytes,
+                                      size_t align_bytes);
 
 /* Extends the segment that ends at `end` by at least `missing_bytes`, if that is where the break
    is. */
-bool cairn_pagesource__extend_break(struct cairn_pagesource *source, uintptr_t end,
-                                    size_t missing_bytes);
+bool cairn_pagesource_extend_break(struct cairn_pagesource *source, uintptr_t end,
+                                   size_t missing_bytes);
 
 /* Lowers the break over free memory at its top, if any of it is dirty, until `dirty_bytes` dirty
    ones are gone. SIZE_MAX: over all that is free at the top, dirty or not. May leave the lock. */
-void cairn_pagesource__shrink_break(struct cairn_pagesource *source, size_t dirty_bytes);
+void cairn_pagesource_shrink_break(struct cairn_pagesource *source, size_t dirty_bytes);
 
 /* Lowers the break over the guard, if nothing lies above it. */
-void cairn_pagesource__end_break(struct cairn_pagesource *source);
+void cairn_pagesource_end_break(struct cairn_pagesource *source);
 
 /* --- grow.c ----------------------------------------------------------------------------------- */
 
 /* By how much to grow if the kernel lets us: 1/8 of what is held, within the configured bounds. */
-size_t cairn_pagesource__step(const struct cairn_pagesource *source);
+size_t cairn_pagesource_step_bytes(const struct cairn_pagesource *source);
 
 /* Counts bytes newly held, which were charged before, or no longer held. */
-void cairn_pagesource__count_held(struct cairn_pagesource *source, uint32_t origin,
-                                  size_t more_bytes);
-void cairn_pagesource__discount_held(struct cairn_pagesource *source, uint32_t origin,
-                                     size_t less_bytes);
+void cairn_pagesource_count_held(struct cairn_pagesource *source, uint32_t origin,
+                                 size_t more_bytes);
+void cairn_pagesource_discount_held(struct cairn_pagesource *source, uint32_t origin,
+                                    size_t less_bytes);
 
 /* Counts [base, end) as newly held, and makes it free and fresh. Takes a promised node. */
-void cairn_pagesource__adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
-                             uint32_t origin, uint32_t flags);
+void cairn_pagesource_adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
+                            uint32_t origin, uint32_t flags);
 
 /* Obtains address space in which a block fits, by the policy's order of means: where it does; 0
    when all are refused. Leaves the lock, but not after the block fits. */
-uintptr_t cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes,
-                                 size_t align_bytes);
+uintptr_t cairn_pagesource_grow(struct cairn_pagesource *source, size_t length_bytes,
+                                size_t align_bytes);
 
 /* --- release.c: leaves the lock --------------------------------------------------------------- */
 
 /* How much dirty free memory may be kept for a while. */
-size_t cairn_pagesource__retain_max_bytes(const struct cairn_pagesource *source);
+size_t cairn_pagesource_retain_max_bytes(const struct cairn_pagesource *source);
 
 /* Gives dirty memory back until the retain bound is kept; does nothing below it. */
-void cairn_pagesource__trim(struct cairn_pagesource *source);
+void cairn_pagesource_release_excess(struct cairn_pagesource *source);
 
 /* Gives all dirty memory back, and retries what is pending. Returns how many dirty bytes went. */
-size_t cairn_pagesource__purge_all(struct cairn_pagesource *source);
+size_t cairn_pagesource_purge_all(struct cairn_pagesource *source);
 
 /* Gives all free address space back, dirty or fresh; true when any went. */
-bool cairn_pagesource__release_all(struct cairn_pagesource *source);
+bool cairn_pagesource_release_all(struct cairn_pagesource *source);
 
 /* Unmaps what a node in no tree says, and ends the node; makes it free and pending when that is
    refused. */
-bool cairn_pagesource__unmap_node(struct cairn_pagesource *source, uint32_t id);
+bool cairn_pagesource_unmap_node(struct cairn_pagesource *source, uint32_t id);
 
 /* Empties a node in no tree, from its first to its last dirty page, and makes it free; false when
    that is refused. */
-bool cairn_pagesource__purge_node(struct cairn_pagesource *source, uint32_t id);
+bool cairn_pagesource_purge_node(struct cairn_pagesource *source, uint32_t id);
 
 /* --- metadata.c ------------------------------------------------------------------------------- */
 
 /* A piece of metadata, zeroed, in no tree; 0 when refused. Takes up to three nodes. */
-uint32_t cairn_pagesource__take_metadata(struct cairn_pagesource *source, size_t length_bytes,
-                                         size_t align_bytes);
+uint32_t cairn_pagesource_take_metadata(struct cairn_pagesource *source, size_t length_bytes,
+                                        size_t align_bytes);
 
 /* The same for a public reservation. Takes the lock. */
-void *cairn_pagesource__reserve(struct cairn_pagesource *source, size_t length_bytes,
-                                size_t align_bytes);
+void *cairn_pagesource_reserve_aligned(struct cairn_pagesource *source, size_t length_bytes,
+                                       size_t align_bytes);
 
 /* Unmaps all regions, and with them the nodes. */
-void cairn_pagesource__end_metadata(struct cairn_pagesource *source);
+void cairn_pagesource_end_metadata(struct cairn_pagesource *source);
 
 #endif

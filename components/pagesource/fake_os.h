@@ -8,8 +8,8 @@
  * One large real mapping stands for the address space: its first quarter is the data segment, the
  * rest is for mappings, handed out from the top. The fake knows for every page whether it is mapped
  * and whether it may be touched (the real page is closed, too), so it notices a double unmap, an
- * unmap of what was never mapped, a purge outside, and a break lowered over foreign data. Such sins
- * are collected in `sins`; a test expects it to stay empty.
+ * unmap of what was never mapped, a purge outside, and a break lowered over other code's data. Such misuses
+ * are collected in `misuses`; a test expects it to stay empty.
  *
  * Calls that can fail are numbered from 0; those whose number is in `failing` do. Before a call
  * takes effect, `during` runs once if it is that call's: what happens while the lock is not held.
@@ -62,18 +62,18 @@ class FakeOs {
     }
 
     /* As another user of the data segment. The old break, 0 when refused. */
-    uintptr_t foreign_sbrk(intptr_t delta)
+    uintptr_t other_sbrk(intptr_t delta)
     {
         uintptr_t old_break = break_;
         if (!move_break(delta))
             return 0;
         was_lowered = was_lowered || delta < 0;
         if (delta > 0)
-            foreign_.push_back({old_break, break_});
-        while (!foreign_.empty() && foreign_.back().first >= break_)
-            foreign_.pop_back();
-        if (!foreign_.empty() && foreign_.back().second > break_)
-            foreign_.back().second = break_;
+            others_.push_back({old_break, break_});
+        while (!others_.empty() && others_.back().first >= break_)
+            others_.pop_back();
+        if (!others_.empty() && others_.back().second > break_)
+            others_.back().second = break_;
         return old_break;
     }
 
@@ -129,7 +129,7 @@ class FakeOs {
     bool refuses_look = false; /* not even sbrk(0) */
     std::function<void()> before_sbrk; /* runs once: other code that is quicker */
     std::pair<std::string, std::function<void()>> during; /* runs once, in the call of that name */
-    std::vector<std::string> sins;
+    std::vector<std::string> misuses;
     std::vector<std::string> log;
     std::vector<std::pair<uintptr_t, size_t>> marked; /* as metadata */
 
@@ -191,10 +191,10 @@ class FakeOs {
         if (length != 0)
             madvise(reinterpret_cast<void *>(base), length, MADV_DONTNEED);
     }
-    void require(bool holds, const char *sin)
+    void require(bool holds, const char *misuse)
     {
         if (!holds)
-            sins.push_back(sin);
+            misuses.push_back(misuse);
     }
     uintptr_t find_hole(size_t length) const
     {
@@ -356,8 +356,8 @@ class FakeOs {
         if (fake->must_fail(delta > 0 ? "sbrk+" : "sbrk-") || fake->refuses_sbrk ||
             !fake->move_break(delta))
             return nullptr;
-        fake->require(fake->foreign_.empty() || fake->break_ >= fake->foreign_.back().second,
-                      "break lowered over foreign data");
+        fake->require(fake->others_.empty() || fake->break_ >= fake->others_.back().second,
+                      "break lowered over other code's data");
         return reinterpret_cast<void *>(old_break);
     }
 
@@ -370,7 +370,7 @@ class FakeOs {
     size_t mapped_pages_ = 0;
     void *real_;
     uintptr_t base_, maps_, break_, floor_;
-    std::vector<std::pair<uintptr_t, uintptr_t>> foreign_;
+    std::vector<std::pair<uintptr_t, uintptr_t>> others_;
 };
 
 #endif

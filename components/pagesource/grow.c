@@ -27,13 +27,13 @@
 
 #include <cairn/base/check.h>
 
-size_t cairn_pagesource__step(const struct cairn_pagesource *source)
+size_t cairn_pagesource_step_bytes(const struct cairn_pagesource *source)
 {
-    size_t eighth = cairn_pagesource__held(source) / 8;
+    size_t eighth = cairn_pagesource_held_bytes(source) / 8;
     size_t bytes = cairn_max(eighth, source->config.growth_min_bytes);
 
     return cairn_align_down(cairn_min(bytes, source->config.growth_max_bytes),
-                            cairn_pagesource__page(source));
+                            cairn_pagesource_page_bytes(source));
 }
 
 static size_t *held_of(struct cairn_pagesource *source, uint32_t origin)
@@ -42,32 +42,32 @@ static size_t *held_of(struct cairn_pagesource *source, uint32_t origin)
     return origin == CAIRN_EXTENT_BREAK ? &source->stats.brk_bytes : &source->stats.mapped_bytes;
 }
 
-void cairn_pagesource__count_held(struct cairn_pagesource *source, uint32_t origin,
-                                  size_t more_bytes)
+void cairn_pagesource_count_held(struct cairn_pagesource *source, uint32_t origin,
+                                 size_t more_bytes)
 {
     *held_of(source, origin) += more_bytes;
     source->stats.held_peak_bytes =
-        cairn_max(source->stats.held_peak_bytes, cairn_pagesource__held(source));
+        cairn_max(source->stats.held_peak_bytes, cairn_pagesource_held_bytes(source));
 }
 
-void cairn_pagesource__discount_held(struct cairn_pagesource *source, uint32_t origin,
-                                     size_t less_bytes)
+void cairn_pagesource_discount_held(struct cairn_pagesource *source, uint32_t origin,
+                                    size_t less_bytes)
 {
     CAIRN_ASSERT(*held_of(source, origin) >= less_bytes);
     *held_of(source, origin) -= less_bytes;
-    cairn_pagesource__uncharge(source, less_bytes);
+    cairn_pagesource_uncharge(source, less_bytes);
 }
 
-void cairn_pagesource__adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
-                             uint32_t origin, uint32_t flags)
+void cairn_pagesource_adopt(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
+                            uint32_t origin, uint32_t flags)
 {
-    uint32_t id = cairn_pagesource__new_node(source, base, end, origin);
-    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    uint32_t id = cairn_pagesource_new_node(source, base, end, origin);
+    struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
     node->fresh_base = base;
     node->flags = flags;
-    cairn_pagesource__count_held(source, origin, end - base);
-    cairn_pagesource__put(source, id);
+    cairn_pagesource_count_held(source, origin, end - base);
+    cairn_pagesource_make_free(source, id);
 }
 
 /* Maps what the limit allows; charged, but not yet ours until adopted or dropped. */
@@ -75,11 +75,11 @@ static uintptr_t map_raw(struct cairn_pagesource *source, size_t length_bytes)
 {
     uintptr_t base;
 
-    if (!cairn_pagesource__charge(source, length_bytes))
+    if (!cairn_pagesource_charge(source, length_bytes))
         return 0;
-    base = cairn_pagesource__map(source, length_bytes);
+    base = cairn_pagesource_os_map(source, length_bytes);
     if (base == 0)
-        cairn_pagesource__uncharge(source, length_bytes);
+        cairn_pagesource_uncharge(source, length_bytes);
     return base;
 }
 
@@ -88,17 +88,17 @@ static void drop(struct cairn_pagesource *source, uintptr_t base, uintptr_t end)
 {
     if (base == end)
         return;
-    if (cairn_pagesource__unmap(source, base, end - base))
-        cairn_pagesource__uncharge(source, end - base);
+    if (cairn_pagesource_os_unmap(source, base, end - base))
+        cairn_pagesource_uncharge(source, end - base);
     else
-        cairn_pagesource__adopt(source, base, end, CAIRN_EXTENT_MAPPED, CAIRN_EXTENT_PENDING);
+        cairn_pagesource_adopt(source, base, end, CAIRN_EXTENT_MAPPED, CAIRN_EXTENT_PENDING);
 }
 
 /* Maps one block of its own, no longer than needed. */
 static uintptr_t map_exactly(struct cairn_pagesource *source, size_t length_bytes,
                              size_t align_bytes)
 {
-    size_t page_bytes = cairn_pagesource__page(source);
+    size_t page_bytes = cairn_pagesource_page_bytes(source);
     size_t over_bytes = length_bytes + align_bytes - page_bytes;
     uintptr_t base = map_raw(source, length_bytes);
     uintptr_t start;
@@ -106,7 +106,7 @@ static uintptr_t map_exactly(struct cairn_pagesource *source, size_t length_byte
     if (base == 0)
         return 0;
     if (cairn_is_aligned(base, align_bytes)) {
-        cairn_pagesource__adopt(source, base, base + length_bytes, CAIRN_EXTENT_MAPPED, 0);
+        cairn_pagesource_adopt(source, base, base + length_bytes, CAIRN_EXTENT_MAPPED, 0);
         return base;
     }
     drop(source, base, base + length_bytes);
@@ -117,15 +117,15 @@ static uintptr_t map_exactly(struct cairn_pagesource *source, size_t length_byte
     CAIRN_ASSERT(start + length_bytes <= base + over_bytes);
     drop(source, base, start);
     drop(source, start + length_bytes, base + over_bytes);
-    cairn_pagesource__adopt(source, start, start + length_bytes, CAIRN_EXTENT_MAPPED, 0);
+    cairn_pagesource_adopt(source, start, start + length_bytes, CAIRN_EXTENT_MAPPED, 0);
     return start;
 }
 
 /* Maps a growth step, if the block fits into it wherever it lies. */
 static uintptr_t map_step(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes)
 {
-    size_t over_bytes = length_bytes + align_bytes - cairn_pagesource__page(source);
-    size_t step_bytes = cairn_max(cairn_pagesource__step(source), over_bytes);
+    size_t over_bytes = length_bytes + align_bytes - cairn_pagesource_page_bytes(source);
+    size_t step_bytes = cairn_max(cairn_pagesource_step_bytes(source), over_bytes);
     uintptr_t base;
 
     if (step_bytes == length_bytes)
@@ -133,7 +133,7 @@ static uintptr_t map_step(struct cairn_pagesource *source, size_t length_bytes, 
     base = map_raw(source, step_bytes);
     if (base == 0)
         return 0;
-    cairn_pagesource__adopt(source, base, base + step_bytes, CAIRN_EXTENT_MAPPED, 0);
+    cairn_pagesource_adopt(source, base, base + step_bytes, CAIRN_EXTENT_MAPPED, 0);
     return cairn_align_up(base, align_bytes);
 }
 
@@ -146,8 +146,8 @@ static uintptr_t grow_mapped(struct cairn_pagesource *source, size_t length_byte
     return start != 0 ? start : map_exactly(source, length_bytes, align_bytes);
 }
 
-uintptr_t cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_bytes,
-                                 size_t align_bytes)
+uintptr_t cairn_pagesource_grow(struct cairn_pagesource *source, size_t length_bytes,
+                                size_t align_bytes)
 {
     enum cairn_pagesource_policy policy = source->config.policy;
     bool is_small = length_bytes < source->stats.map_threshold_bytes;
@@ -155,14 +155,14 @@ uintptr_t cairn_pagesource__grow(struct cairn_pagesource *source, size_t length_
     uintptr_t start = 0;
 
     CAIRN_ASSERT(cairn_lock_is_held(&source->lock) && length_bytes > 0);
-    CAIRN_ASSERT(cairn_is_aligned(length_bytes | align_bytes, cairn_pagesource__page(source)));
+    CAIRN_ASSERT(cairn_is_aligned(length_bytes | align_bytes, cairn_pagesource_page_bytes(source)));
     if (policy == CAIRN_PAGESOURCE_MMAP)
         return grow_mapped(source, length_bytes, align_bytes);
     if (is_break_first)
-        start = cairn_pagesource__grow_break(source, length_bytes, align_bytes);
+        start = cairn_pagesource_grow_break(source, length_bytes, align_bytes);
     if (start == 0)
         start = grow_mapped(source, length_bytes, align_bytes);
     if (start == 0 && !is_break_first)
-        start = cairn_pagesource__grow_break(source, length_bytes, align_bytes);
+        start = cairn_pagesource_grow_break(source, length_bytes, align_bytes);
     return start;
 }

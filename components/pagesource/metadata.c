@@ -37,7 +37,7 @@ enum { SHARED_BYTES = 1024 * 1024, SMALL_MAX_BYTES = 512 * 1024 };
    these links to spare. */
 static uint32_t *links_of(const struct cairn_pagesource *source, uint32_t id)
 {
-    return cairn_pagesource__node(source, id)->links[1];
+    return cairn_extent_node(source, id)->links[1];
 }
 
 static void push_region(struct cairn_pagesource *source, uint32_t id)
@@ -67,7 +67,7 @@ static void remove_region(struct cairn_pagesource *source, uint32_t id)
 /* How much address space a region takes. */
 static size_t span_bytes(const struct cairn_pagesource *source, size_t length_bytes)
 {
-    return length_bytes + 2 * cairn_pagesource__page(source);
+    return length_bytes + 2 * cairn_pagesource_page_bytes(source);
 }
 
 /* Maps a region; what is between its guards, or 0 when refused. Under the lock: nodes may depend on
@@ -77,9 +77,9 @@ static uintptr_t map_region(struct cairn_pagesource *source, size_t length_bytes
     const struct cairn_os *os = &source->config.os;
     size_t bytes = span_bytes(source, length_bytes);
     uintptr_t base = (uintptr_t)os->ops->map(os->self, bytes, false);
-    uintptr_t middle = base + cairn_pagesource__page(source);
+    uintptr_t middle = base + cairn_pagesource_page_bytes(source);
 
-    cairn_pagesource__count_call(source, &source->stats.map_calls, base == 0);
+    cairn_pagesource_count_call(source, &source->stats.map_calls, base == 0);
     if (base == 0)
         return 0;
     if (os->ops->protect(os->self, (void *)middle, length_bytes, true) == 0) {
@@ -91,8 +91,8 @@ static uintptr_t map_region(struct cairn_pagesource *source, size_t length_bytes
     }
     source->stats.refused_calls++;
     if (os->ops->unmap(os->self, (void *)base, bytes) != 0) {
-        uint32_t id = cairn_pagesource__new_node(source, middle, middle + length_bytes,
-                                                 CAIRN_EXTENT_METADATA);
+        uint32_t id =
+            cairn_pagesource_new_node(source, middle, middle + length_bytes, CAIRN_EXTENT_METADATA);
 
         source->stats.metadata_bytes += bytes; /* never opened; ends with the source */
         push_region(source, id);
@@ -108,8 +108,8 @@ static uint32_t new_region(struct cairn_pagesource *source, size_t length_bytes)
 
     if (base == 0)
         return 0;
-    id = cairn_pagesource__new_node(source, base, base + length_bytes, CAIRN_EXTENT_METADATA);
-    cairn_pagesource__node(source, id)->flags = CAIRN_EXTENT_REGION;
+    id = cairn_pagesource_new_node(source, base, base + length_bytes, CAIRN_EXTENT_METADATA);
+    cairn_extent_node(source, id)->flags = CAIRN_EXTENT_REGION;
     push_region(source, id);
     return id;
 }
@@ -117,8 +117,8 @@ static uint32_t new_region(struct cairn_pagesource *source, size_t length_bytes)
 /* Makes all of a region spare. Takes a node. */
 static void add_spare(struct cairn_pagesource *source, const struct cairn_pagesource_node *region)
 {
-    cairn_pagesource__put(source, cairn_pagesource__new_node(source, region->base, region->end,
-                                                             CAIRN_EXTENT_METADATA));
+    cairn_pagesource_make_free(source, cairn_pagesource_new_node(source, region->base, region->end,
+                                                                 CAIRN_EXTENT_METADATA));
 }
 
 /* Makes a region for small reservations, all of it spare; false when refused. */
@@ -127,7 +127,7 @@ static bool add_shared_region(struct cairn_pagesource *source)
     uint32_t id = new_region(source, SHARED_BYTES);
 
     if (id != 0)
-        add_spare(source, cairn_pagesource__node(source, id));
+        add_spare(source, cairn_extent_node(source, id));
     return id != 0;
 }
 
@@ -136,16 +136,16 @@ static bool unmap_region(struct cairn_pagesource *source, uintptr_t base, size_t
 {
     size_t bytes = span_bytes(source, length_bytes);
 
-    if (!cairn_pagesource__unmap(source, base - cairn_pagesource__page(source), bytes))
+    if (!cairn_pagesource_os_unmap(source, base - cairn_pagesource_page_bytes(source), bytes))
         return false;
     source->stats.metadata_bytes -= bytes;
     return true;
 }
 
-void cairn_pagesource__end_metadata(struct cairn_pagesource *source)
+void cairn_pagesource_end_metadata(struct cairn_pagesource *source)
 {
     while (source->regions != 0) {
-        const struct cairn_pagesource_node node = *cairn_pagesource__node(source, source->regions);
+        const struct cairn_pagesource_node node = *cairn_extent_node(source, source->regions);
 
         source->regions = node.links[1][1];
         (void)unmap_region(source, node.base, cairn_node_bytes(&node));
@@ -159,15 +159,15 @@ static uint32_t cut_spare(struct cairn_pagesource *source, size_t length_bytes, 
 {
     uintptr_t start = 0;
     uint32_t id =
-        cairn_pagesource__fit_in(source, CAIRN_TREE_SPARE, length_bytes, align_bytes, &start);
+        cairn_pagesource_fit_in(source, CAIRN_TREE_SPARE, length_bytes, align_bytes, &start);
 
     if (id != 0)
-        id = cairn_pagesource__carve(source, id, start, start + length_bytes);
+        id = cairn_pagesource_carve(source, id, start, start + length_bytes);
     return id;
 }
 
-uint32_t cairn_pagesource__take_metadata(struct cairn_pagesource *source, size_t length_bytes,
-                                         size_t align_bytes)
+uint32_t cairn_pagesource_take_metadata(struct cairn_pagesource *source, size_t length_bytes,
+                                        size_t align_bytes)
 {
     bool is_small = length_bytes < SMALL_MAX_BYTES;
     uint32_t id = is_small ? cut_spare(source, length_bytes, align_bytes) : 0;
@@ -175,7 +175,7 @@ uint32_t cairn_pagesource__take_metadata(struct cairn_pagesource *source, size_t
     if (id == 0 && is_small && add_shared_region(source))
         id = cut_spare(source, length_bytes, align_bytes);
     if (id == 0)
-        id = new_region(source, cairn_align_up(length_bytes, cairn_pagesource__page(source)));
+        id = new_region(source, cairn_align_up(length_bytes, cairn_pagesource_page_bytes(source)));
     return id != 0 ? id : cut_spare(source, length_bytes, align_bytes);
 }
 
@@ -183,15 +183,15 @@ uint32_t cairn_pagesource__take_metadata(struct cairn_pagesource *source, size_t
 static bool round_length(const struct cairn_pagesource *source, size_t length_bytes,
                          size_t *rounded)
 {
-    size_t page_bytes = cairn_pagesource__page(source);
+    size_t page_bytes = cairn_pagesource_page_bytes(source);
     size_t granule_bytes = length_bytes < page_bytes ? CAIRN_CACHE_LINE_BYTES : page_bytes;
 
     return length_bytes != 0 && cairn_try_align_up(length_bytes, granule_bytes, rounded) &&
            *rounded <= SIZE_MAX / 2;
 }
 
-void *cairn_pagesource__reserve(struct cairn_pagesource *source, size_t length_bytes,
-                                size_t align_bytes)
+void *cairn_pagesource_reserve_aligned(struct cairn_pagesource *source, size_t length_bytes,
+                                       size_t align_bytes)
 {
     size_t rounded = 0;
     uint32_t id = 0;
@@ -199,16 +199,16 @@ void *cairn_pagesource__reserve(struct cairn_pagesource *source, size_t length_b
 
     if (!round_length(source, length_bytes, &rounded))
         return NULL;
-    if (rounded >= cairn_pagesource__page(source))
-        align_bytes = cairn_pagesource__page(source);
+    if (rounded >= cairn_pagesource_page_bytes(source))
+        align_bytes = cairn_pagesource_page_bytes(source);
     cairn_lock_take(&source->lock);
-    if (cairn_pagesource__promise(source)) {
-        id = cairn_pagesource__take_metadata(source, rounded, align_bytes);
-        cairn_pagesource__end_promise(source);
+    if (cairn_pagesource_promise_nodes(source)) {
+        id = cairn_pagesource_take_metadata(source, rounded, align_bytes);
+        cairn_pagesource_end_promise(source);
     }
     if (id != 0) {
-        base = (void *)cairn_pagesource__node(source, id)->base;
-        cairn_pagesource__tree_add(source, CAIRN_TREE_RESERVED, id);
+        base = (void *)cairn_extent_node(source, id)->base;
+        cairn_pagesource_tree_add(source, CAIRN_TREE_RESERVED, id);
         source->stats.reserved_bytes += length_bytes;
     }
     cairn_lock_release(&source->lock);
@@ -217,14 +217,14 @@ void *cairn_pagesource__reserve(struct cairn_pagesource *source, size_t length_b
 
 void *cairn_pagesource_reserve(struct cairn_pagesource *source, size_t length_bytes)
 {
-    return cairn_pagesource__reserve(source, length_bytes, CAIRN_CACHE_LINE_BYTES);
+    return cairn_pagesource_reserve_aligned(source, length_bytes, CAIRN_CACHE_LINE_BYTES);
 }
 
 /* Makes a piece read as zero; one of whole pages costs no memory then if the kernel agrees. */
 static void empty(struct cairn_pagesource *source, uintptr_t base, size_t length_bytes)
 {
-    if (!cairn_is_aligned(base | length_bytes, cairn_pagesource__page(source)) ||
-        !cairn_pagesource__purge(source, base, length_bytes))
+    if (!cairn_is_aligned(base | length_bytes, cairn_pagesource_page_bytes(source)) ||
+        !cairn_pagesource_os_purge(source, base, length_bytes))
         memset((void *)base, 0, length_bytes);
 }
 
@@ -232,16 +232,16 @@ static void empty(struct cairn_pagesource *source, uintptr_t base, size_t length
    spare if there is a node for that. */
 static void give_region(struct cairn_pagesource *source, uint32_t id)
 {
-    struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
+    struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
     remove_region(source, id);
     if (unmap_region(source, node->base, cairn_node_bytes(node))) {
-        cairn_pagesource__end_node(source, id);
+        cairn_pagesource_end_node(source, id);
         return;
     }
     empty(source, node->base, cairn_node_bytes(node));
     push_region(source, id);
-    if (cairn_pagesource__may_take(source, 1))
+    if (cairn_pagesource_may_take_nodes(source, 1))
         add_spare(source, node);
 }
 
@@ -255,7 +255,7 @@ static bool is_length_of(const struct cairn_pagesource *source,
         length_bytes > source->stats.reserved_bytes)
         return false;
     if ((node->flags & CAIRN_EXTENT_REGION) != 0)
-        rounded = cairn_align_up(rounded, cairn_pagesource__page(source));
+        rounded = cairn_align_up(rounded, cairn_pagesource_page_bytes(source));
     return rounded == cairn_node_bytes(node);
 }
 
@@ -265,18 +265,18 @@ void cairn_pagesource_unreserve(struct cairn_pagesource *source, void *base, siz
     uint32_t id;
 
     cairn_lock_take(&source->lock);
-    id = cairn_pagesource__tree_at(source, CAIRN_TREE_RESERVED, (uintptr_t)base);
+    id = cairn_pagesource_tree_at(source, CAIRN_TREE_RESERVED, (uintptr_t)base);
     CAIRN_CHECK(id != 0, "memory is not reserved", base, __func__);
-    node = cairn_pagesource__node(source, id);
+    node = cairn_extent_node(source, id);
     CAIRN_CHECK(node->base == (uintptr_t)base && is_length_of(source, node, length_bytes),
                 "length is not of the reservation", base, __func__);
-    cairn_pagesource__tree_remove(source, CAIRN_TREE_RESERVED, id);
+    cairn_pagesource_tree_remove(source, CAIRN_TREE_RESERVED, id);
     source->stats.reserved_bytes -= length_bytes;
     if ((node->flags & CAIRN_EXTENT_REGION) != 0) {
         give_region(source, id);
     } else {
         empty(source, node->base, cairn_node_bytes(node));
-        cairn_pagesource__put(source, id);
+        cairn_pagesource_make_free(source, id);
     }
     cairn_lock_release(&source->lock);
 }

@@ -173,8 +173,8 @@ class Model {
         EXPECT_TRUE(source->segment_count == 0 || fake.was_lowered || fake.was_unprotected ||
                     fake.is_closed(source->break_guard - page, page));
         verify_regions();
-        for (const std::string &sin : fake.sins)
-            ADD_FAILURE() << sin;
+        for (const std::string &misuse : fake.misuses)
+            ADD_FAILURE() << misuse;
         fake.log.clear();
     }
 
@@ -226,8 +226,8 @@ class Model {
         verify();
         cairn_pagesource_fini(source.get());
         EXPECT_EQ(0u, fake.mapped_bytes());
-        for (const std::string &sin : fake.sins)
-            ADD_FAILURE() << sin;
+        for (const std::string &misuse : fake.misuses)
+            ADD_FAILURE() << misuse;
     }
 
     struct cairn_pagesource_stats stats()

@@ -143,7 +143,7 @@ TEST_F(OsLinux, MovesTheBreakTogetherWithLibc)
     EXPECT_EQ(before, sbrk(0));
     EXPECT_EQ(nullptr, os.ops->sbrk(os.self, INTPTR_MAX));
     EXPECT_EQ(nullptr, os.ops->sbrk(os.self, INTPTR_MIN));
-    EXPECT_EQ(3, sbrk_calls) << "by a name that nobody replaces: only those of this test";
+    EXPECT_EQ(3, sbrk_calls) << "by a name that is not replaced: only those of this test";
 }
 
 TEST_F(OsLinux, KnowsTheTimeWhereTheKernelTellsItWithoutACall)

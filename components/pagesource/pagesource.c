@@ -108,12 +108,12 @@ static void unmap_lost(struct cairn_pagesource *source)
     uintptr_t above = UINTPTR_MAX;
     uint32_t id;
 
-    while ((id = cairn_pagesource__tree_below(source, CAIRN_TREE_BLOCKS, above, 0)) != 0) {
-        above = cairn_pagesource__node(source, id)->base;
-        if (cairn_pagesource__node(source, id)->origin != CAIRN_EXTENT_MAPPED)
+    while ((id = cairn_pagesource_tree_below(source, CAIRN_TREE_BLOCKS, above, 0)) != 0) {
+        above = cairn_extent_node(source, id)->base;
+        if (cairn_extent_node(source, id)->origin != CAIRN_EXTENT_MAPPED)
             continue;
-        cairn_pagesource__tree_remove(source, CAIRN_TREE_BLOCKS, id);
-        (void)cairn_pagesource__unmap_node(source, id);
+        cairn_pagesource_tree_remove(source, CAIRN_TREE_BLOCKS, id);
+        (void)cairn_pagesource_unmap_node(source, id);
     }
 }
 
@@ -124,12 +124,12 @@ void cairn_pagesource_fini(struct cairn_pagesource *source)
                 source, __func__);
     CAIRN_CHECK(source->roots[CAIRN_TREE_RESERVED] == 0, "page source ended with reservations",
                 source, __func__);
-    cairn_pagesource__observe_break(source);
-    cairn_pagesource__release_all(source);
-    cairn_pagesource__purge_all(source);
-    cairn_pagesource__end_break(source);
+    cairn_pagesource_observe_break(source);
+    cairn_pagesource_release_all(source);
+    cairn_pagesource_purge_all(source);
+    cairn_pagesource_end_break(source);
     unmap_lost(source);
-    cairn_pagesource__end_metadata(source);
+    cairn_pagesource_end_metadata(source);
     cairn_lock_release(&source->lock);
 }
 
@@ -140,7 +140,7 @@ static bool round_length(const struct cairn_pagesource *source, size_t length_by
 {
     if (length_bytes == 0 || length_bytes > length_max_bytes)
         return false;
-    *rounded = cairn_align_up(length_bytes, cairn_pagesource__page(source));
+    *rounded = cairn_align_up(length_bytes, cairn_pagesource_page_bytes(source));
     return true;
 }
 
@@ -148,14 +148,14 @@ static bool round_length(const struct cairn_pagesource *source, size_t length_by
 static uint32_t find_room(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes,
                           uintptr_t *start)
 {
-    uint32_t id = cairn_pagesource__fit(source, length_bytes, align_bytes, start);
+    uint32_t id = cairn_pagesource_fit(source, length_bytes, align_bytes, start);
 
     if (id != 0)
         return id;
-    *start = cairn_pagesource__grow(source, length_bytes, align_bytes);
+    *start = cairn_pagesource_grow(source, length_bytes, align_bytes);
     if (*start == 0)
         return 0;
-    id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, *start);
+    id = cairn_pagesource_tree_at(source, CAIRN_TREE_FREE, *start);
     CAIRN_CHECK(id != 0, "growth did not make room", source, __func__);
     return id;
 }
@@ -169,9 +169,9 @@ static uint32_t obtain(struct cairn_pagesource *source, size_t length_bytes, siz
 
     do {
         id = find_room(source, length_bytes, align_bytes, start);
-        if (id == 0 && cairn_pagesource__release_all(source))
+        if (id == 0 && cairn_pagesource_release_all(source))
             id = find_room(source, length_bytes, align_bytes, start);
-    } while (id == 0 && cairn_pagesource__await(source));
+    } while (id == 0 && cairn_pagesource_await_call(source));
     return id;
 }
 
@@ -187,11 +187,11 @@ static uintptr_t take_block(struct cairn_pagesource *source, size_t length_bytes
     if (id == 0)
         return 0;
     CAIRN_ASSERT(cairn_is_aligned(base, align_bytes));
-    id = cairn_pagesource__carve(source, id, base, base + length_bytes);
-    node = cairn_pagesource__node(source, id);
+    id = cairn_pagesource_carve(source, id, base, base + length_bytes);
+    node = cairn_extent_node(source, id);
     *is_zeroed = cairn_node_dirty_bytes(node) == 0;
     node->flags = 0;
-    cairn_pagesource__tree_add(source, CAIRN_TREE_BLOCKS, id);
+    cairn_pagesource_tree_add(source, CAIRN_TREE_BLOCKS, id);
     source->stats.outstanding_bytes += length_bytes;
     cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
     return base;
@@ -206,12 +206,12 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
     if (!cairn_is_pow2(align_bytes) || align_bytes > length_max_bytes ||
         !round_length(source, length_bytes, &length_bytes))
         return NULL;
-    align_bytes = cairn_max(align_bytes, cairn_pagesource__page(source));
+    align_bytes = cairn_max(align_bytes, cairn_pagesource_page_bytes(source));
     cairn_lock_take(&source->lock);
-    cairn_pagesource__observe_break(source);
-    if (cairn_pagesource__promise(source)) {
+    cairn_pagesource_observe_break(source);
+    if (cairn_pagesource_promise_nodes(source)) {
         base = take_block(source, length_bytes, align_bytes, &is_fresh);
-        cairn_pagesource__end_promise(source);
+        cairn_pagesource_end_promise(source);
     }
     cairn_lock_release(&source->lock);
     if (base != 0 && is_zeroed != NULL)
@@ -226,13 +226,13 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
 static uint32_t block_at(const struct cairn_pagesource *source, uintptr_t base, size_t length_bytes,
                          const char *where)
 {
-    uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_BLOCKS, base);
+    uint32_t id = cairn_pagesource_tree_at(source, CAIRN_TREE_BLOCKS, base);
 
-    CAIRN_CHECK(cairn_is_aligned(base, cairn_pagesource__page(source)) && base != 0,
+    CAIRN_CHECK(cairn_is_aligned(base, cairn_pagesource_page_bytes(source)) && base != 0,
                 "pointer is not page-aligned", (void *)base, where);
-    if (id != 0 && cairn_pagesource__node(source, id)->end - base >= length_bytes)
+    if (id != 0 && cairn_extent_node(source, id)->end - base >= length_bytes)
         return id;
-    CAIRN_CHECK(!cairn_pagesource__overlaps(source, base, length_bytes), "memory is already free",
+    CAIRN_CHECK(!cairn_pagesource_overlaps(source, base, length_bytes), "memory is already free",
                 (void *)base, where);
     cairn_panic("memory is not of this page source", (void *)base, where);
 }
@@ -242,15 +242,15 @@ static uint32_t block_at(const struct cairn_pagesource *source, uintptr_t base, 
 static uint32_t split_block(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
                             uintptr_t end)
 {
-    struct cairn_pagesource_node *block = cairn_pagesource__node(source, id);
+    struct cairn_pagesource_node *block = cairn_extent_node(source, id);
     uintptr_t old_end = block->end;
 
     if (block->base == base && old_end == end) {
-        cairn_pagesource__tree_remove(source, CAIRN_TREE_BLOCKS, id);
+        cairn_pagesource_tree_remove(source, CAIRN_TREE_BLOCKS, id);
         block->fresh_base = block->fresh_end = end;
         return id;
     }
-    if (!cairn_pagesource__may_take(source, 2))
+    if (!cairn_pagesource_may_take_nodes(source, 2))
         return 0;
     if (block->base == base) {
         block->base = end; /* does not change its place among the blocks */
@@ -258,38 +258,38 @@ static uint32_t split_block(struct cairn_pagesource *source, uint32_t id, uintpt
     } else {
         block->end = block->fresh_base = block->fresh_end = base;
         if (end < old_end)
-            cairn_pagesource__tree_add(
+            cairn_pagesource_tree_add(
                 source, CAIRN_TREE_BLOCKS,
-                cairn_pagesource__new_node(source, end, old_end, block->origin));
+                cairn_pagesource_new_node(source, end, old_end, block->origin));
     }
-    return cairn_pagesource__new_node(source, base, end, block->origin);
+    return cairn_pagesource_new_node(source, base, end, block->origin);
 }
 
 /* A mapped block came back: its size is likely to be asked for again. */
-static void learn(struct cairn_pagesource *source, size_t length_bytes)
+static void raise_threshold(struct cairn_pagesource *source, size_t length_bytes)
 {
     size_t max_bytes = source->config.map_threshold_max_bytes;
 
     if (length_bytes >= source->stats.map_threshold_bytes && length_bytes <= max_bytes)
         source->stats.map_threshold_bytes =
-            cairn_min(max_bytes, length_bytes + cairn_pagesource__page(source));
+            cairn_min(max_bytes, length_bytes + cairn_pagesource_page_bytes(source));
 }
 
 static void give_mapped(struct cairn_pagesource *source, uint32_t id)
 {
-    size_t length_bytes = cairn_node_bytes(cairn_pagesource__node(source, id));
+    size_t length_bytes = cairn_node_bytes(cairn_extent_node(source, id));
     bool is_too_large;
 
-    learn(source, length_bytes);
+    raise_threshold(source, length_bytes);
     is_too_large = length_bytes >= source->stats.map_threshold_bytes &&
-                   length_bytes > cairn_pagesource__retain_max_bytes(source);
+                   length_bytes > cairn_pagesource_retain_max_bytes(source);
     if (is_too_large)
-        (void)cairn_pagesource__unmap_node(source, id);
+        (void)cairn_pagesource_unmap_node(source, id);
     else
-        cairn_pagesource__put(source, id);
+        cairn_pagesource_make_free(source, id);
 }
 
-/* Takes a block or a part of one back, and trims. A part without a node stays where it is,
+/* Takes a block or a part of one back, and releases the excess. A part without a node stays where it is,
    emptied. */
 static void give_block(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
                        size_t length_bytes)
@@ -299,14 +299,14 @@ static void give_block(struct cairn_pagesource *source, uint32_t block, uintptr_
     source->stats.outstanding_bytes -= length_bytes;
     if (id == 0) {
         source->stats.lost_bytes += length_bytes;
-        (void)cairn_pagesource__purge(source, base, length_bytes);
+        (void)cairn_pagesource_os_purge(source, base, length_bytes);
         return;
     }
-    if (cairn_pagesource__node(source, id)->origin == CAIRN_EXTENT_MAPPED)
+    if (cairn_extent_node(source, id)->origin == CAIRN_EXTENT_MAPPED)
         give_mapped(source, id);
     else
-        cairn_pagesource__put(source, id);
-    cairn_pagesource__trim(source);
+        cairn_pagesource_make_free(source, id);
+    cairn_pagesource_release_excess(source);
 }
 
 void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t length_bytes)
@@ -316,7 +316,7 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
     CAIRN_CHECK(round_length(source, length_bytes, &rounded), "length is not of a block", base,
                 __func__);
     cairn_lock_take(&source->lock);
-    cairn_pagesource__observe_break(source);
+    cairn_pagesource_observe_break(source);
     give_block(source, block_at(source, (uintptr_t)base, rounded, __func__), (uintptr_t)base,
                rounded);
     cairn_lock_release(&source->lock);
@@ -328,9 +328,9 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
 static uint32_t run_behind(const struct cairn_pagesource *source,
                            const struct cairn_pagesource_node *block)
 {
-    uint32_t id = cairn_pagesource__tree_at(source, CAIRN_TREE_FREE, block->end);
+    uint32_t id = cairn_pagesource_tree_at(source, CAIRN_TREE_FREE, block->end);
 
-    return id != 0 && cairn_pagesource__node(source, id)->origin == block->origin ? id : 0;
+    return id != 0 && cairn_extent_node(source, id)->origin == block->origin ? id : 0;
 }
 
 /* Sets where a block lies, and counts what it has grown by. */
@@ -347,15 +347,15 @@ static bool extend(struct cairn_pagesource *source, struct cairn_pagesource_node
                    uintptr_t new_end)
 {
     uint32_t id = run_behind(source, block);
-    uintptr_t free_end = id != 0 ? cairn_pagesource__node(source, id)->end : block->end;
+    uintptr_t free_end = id != 0 ? cairn_extent_node(source, id)->end : block->end;
 
     if (free_end < new_end) {
         if (block->origin != CAIRN_EXTENT_BREAK ||
-            !cairn_pagesource__extend_break(source, free_end, new_end - free_end))
+            !cairn_pagesource_extend_break(source, free_end, new_end - free_end))
             return false;
         id = run_behind(source, block);
     }
-    cairn_pagesource__clip(source, id, new_end, cairn_pagesource__node(source, id)->end);
+    cairn_pagesource_clip(source, id, new_end, cairn_extent_node(source, id)->end);
     set_block(source, block, block->base, new_end);
     cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
     return true;
@@ -365,36 +365,36 @@ static bool extend(struct cairn_pagesource *source, struct cairn_pagesource_node
 static bool remap_block(struct cairn_pagesource *source, uint32_t id, size_t new_bytes,
                         bool may_move)
 {
-    struct cairn_pagesource_node *block = cairn_pagesource__node(source, id);
+    struct cairn_pagesource_node *block = cairn_extent_node(source, id);
     size_t more_bytes = new_bytes - cairn_node_bytes(block);
     uintptr_t moved;
 
-    if (block->origin == CAIRN_EXTENT_BREAK || !cairn_pagesource__charge(source, more_bytes))
+    if (block->origin == CAIRN_EXTENT_BREAK || !cairn_pagesource_charge(source, more_bytes))
         return false;
-    moved =
-        cairn_pagesource__remap(source, block->base, cairn_node_bytes(block), new_bytes, may_move);
+    moved = cairn_pagesource_os_remap(source, block->base, cairn_node_bytes(block), new_bytes,
+                                      may_move);
     if (moved == 0) {
-        cairn_pagesource__uncharge(source, more_bytes);
+        cairn_pagesource_uncharge(source, more_bytes);
         return false;
     }
-    cairn_pagesource__count_held(source, CAIRN_EXTENT_MAPPED, more_bytes);
-    cairn_pagesource__tree_remove(source, CAIRN_TREE_BLOCKS, id);
+    cairn_pagesource_count_held(source, CAIRN_EXTENT_MAPPED, more_bytes);
+    cairn_pagesource_tree_remove(source, CAIRN_TREE_BLOCKS, id);
     set_block(source, block, moved, moved + new_bytes);
-    cairn_pagesource__tree_add(source, CAIRN_TREE_BLOCKS, id);
+    cairn_pagesource_tree_add(source, CAIRN_TREE_BLOCKS, id);
     return true;
 }
 
 static bool grow_block(struct cairn_pagesource *source, uint32_t id, size_t new_bytes,
                        bool may_move)
 {
-    struct cairn_pagesource_node *block = cairn_pagesource__node(source, id);
+    struct cairn_pagesource_node *block = cairn_extent_node(source, id);
     bool is_grown;
 
-    if (!cairn_pagesource__promise(source))
+    if (!cairn_pagesource_promise_nodes(source))
         return false;
     is_grown = extend(source, block, block->base + new_bytes) ||
                remap_block(source, id, new_bytes, may_move);
-    cairn_pagesource__end_promise(source);
+    cairn_pagesource_end_promise(source);
     return is_grown;
 }
 
@@ -412,10 +412,10 @@ static void give_tail(struct cairn_pagesource *source, uint32_t block, uintptr_t
     id = split_block(source, block, base, base + length_bytes);
     CAIRN_ASSERT(id != 0);
     source->stats.outstanding_bytes -= length_bytes;
-    if (cairn_pagesource__node(source, id)->origin == CAIRN_EXTENT_MAPPED)
-        (void)cairn_pagesource__unmap_node(source, id);
+    if (cairn_extent_node(source, id)->origin == CAIRN_EXTENT_MAPPED)
+        (void)cairn_pagesource_unmap_node(source, id);
     else
-        (void)cairn_pagesource__purge_node(source, id);
+        (void)cairn_pagesource_purge_node(source, id);
 }
 
 static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
@@ -424,11 +424,10 @@ static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, s
     uint32_t id = block_at(source, base, old_bytes, "cairn_pagesource_resize");
 
     if (new_bytes > old_bytes)
-        return grow_block(source, id, new_bytes, may_move)
-                   ? cairn_pagesource__node(source, id)->base
-                   : 0;
+        return grow_block(source, id, new_bytes, may_move) ? cairn_extent_node(source, id)->base
+                                                           : 0;
     if (new_bytes < old_bytes) {
-        if (!cairn_pagesource__may_take(source, 2))
+        if (!cairn_pagesource_may_take_nodes(source, 2))
             return 0;
         give_tail(source, id, base + new_bytes, old_bytes - new_bytes);
     }
@@ -445,9 +444,9 @@ void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_
     CAIRN_CHECK(round_length(source, old_bytes, &old_bytes), "length is not of a block", base,
                 __func__);
     /* The kernel aligns what it moves to pages only. */
-    may_move = may_move && align_bytes <= cairn_pagesource__page(source);
+    may_move = may_move && align_bytes <= cairn_pagesource_page_bytes(source);
     cairn_lock_take(&source->lock);
-    cairn_pagesource__observe_break(source);
+    cairn_pagesource_observe_break(source);
     resized = resize_block(source, (uintptr_t)base, old_bytes, new_bytes, may_move);
     cairn_lock_release(&source->lock);
     return (void *)resized;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The data segment, shared with strangers: every way in which somebody else's sbrk can meet ours.
+// The data segment, shared with other users of sbrk: every order of their calls and ours.
 
 #include "model.h"
 
@@ -29,18 +29,18 @@ class Break : public testing::TestWithParam<size_t> {
     size_t page = GetParam();
 };
 
-TEST_P(Break, AStrangersMemorySplitsTheDataSegment)
+TEST_P(Break, OtherUsersSplitTheDataSegment)
 {
     Model model(page, tiny());
     uintptr_t first = model.alloc(4 * page, 1);
-    model.fake.foreign_sbrk(100);
+    model.fake.other_sbrk(100);
     uintptr_t second = model.alloc(page, 1);
     EXPECT_EQ(first + 5 * page, second) << "from the next whole page on";
     EXPECT_EQ(2u, model.source->segment_count);
     model.verify();
     model.free(second);
     cairn_pagesource_purge(model.source.get());
-    EXPECT_EQ(second, model.fake.now()) << "down to the strangers' last page";
+    EXPECT_EQ(second, model.fake.now()) << "down to the other user's last page";
     EXPECT_EQ(1u, model.source->segment_count);
     model.free(first);
     cairn_pagesource_purge(model.source.get());
@@ -51,20 +51,20 @@ TEST_P(Break, AStrangersMemorySplitsTheDataSegment)
     model.end();
 }
 
-TEST_P(Break, IsNotLoweredWhenAStrangerIsOnTop)
+TEST_P(Break, IsNotLoweredWhileAnotherUserIsOnTop)
 {
     Model model(page, tiny());
     uintptr_t block = model.alloc(40 * page, 1);
-    model.fake.foreign_sbrk(1);
+    model.fake.other_sbrk(1);
     uintptr_t top = model.fake.now();
     model.free(block);
     EXPECT_EQ(top, model.fake.now());
     EXPECT_EQ(40 * page, model.stats().brk_bytes);
     EXPECT_LE(model.stats().free_dirty_bytes, 6 * page);
     model.verify();
-    model.fake.foreign_sbrk(-1);
+    model.fake.other_sbrk(-1);
     cairn_pagesource_purge(model.source.get());
-    EXPECT_EQ(model.fake.floor() + page, model.fake.now()) << "once the stranger is gone";
+    EXPECT_EQ(model.fake.floor() + page, model.fake.now()) << "once the other user is gone";
     model.verify();
     model.end();
     EXPECT_EQ(model.fake.floor(), model.fake.now()) << "the guard goes last";
@@ -75,7 +75,7 @@ TEST_P(Break, MapsOnceThereIsNoRoomForAnotherSegment)
     Model model(page, tiny());
     for (int idx = 0; idx < CAIRN_PAGESOURCE_SEGMENTS + 4; idx++) {
         ASSERT_NE(0u, model.alloc(10 * page, 1));
-        model.fake.foreign_sbrk(pages(1));
+        model.fake.other_sbrk(pages(1));
         model.verify();
     }
     EXPECT_EQ(size_t{CAIRN_PAGESOURCE_SEGMENTS}, model.source->segment_count);
@@ -86,12 +86,12 @@ TEST_P(Break, MapsOnceThereIsNoRoomForAnotherSegment)
     model.end();
 }
 
-TEST_P(Break, ForgetsFreeMemoryThatAStrangerTookAway)
+TEST_P(Break, ForgetsFreeMemoryThatAnotherUserTookAway)
 {
     Model model(page, tiny());
     uintptr_t first = model.alloc(2 * page, 1);
     EXPECT_EQ(2 * page, model.stats().free_bytes);
-    model.fake.foreign_sbrk(-pages(1));
+    model.fake.other_sbrk(-pages(1));
     uintptr_t second = model.alloc(page, 1);
     EXPECT_EQ(first + 2 * page, second);
     EXPECT_EQ(3 * page, model.stats().brk_bytes);
@@ -103,11 +103,11 @@ TEST_P(Break, ForgetsFreeMemoryThatAStrangerTookAway)
     EXPECT_EQ(model.fake.floor(), model.fake.now());
 }
 
-TEST_P(Break, TheStrangersPageIsNotOursEvenInPart)
+TEST_P(Break, APartOfAnotherUsersPageIsNotOurs)
 {
     Model model(page, tiny());
     uintptr_t first = model.alloc(2 * page, 1);
-    model.fake.foreign_sbrk(-100);
+    model.fake.other_sbrk(-100);
     uintptr_t second = model.alloc(2 * page, 1);
     EXPECT_EQ(first + 4 * page, second) << "neither across nor into the page that was cut";
     EXPECT_EQ(2u, model.source->segment_count);
@@ -121,10 +121,10 @@ TEST_P(Break, OutstandingMemoryTakenAwayEndsTheUseOfTheBreak)
     uintptr_t first = model.alloc(2 * page, 1);
     uintptr_t second = model.alloc(6 * page, 1);
     model.free(first);
-    model.fake.foreign_sbrk(-pages(4));
+    model.fake.other_sbrk(-pages(4));
     lose(model);
     uintptr_t third = model.alloc(8 * page, 1);
-    EXPECT_EQ(8 * page, model.stats().mapped_bytes) << "not over addresses that somebody may use";
+    EXPECT_EQ(8 * page, model.stats().mapped_bytes) << "not over addresses that others may use";
     EXPECT_EQ(first, model.alloc(page, 1)) << "what is left of ours is still good";
     model.verify();
     EXPECT_EQ(8 * page, model.stats().brk_bytes);
@@ -146,7 +146,7 @@ TEST_P(Break, MayBeLoweredAgainAndAgain)
     for (int idx = 0; idx < 10; idx++)
         ASSERT_NE(0u, model.alloc(2 * page, 1));
     for (int idx = 0; idx < 20; idx++) {
-        model.fake.foreign_sbrk(-pages(1));
+        model.fake.other_sbrk(-pages(1));
         lose(model);
         ASSERT_NE(0u, model.alloc(page, 1));
         model.verify();
@@ -157,10 +157,10 @@ TEST_P(Break, MayBeLoweredAgainAndAgain)
     model.end();
 }
 
-TEST_P(Break, AStrangerMayBeQuickerThanOurGrowth)
+TEST_P(Break, AnotherUserMayBeQuickerThanOurGrowth)
 {
     Model model(page, tiny());
-    model.fake.before_sbrk = [&] { model.fake.foreign_sbrk(pages(3) + 8); };
+    model.fake.before_sbrk = [&] { model.fake.other_sbrk(pages(3) + 8); };
     uintptr_t block = model.alloc(4 * page, 4 * page);
     EXPECT_NE(0u, block);
     model.verify();
@@ -171,16 +171,16 @@ TEST_P(Break, AStrangerMayBeQuickerThanOurGrowth)
     model.end();
 }
 
-TEST_P(Break, AStrangerMayBeQuickerWithTheLastSegment)
+TEST_P(Break, AnotherUserMayTakeTheLastSegment)
 {
     Model model(page, tiny());
     for (int idx = 0; idx + 1 < CAIRN_PAGESOURCE_SEGMENTS; idx++) {
         ASSERT_NE(0u, model.alloc(4 * page, 1));
-        model.fake.foreign_sbrk(pages(1));
+        model.fake.other_sbrk(pages(1));
     }
     ASSERT_NE(0u, model.alloc(4 * page, 1));
     size_t held = model.stats().brk_bytes;
-    model.fake.before_sbrk = [&] { model.fake.foreign_sbrk(8); };
+    model.fake.before_sbrk = [&] { model.fake.other_sbrk(8); };
     ASSERT_NE(0u, model.alloc(20 * page, 1));
     EXPECT_EQ(held, model.stats().brk_bytes) << "no segment to record it: left unused";
     EXPECT_GT(model.stats().mapped_bytes, 0u);
@@ -205,7 +205,7 @@ TEST_P(Break, ThatCannotEvenBeSeenIsLeftAlone)
     EXPECT_EQ(top, model.fake.now());
 }
 
-TEST_P(Break, RandomStrangersNeverBreakAnInvariant)
+TEST_P(Break, RandomOtherUsersNeverBreakAnInvariant)
 {
     uint64_t seed = test_seed();
     for (int round = 0; round < 40; round++) {
@@ -216,13 +216,13 @@ TEST_P(Break, RandomStrangersNeverBreakAnInvariant)
             int delta = static_cast<int>(random() % 6000) - (round % 4 < 2 ? 0 : 3000);
             switch (random() % 8) {
             case 0:
-                model.fake.foreign_sbrk(delta);
+                model.fake.other_sbrk(delta);
                 lose(model);
                 model.alloc(page, 1); // where it is noticed
                 break;
             case 1:
                 if (round % 4 >= 2)
-                    model.fake.foreign_sbrk(-pages(static_cast<int>(random() % 8)));
+                    model.fake.other_sbrk(-pages(static_cast<int>(random() % 8)));
                 lose(model);
                 model.alloc(page, 1);
                 break;

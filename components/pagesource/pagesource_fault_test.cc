@@ -46,7 +46,7 @@ class Script {
             cairn_pagesource_purge(model.source.get());
             break;
         case 9:
-            model.fake.foreign_sbrk(size % 2 == 0 ? page : 40);
+            model.fake.other_sbrk(size % 2 == 0 ? page : 40);
             break;
         case 10:
             reserve(size);

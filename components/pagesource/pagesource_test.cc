@@ -290,7 +290,7 @@ TEST_P(Policy, TheBorderDoesNotRiseAboveItsMaximum)
 {
     Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
     model.free(model.alloc(33 * page, 1));
-    EXPECT_EQ(8 * page, model.stats().map_threshold_bytes) << "too large to learn from";
+    EXPECT_EQ(8 * page, model.stats().map_threshold_bytes) << "too large to raise it";
     EXPECT_EQ(0u, model.stats().mapped_bytes) << "and to keep";
     model.free(model.alloc(32 * page, 1));
     EXPECT_EQ(32 * page, model.stats().map_threshold_bytes);
@@ -433,8 +433,8 @@ TEST_P(Policy, ExtendsTheTopBlockOfTheDataSegment)
     uintptr_t block = model.alloc(2 * page, 1);
     EXPECT_EQ(block, model.resize(block, 50 * page, 1, false));
     EXPECT_EQ(50 * page, model.stats().brk_bytes);
-    model.fake.foreign_sbrk(static_cast<intptr_t>(page));
-    EXPECT_EQ(0u, model.resize(block, 51 * page, 1, true)) << "a stranger is in the way";
+    model.fake.other_sbrk(static_cast<intptr_t>(page));
+    EXPECT_EQ(0u, model.resize(block, 51 * page, 1, true)) << "another user is in the way";
     model.verify();
     model.end();
 }

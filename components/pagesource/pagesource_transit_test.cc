@@ -104,14 +104,14 @@ TEST_P(Transit, TwoMayPurgeAtOnce)
     }
 }
 
-TEST_P(Transit, AStrangerMayTakeAwayWhatIsBeingEmptied)
+TEST_P(Transit, AnotherUserMayTakeAwayWhatIsBeingEmptied)
 {
     Model model(page, tiny(CAIRN_PAGESOURCE_BRK));
     uintptr_t block = model.alloc(40 * page, 1);
     uintptr_t lid = model.alloc(page, 1);
     model.fake.during = {"purge", [&] {
                              model.blocks[lid].is_lost = true;
-                             model.fake.foreign_sbrk(-static_cast<intptr_t>(10 * page));
+                             model.fake.other_sbrk(-static_cast<intptr_t>(10 * page));
                              EXPECT_NE(0u, model.alloc(page, 1)) << "where it is noticed";
                          }};
     model.fake.refuses_purge = true; // what is gone cannot be emptied

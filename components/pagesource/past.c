@@ -19,7 +19,7 @@
 
 #include <cairn/base/check.h>
 
-bool cairn_pagesource__charge(struct cairn_pagesource *source, size_t more_bytes)
+bool cairn_pagesource_charge(struct cairn_pagesource *source, size_t more_bytes)
 {
     size_t limit_bytes =
         source->config.limit_bytes == 0 ? SIZE_MAX / 2 : source->config.limit_bytes;
@@ -33,7 +33,7 @@ bool cairn_pagesource__charge(struct cairn_pagesource *source, size_t more_bytes
     return true;
 }
 
-void cairn_pagesource__uncharge(struct cairn_pagesource *source, size_t less_bytes)
+void cairn_pagesource_uncharge(struct cairn_pagesource *source, size_t less_bytes)
 {
     CAIRN_ASSERT(cairn_load_relaxed(&source->charged_bytes) >= less_bytes);
     cairn_sub_relaxed(&source->charged_bytes, less_bytes);
@@ -45,12 +45,12 @@ void *cairn_pagesource_map_past(struct cairn_pagesource *source, size_t length_b
     void *base;
 
     if (length_bytes == 0 ||
-        !cairn_try_align_up(length_bytes, cairn_pagesource__page(source), &length_bytes) ||
-        !cairn_pagesource__charge(source, length_bytes))
+        !cairn_try_align_up(length_bytes, cairn_pagesource_page_bytes(source), &length_bytes) ||
+        !cairn_pagesource_charge(source, length_bytes))
         return NULL;
     base = os->ops->map(os->self, length_bytes, true);
     if (base == NULL)
-        cairn_pagesource__uncharge(source, length_bytes);
+        cairn_pagesource_uncharge(source, length_bytes);
     else
         cairn_add_relaxed(&source->past_bytes, length_bytes);
     return base;
@@ -62,13 +62,14 @@ void cairn_pagesource_unmap_past(struct cairn_pagesource *source, void *base, si
     size_t rounded = 0;
     size_t past_bytes = cairn_load_relaxed(&source->past_bytes);
 
-    CAIRN_CHECK(cairn_is_aligned((uintptr_t)base, cairn_pagesource__page(source)) && base != NULL,
+    CAIRN_CHECK(cairn_is_aligned((uintptr_t)base, cairn_pagesource_page_bytes(source)) &&
+                    base != NULL,
                 "pointer is not page-aligned", base, __func__);
-    CAIRN_CHECK(cairn_try_align_up(length_bytes, cairn_pagesource__page(source), &rounded) &&
+    CAIRN_CHECK(cairn_try_align_up(length_bytes, cairn_pagesource_page_bytes(source), &rounded) &&
                     rounded != 0 && rounded <= past_bytes,
                 "memory is not of this page source", base, __func__);
     if (os->ops->unmap(os->self, base, rounded) == 0) {
-        cairn_pagesource__uncharge(source, rounded);
+        cairn_pagesource_uncharge(source, rounded);
     } else {
         /* Still address space of ours, so the limit goes on counting it. */
         (void)os->ops->purge(os->self, base, rounded);

@@ -38,10 +38,10 @@ static size_t take_reservations(void *self, size_t block_bytes, size_t align_byt
     const struct cairn_pagesource *source = self;
     size_t taken = 0;
 
-    if (align_bytes > cairn_pagesource__page(source))
+    if (align_bytes > cairn_pagesource_page_bytes(source))
         return 0;
     while (taken < count) {
-        blocks[taken] = cairn_pagesource__reserve(self, block_bytes, align_bytes);
+        blocks[taken] = cairn_pagesource_reserve_aligned(self, block_bytes, align_bytes);
         if (blocks[taken] == NULL)
             break;
         taken++;

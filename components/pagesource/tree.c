@@ -46,58 +46,58 @@ static bool add_piece(struct cairn_pagesource *source)
 
     if (source->piece_count == CAIRN_PAGESOURCE_PIECES)
         return false;
-    id = cairn_pagesource__take_metadata(source, cairn_align_up(bytes, CAIRN_CACHE_LINE_BYTES),
-                                         CAIRN_CACHE_LINE_BYTES);
+    id = cairn_pagesource_take_metadata(source, cairn_align_up(bytes, CAIRN_CACHE_LINE_BYTES),
+                                        CAIRN_CACHE_LINE_BYTES);
     if (id == 0)
         return false;
-    node = cairn_pagesource__node(source, id);
+    node = cairn_extent_node(source, id);
     source->pieces[source->piece_count++] = (struct cairn_pagesource_node *)node->base;
     source->stats.table_bytes += cairn_node_bytes(node);
     if ((node->flags & CAIRN_EXTENT_REGION) == 0)
-        cairn_pagesource__end_node(source, id);
+        cairn_pagesource_end_node(source, id);
     return true;
 }
 
-bool cairn_pagesource__may_take(struct cairn_pagesource *source, uint32_t count)
+bool cairn_pagesource_may_take_nodes(struct cairn_pagesource *source, uint32_t count)
 {
     return unpromised(source) >= count + NODES_FOR_GROWTH || add_piece(source);
 }
 
-bool cairn_pagesource__promise(struct cairn_pagesource *source)
+bool cairn_pagesource_promise_nodes(struct cairn_pagesource *source)
 {
-    if (!cairn_pagesource__may_take(source, CAIRN_NODES_PER_CALL))
+    if (!cairn_pagesource_may_take_nodes(source, CAIRN_NODES_PER_CALL))
         return false;
     source->node_promised_count += CAIRN_NODES_PER_CALL;
     return true;
 }
 
-void cairn_pagesource__end_promise(struct cairn_pagesource *source)
+void cairn_pagesource_end_promise(struct cairn_pagesource *source)
 {
     CAIRN_ASSERT(source->node_promised_count >= CAIRN_NODES_PER_CALL);
     source->node_promised_count -= CAIRN_NODES_PER_CALL;
 }
 
-uint32_t cairn_pagesource__new_node(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
-                                    uint32_t origin)
+uint32_t cairn_pagesource_new_node(struct cairn_pagesource *source, uintptr_t base, uintptr_t end,
+                                   uint32_t origin)
 {
     uint32_t id = source->node_free;
 
     if (id != 0) {
-        source->node_free = cairn_pagesource__node(source, id)->links[0][0];
+        source->node_free = cairn_extent_node(source, id)->links[0][0];
         source->node_free_count--;
     } else {
         CAIRN_CHECK(source->node_top < ((size_t)FIRST << source->piece_count) - FIRST,
                     "nodes of the page source run out", (void *)source, __func__);
         id = source->node_top++;
     }
-    *cairn_pagesource__node(source, id) = (struct cairn_pagesource_node){
+    *cairn_extent_node(source, id) = (struct cairn_pagesource_node){
         .base = base, .end = end, .fresh_base = end, .fresh_end = end, .origin = origin};
     return id;
 }
 
-void cairn_pagesource__end_node(struct cairn_pagesource *source, uint32_t id)
+void cairn_pagesource_end_node(struct cairn_pagesource *source, uint32_t id)
 {
-    cairn_pagesource__node(source, id)->links[0][0] = source->node_free;
+    cairn_extent_node(source, id)->links[0][0] = source->node_free;
     source->node_free = id;
     source->node_free_count++;
 }
@@ -110,7 +110,7 @@ static uint32_t *links_of(const struct cairn_pagesource *source, enum cairn_page
 {
     static const uint8_t place[CAIRN_PAGESOURCE_TREES] = {0, 0, 0, 1, 2, 3, 1};
 
-    return cairn_pagesource__node(source, id)->links[place[tree]];
+    return cairn_extent_node(source, id)->links[place[tree]];
 }
 
 static uint32_t priority(uint32_t id)
@@ -124,17 +124,17 @@ static uint32_t priority(uint32_t id)
 static bool is_before(const struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
                       uint32_t id, size_t measure, uintptr_t base)
 {
-    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
-    size_t own = cairn_pagesource__measure(node, tree);
+    const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
+    size_t own = cairn_pagesource_measure(node, tree);
 
     return own != measure ? own < measure : node->base < base;
 }
 
-void cairn_pagesource__tree_add(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
-                                uint32_t id)
+void cairn_pagesource_tree_add(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
+                               uint32_t id)
 {
-    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
-    size_t measure = cairn_pagesource__measure(node, tree);
+    const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
+    size_t measure = cairn_pagesource_measure(node, tree);
     uint32_t *place = &source->roots[tree];
     uint32_t *sides[2]; /* where what is lower belongs, and what is higher */
     uint32_t rest;
@@ -157,11 +157,11 @@ void cairn_pagesource__tree_add(struct cairn_pagesource *source, enum cairn_page
     *sides[0] = *sides[1] = 0;
 }
 
-void cairn_pagesource__tree_remove(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
-                                   uint32_t id)
+void cairn_pagesource_tree_remove(struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
+                                  uint32_t id)
 {
-    const struct cairn_pagesource_node *node = cairn_pagesource__node(source, id);
-    size_t measure = cairn_pagesource__measure(node, tree);
+    const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
+    size_t measure = cairn_pagesource_measure(node, tree);
     uint32_t *place = &source->roots[tree];
     uint32_t low = links_of(source, tree, id)[0];
     uint32_t high = links_of(source, tree, id)[1];
@@ -197,24 +197,23 @@ static uint32_t beside(const struct cairn_pagesource *source, enum cairn_pagesou
     return found;
 }
 
-uint32_t cairn_pagesource__tree_from(const struct cairn_pagesource *source,
-                                     enum cairn_pagesource_tree tree, size_t measure,
-                                     uintptr_t base)
+uint32_t cairn_pagesource_tree_from(const struct cairn_pagesource *source,
+                                    enum cairn_pagesource_tree tree, size_t measure, uintptr_t base)
 {
     return beside(source, tree, measure, base, false);
 }
 
-uint32_t cairn_pagesource__tree_below(const struct cairn_pagesource *source,
-                                      enum cairn_pagesource_tree tree, size_t measure,
-                                      uintptr_t base)
+uint32_t cairn_pagesource_tree_below(const struct cairn_pagesource *source,
+                                     enum cairn_pagesource_tree tree, size_t measure,
+                                     uintptr_t base)
 {
     return beside(source, tree, measure, base, true);
 }
 
-uint32_t cairn_pagesource__tree_at(const struct cairn_pagesource *source,
-                                   enum cairn_pagesource_tree tree, uintptr_t address)
+uint32_t cairn_pagesource_tree_at(const struct cairn_pagesource *source,
+                                  enum cairn_pagesource_tree tree, uintptr_t address)
 {
-    uint32_t id = cairn_pagesource__tree_below(source, tree, address, address + 1);
+    uint32_t id = cairn_pagesource_tree_below(source, tree, address, address + 1);
 
-    return id != 0 && address < cairn_pagesource__node(source, id)->end ? id : 0;
+    return id != 0 && address < cairn_extent_node(source, id)->end ? id : 0;
 }

@@ -2,18 +2,17 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * cpu.c - chooses the way to a CPU id, and the way around for threads that have none.
+ * cpu.c - chooses the method by which CPU ids are read, and the fallback for threads that have none.
  *
- *     wish      LIBC_RSEQ -> OWN_RSEQ -> GETCPU -> (-1)
- *     AUTO ------^
+ *     requested      LIBC_RSEQ -> OWN_RSEQ -> GETCPU -> (-1)
+ *     AUTO --------------^
  *
- * Each arrow is taken when the way before it does not work here. The ways differ in price: one load
- * (below a nanosecond), one load, a vdso call (about 20 ns on x86-64; where the vdso has no getcpu,
- * a system call).
+ * Each arrow is taken when the method before it does not work here. The methods differ in price:
+ * one load (below a nanosecond), one load, a vdso call (about 20 ns on x86-64; where the vdso has
+ * no getcpu, a system call).
  *
- * Invariants: way is one of the last four of the enum after init; rseq_offset is set for both rseq
- *             ways; the callback
- * is set for CALLBACK.
+ * Invariants: method is one of the last four of the enum after init; rseq_offset is set for both
+ *             rseq methods; the callback is set for CALLBACK.
  *
  * Threads. A cairn_cpu is not written after init. What differs between threads (registered,
  * refused) lies in the thread-local storage of libc or of cpu_rseq.c.
@@ -41,16 +40,16 @@ static CAIRN_NOINLINE int ask_getcpu(void)
     return id >= 0 ? id : -1;
 }
 
-CAIRN_NOINLINE int cairn_cpu__current_slow(const struct cairn_cpu *cpu)
+CAIRN_NOINLINE int cairn_cpu_current_slow(const struct cairn_cpu *cpu)
 {
     ptrdiff_t rseq_offset;
     int id;
 
-    if (cpu->way == CAIRN_CPU_CALLBACK) {
+    if (cpu->method == CAIRN_CPU_CALLBACK) {
         id = cpu->callback(cpu->callback_self);
         return id >= 0 ? id : -1;
     }
-    if (cpu->way == CAIRN_CPU_OWN_RSEQ && cairn_cpu__rseq_own(&rseq_offset)) {
+    if (cpu->method == CAIRN_CPU_OWN_RSEQ && cairn_cpu_rseq_own(&rseq_offset)) {
         CAIRN_ASSERT(rseq_offset == cpu->rseq_offset);
         id = cpu_rseq_load_id(rseq_offset);
         if (id >= 0)
@@ -61,24 +60,24 @@ CAIRN_NOINLINE int cairn_cpu__current_slow(const struct cairn_cpu *cpu)
 
 int cairn_cpu_current(const struct cairn_cpu *cpu)
 {
-    int id = cairn_cpu__current_fast(cpu);
+    int id = cairn_cpu_current_fast(cpu);
 
-    return CAIRN_LIKELY(id >= 0) ? id : cairn_cpu__current_slow(cpu);
+    return CAIRN_LIKELY(id >= 0) ? id : cairn_cpu_current_slow(cpu);
 }
 
-static void choose(struct cairn_cpu *cpu, enum cairn_cpu_way way, const char *reason)
+static void choose(struct cairn_cpu *cpu, enum cairn_cpu_id_method method, const char *reason)
 {
-    cpu->way = way;
+    cpu->method = method;
     cpu->reason = reason;
 }
 
-/* A wish that init can follow; anything else means AUTO. */
-static enum cairn_cpu_way known(enum cairn_cpu_way wish)
+/* A method that init can try; anything else means AUTO. */
+static enum cairn_cpu_id_method known(enum cairn_cpu_id_method requested)
 {
-    bool valid =
-        wish == CAIRN_CPU_LIBC_RSEQ || wish == CAIRN_CPU_OWN_RSEQ || wish == CAIRN_CPU_GETCPU;
+    bool valid = requested == CAIRN_CPU_LIBC_RSEQ || requested == CAIRN_CPU_OWN_RSEQ ||
+                 requested == CAIRN_CPU_GETCPU;
 
-    return valid ? wish : CAIRN_CPU_AUTO;
+    return valid ? requested : CAIRN_CPU_AUTO;
 }
 
 /* Not by sched_getcpu(), which others may interpose, for a heap that starts holds a lock. */
@@ -89,34 +88,34 @@ static bool kernel_tells(void)
     return cairn_syscall3(SYS_getcpu, &id, NULL, NULL) == 0;
 }
 
-static const char *getcpu_reason(enum cairn_cpu_way wish)
+static const char *getcpu_reason(enum cairn_cpu_id_method requested)
 {
     if (!kernel_tells())
         return "nothing here tells the CPU: ids are unknown";
-    if (wish == CAIRN_CPU_GETCPU)
+    if (requested == CAIRN_CPU_GETCPU)
         return "getcpu was asked for";
-    if (wish == CAIRN_CPU_OWN_RSEQ)
+    if (requested == CAIRN_CPU_OWN_RSEQ)
         return "own rseq was asked for, but cannot be registered here";
     return "no rseq here: libc registered none, and our own was refused";
 }
 
-void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_way wish)
+void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_id_method requested)
 {
     CAIRN_ASSERT(cpu != NULL);
-    wish = known(wish);
+    requested = known(requested);
     cpu->rseq_offset = 0;
     cpu->callback = NULL;
     cpu->callback_self = NULL;
 
-    if (wish <= CAIRN_CPU_LIBC_RSEQ && cairn_cpu__rseq_libc(&cpu->rseq_offset)) {
+    if (requested <= CAIRN_CPU_LIBC_RSEQ && cairn_cpu_rseq_libc(&cpu->rseq_offset)) {
         choose(cpu, CAIRN_CPU_LIBC_RSEQ, "libc registered rseq");
         return;
     }
-    if (wish <= CAIRN_CPU_OWN_RSEQ && cairn_cpu__rseq_own(&cpu->rseq_offset)) {
+    if (requested <= CAIRN_CPU_OWN_RSEQ && cairn_cpu_rseq_own(&cpu->rseq_offset)) {
         choose(cpu, CAIRN_CPU_OWN_RSEQ, "libc registered no rseq, the kernel accepts our own");
         return;
     }
-    choose(cpu, CAIRN_CPU_GETCPU, getcpu_reason(wish));
+    choose(cpu, CAIRN_CPU_GETCPU, getcpu_reason(requested));
 }
 
 void cairn_cpu_init_callback(struct cairn_cpu *cpu, int (*callback)(void *self), void *self)
@@ -129,9 +128,9 @@ void cairn_cpu_init_callback(struct cairn_cpu *cpu, int (*callback)(void *self),
     choose(cpu, CAIRN_CPU_CALLBACK, "ids come from a function");
 }
 
-const char *cairn_cpu_way_name(enum cairn_cpu_way way)
+const char *cairn_cpu_id_method_name(enum cairn_cpu_id_method method)
 {
-    switch (way) {
+    switch (method) {
     case CAIRN_CPU_AUTO:
         return "auto";
     case CAIRN_CPU_LIBC_RSEQ:

@@ -30,8 +30,8 @@ CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
 
 /* The signature is what stands before each abort handler: registration must name the one that libc
    and librseq use, or no other code in the process could share the area. Values: rseq(2), glibc's
-   bits/rseq.h. CPU_RSEQ_DOUBTED: some kernels accept a registration but fail to abort pre-empted
-   sequences; rseq_proof.c. */
+   bits/rseq.h. CPU_RSEQ_HAS_KNOWN_BUG: some kernels accept a registration but fail to abort pre-empted
+   sequences; rseq_selftest.c. */
 
 #if defined(__x86_64__)
 
@@ -39,7 +39,7 @@ enum {
     CPU_HAS_RSEQ = 1,
     CPU_RSEQ_SYSCALL = 334,
     CPU_MEMBARRIER_SYSCALL = 324,
-    CPU_RSEQ_DOUBTED = 0
+    CPU_RSEQ_HAS_KNOWN_BUG = 0
 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0x53053053u;
 
@@ -59,7 +59,7 @@ enum {
     CPU_HAS_RSEQ = 1,
     CPU_RSEQ_SYSCALL = 293,
     CPU_MEMBARRIER_SYSCALL = 283,
-    CPU_RSEQ_DOUBTED = 1
+    CPU_RSEQ_HAS_KNOWN_BUG = 1
 };
 static const uint32_t CPU_RSEQ_SIGNATURE = 0xd428bc00u;
 
@@ -70,7 +70,12 @@ CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)
 
 #else
 
-enum { CPU_HAS_RSEQ = 0, CPU_RSEQ_SYSCALL = -1, CPU_MEMBARRIER_SYSCALL = -1, CPU_RSEQ_DOUBTED = 0 };
+enum {
+    CPU_HAS_RSEQ = 0,
+    CPU_RSEQ_SYSCALL = -1,
+    CPU_MEMBARRIER_SYSCALL = -1,
+    CPU_RSEQ_HAS_KNOWN_BUG = 0
+};
 static const uint32_t CPU_RSEQ_SIGNATURE = 0;
 
 CAIRN_HOT_INLINE int cpu_rseq_load(ptrdiff_t distance)

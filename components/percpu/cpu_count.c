@@ -10,7 +10,7 @@
  * for it.
  *
  * Without /sys (a bare chroot, a sandbox) the affinity mask answers, and without that 1. An answer
- * that is too small is no error: ids beyond it are folded.
+ * that is too small is no error: ids beyond it are mapped onto the shards below it.
  *
  * Cost. Four system calls and no allocation, for this runs inside the first malloc of a process.
  */
@@ -63,7 +63,7 @@ static void feed_digit(struct cpu_list *list, char digit)
     }
 }
 
-void cairn_cpu__list_feed(struct cpu_list *list, const char *text, size_t length_bytes)
+void cairn_cpu_list_feed(struct cpu_list *list, const char *text, size_t length_bytes)
 {
     for (size_t at = 0; at < length_bytes && !list->malformed; at++) {
         char c = text[at];
@@ -79,7 +79,7 @@ void cairn_cpu__list_feed(struct cpu_list *list, const char *text, size_t length
     }
 }
 
-unsigned cairn_cpu__list_end(struct cpu_list *list)
+unsigned cairn_cpu_list_end(struct cpu_list *list)
 {
     feed_end_of_line(list);
     if (list->malformed || !list->any)
@@ -88,7 +88,7 @@ unsigned cairn_cpu__list_end(struct cpu_list *list)
     return (unsigned)list->highest + 1;
 }
 
-unsigned cairn_cpu__count_file(const char *path)
+unsigned cairn_cpu_count_file(const char *path)
 {
     struct cpu_list list = {0, 0, false, false, false, false};
     char piece[PIECE_BYTES];
@@ -100,13 +100,13 @@ unsigned cairn_cpu__count_file(const char *path)
     do {
         got = cairn_syscall3(SYS_read, fd, piece, sizeof(piece));
         if (got > 0)
-            cairn_cpu__list_feed(&list, piece, (size_t)got);
+            cairn_cpu_list_feed(&list, piece, (size_t)got);
     } while (got > 0);
     cairn_syscall1(SYS_close, fd);
-    return cairn_cpu__list_end(&list);
+    return cairn_cpu_list_end(&list);
 }
 
-unsigned cairn_cpu__count_affinity(void)
+unsigned cairn_cpu_count_affinity(void)
 {
     uint64_t mask[MASK_WORDS];
     long got = cairn_syscall3(SYS_sched_getaffinity, 0, sizeof(mask), mask);
@@ -121,7 +121,7 @@ unsigned cairn_cpu__count_affinity(void)
 }
 
 /* The system call answers with the size of the kernel's own masks. */
-unsigned cairn_cpu__id_bound(void)
+unsigned cairn_cpu_id_bound(void)
 {
     uint64_t mask[MASK_WORDS];
     long got = cairn_syscall3(SYS_sched_getaffinity, 0, sizeof(mask), mask);
@@ -131,9 +131,9 @@ unsigned cairn_cpu__id_bound(void)
 
 unsigned cairn_cpu_possible_count(void)
 {
-    unsigned count = cairn_cpu__count_file(CPU_POSSIBLE_PATH);
+    unsigned count = cairn_cpu_count_file(CPU_POSSIBLE_PATH);
 
     if (count == 0)
-        count = cairn_cpu__count_affinity();
+        count = cairn_cpu_count_affinity();
     return count > 0 ? count : 1;
 }

@@ -36,9 +36,9 @@ unsigned parse(const std::string &text, size_t piece_bytes)
     cpu_list list = {};
     for (size_t at = 0; at < text.size(); at += piece_bytes) {
         std::string piece = text.substr(at, piece_bytes);
-        cairn_cpu__list_feed(&list, piece.data(), piece.size());
+        cairn_cpu_list_feed(&list, piece.data(), piece.size());
     }
-    return cairn_cpu__list_end(&list);
+    return cairn_cpu_list_end(&list);
 }
 
 TEST(CpuCount, ReadsListsOfRangesCutAnywhere)
@@ -85,13 +85,13 @@ TEST(CpuCount, ReadsALongFileInPieces)
         text += (cpu != 0 ? "," : "") + std::to_string(cpu);
     text += "\n";
     ASSERT_EQ(write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-    EXPECT_EQ(cairn_cpu__count_file(path), 3999u);
+    EXPECT_EQ(cairn_cpu_count_file(path), 3999u);
     ASSERT_EQ(ftruncate(fd, 0), 0);
-    EXPECT_EQ(cairn_cpu__count_file(path), 0u);
+    EXPECT_EQ(cairn_cpu_count_file(path), 0u);
     close(fd);
     unlink(path);
-    EXPECT_EQ(cairn_cpu__count_file(path), 0u);
-    EXPECT_EQ(cairn_cpu__count_file("/"), 0u); // opens, but does not read
+    EXPECT_EQ(cairn_cpu_count_file(path), 0u);
+    EXPECT_EQ(cairn_cpu_count_file("/"), 0u); // opens, but does not read
 }
 
 TEST(CpuCount, LeavesNoFileOpen)
@@ -100,7 +100,7 @@ TEST(CpuCount, LeavesNoFileOpen)
     close(before);
     for (int round = 0; round < 10; round++) {
         cairn_cpu_possible_count();
-        cairn_cpu__count_file("/");
+        cairn_cpu_count_file("/");
     }
     int after = dup(0);
     close(after);
@@ -110,7 +110,7 @@ TEST(CpuCount, LeavesNoFileOpen)
 TEST(CpuCount, CoversEveryCpuOfTheAffinityMask)
 {
     std::vector<int> cpus = allowed_cpus();
-    EXPECT_EQ(cairn_cpu__count_affinity(), static_cast<unsigned>(cpus.back()) + 1);
+    EXPECT_EQ(cairn_cpu_count_affinity(), static_cast<unsigned>(cpus.back()) + 1);
     EXPECT_GE(cairn_cpu_possible_count(), static_cast<unsigned>(cpus.back()) + 1);
     EXPECT_GE(cairn_cpu_possible_count(), static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)));
 }

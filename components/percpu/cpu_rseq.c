@@ -33,7 +33,7 @@
  * fork: the child inherits the registration together with the area. vfork, CLONE_VM: the kernel
  * drops it for the child, which then reads the last id of its parent: a hint out of date, as any
  * may be. Where that is not enough, the parent gives its area up before and takes it again after:
- * leave and rejoin, below. Meanwhile both read -1.
+ * suspend and resume, below. Meanwhile both read -1.
  *
  * Threads. Safe, and signal-safe: a handler that registers between our test and our system call
  * makes the latter answer -EBUSY, which means that this very area is already registered.
@@ -76,20 +76,20 @@ static __thread struct rseq_area own_area __attribute__((tls_model("initial-exec
     .cpu_id = -1,
 };
 
-/* Sequences of a process in lock mode arm this one, find no id, and go the slow way. */
+/* Sequences of a process in lock mode arm this one, find no id, and take the slow path. */
 static __thread struct rseq_area unregistered_area
     __attribute__((tls_model("initial-exec"))) = {.cpu_id = -1};
 
-/* The kernel refused it; or this thread left it, and neither a signal handler nor a child of
+/* The kernel refused it; or this thread suspended it, and neither a signal handler nor a child of
    vfork(), with which it shares this variable, is to register it meanwhile. */
 static __thread bool own_refused __attribute__((tls_model("initial-exec")));
 
-ptrdiff_t cairn_cpu__rseq_unregistered(void)
+ptrdiff_t cairn_cpu_rseq_unregistered(void)
 {
     return (ptrdiff_t)((uintptr_t)&unregistered_area - cpu_thread_pointer());
 }
 
-bool cairn_cpu__rseq_libc(ptrdiff_t *rseq_offset)
+bool cairn_cpu_rseq_libc(ptrdiff_t *rseq_offset)
 {
     if (!CPU_HAS_RSEQ || &__rseq_offset == NULL || &__rseq_size == NULL)
         return false;
@@ -116,7 +116,7 @@ static bool register_own(void)
     return result == 0 || result == -EBUSY;
 }
 
-bool cairn_cpu__rseq_own(ptrdiff_t *rseq_offset)
+bool cairn_cpu_rseq_own(ptrdiff_t *rseq_offset)
 {
     if (own_refused)
         return false;
@@ -147,7 +147,7 @@ static bool ask_kernel(ptrdiff_t rseq_offset, bool is_own, int flags)
 }
 
 /* An area of ours that is not registered yet must not be registered by other code meanwhile. */
-bool cairn_cpu__rseq_leave(ptrdiff_t rseq_offset, bool is_own)
+bool cairn_cpu_rseq_suspend(ptrdiff_t rseq_offset, bool is_own)
 {
     if (!CPU_HAS_RSEQ || (is_own && own_refused))
         return false;
@@ -160,10 +160,10 @@ bool cairn_cpu__rseq_leave(ptrdiff_t rseq_offset, bool is_own)
     return false;
 }
 
-bool cairn_cpu__rseq_rejoin(ptrdiff_t rseq_offset, bool is_own)
+bool cairn_cpu_rseq_resume(ptrdiff_t rseq_offset, bool is_own)
 {
     own_refused = false;
-    /* Some kernels would look at what was armed last, by the child perhaps. */
+    /* Some kernels would read what was armed last, by the child perhaps. */
     memset(cairn_rseq_at(rseq_offset) + RSEQ_CS, 0, sizeof(uint64_t));
     return ask_kernel(rseq_offset, is_own, 0);
 }

@@ -53,10 +53,10 @@ extern "C" int sched_getcpu() noexcept
 
 namespace {
 
-cairn_cpu make(cairn_cpu_way wish)
+cairn_cpu make(cairn_cpu_id_method requested)
 {
     cairn_cpu cpu;
-    cairn_cpu_init(&cpu, wish);
+    cairn_cpu_init(&cpu, requested);
     return cpu;
 }
 
@@ -191,16 +191,16 @@ bool refuse_rseq(void (*handler)(int, siginfo_t *, void *) = on_refused)
 int without_libc_rseq()
 {
     cairn_cpu cpu = make(CAIRN_CPU_AUTO);
-    REQUIRE(cpu.way == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(cpu.method == CAIRN_CPU_OWN_RSEQ);
     REQUIRE(strstr(cpu.reason, "own") != nullptr);
     REQUIRE(cpu_rseq_load_id(cpu.rseq_offset) >= 0); // the fast way works, not only the answer
     REQUIRE(agrees_everywhere(cpu));
-    REQUIRE(make(CAIRN_CPU_LIBC_RSEQ).way == CAIRN_CPU_OWN_RSEQ);
-    REQUIRE(make(CAIRN_CPU_OWN_RSEQ).way == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(make(CAIRN_CPU_LIBC_RSEQ).method == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(make(CAIRN_CPU_OWN_RSEQ).method == CAIRN_CPU_OWN_RSEQ);
     bool fast = false;
     std::thread([&] {
         cairn_cpu_current(&cpu);
-        fast = cairn_cpu__current_fast(&cpu) >= 0;
+        fast = cairn_cpu_current_fast(&cpu) >= 0;
     }).join();
     REQUIRE(fast);
     return 0;
@@ -210,10 +210,10 @@ int without_any_rseq()
 {
     REQUIRE(refuse_rseq());
     cairn_cpu cpu = make(CAIRN_CPU_AUTO);
-    REQUIRE(cpu.way == CAIRN_CPU_GETCPU);
+    REQUIRE(cpu.method == CAIRN_CPU_GETCPU);
     REQUIRE(rseq_calls == 1);
-    REQUIRE(make(CAIRN_CPU_OWN_RSEQ).way == CAIRN_CPU_GETCPU);
-    REQUIRE(make(CAIRN_CPU_LIBC_RSEQ).way == CAIRN_CPU_GETCPU);
+    REQUIRE(make(CAIRN_CPU_OWN_RSEQ).method == CAIRN_CPU_GETCPU);
+    REQUIRE(make(CAIRN_CPU_LIBC_RSEQ).method == CAIRN_CPU_GETCPU);
     REQUIRE(rseq_calls == 1);
     REQUIRE(agrees_everywhere(cpu));
     return 0;
@@ -223,14 +223,14 @@ int without_any_rseq()
 int own_rseq_refused_later()
 {
     cairn_cpu cpu = make(CAIRN_CPU_AUTO);
-    REQUIRE(cpu.way == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(cpu.method == CAIRN_CPU_OWN_RSEQ);
     REQUIRE(refuse_rseq());
     bool agrees = false;
     std::thread([&] {
         errno = EXDEV;
         for (int round = 0; round < 1000; round++)
             cairn_cpu_current(&cpu);
-        agrees = errno == EXDEV && agrees_when_pinned(cpu) && cairn_cpu__current_fast(&cpu) < 0;
+        agrees = errno == EXDEV && agrees_when_pinned(cpu) && cairn_cpu_current_fast(&cpu) < 0;
     }).join();
     REQUIRE(agrees);
     REQUIRE(rseq_calls == 1);
@@ -243,7 +243,7 @@ int overtaken_by_a_signal_handler()
     REQUIRE(refuse_rseq(on_overtaken));
     cairn_cpu cpu = make(CAIRN_CPU_AUTO);
     REQUIRE(rseq_calls == 1);
-    REQUIRE(cpu.way == CAIRN_CPU_OWN_RSEQ);
+    REQUIRE(cpu.method == CAIRN_CPU_OWN_RSEQ);
     REQUIRE(agrees_when_pinned(cpu));
     REQUIRE(rseq_calls == 1);
     return 0;
@@ -294,7 +294,7 @@ int exit_code_of(const Scenario &scenario)
 
 TEST(Cpu, FindsAWayWhereRseqIsTakenAway)
 {
-    if (make(CAIRN_CPU_AUTO).way != CAIRN_CPU_LIBC_RSEQ)
+    if (make(CAIRN_CPU_AUTO).method != CAIRN_CPU_LIBC_RSEQ)
         GTEST_SKIP() << "libc registers no rseq here, so there is nothing to take away";
     for (const Scenario &scenario : scenarios)
         EXPECT_EQ(exit_code_of(scenario), PASSED) << scenario.name;
@@ -303,66 +303,68 @@ TEST(Cpu, FindsAWayWhereRseqIsTakenAway)
 TEST(Cpu, AsksOtherwiseInAThreadWhoseLibcAreaIsNotRegistered)
 {
     cairn_cpu cpu = make(CAIRN_CPU_AUTO);
-    if (cpu.way != CAIRN_CPU_LIBC_RSEQ)
+    if (cpu.method != CAIRN_CPU_LIBC_RSEQ)
         GTEST_SKIP() << "libc registers no rseq here";
     long error = -1;
     bool agrees = false, was_fast = false, is_fast = true;
-    cairn_cpu_way chosen_there = CAIRN_CPU_AUTO;
+    cairn_cpu_id_method method_there = CAIRN_CPU_AUTO;
     std::thread([&] {
-        was_fast = cairn_cpu__current_fast(&cpu) >= 0;
+        was_fast = cairn_cpu_current_fast(&cpu) >= 0;
         error = syscall(CPU_RSEQ_SYSCALL,
                         cpu_thread_pointer() + static_cast<uintptr_t>(cpu.rseq_offset), 32,
                         1 /* unregister */, CPU_RSEQ_SIGNATURE);
-        is_fast = cairn_cpu__current_fast(&cpu) >= 0;
+        is_fast = cairn_cpu_current_fast(&cpu) >= 0;
         agrees = agrees_when_pinned(cpu);
-        chosen_there = make(CAIRN_CPU_AUTO).way;
+        method_there = make(CAIRN_CPU_AUTO).method;
     }).join();
     EXPECT_TRUE(was_fast);
     if (error != 0)
         GTEST_SKIP() << "libc registers an area of another size";
     EXPECT_FALSE(is_fast);
-    EXPECT_GT(chosen_there, CAIRN_CPU_LIBC_RSEQ);
+    EXPECT_GT(method_there, CAIRN_CPU_LIBC_RSEQ);
     EXPECT_TRUE(agrees);
     EXPECT_TRUE(agrees_when_pinned(cpu));
 }
 
 TEST(Cpu, EveryWayNamesTheCpuThatTheThreadIsPinnedTo)
 {
-    for (auto wish : {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
-        cairn_cpu cpu = make(wish);
-        EXPECT_TRUE(agrees_everywhere(cpu)) << cairn_cpu_way_name(cpu.way);
+    for (auto requested :
+         {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
+        cairn_cpu cpu = make(requested);
+        EXPECT_TRUE(agrees_everywhere(cpu)) << cairn_cpu_id_method_name(cpu.method);
     }
 }
 
-TEST(Cpu, TakesTheWayThatWasWishedForOrTheNextOneDown)
+TEST(Cpu, TakesTheMethodThatWasRequestedOrTheNextOneDown)
 {
-    for (auto wish : {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
-        cairn_cpu cpu = make(wish);
-        EXPECT_GE(cpu.way, wish);
-        EXPECT_NE(cpu.way, CAIRN_CPU_AUTO);
-        EXPECT_NE(cpu.way, CAIRN_CPU_CALLBACK);
+    for (auto requested :
+         {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
+        cairn_cpu cpu = make(requested);
+        EXPECT_GE(cpu.method, requested);
+        EXPECT_NE(cpu.method, CAIRN_CPU_AUTO);
+        EXPECT_NE(cpu.method, CAIRN_CPU_CALLBACK);
         EXPECT_GT(strlen(cpu.reason), 10u);
     }
-    EXPECT_EQ(make(CAIRN_CPU_GETCPU).way, CAIRN_CPU_GETCPU);
+    EXPECT_EQ(make(CAIRN_CPU_GETCPU).method, CAIRN_CPU_GETCPU);
     EXPECT_STREQ(make(CAIRN_CPU_GETCPU).reason, "getcpu was asked for");
     // Libc and we cannot both have an area.
-    if (make(CAIRN_CPU_AUTO).way == CAIRN_CPU_LIBC_RSEQ) {
-        EXPECT_EQ(make(CAIRN_CPU_OWN_RSEQ).way, CAIRN_CPU_GETCPU);
+    if (make(CAIRN_CPU_AUTO).method == CAIRN_CPU_LIBC_RSEQ) {
+        EXPECT_EQ(make(CAIRN_CPU_OWN_RSEQ).method, CAIRN_CPU_GETCPU);
         EXPECT_NE(strstr(make(CAIRN_CPU_OWN_RSEQ).reason, "own rseq was asked for"), nullptr);
     }
     // What cannot be followed means AUTO.
-    EXPECT_EQ(make(CAIRN_CPU_CALLBACK).way, make(CAIRN_CPU_AUTO).way);
-    EXPECT_EQ(make(static_cast<cairn_cpu_way>(7)).way, make(CAIRN_CPU_AUTO).way);
+    EXPECT_EQ(make(CAIRN_CPU_CALLBACK).method, make(CAIRN_CPU_AUTO).method);
+    EXPECT_EQ(make(static_cast<cairn_cpu_id_method>(7)).method, make(CAIRN_CPU_AUTO).method);
 }
 
 TEST(Cpu, NamesItsWays)
 {
-    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_AUTO), "auto");
-    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_LIBC_RSEQ), "libc rseq");
-    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_OWN_RSEQ), "own rseq");
-    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_GETCPU), "getcpu");
-    EXPECT_STREQ(cairn_cpu_way_name(CAIRN_CPU_CALLBACK), "callback");
-    EXPECT_STREQ(cairn_cpu_way_name(static_cast<cairn_cpu_way>(7)), "unknown");
+    EXPECT_STREQ(cairn_cpu_id_method_name(CAIRN_CPU_AUTO), "auto");
+    EXPECT_STREQ(cairn_cpu_id_method_name(CAIRN_CPU_LIBC_RSEQ), "libc rseq");
+    EXPECT_STREQ(cairn_cpu_id_method_name(CAIRN_CPU_OWN_RSEQ), "own rseq");
+    EXPECT_STREQ(cairn_cpu_id_method_name(CAIRN_CPU_GETCPU), "getcpu");
+    EXPECT_STREQ(cairn_cpu_id_method_name(CAIRN_CPU_CALLBACK), "callback");
+    EXPECT_STREQ(cairn_cpu_id_method_name(static_cast<cairn_cpu_id_method>(7)), "unknown");
 }
 
 TEST(Cpu, PassesOnWhatACallbackSaysAndMinusOneForNoId)
@@ -371,7 +373,7 @@ TEST(Cpu, PassesOnWhatACallbackSaysAndMinusOneForNoId)
     cairn_cpu cpu;
     cairn_cpu_init_callback(
         &cpu, [](void *self) { return *static_cast<int *>(self); }, &answer);
-    EXPECT_EQ(cpu.way, CAIRN_CPU_CALLBACK);
+    EXPECT_EQ(cpu.method, CAIRN_CPU_CALLBACK);
     for (int id : {0, 1, 7, 4096, INT_MAX}) {
         answer = id;
         EXPECT_EQ(cairn_cpu_current(&cpu), id);
@@ -384,17 +386,17 @@ TEST(Cpu, PassesOnWhatACallbackSaysAndMinusOneForNoId)
 
 TEST(Cpu, KeepsErrno)
 {
-    for (auto wish : {CAIRN_CPU_AUTO, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
+    for (auto requested : {CAIRN_CPU_AUTO, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
         errno = EXDEV;
-        cairn_cpu cpu = make(wish);
+        cairn_cpu cpu = make(requested);
         cairn_cpu_current(&cpu);
         cairn_cpu_possible_count();
-        cairn_cpu__count_file("/does/not/exist");
+        cairn_cpu_count_file("/does/not/exist");
         EXPECT_EQ(errno, EXDEV);
     }
 }
 
-TEST(Cpu, AnswersMinusOneWhereNobodyCanTell)
+TEST(Cpu, AnswersMinusOneWhereTheIdIsUnknown)
 {
     getcpu_refused = true;
     errno = EXDEV;
@@ -402,7 +404,7 @@ TEST(Cpu, AnswersMinusOneWhereNobodyCanTell)
     int id = cairn_cpu_current(&cpu);
     int error = errno;
     getcpu_refused = false;
-    EXPECT_EQ(cpu.way, CAIRN_CPU_GETCPU);
+    EXPECT_EQ(cpu.method, CAIRN_CPU_GETCPU);
     EXPECT_STREQ(cpu.reason, "getcpu was asked for");
     EXPECT_EQ(id, -1);
     EXPECT_EQ(error, EXDEV);
@@ -418,15 +420,14 @@ TEST(Cpu, SpreadsThreadsWithoutAnIdWhateverTheStrideOfTheirStacks)
         for (uintptr_t base = 0; base < 1000; base++) {
             std::set<unsigned> used;
             for (uintptr_t thread = 0; thread < 16; thread++)
-                used.insert(
-                    cairn_cpu__spread(0x7f0012345000 + base * 37 * page - thread * stride, 8));
+                used.insert(cairn_cpu_hash(0x7f0012345000 + base * 37 * page - thread * stride, 8));
             EXPECT_LT(*used.rbegin(), 8u);
             EXPECT_GE(used.size(), 3u) << stride;
             used_in_all += used.size();
         }
         EXPECT_GE(used_in_all, 6500u) << stride; // 16 balls in 8 boxes leave 0.94 empty: 7055
     }
-    EXPECT_EQ(cairn_cpu__spread(0x7f0012345000, 1), 0u);
+    EXPECT_EQ(cairn_cpu_hash(0x7f0012345000, 1), 0u);
 }
 
 } // namespace

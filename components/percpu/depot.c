@@ -5,7 +5,7 @@
  * depot.c - batches of blocks between shards and source.
  *
  *     state   | class 0: capacity pointers | class 1 | ... |
- *     line    lock, count, capacity              a cache line per class
+ *     bin     lock, count, capacity              a cache line per class
  *
  *     give ->  | p p p p p . . . |  -> take      the newest end, for those blocks are likeliest in a cache
  *                        ^ count
@@ -92,15 +92,15 @@ int cairn_depot_init(struct cairn_depot *depot, const struct cairn_depot_config 
     depot->slots = config->state;
     depot->class_count = config->class_count;
     for (unsigned class_idx = 0; class_idx < config->class_count; class_idx++) {
-        struct cairn_depot_line *line = &depot->lines[class_idx];
+        struct cairn_depot_bin *bin = &depot->bins[class_idx];
 
-        cairn_lock_init(&line->lock, CAIRN_RANK_DEPOT);
-        line->count = 0;
-        line->idle_looks = 0;
-        line->capacity = (uint32_t)capacity_of(config, class_idx);
-        line->block_bytes = config->block_bytes[class_idx];
-        line->slots_offset = slots_offset;
-        slots_offset += line->capacity;
+        cairn_lock_init(&bin->lock, CAIRN_RANK_DEPOT);
+        bin->count = 0;
+        bin->idle_ticks = 0;
+        bin->capacity = (uint32_t)capacity_of(config, class_idx);
+        bin->block_bytes = config->block_bytes[class_idx];
+        bin->slots_offset = slots_offset;
+        slots_offset += bin->capacity;
     }
     CAIRN_ASSERT(slots_offset * sizeof(void *) <= config->state_bytes);
     return 0;
@@ -114,58 +114,58 @@ void cairn_depot_fini(struct cairn_depot *depot)
 }
 
 /* Moves the newest blocks out, in the order in which they lie. */
-static size_t line_pop(struct cairn_depot *depot, struct cairn_depot_line *line, void **blocks,
-                       size_t count)
+static size_t bin_pop(struct cairn_depot *depot, struct cairn_depot_bin *bin, void **blocks,
+                      size_t count)
 {
     size_t taken;
 
-    if (cairn_load_relaxed(&line->count) == 0)
+    if (cairn_load_relaxed(&bin->count) == 0)
         return 0; /* a miss costs no lock; a block that arrives meanwhile may be missed */
-    cairn_lock_take(&line->lock);
-    CAIRN_ASSERT(line->count <= line->capacity);
-    taken = cairn_min(count, line->count);
-    cairn_store_relaxed(&line->count, line->count - (uint32_t)taken);
-    cairn_store_relaxed(&line->idle_looks, 0u);
-    memcpy(blocks, depot->slots + line->slots_offset + line->count, taken * sizeof(void *));
-    cairn_lock_release(&line->lock);
+    cairn_lock_take(&bin->lock);
+    CAIRN_ASSERT(bin->count <= bin->capacity);
+    taken = cairn_min(count, bin->count);
+    cairn_store_relaxed(&bin->count, bin->count - (uint32_t)taken);
+    cairn_store_relaxed(&bin->idle_ticks, 0u);
+    memcpy(blocks, depot->slots + bin->slots_offset + bin->count, taken * sizeof(void *));
+    cairn_lock_release(&bin->lock);
     return taken;
 }
 
 /* Moves as many in as there is room for: the first ones. */
-static size_t line_push(struct cairn_depot *depot, struct cairn_depot_line *line,
-                        void *const *blocks, size_t count)
+static size_t bin_push(struct cairn_depot *depot, struct cairn_depot_bin *bin, void *const *blocks,
+                       size_t count)
 {
     size_t put;
 
-    if (count == 0 || cairn_load_relaxed(&line->count) == line->capacity)
+    if (count == 0 || cairn_load_relaxed(&bin->count) == bin->capacity)
         return 0;
-    cairn_lock_take(&line->lock);
-    CAIRN_ASSERT(line->count <= line->capacity);
-    put = cairn_min(count, line->capacity - line->count);
-    memcpy(depot->slots + line->slots_offset + line->count, blocks, put * sizeof(void *));
-    cairn_store_relaxed(&line->count, line->count + (uint32_t)put);
-    cairn_store_relaxed(&line->idle_looks, 0u);
-    cairn_lock_release(&line->lock);
+    cairn_lock_take(&bin->lock);
+    CAIRN_ASSERT(bin->count <= bin->capacity);
+    put = cairn_min(count, bin->capacity - bin->count);
+    memcpy(depot->slots + bin->slots_offset + bin->count, blocks, put * sizeof(void *));
+    cairn_store_relaxed(&bin->count, bin->count + (uint32_t)put);
+    cairn_store_relaxed(&bin->idle_ticks, 0u);
+    cairn_lock_release(&bin->lock);
     return put;
 }
 
 /* What the size itself promises, up to malloc's 16: more is the layout of the source below, as
    slabs have it. */
-static size_t align_of(const struct cairn_depot_line *line)
+static size_t align_of(const struct cairn_depot_bin *bin)
 {
-    return cairn_min(cairn_pow2_divisor(line->block_bytes), ALIGN_BYTES_MAX);
+    return cairn_min(cairn_pow2_divisor(bin->block_bytes), ALIGN_BYTES_MAX);
 }
 
 size_t cairn_depot_take(struct cairn_depot *depot, unsigned class_idx, void **blocks, size_t count)
 {
-    struct cairn_depot_line *line = &depot->lines[class_idx];
+    struct cairn_depot_bin *bin = &depot->bins[class_idx];
     size_t taken;
 
     CAIRN_ASSERT(class_idx < depot->class_count);
     CAIRN_ASSERT(count > 0);
-    taken = line_pop(depot, line, blocks, count);
+    taken = bin_pop(depot, bin, blocks, count);
     if (taken < count)
-        taken += cairn_source_take(depot->source, line->block_bytes, align_of(line), blocks + taken,
+        taken += cairn_source_take(depot->source, bin->block_bytes, align_of(bin), blocks + taken,
                                    count - taken);
     CAIRN_ASSERT(taken <= count);
     return taken;
@@ -174,27 +174,27 @@ size_t cairn_depot_take(struct cairn_depot *depot, unsigned class_idx, void **bl
 void cairn_depot_give(struct cairn_depot *depot, unsigned class_idx, void *const *blocks,
                       size_t count)
 {
-    struct cairn_depot_line *line = &depot->lines[class_idx];
+    struct cairn_depot_bin *bin = &depot->bins[class_idx];
     size_t put;
 
     CAIRN_ASSERT(class_idx < depot->class_count);
-    put = line_push(depot, line, blocks, count);
+    put = bin_push(depot, bin, blocks, count);
     if (put < count)
-        cairn_source_give(depot->source, line->block_bytes, blocks + put, count - put);
+        cairn_source_give(depot->source, bin->block_bytes, blocks + put, count - put);
 }
 
-/* Ends although others may give all the time: it moves at most what the line can hold. */
-static size_t line_flush(struct cairn_depot *depot, struct cairn_depot_line *line)
+/* Ends although others may give all the time: it moves at most what the bin can hold. */
+static size_t bin_flush(struct cairn_depot *depot, struct cairn_depot_bin *bin)
 {
     void *chunk[CHUNK];
     size_t moved = 0;
 
-    while (moved < line->capacity) {
-        size_t count = line_pop(depot, line, chunk, CHUNK);
+    while (moved < bin->capacity) {
+        size_t count = bin_pop(depot, bin, chunk, CHUNK);
 
         if (count == 0)
             break;
-        cairn_source_give(depot->source, line->block_bytes, chunk, count);
+        cairn_source_give(depot->source, bin->block_bytes, chunk, count);
         moved += count;
     }
     return moved;
@@ -205,35 +205,35 @@ size_t cairn_depot_flush(struct cairn_depot *depot)
     size_t moved = 0;
 
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
-        moved += line_flush(depot, &depot->lines[class_idx]);
+        moved += bin_flush(depot, &depot->bins[class_idx]);
     return moved;
 }
 
-void cairn_depot_look(struct cairn_depot *depot)
+void cairn_depot_tick(struct cairn_depot *depot)
 {
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++) {
-        uint32_t *looks = &depot->lines[class_idx].idle_looks;
-        uint32_t before = cairn_load_relaxed(looks);
+        uint32_t *ticks = &depot->bins[class_idx].idle_ticks;
+        uint32_t before = cairn_load_relaxed(ticks);
 
         if (before < UINT32_MAX)
-            cairn_store_relaxed(looks, before + 1);
+            cairn_store_relaxed(ticks, before + 1);
     }
 }
 
-size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned looks)
+size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned ticks)
 {
     size_t moved = 0;
 
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
-        if (cairn_load_relaxed(&depot->lines[class_idx].idle_looks) >= looks)
-            moved += line_flush(depot, &depot->lines[class_idx]);
+        if (cairn_load_relaxed(&depot->bins[class_idx].idle_ticks) >= ticks)
+            moved += bin_flush(depot, &depot->bins[class_idx]);
     return moved;
 }
 
 size_t cairn_depot_count(const struct cairn_depot *depot, unsigned class_idx)
 {
     CAIRN_ASSERT(class_idx < depot->class_count);
-    return cairn_load_relaxed(&depot->lines[class_idx].count);
+    return cairn_load_relaxed(&depot->bins[class_idx].count);
 }
 
 size_t cairn_depot_bytes(const struct cairn_depot *depot)
@@ -241,18 +241,18 @@ size_t cairn_depot_bytes(const struct cairn_depot *depot)
     size_t bytes = 0;
 
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
-        bytes += cairn_depot_count(depot, class_idx) * depot->lines[class_idx].block_bytes;
+        bytes += cairn_depot_count(depot, class_idx) * depot->bins[class_idx].block_bytes;
     return bytes;
 }
 
-static void line_check(struct cairn_depot *depot, const struct cairn_depot_line *line)
+static void bin_check(struct cairn_depot *depot, const struct cairn_depot_bin *bin)
 {
-    void *const *slots = depot->slots + line->slots_offset;
+    void *const *slots = depot->slots + bin->slots_offset;
 
-    CAIRN_INVARIANT(line->capacity >= least_capacity(line->block_bytes));
-    CAIRN_INVARIANT(line->capacity <= CAPACITY_MAX);
-    CAIRN_INVARIANT(line->count <= line->capacity);
-    for (size_t at = 0; at < line->count; at++) {
+    CAIRN_INVARIANT(bin->capacity >= least_capacity(bin->block_bytes));
+    CAIRN_INVARIANT(bin->capacity <= CAPACITY_MAX);
+    CAIRN_INVARIANT(bin->count <= bin->capacity);
+    for (size_t at = 0; at < bin->count; at++) {
         CAIRN_INVARIANT(slots[at] != NULL);
         for (size_t before = 0; before < at; before++)
             CAIRN_INVARIANT(slots[before] != slots[at]);
@@ -264,12 +264,12 @@ void cairn_depot_check(struct cairn_depot *depot)
     size_t slots_offset = 0;
 
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++) {
-        struct cairn_depot_line *line = &depot->lines[class_idx];
+        struct cairn_depot_bin *bin = &depot->bins[class_idx];
 
-        cairn_lock_take(&line->lock);
-        CAIRN_INVARIANT(line->slots_offset == slots_offset);
-        line_check(depot, line);
-        cairn_lock_release(&line->lock);
-        slots_offset += line->capacity;
+        cairn_lock_take(&bin->lock);
+        CAIRN_INVARIANT(bin->slots_offset == slots_offset);
+        bin_check(depot, bin);
+        cairn_lock_release(&bin->lock);
+        slots_offset += bin->capacity;
     }
 }

@@ -66,7 +66,7 @@ class Depot {
     std::unique_ptr<cairn_depot> depot_;
 };
 
-TEST(Depot, KeepsABatchForWhoeverTakesNext)
+TEST(Depot, KeepsABatchForTheNextTake)
 {
     TokenSource tokens({64}, 100);
     Depot depot(tokens);
@@ -106,7 +106,7 @@ TEST(Depot, PassesOnWhatItHasNoRoomFor)
 {
     TokenSource tokens({64}, 100);
     Depot depot(tokens, 64 * 10);
-    ASSERT_EQ(depot->lines[0].capacity, 10u);
+    ASSERT_EQ(depot->bins[0].capacity, 10u);
     std::vector<void *> blocks = depot.take(0, 25);
     depot.give(0, blocks);
     EXPECT_EQ(cairn_depot_count(depot, 0), 10u);
@@ -119,25 +119,25 @@ TEST(Depot, PassesOnWhatItHasNoRoomFor)
     cairn_depot_fini(depot);
 }
 
-TEST(Depot, GivesBackWhatLiesIdleForSoManyLooks)
+TEST(Depot, GivesBackWhatIsIdleForSoManyTicks)
 {
     TokenSource tokens({64, 128}, 1000);
     Depot depot(tokens);
     depot.give(0, depot.take(0, 10));
     std::vector<void *> taken = depot.take(1, 10);
     depot.give(1, taken);
-    cairn_depot_look(depot);
-    cairn_depot_look(depot);
+    cairn_depot_tick(depot);
+    cairn_depot_tick(depot);
     EXPECT_EQ(cairn_depot_flush_idle(depot, 3), 0u);
     depot.give(1, depot.take(1, 5)); // in use
-    cairn_depot_look(depot);
+    cairn_depot_tick(depot);
     EXPECT_EQ(cairn_depot_flush_idle(depot, 3), 10u);
     EXPECT_EQ(cairn_depot_count(depot, 0), 0u);
     EXPECT_EQ(cairn_depot_count(depot, 1), 10u);
     depot.take(1, 10);
     depot.give(1, taken); // so is one that was emptied and filled
-    cairn_depot_look(depot);
-    cairn_depot_look(depot);
+    cairn_depot_tick(depot);
+    cairn_depot_tick(depot);
     EXPECT_EQ(cairn_depot_flush_idle(depot, 3), 0u);
     cairn_depot_check(depot);
     cairn_depot_fini(depot);
@@ -151,15 +151,15 @@ TEST(Depot, ClampsItsCapacities)
     const unsigned capacity[] = {1024, 1024, 64, 2, 2};
     size_t sum = 0;
     for (unsigned idx = 0; idx < 5; idx++) {
-        EXPECT_EQ(depot->lines[idx].capacity, capacity[idx]);
-        EXPECT_EQ(depot->lines[idx].slots_offset, sum);
+        EXPECT_EQ(depot->bins[idx].capacity, capacity[idx]);
+        EXPECT_EQ(depot->bins[idx].slots_offset, sum);
         sum += capacity[idx];
     }
     EXPECT_EQ(depot.config.state_bytes, (sum * sizeof(void *) + 63) / 64 * 64);
     cairn_depot_check(depot);
     Depot tiny(tokens, 1), huge(tokens, SIZE_MAX);
-    EXPECT_EQ(tiny->lines[0].capacity, 8u);
-    EXPECT_EQ(huge->lines[4].capacity, 1024u);
+    EXPECT_EQ(tiny->bins[0].capacity, 8u);
+    EXPECT_EQ(huge->bins[4].capacity, 1024u);
 }
 
 TEST(Depot, AsksForTheAlignmentThatTheSizePromises)
@@ -260,7 +260,7 @@ TEST(Depot, AgreesWithAModel)
             std::vector<void *> batch(hand.end() - static_cast<long>(count), hand.end());
             hand.resize(hand.size() - count);
             depot.give(class_idx, batch);
-            batch.resize(std::min(count, depot->lines[class_idx].capacity - waits.size()));
+            batch.resize(std::min(count, depot->bins[class_idx].capacity - waits.size()));
             waits.insert(waits.end(), batch.begin(), batch.end());
         }
         ASSERT_EQ(cairn_depot_count(depot, class_idx), waits.size());
@@ -320,10 +320,9 @@ TEST(DepotDeath, CheckFindsBrokenInvariants)
     Depot depot(tokens);
     depot.give(0, depot.take(0, 10));
     cairn_depot_check(depot);
-    EXPECT_DEATH((depot->lines[0].count = 2000, cairn_depot_check(depot)),
-                 "count <= line->capacity");
-    EXPECT_DEATH((depot->lines[1].capacity = 3, cairn_depot_check(depot)), "capacity >= ");
-    EXPECT_DEATH((depot->lines[1].slots_offset--, cairn_depot_check(depot)), "slots_offset");
+    EXPECT_DEATH((depot->bins[0].count = 2000, cairn_depot_check(depot)), "count <= bin->capacity");
+    EXPECT_DEATH((depot->bins[1].capacity = 3, cairn_depot_check(depot)), "capacity >= ");
+    EXPECT_DEATH((depot->bins[1].slots_offset--, cairn_depot_check(depot)), "slots_offset");
     EXPECT_DEATH((depot->slots[3] = nullptr, cairn_depot_check(depot)), "!= NULL");
     EXPECT_DEATH((depot->slots[3] = depot->slots[9], cairn_depot_check(depot)), "slots.before.");
 }

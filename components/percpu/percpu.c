@@ -8,22 +8,21 @@
  *
  *     alloc   pop ----------- block                    alloc   id -> shard --- lock it ------ pop ------- unlock
  *              | nothing                                        |               | held         | empty
- *              +- no id, or the shard is closed even            v fold          v              v
+ *              +- no id, or the shard is stopped even           v map           v              v
  *              |    after a turn for others: one              hash or mod     a neighbour    refill
  *              |    block from the depot                                      or wait
  *              +- empty: refill
  *
- *     refill: relieve the source if it asks (balance.c); a batch from the depot; one to the caller, the others into the
- *             shard. Nothing there either: drain every shard and the depot, ask once more.
+ *     refill: reclaim if the source asks (limits.c); a batch from the depot; one to the caller, the others into the
+ *             shard. Nothing there either: flush every shard and the depot, ask once more.
  *
  *     free    push ---------- done                     free    ... the same ... push
  *              | not                                                             | full
- *              +- no id, or closed: one block to the depot                       v
+ *              +- no id, or stopped: one block to the depot                       v
  *              +- full: overflow                                              overflow: oldest half to the depot
  *
- * The CPU may change between reading the id and entering its shard. In lock mode the shard of
- * another CPU is used then, which is right, and slow for as long as it takes to notice nothing. In
- * rseq mode entering fails, and the depot serves.
+ * The CPU may change between reading the id and stopping its shard. In lock mode the shard of
+ * another CPU is used then, which is correct. In rseq mode the stop fails, and the depot serves.
  *
  * Cost. Rseq mode: two stores and about twenty instructions. Lock mode, uncontended: one load for
  * the id, one compare-and-exchange, one exchange, and the block's slot. Once in a batch a move of
@@ -35,21 +34,21 @@
 #include "cpu_internal.h"
 #include "shard.h"
 
-/* How far a thread looks before it waits for its own shard: beyond, the misses cost more than the
+/* How many neighbours a thread tries before it waits for its own shard: beyond, the misses cost more than the
    wait. */
 enum { NEIGHBOURS = 8 };
 
-/* How long a thread waits for a shard that another closed: about as long as a switch there and
+/* How long a thread waits for a shard that another stopped: about as long as a switch there and
    back. */
 enum { HOLDER_TURN_US = 50 };
 
 /* The shard for a thread whose id is unknown so far, or beyond the shards. */
-static unsigned fold(const struct cairn_percpu *percpu)
+static unsigned map_id(const struct cairn_percpu *percpu)
 {
     int id = cairn_cpu_current(&percpu->cpu);
 
     if (id < 0)
-        return cairn_cpu__spread(cpu_thread_pointer(), percpu->shard_count);
+        return cairn_cpu_hash(cpu_thread_pointer(), percpu->shard_count);
     return (unsigned)id % percpu->shard_count;
 }
 
@@ -77,7 +76,7 @@ static CAIRN_COLD void *alloc_dry(struct cairn_percpu *percpu, unsigned class_id
 {
     void *block;
 
-    cairn_percpu_drain(percpu);
+    cairn_percpu_flush(percpu);
     return cairn_depot_take(&percpu->depot, class_idx, &block, 1) == 1 ? block : NULL;
 }
 
@@ -90,7 +89,7 @@ static CAIRN_NOINLINE void *alloc_refill(struct cairn_percpu *percpu, unsigned c
 
     if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
                        cairn_load_relaxed(&percpu->headers[shard_idx].pressure_seen)))
-        cairn_percpu_relieve(percpu, shard_idx);
+        cairn_percpu_reclaim(percpu, shard_idx);
     taken = cairn_depot_take(&percpu->depot, class_idx, batch, percpu->classes[class_idx].refill);
     if (taken == 0)
         return alloc_dry(percpu, class_idx);
@@ -128,13 +127,13 @@ CAIRN_HOT_INLINE void *alloc_from(struct cairn_percpu *percpu, unsigned class_id
 /* Lock mode: the shard of this thread's CPU. */
 CAIRN_HOT_INLINE unsigned home(const struct cairn_percpu *percpu)
 {
-    unsigned shard_idx = (unsigned)cairn_cpu__current_fast(&percpu->cpu);
+    unsigned shard_idx = (unsigned)cairn_cpu_current_fast(&percpu->cpu);
 
-    return CAIRN_LIKELY(shard_idx < percpu->shard_count) ? shard_idx : fold(percpu);
+    return CAIRN_LIKELY(shard_idx < percpu->shard_count) ? shard_idx : map_id(percpu);
 }
 
 /* Lock mode: the shard of this thread's CPU, locked, if it is in use, free, and not closed;
-   shard_count if not. What is not in use holds nothing, and the child of a fork need not look for
+   shard_count if not. What is not in use holds nothing, and the child of a fork need not repair
    locks there. */
 CAIRN_HOT_INLINE unsigned trylock_home(struct cairn_percpu *percpu)
 {
@@ -182,22 +181,22 @@ static void *alloc_locked(struct cairn_percpu *percpu, unsigned class_idx)
 }
 
 /*
- * True when the shard of this thread was closed, and one turn for its holder was worth a try: the
- * holder is likely to have been pre-empted on this very CPU, and would keep it closed for a time
- * slice, while each operation here takes the way past it. Indices beyond shard_count are closed
- * permanently, and all are closed during a fork.
+ * True when the shard of this thread was stopped, and the thread waited once for its holder: the
+ * holder is likely to have been pre-empted on this very CPU, and would keep the shard stopped for a
+ * time slice, while each operation here bypasses it. Indices beyond shard_count are permanently
+ * stopped, and all are stopped during a fork.
  */
-static bool let_holder_open(const struct cairn_percpu *percpu, int id)
+static bool let_holder_resume(const struct cairn_percpu *percpu, int id)
 {
     if (id < 0 || (unsigned)id >= percpu->shard_count || percpu->common->is_closed ||
-        shard_is_open(percpu, (unsigned)id))
+        shard_is_running(percpu, (unsigned)id))
         return false;
     cairn_lock_wait(&percpu->headers[id].lock, HOLDER_TURN_US);
     return true;
 }
 
-/* Past the shards, for a thread that may not use them now. */
-static void *alloc_past(struct cairn_percpu *percpu, unsigned class_idx)
+/* Bypasses the shards, for a thread that may not use them now. */
+static void *alloc_bypass(struct cairn_percpu *percpu, unsigned class_idx)
 {
     void *block;
 
@@ -214,15 +213,15 @@ CAIRN_NOINLINE void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsign
     if (percpu->mode == CAIRN_PERCPU_LOCK)
         return alloc_locked(percpu, class_idx);
     id = cairn_rseq_id(percpu);
-    if (let_holder_open(percpu, id)) {
+    if (let_holder_resume(percpu, id)) {
         void *block = cairn_percpu_pop(percpu, class_idx);
 
         if (block != NULL)
             return block;
         id = cairn_rseq_id(percpu);
     }
-    if (id < 0 || percpu->common->is_closed || !shard_is_open(percpu, (unsigned)id))
-        return alloc_past(percpu, class_idx);
+    if (id < 0 || percpu->common->is_closed || !shard_is_running(percpu, (unsigned)id))
+        return alloc_bypass(percpu, class_idx);
     return alloc_refill(percpu, class_idx, (unsigned)id);
 }
 
@@ -235,14 +234,14 @@ void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx)
     return CAIRN_LIKELY(block != NULL) ? block : cairn_percpu_alloc_slow(percpu, class_idx);
 }
 
-/* In the shard, which it leaves. */
+/* In the stopped shard, which it resumes. */
 static CAIRN_NOINLINE void free_overflow(struct cairn_percpu *percpu, unsigned class_idx,
                                          void *block, unsigned shard_idx)
 {
     void *oldest[SHARD_FLUSH_MAX];
     size_t moved = cairn_shard_overflow(percpu, shard_idx, class_idx, block, oldest);
 
-    cairn_shard_leave(percpu, shard_idx);
+    cairn_shard_resume(percpu, shard_idx);
     if (moved > 0)
         cairn_depot_give(&percpu->depot, class_idx, oldest, moved);
 }
@@ -276,11 +275,11 @@ static void free_locked(struct cairn_percpu *percpu, unsigned class_idx, void *b
 
 /* In the shard of this thread, which was full a moment ago, or had this very block as its
    newest. */
-static void free_entered(struct cairn_percpu *percpu, unsigned class_idx, void *block,
+static void free_stopped(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                          unsigned shard_idx, const char *where)
 {
     if (shard_push(percpu, shard_idx, class_idx, block, where))
-        cairn_shard_leave(percpu, shard_idx);
+        cairn_shard_resume(percpu, shard_idx);
     else
         free_overflow(percpu, class_idx, block, shard_idx);
 }
@@ -297,14 +296,14 @@ CAIRN_NOINLINE void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned
         return;
     }
     id = cairn_rseq_id(percpu);
-    if (let_holder_open(percpu, id)) {
+    if (let_holder_resume(percpu, id)) {
         if (cairn_percpu_push(percpu, class_idx, block))
             return;
         id = cairn_rseq_id(percpu);
     }
-    if (id >= 0 && shard_is_open(percpu, (unsigned)id) &&
-        cairn_shard_enter_own(percpu, (unsigned)id))
-        free_entered(percpu, class_idx, block, (unsigned)id, where);
+    if (id >= 0 && shard_is_running(percpu, (unsigned)id) &&
+        cairn_shard_stop_own(percpu, (unsigned)id))
+        free_stopped(percpu, class_idx, block, (unsigned)id, where);
     else
         cairn_depot_give(&percpu->depot, class_idx, &block, 1);
 }

@@ -2,9 +2,9 @@
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
 // Rseq mode and a kernel that refuses something, from the start or later, to the process (seccomp) or to one thread; and
-// what a fork does to lanes.
+// what a fork does to entries.
 
-#include "percpu_chosen.h"
+#include "percpu_mode_choice.h"
 
 #include <thread>
 
@@ -19,12 +19,12 @@ namespace {
 
 using percpu_testing::alloc_many;
 using percpu_testing::Caches;
-using percpu_testing::chosen;
 using percpu_testing::Company;
 using percpu_testing::deny;
 using percpu_testing::free_all;
 using percpu_testing::Mode;
 using percpu_testing::says;
+using percpu_testing::stats_with;
 using percpu_testing::status_of;
 using percpu_testing::TokenSource;
 
@@ -37,7 +37,7 @@ void expect_lock_without(long call, const char *word)
                         [&]() -> const char * {
                             if (!deny(call))
                                 return nullptr;
-                            auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
+                            auto stats = stats_with([](auto &c) { c.mode = CAIRN_PERCPU_RSEQ; });
                             EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
                             return says(stats.reason, word) ? nullptr : stats.reason;
                         }),
@@ -79,7 +79,7 @@ TEST(PercpuDenied, LeavesOtherShardsAloneWhenMembarrierIsDeniedLater)
                             if (!deny(CPU_MEMBARRIER_SYSCALL))
                                 return nullptr;
                             EXPECT_EQ(caches.array(1, 0).count, 64u);
-                            EXPECT_EQ(cairn_percpu_drain(caches), 64u); // its own
+                            EXPECT_EQ(cairn_percpu_flush(caches), 64u); // its own
                             EXPECT_EQ(caches.array(0, 0).count, 0u);
                             EXPECT_EQ(caches.array(1, 0).count, 64u);
                             cairn_percpu_check(caches);
@@ -87,7 +87,7 @@ TEST(PercpuDenied, LeavesOtherShardsAloneWhenMembarrierIsDeniedLater)
                             void *block = cairn_percpu_alloc(caches, 0);
                             EXPECT_EQ(caches.array(1, 0).count, 63u);
                             cairn_percpu_free(caches, 0, block);
-                            EXPECT_EQ(cairn_percpu_drain(caches), 64u);
+                            EXPECT_EQ(cairn_percpu_flush(caches), 64u);
                             return tokens.outstanding(0) == 0 && tokens.broken == 0 ? nullptr
                                                                                     : "tokens";
                         }),
@@ -103,54 +103,54 @@ TEST(PercpuDenied, AChildKeepsTheCachesWhenMembarrierIsDeniedLater)
                             Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
                             Company company;
                             fill_two(caches);
-                            const std::vector<uint32_t> words = caches.words();
+                            const std::vector<uint32_t> headers = caches.array_headers();
                             if (!deny(CPU_MEMBARRIER_SYSCALL))
                                 return nullptr;
                             cairn_percpu_close(caches);
                             int status = status_of(fork(), [&]() -> const char * {
                                 cairn_percpu_repair(caches);
                                 cairn_percpu_reopen(caches);
-                                EXPECT_EQ(caches.words(), words);
+                                EXPECT_EQ(caches.array_headers(), headers);
                                 void *block = cairn_percpu_alloc(caches, 0);
                                 EXPECT_EQ(caches.array(0, 0).count, 63u);
                                 cairn_percpu_free(caches, 0, block);
                                 cairn_percpu_check(caches);
-                                EXPECT_EQ(caches.words(), words);
+                                EXPECT_EQ(caches.array_headers(), headers);
                                 return nullptr;
                             });
                             EXPECT_EQ(status, 0);
                             cairn_percpu_reopen(caches);
-                            EXPECT_EQ(caches.words(), words);
+                            EXPECT_EQ(caches.array_headers(), headers);
                             EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
                             return nullptr;
                         }),
               0);
 }
 
-TEST(PercpuDenied, LanesOfShardsInUseStayClosedWhileAThreadForks)
+TEST(PercpuDenied, EntriesOfShardsInUseStayStoppedWhileAThreadForks)
 {
     NEEDS_RSEQ();
     TokenSource tokens({64}, 1000);
     Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
-    cairn_percpu_shard *const nothing = caches->view.lanes[caches->lane_count - 1].shard;
+    cairn_percpu_shard *const stopped = caches->view.entries[caches->entry_count - 1].shard;
     fill_two(caches);
     const unsigned in_use = cairn_percpu_stats(caches).shards_used;
-    auto closed = [&] {
+    auto count_stopped = [&] {
         return std::count_if(
-            caches->view.lanes, caches->view.lanes + caches->shard_count,
-            [nothing](const cairn_percpu_lane &lane) { return lane.shard == nothing; });
+            caches->view.entries, caches->view.entries + caches->shard_count,
+            [stopped](const cairn_percpu_entry &entry) { return entry.shard == stopped; });
     };
-    EXPECT_EQ(closed(), 0);
+    EXPECT_EQ(count_stopped(), 0);
     cairn_percpu_close(caches);
-    EXPECT_EQ(closed(), in_use);
+    EXPECT_EQ(count_stopped(), in_use);
     free_all(caches, 0, alloc_many(caches, 0, 200));
-    EXPECT_EQ(closed(), in_use);
-    cairn_percpu_drain(caches); // leaves them alone
-    cairn_percpu_drain_own(caches);
+    EXPECT_EQ(count_stopped(), in_use);
+    cairn_percpu_flush(caches); // leaves them alone
+    cairn_percpu_flush_own(caches);
     cairn_percpu_check(caches);
-    EXPECT_EQ(closed(), in_use);
+    EXPECT_EQ(count_stopped(), in_use);
     cairn_percpu_reopen(caches);
-    EXPECT_EQ(closed(), 0);
+    EXPECT_EQ(count_stopped(), 0);
     percpu_testing::unpin();
     percpu_testing::expect_ends_clean(caches, tokens);
 }
@@ -163,7 +163,7 @@ class Unregistered {
     explicit Unregistered(cairn_percpu *percpu)
         : area_(cpu_thread_pointer() + static_cast<uintptr_t>(percpu->view.area))
     {
-        worked = percpu->cpu.way == CAIRN_CPU_LIBC_RSEQ && call(1) == 0;
+        worked = percpu->cpu.method == CAIRN_CPU_LIBC_RSEQ && call(1) == 0;
     }
 
     ~Unregistered()
@@ -183,7 +183,7 @@ class Unregistered {
     uintptr_t area_;
 };
 
-TEST(PercpuDenied, AThreadWithoutAnAreaGoesPastTheShards)
+TEST(PercpuDenied, AThreadWithoutAnAreaBypassesTheShards)
 {
     for (Mode mode : {percpu_testing::RSEQ_BY_CPU, percpu_testing::RSEQ_BY_CID}) {
         if (const char *reason = percpu_testing::absent(mode))
@@ -201,7 +201,7 @@ TEST(PercpuDenied, AThreadWithoutAnAreaGoesPastTheShards)
                     free_all(caches, class_idx, alloc_many(caches, class_idx, 100));
             EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, cached);
             EXPECT_EQ(tokens.outstanding_bytes(), caches.waiting_bytes());
-            // All there is, those in the shards too, which are drained for it.
+            // All there is, those in the shards too, which are flushed for it.
             std::vector<void *> all = alloc_many(caches, 0, 5000);
             EXPECT_EQ(std::count(all.begin(), all.end(), nullptr), 0);
             EXPECT_EQ(cairn_percpu_alloc(caches, 0), nullptr);

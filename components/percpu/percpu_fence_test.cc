@@ -4,7 +4,7 @@
 // When membarrier(2) is called: a filter ends the process that does so, and any that calls what a sandbox may forbid. Each test
 // runs in a child; this process starts no thread, so its children are alone until they start some.
 
-#include "percpu_chosen.h"
+#include "percpu_mode_choice.h"
 #include "percpu_gated.h"
 
 #include <csignal>
@@ -75,7 +75,7 @@ struct Two {
         return caches.array(k, 0).count;
     }
 
-    /* As when slabs run out: the second look finds the other CPU idle. */
+    /* As when slabs run out: the second pass finds the other CPU idle. */
     void press()
     {
         for (uint32_t signal : {16u, 32u}) {
@@ -123,25 +123,25 @@ TEST_P(PercpuFence, NoFunctionMakesOneInAProcessOfOneThread)
             free_all(two.caches, 0, two.held);
             cairn_percpu_check(two.caches);
             for (unsigned shard_idx = 0; shard_idx < two.caches->shard_count; shard_idx++)
-                cairn_percpu_drain_shard(two.caches, shard_idx);
+                cairn_percpu_flush_shard(two.caches, shard_idx);
             free_all(two.caches, 0, alloc_many(two.caches, 0, 100));
             Gate gate;
             int status = status_of(gate.fork(two.caches), [&] {
                 free_all(two.caches, 0, alloc_many(two.caches, 0, 1000));
-                cairn_percpu_drain(two.caches);
+                cairn_percpu_flush(two.caches);
                 return wrong_with(two.tokens, two.caches);
             });
             if (status != 0)
                 return "the child";
-            cairn_percpu_drain(two.caches);
+            cairn_percpu_flush(two.caches);
             free_all(two.caches, 0, alloc_many(two.caches, 0, 100));
-            cairn_percpu_drain_own(two.caches);
+            cairn_percpu_flush_own(two.caches);
             cairn_percpu_fini(two.caches);
             return two.tokens.outstanding(0) == 0 ? nullptr : "something is left";
         }));
 }
 
-TEST_P(PercpuFenceOfOthers, AThreadThatIsAloneDrainsEveryShard)
+TEST_P(PercpuFenceOfOthers, AThreadThatIsAloneFlushesEveryShard)
 {
     NEEDS_CPUS(2);
     for (auto fence : FENCES)
@@ -149,21 +149,21 @@ TEST_P(PercpuFenceOfOthers, AThreadThatIsAloneDrainsEveryShard)
             Two two(GetParam(), fence);
             if (!cairn_is_alone())
                 return nullptr;
-            EXPECT_EQ(cairn_percpu_drain_shard(two.caches, two.caches.shard_of(1)), 64u);
+            EXPECT_EQ(cairn_percpu_flush_shard(two.caches, two.caches.shard_of(1)), 64u);
             two.caches.on(1);
             free_all(two.caches, 0, alloc_many(two.caches, 0, 10));
             two.caches.on(0);
-            EXPECT_EQ(cairn_percpu_drain_own(two.caches), 128u);
+            EXPECT_EQ(cairn_percpu_flush_own(two.caches), 128u);
             return nullptr;
         }));
 }
 
 // A process of several
 
-/* Threads at work under pressure, while this one drains what is its own, and forks. */
+/* Threads at work under pressure, while this one flushes its own shard, and forks. */
 const char *be_busy(Mode mode, cairn_percpu_fence fence)
 {
-    GatedCrowd crowd(mode, 3000, SHARDS, 4096, fence);
+    GatedFixture fixture(mode, 3000, SHARDS, 4096, fence);
     std::atomic<bool> stop{false};
     unpin();
     forbid();
@@ -171,17 +171,17 @@ const char *be_busy(Mode mode, cairn_percpu_fence fence)
     for (unsigned number = 0; number < 3; number++)
         threads.emplace_back([&, number] {
             for (uint64_t round = number; !stop; round += 3) {
-                crowd.work(round, 100, [](std::mt19937_64 &) {});
-                crowd.press();
+                fixture.work(round, 100, [](std::mt19937_64 &) {});
+                fixture.press();
             }
         });
     for (int round = 0; round < 40; round++) {
-        crowd.press();
-        crowd.gate.pass([&] { cairn_percpu_drain_own(crowd.caches); });
-        int status = status_of(crowd.gate.fork(crowd.caches), [&]() -> const char * {
-            free_all(crowd.caches, 0, alloc_many(crowd.caches, 0, 1000));
-            cairn_percpu_drain_own(crowd.caches);
-            return wrong_with(crowd.tokens, crowd.caches);
+        fixture.press();
+        fixture.gate.pass([&] { cairn_percpu_flush_own(fixture.caches); });
+        int status = status_of(fixture.gate.fork(fixture.caches), [&]() -> const char * {
+            free_all(fixture.caches, 0, alloc_many(fixture.caches, 0, 1000));
+            cairn_percpu_flush_own(fixture.caches);
+            return wrong_with(fixture.tokens, fixture.caches);
         });
         if (status != 0)
             return "a child";
@@ -189,7 +189,7 @@ const char *be_busy(Mode mode, cairn_percpu_fence fence)
     stop = true;
     for (auto &thread : threads)
         thread.join();
-    return crowd.broken + crowd.tokens.broken == 0 ? nullptr : "broken";
+    return fixture.broken + fixture.tokens.broken == 0 ? nullptr : "broken";
 }
 
 TEST_P(PercpuFence, NoOrdinaryUseMakesOneAmongThreads)
@@ -225,37 +225,38 @@ TEST_P(PercpuFenceOfOthers, FreelyEmptiesTheShardsOfIdleCpus)
     }));
 }
 
-TEST_P(PercpuFenceOfOthers, ADrainMakesOneUnlessNever)
+TEST_P(PercpuFenceOfOthers, AFlushMakesOneUnlessNever)
 {
     NEEDS_CPUS(2);
     NEEDS_FILTERS();
-    auto drains = [&](cairn_percpu_fence fence, auto drain) {
+    auto is_killed = [&](cairn_percpu_fence fence, auto flush) {
         return is_ended([&]() -> const char * {
             Two two(GetParam(), fence);
             Company company;
             forbid();
-            drain(two);
+            flush(two);
             EXPECT_EQ(two.count(1), 64u);
             return nullptr;
         });
     };
     for (auto fence : FENCES) {
         const bool asks = fence != CAIRN_PERCPU_FENCE_NEVER;
-        EXPECT_EQ(drains(fence, [](Two &two) { cairn_percpu_drain(two.caches); }), asks);
-        EXPECT_EQ(
-            drains(fence,
-                   [](Two &two) { cairn_percpu_drain_shard(two.caches, two.caches.shard_of(1)); }),
-            asks);
-        EXPECT_EQ(drains(fence, [](Two &two) { two.takes_all(); }), asks);
+        EXPECT_EQ(is_killed(fence, [](Two &two) { cairn_percpu_flush(two.caches); }), asks);
+        EXPECT_EQ(is_killed(fence,
+                            [](Two &two) {
+                                cairn_percpu_flush_shard(two.caches, two.caches.shard_of(1));
+                            }),
+                  asks);
+        EXPECT_EQ(is_killed(fence, [](Two &two) { two.takes_all(); }), asks);
         // The shard of this CPU needs none.
-        EXPECT_FALSE(drains(fence, [](Two &two) {
-            EXPECT_EQ(cairn_percpu_drain_shard(two.caches, two.caches.shard_of(0)), 64u);
+        EXPECT_FALSE(is_killed(fence, [](Two &two) {
+            EXPECT_EQ(cairn_percpu_flush_shard(two.caches, two.caches.shard_of(0)), 64u);
             EXPECT_EQ(two.count(0), 0u);
         }));
     }
 }
 
-TEST_P(PercpuFenceOfOthers, DrainOwnDrainsTheShardOfItsThreadAndTheDepot)
+TEST_P(PercpuFenceOfOthers, FlushOwnFlushesTheShardOfItsThreadAndTheDepot)
 {
     NEEDS_CPUS(2);
     EXPECT_FALSE(is_ended([&]() -> const char * {
@@ -265,17 +266,17 @@ TEST_P(PercpuFenceOfOthers, DrainOwnDrainsTheShardOfItsThreadAndTheDepot)
         const unsigned own = two.count(0);
         const size_t in_depot = cairn_depot_count(&two.caches->depot, 0);
         EXPECT_GT(in_depot, 0u);
-        EXPECT_EQ(cairn_percpu_drain_own(two.caches), own + in_depot);
+        EXPECT_EQ(cairn_percpu_flush_own(two.caches), own + in_depot);
         EXPECT_EQ(two.count(0), 0u);
         EXPECT_EQ(two.count(1), 64u);
-        EXPECT_EQ(cairn_percpu_drain_own(two.caches), 0u);
+        EXPECT_EQ(cairn_percpu_flush_own(two.caches), 0u);
         cairn_percpu_check(two.caches);
-        free_all(two.caches, 0, alloc_many(two.caches, 0, 10)); // open again
+        free_all(two.caches, 0, alloc_many(two.caches, 0, 10)); // resumed
         return two.count(0) == 64 ? nullptr : "its own shard";
     }));
 }
 
-TEST_P(PercpuFenceOfOthers, AnAllocationFailsOnlyWhenOtherShardsWereDrainedUnlessNever)
+TEST_P(PercpuFenceOfOthers, AnAllocationFailsOnlyWhenOtherShardsWereFlushedUnlessNever)
 {
     NEEDS_CPUS(2);
     for (auto fence : FENCES)

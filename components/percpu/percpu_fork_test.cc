@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Forks: shards that are closed, and what a child finds in them, whatever other threads are at. Lock mode is run under TSan as
+// Forks: shards that are closed, and what a child finds in them, whatever other threads do. Lock mode is run under TSan as
 // well.
 
 #include "percpu_gated.h"
@@ -30,7 +30,8 @@ INSTANTIATE_TEST_SUITE_P(Modes, PercpuFork, ::testing::Values(LOCK, RSEQ_BY_CPU,
 INSTANTIATE_TEST_SUITE_P(Modes, PercpuForkRseq, ::testing::Values(RSEQ_BY_CPU, RSEQ_BY_CID),
                          mode_name);
 
-constexpr uint32_t ONE_MORE = 1u - (1u << CAIRN_RSEQ_ROOM_SHIFT); // what a push adds to a word
+constexpr uint32_t ONE_MORE =
+    1u - (1u << CAIRN_RSEQ_FREE_SLOTS_SHIFT); // what a push adds to a header
 
 /* Blocks of each class in the shards of two CPUs, and in the depot; the thread is on the first. */
 void fill_two(Caches &caches)
@@ -46,13 +47,13 @@ void fill_two(Caches &caches)
 
 std::chrono::milliseconds duration()
 {
-    const char *wish = getenv("CAIRN_TEST_SECONDS");
-    return std::chrono::milliseconds(1000 * (wish != nullptr ? atoi(wish) : 3));
+    const char *value = getenv("CAIRN_TEST_SECONDS");
+    return std::chrono::milliseconds(1000 * (value != nullptr ? atoi(value) : 3));
 }
 
 TEST_P(PercpuFork, ChildrenFindWholeCachesAndParentsLoseNothing)
 {
-    GatedCrowd crowd(GetParam(), 1500);
+    GatedFixture fixture(GetParam(), 1500);
     const uint64_t seed = percpu_testing::seed();
     const auto end = std::chrono::steady_clock::now() + duration();
     std::atomic<bool> stop{false};
@@ -60,28 +61,28 @@ TEST_P(PercpuFork, ChildrenFindWholeCachesAndParentsLoseNothing)
     for (unsigned number = 0; number < 3; number++)
         threads.emplace_back([&, number] {
             for (uint64_t round = 0; !stop; round++)
-                crowd.work(seed + number + round, 1000);
+                fixture.work(seed + number + round, 1000);
         });
     std::vector<void *> mine;
     unsigned forks = 0;
     for (; std::chrono::steady_clock::now() < end && !HasFailure(); forks++) {
         Caches::id() = static_cast<int>(forks % 4);
         if (mine.size() < 100)
-            mine.push_back(crowd.alloc(1));
+            mine.push_back(fixture.alloc(1));
         else
             while (!mine.empty()) {
-                crowd.free(1, mine.back());
+                fixture.free(1, mine.back());
                 mine.pop_back();
             }
-        crowd.fork_and_check(mine);
+        fixture.fork_and_check(mine);
     }
     stop = true;
     for (auto &thread : threads)
         thread.join();
     for (void *token : mine)
-        crowd.free(1, token);
+        fixture.free(1, token);
     printf("%u forks\n", forks);
-    crowd.expect_conserved();
+    fixture.expect_conserved();
 }
 
 // A sequence that the hardware held up commits while the memory is copied
@@ -91,7 +92,7 @@ TEST_P(PercpuForkRseq, AChildUndoesAPushThatCameLate)
     TokenSource tokens({64, 512, 4096}, 3000);
     Caches caches = make(tokens, 0);
     fill_two(caches);
-    const std::vector<uint32_t> before = caches.words();
+    const std::vector<uint32_t> before = caches.array_headers();
     for (unsigned k : {0u, 1u})
         for (unsigned class_idx = 0; class_idx < 3; class_idx++)
             for (void *in_the_slot :
@@ -101,10 +102,10 @@ TEST_P(PercpuForkRseq, AChildUndoesAPushThatCameLate)
                     continue;
                 cairn_percpu_close(caches);
                 caches.slots(k, class_idx)[array.count] = in_the_slot;
-                caches.word(k, class_idx) += ONE_MORE;
-                EXPECT_NE(caches.words(), before);
+                caches.header(k, class_idx) += ONE_MORE;
+                EXPECT_NE(caches.array_headers(), before);
                 cairn_percpu_repair(caches);
-                EXPECT_EQ(caches.words(), before);
+                EXPECT_EQ(caches.array_headers(), before);
                 cairn_percpu_reopen(caches);
                 cairn_percpu_check(caches);
                 EXPECT_STREQ(wrong_with(tokens, caches), nullptr);
@@ -124,10 +125,10 @@ TEST_P(PercpuForkRseq, AChildKeepsAPopThatCameLate)
                 continue;
             cairn_percpu_close(caches);
             void *popped = caches.slots(k, class_idx)[count - 1];
-            caches.word(k, class_idx) -= ONE_MORE;
-            const std::vector<uint32_t> late = caches.words();
+            caches.header(k, class_idx) -= ONE_MORE;
+            const std::vector<uint32_t> late = caches.array_headers();
             cairn_percpu_repair(caches);
-            EXPECT_EQ(caches.words(), late);
+            EXPECT_EQ(caches.array_headers(), late);
             cairn_percpu_reopen(caches);
             cairn_percpu_check(caches);
             EXPECT_STREQ(wrong_with(tokens, caches, {popped}), nullptr);
@@ -148,11 +149,11 @@ TEST_P(PercpuForkRseq, WhatIsUndoneIsWhatCameAfterThisClose)
         cairn_percpu_repair(caches);
         cairn_percpu_reopen(caches);
         cairn_percpu_free(caches, 0, block);
-        const std::vector<uint32_t> before = caches.words();
+        const std::vector<uint32_t> before = caches.array_headers();
         cairn_percpu_close(caches);
         cairn_percpu_repair(caches);
         cairn_percpu_reopen(caches);
-        EXPECT_EQ(caches.words(), before);
+        EXPECT_EQ(caches.array_headers(), before);
         block = cairn_percpu_alloc(caches, 0);
     }
     cairn_percpu_free(caches, 0, block);
@@ -165,7 +166,7 @@ TEST_P(PercpuForkRseq, WhatIsUndoneIsWhatCameAfterThisClose)
 void expect_closed_to_others(Caches &caches)
 {
     std::thread([&] {
-        void *token = TokenSource::address_of(0, 999); // nobody's
+        void *token = TokenSource::address_of(0, 999); // of no class
         for (unsigned k : {0u, 1u}) {
             caches.on(k);
             EXPECT_EQ(cairn_percpu_pop(caches, 0), nullptr);
@@ -182,17 +183,17 @@ TEST_P(PercpuFork, WhileClosedFastPathsFindNothing)
     Caches caches = make(tokens, 4);
     fill_two(caches);
     free_all(caches, 0, alloc_many(caches, 0, 10)); // room and blocks, both
-    const std::vector<uint32_t> before = caches.words();
+    const std::vector<uint32_t> before = caches.array_headers();
     cairn_percpu_close(caches);
     expect_closed_to_others(caches);
-    EXPECT_EQ(caches.words(), before);
+    EXPECT_EQ(caches.array_headers(), before);
     cairn_percpu_reopen(caches);
     if (is_locked() || GetParam().by_cpu_id) { // a concurrency id may have changed
         void *block = is_locked() ? cairn_percpu_try_alloc(caches, 0) : cairn_percpu_pop(caches, 0);
         EXPECT_NE(block, nullptr);
         EXPECT_TRUE(is_locked() ? cairn_percpu_try_free(caches, 0, block, "test")
                                 : cairn_percpu_push(caches, 0, block));
-        EXPECT_EQ(caches.words(), before);
+        EXPECT_EQ(caches.array_headers(), before);
     }
     expect_ends_clean(caches, tokens);
 }
@@ -202,7 +203,7 @@ TEST_P(PercpuFork, WhileClosedItsThreadMayUseEverything)
     TokenSource tokens({64, 512}, 1000);
     Caches caches = make(tokens, 4);
     fill_two(caches);
-    const std::vector<uint32_t> before = caches.words();
+    const std::vector<uint32_t> before = caches.array_headers();
     const size_t cached = cairn_percpu_stats(caches).cached_bytes;
     cairn_percpu_close(caches);
     for (unsigned k : {0u, 1u, 2u}) { // in lock mode, one that was not in use as well
@@ -214,20 +215,20 @@ TEST_P(PercpuFork, WhileClosedItsThreadMayUseEverything)
         cairn_percpu_check(caches);
     }
     if (!is_locked()) {
-        EXPECT_EQ(caches.words(), before);
+        EXPECT_EQ(caches.array_headers(), before);
         EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, cached);
         for (unsigned shard_idx = 0; shard_idx < caches->shard_count; shard_idx++)
-            EXPECT_EQ(cairn_percpu_drain_shard(caches, shard_idx), 0u);
-        EXPECT_GT(cairn_percpu_drain(caches), 0u);
-        EXPECT_EQ(cairn_percpu_drain_own(caches), 0u);
+            EXPECT_EQ(cairn_percpu_flush_shard(caches, shard_idx), 0u);
+        EXPECT_GT(cairn_percpu_flush(caches), 0u);
+        EXPECT_EQ(cairn_percpu_flush_own(caches), 0u);
         EXPECT_EQ(cairn_percpu_stats(caches).depot_bytes, 0u);
-        EXPECT_EQ(caches.words(), before);
+        EXPECT_EQ(caches.array_headers(), before);
         EXPECT_EQ(tokens.outstanding_bytes(), cached);
     }
     expect_closed_to_others(caches); // still
-    std::vector<uint32_t> at_fork = caches.words();
+    std::vector<uint32_t> at_fork = caches.array_headers();
     cairn_percpu_repair(caches);
-    EXPECT_EQ(caches.words(), at_fork);
+    EXPECT_EQ(caches.array_headers(), at_fork);
     cairn_percpu_reopen(caches);
     EXPECT_STREQ(wrong_with(tokens, caches), nullptr);
     expect_ends_clean(caches, tokens);
@@ -318,10 +319,10 @@ TEST_P(PercpuFork, NothingOfShardsIsTouchedThatAreNotInUse)
     EXPECT_EQ(touched_shards(), before) << "of closing";
     for (pressure = 16; pressure < 64; pressure += 16)
         free_all(caches, 0, alloc_many(caches, 0, 600));
-    cairn_percpu_drain(caches);
+    cairn_percpu_flush(caches);
     EXPECT_GT(cairn_percpu_stats(caches).shards_used, 0u);
     EXPECT_LE(touched_pages(), touched.size());
-    EXPECT_EQ(touched_shards(), before) << "of pressure and draining";
+    EXPECT_EQ(touched_shards(), before) << "of pressure and flushing";
     expect_ends_clean(caches, tokens);
 }
 
@@ -351,7 +352,7 @@ TEST_P(PercpuFork, TheListOfShardsInUseIsCompleteWhenManyComeIntoUseAtOnce)
 
 // Locks
 
-/* As a fast path in another thread: to find the shard closed, or, before the close, to be at work in it. */
+/* As a fast path in another thread: it finds the shard closed, or, before the close, works in it. */
 void hold(cairn_lock &lock)
 {
     std::thread([&] { ASSERT_TRUE(cairn_trylock(&lock)); }).join();
@@ -437,10 +438,10 @@ TEST(PercpuForkLock, CloseWaitsForAThreadThatSleepsInsideAFastPath)
     }
     cairn_percpu_close(caches);
     EXPECT_EQ(Sleeper::stage, 2);
-    const std::vector<uint32_t> before = caches.words();
+    const std::vector<uint32_t> before = caches.array_headers();
     for (int round = 0; round < 20; round++) {
         usleep(500);
-        EXPECT_EQ(caches.words(), before); // although it goes on trying
+        EXPECT_EQ(caches.array_headers(), before); // although it goes on trying
         EXPECT_EQ(status_of(fork(),
                             [&]() -> const char * {
                                 cairn_percpu_repair(caches);

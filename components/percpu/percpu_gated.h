@@ -5,14 +5,14 @@
  * percpu_gated.h - caches behind a gate, as a malloc has them, so that a thread can fork among
  * others.
  *
- *     fast path (no gate) -> nothing? -> enter the gate, slow function, leave
+ *     fast path (no gate) -> NULL or false -> enter the gate, slow function, leave
  *     fork:  close the gate, close the caches | fork | child: forget the others, repair | reopen, open the gate
  */
 
 #ifndef CAIRN_PERCPU_GATED_H
 #define CAIRN_PERCPU_GATED_H
 
-#include "percpu_crowd.h"
+#include "percpu_threads.h"
 
 #include <algorithm>
 
@@ -96,29 +96,29 @@ inline const char *wrong_with(TokenSource &tokens, Caches &caches,
     for (unsigned class_idx = 0; class_idx < caches->class_count; class_idx++)
         known[class_idx].resize(tokens.count());
     if (!all_new(SIZE_MAX, mine.data(), mine.size()))
-        return "not a new token, in a hand";
+        return "not a new token, held";
     for (unsigned class_idx = 0; class_idx < caches->class_count; class_idx++) {
         std::vector<void *> home = tokens.at_home(class_idx);
-        const cairn_depot_line &line = caches->depot.lines[class_idx];
+        const cairn_depot_bin &bin = caches->depot.bins[class_idx];
         if (!all_new(class_idx, home.data(), home.size()))
             return "not a new token, in the source";
-        if (!all_new(class_idx, caches->depot.slots + line.slots_offset, line.count))
+        if (!all_new(class_idx, caches->depot.slots + bin.slots_offset, bin.count))
             return "not a new token, in the depot";
         for (unsigned shard_idx = 0; shard_idx < caches->shard_count; shard_idx++) {
-            uint32_t word = caches.shard(shard_idx)->words[class_idx];
+            uint32_t header = caches.shard(shard_idx)->array_headers[class_idx];
             unsigned base = caches->classes[class_idx].slots_offset;
             void **slots = reinterpret_cast<void **>(caches.shard(shard_idx) + 1) + base;
-            if (word != 0 && !all_new(class_idx, slots, (word & 0xffff) - base))
+            if (header != 0 && !all_new(class_idx, slots, (header & 0xffff) - base))
                 return "not a new token, in a shard";
         }
     }
     return nullptr;
 }
 
-/* A crowd that a fork may go through. */
-class GatedCrowd : public Crowd {
+/* The same behind a gate, so that one of the threads can fork. */
+class GatedFixture : public ThreadsFixture {
   public:
-    using Crowd::Crowd;
+    using ThreadsFixture::ThreadsFixture;
 
     void *take(unsigned class_idx) override
     {
@@ -167,7 +167,7 @@ class GatedCrowd : public Crowd {
         for (size_t at = mine.size(); at < held.size(); at++)
             cairn_percpu_free(caches, 1, held[at]);
         cairn_percpu_check(caches);
-        cairn_percpu_drain(caches);
+        cairn_percpu_flush(caches);
         if (caches.waiting_bytes() != 0)
             return "something waits after the drain";
         return tokens.broken == 0 ? nullptr : "a token came back that was not out";

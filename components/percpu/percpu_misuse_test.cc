@@ -60,7 +60,7 @@ TEST_P(PercpuDeath, FindsADoubleFreeIntoAFullArray)
 TEST_P(PercpuDeath, FindsADoubleFreeInANeighboursShard)
 {
     if (!is_locked())
-        GTEST_SKIP() << "nobody turns to a neighbour in rseq mode";
+        GTEST_SKIP() << "neighbours are not used in rseq mode";
     caches.on(1);
     cairn_percpu_free(caches, 0, blocks[0]);
     caches.on(0);
@@ -83,33 +83,33 @@ TEST_P(PercpuDeath, AnOldRepeatReachesTheSource)
         cairn_percpu_free(caches, 0, blocks[at]);
     cairn_percpu_free(caches, 0, blocks[0]);
     EXPECT_DEATH(cairn_percpu_check(caches), "invariant broken");
-    cairn_percpu_drain(caches);
+    cairn_percpu_flush(caches);
     EXPECT_EQ(tokens.broken, 1u);
 }
 
 TEST_P(PercpuDeath, CheckFindsBrokenInvariants)
 {
     cairn_percpu_check(caches);
-    auto with_word = [&](unsigned k, unsigned count, unsigned limit) {
-        caches.word(k, 0) = caches.word_for(0, count, limit);
+    auto with_header = [&](unsigned k, unsigned count, unsigned limit) {
+        caches.header(k, 0) = caches.header_for(0, count, limit);
         cairn_percpu_check(caches);
     };
     const unsigned idle = is_locked() || percpu_testing::cpus().size() > 1 ? 1 : 0;
     ASSERT_EQ(caches.array(0, 0).count, 4u);
-    EXPECT_DEATH(with_word(0, 4, 65), "limit <= class->capacity");
-    EXPECT_DEATH(with_word(0, 4, 7), "limit >= class->batch");
-    EXPECT_DEATH((caches.word(0, 0) -= 5, cairn_percpu_check(caches)),
-                 "word_top.word. >= class->slots_offset");
-    EXPECT_DEATH(with_word(0, 9, 10), "slots.at. != NULL");
+    EXPECT_DEATH(with_header(0, 4, 65), "limit <= class->capacity");
+    EXPECT_DEATH(with_header(0, 4, 7), "limit >= class->batch");
+    EXPECT_DEATH((caches.header(0, 0) -= 5, cairn_percpu_check(caches)),
+                 "header_top.header. >= class->slots_offset");
+    EXPECT_DEATH(with_header(0, 9, 10), "slots.at. != NULL");
     EXPECT_DEATH((caches.slots(0, 0)[1] = nullptr, cairn_percpu_check(caches)), "!= NULL");
     EXPECT_DEATH((caches.slots(0, 0)[-1] = blocks[0], cairn_percpu_check(caches)), "== NULL");
     EXPECT_DEATH((caches.slots(0, 0)[0] = caches.slots(0, 0)[3], cairn_percpu_check(caches)),
                  "slots.before. != slots.at.");
     if (idle != 0) {
-        EXPECT_DEATH(with_word(idle, 0, 8), "used");
+        EXPECT_DEATH(with_header(idle, 0, 8), "used");
     }
-    EXPECT_DEATH((caches->depot.lines[0].count = 65, cairn_percpu_check(caches)),
-                 "count <= line->capacity");
+    EXPECT_DEATH((caches->depot.bins[0].count = 65, cairn_percpu_check(caches)),
+                 "count <= bin->capacity");
     cairn_percpu_check(caches);
 }
 

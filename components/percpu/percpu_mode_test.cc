@@ -3,7 +3,7 @@
 
 // Which mode is chosen, and why, by configuration, without libc's area, and under emulators.
 
-#include "percpu_chosen.h"
+#include "percpu_mode_choice.h"
 
 #include <thread>
 
@@ -15,7 +15,7 @@
 #include <gtest/gtest.h>
 
 // shard.h, which is no C++
-extern "C" bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode wish,
+extern "C" bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode requested,
                                   bool by_cpu_id);
 
 extern "C" void __asan_init() __attribute__((weak));
@@ -25,23 +25,23 @@ namespace {
 using percpu_testing::alloc_many;
 using percpu_testing::AUTO;
 using percpu_testing::Caches;
-using percpu_testing::chosen;
 using percpu_testing::deny;
 using percpu_testing::free_all;
 using percpu_testing::says;
+using percpu_testing::stats_with;
 using percpu_testing::TokenSource;
 
 /* For the other tests skip where it is not. */
 TEST(PercpuMode, IsRseqByItselfWhereItCanBe)
 {
     constexpr long QUERY = 0, FENCE = 1 << 7;
-    const auto way = chosen([](auto &) {}).cpu_way;
-    if (!CAIRN_RSEQ_EXISTS || way == CAIRN_CPU_GETCPU)
+    const auto way = stats_with([](auto &) {}).cpu_id_method;
+    if (!CAIRN_RSEQ_AVAILABLE || way == CAIRN_CPU_GETCPU)
         GTEST_SKIP() << "no sequences in this build, or no area";
     if ((syscall(CPU_MEMBARRIER_SYSCALL, QUERY, 0, 0) & FENCE) == 0)
         GTEST_SKIP() << "no membarrier for rseq";
-    for (auto wish : {CAIRN_PERCPU_AUTO, CAIRN_PERCPU_RSEQ}) {
-        auto stats = chosen([&](auto &c) { c.mode = wish; });
+    for (auto requested : {CAIRN_PERCPU_AUTO, CAIRN_PERCPU_RSEQ}) {
+        auto stats = stats_with([&](auto &c) { c.mode = requested; });
         EXPECT_EQ(stats.mode, CAIRN_PERCPU_RSEQ) << stats.reason;
         EXPECT_TRUE(says(stats.reason, stats.by_cid ? "by concurrency id" : "by CPU id"));
     }
@@ -50,7 +50,7 @@ TEST(PercpuMode, IsRseqByItselfWhereItCanBe)
 TEST(PercpuMode, IsByCpuIdWhenThatIsAskedFor)
 {
     NEEDS_RSEQ();
-    auto stats = chosen([](auto &c) { c.by_cpu_id = true; });
+    auto stats = stats_with([](auto &c) { c.by_cpu_id = true; });
     EXPECT_EQ(stats.mode, CAIRN_PERCPU_RSEQ);
     EXPECT_FALSE(stats.by_cid);
     EXPECT_TRUE(says(stats.reason, "by CPU id"));
@@ -58,7 +58,7 @@ TEST(PercpuMode, IsByCpuIdWhenThatIsAskedFor)
 
 TEST(PercpuMode, IsLockWhenThatIsAskedFor)
 {
-    auto stats = chosen([](auto &c) { c.mode = CAIRN_PERCPU_LOCK; });
+    auto stats = stats_with([](auto &c) { c.mode = CAIRN_PERCPU_LOCK; });
     EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
     EXPECT_TRUE(says(stats.reason, "asked for"));
     EXPECT_FALSE(stats.by_cid);
@@ -67,10 +67,10 @@ TEST(PercpuMode, IsLockWhenThatIsAskedFor)
 TEST(PercpuMode, IsLockWithoutAnArea)
 {
     NEEDS_RSEQ();
-    for (auto wish : {CAIRN_PERCPU_AUTO, CAIRN_PERCPU_RSEQ}) {
-        auto stats = chosen([&](auto &c) {
-            c.mode = wish;
-            c.cpu_way = CAIRN_CPU_GETCPU;
+    for (auto requested : {CAIRN_PERCPU_AUTO, CAIRN_PERCPU_RSEQ}) {
+        auto stats = stats_with([&](auto &c) {
+            c.mode = requested;
+            c.cpu_id_method = CAIRN_CPU_GETCPU;
         });
         EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
         EXPECT_TRUE(says(stats.reason, "no rseq area"));
@@ -91,25 +91,25 @@ TEST(PercpuMode, IsLockWithFewerShardsThanCpus)
     NEEDS_RSEQ();
     if (cairn_cpu_possible_count() == 1)
         GTEST_SKIP() << "one CPU";
-    auto stats = chosen([](auto &c) { c.shard_count = cairn_cpu_possible_count() - 1; });
+    auto stats = stats_with([](auto &c) { c.shard_count = cairn_cpu_possible_count() - 1; });
     EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
     EXPECT_TRUE(says(stats.reason, "fewer shards"));
-    stats = chosen([](auto &c) { c.shard_count = cairn_cpu_possible_count() + 1; });
+    stats = stats_with([](auto &c) { c.shard_count = cairn_cpu_possible_count() + 1; });
     EXPECT_EQ(stats.mode, CAIRN_PERCPU_RSEQ);
 }
 
-TEST(PercpuMode, HasALaneForEveryIdThatTheKernelCouldGive)
+TEST(PercpuMode, HasAnEntryForEveryIdThatTheKernelCouldGive)
 {
     NEEDS_RSEQ();
     TokenSource tokens({64}, 10);
     Caches caches(tokens, 0, 0, 0, false, AUTO);
-    EXPECT_GE(caches->lane_count, caches->shard_count);
-    EXPECT_EQ(caches->lane_count % 64, 0u);
-    for (unsigned id = 0; id < caches->lane_count; id++)
-        EXPECT_EQ(caches->view.lanes[id].shard == caches.shard(id), id < caches->shard_count);
+    EXPECT_GE(caches->entry_count, caches->shard_count);
+    EXPECT_EQ(caches->entry_count % 64, 0u);
+    for (unsigned id = 0; id < caches->entry_count; id++)
+        EXPECT_EQ(caches->view.entries[id].shard == caches.shard(id), id < caches->shard_count);
 }
 
-TEST(PercpuMode, AnIdBeyondTheShardsGoesPastThem)
+TEST(PercpuMode, AnIdBeyondTheShardsBypassesThem)
 {
     NEEDS_RSEQ();
     TokenSource tokens({64}, 1000);
@@ -117,7 +117,7 @@ TEST(PercpuMode, AnIdBeyondTheShardsGoesPastThem)
     // As if /sys had told of too few CPUs.
     const unsigned shard_count = caches->shard_count;
     for (unsigned id = 0; id < shard_count; id++)
-        caches->view.lanes[id].shard = caches->view.lanes[shard_count].shard;
+        caches->view.entries[id].shard = caches->view.entries[shard_count].shard;
     caches->shard_count = 0;
     std::vector<void *> blocks = alloc_many(caches, 0, 100);
     EXPECT_EQ(tokens.outstanding(0), 100u);
@@ -213,14 +213,14 @@ TEST_F(Inside, AnAreaOfOurOwnServes)
         TokenSource tokens({64}, 10000);
         Caches caches(tokens, 0, 0, 0, false, {"", CAIRN_PERCPU_AUTO, by_cpu_id});
         auto stats = cairn_percpu_stats(caches);
-        ASSERT_EQ(stats.cpu_way, CAIRN_CPU_OWN_RSEQ) << stats.cpu_reason;
+        ASSERT_EQ(stats.cpu_id_method, CAIRN_CPU_OWN_RSEQ) << stats.cpu_reason;
         ASSERT_EQ(stats.mode, CAIRN_PERCPU_RSEQ) << stats.reason;
         use_from_threads(caches, tokens);
         EXPECT_EQ(tokens.outstanding(0), 0u);
     }
 }
 
-TEST_F(Inside, AThreadThatIsRefusedAnAreaGoesPastTheShards)
+TEST_F(Inside, AThreadThatIsRefusedAnAreaBypassesTheShards)
 {
     TokenSource tokens({64}, 10000);
     Caches caches(tokens, 0, 0, 0, false, AUTO);
@@ -245,7 +245,7 @@ TEST_F(Inside, WithoutRseqIsLock)
     Caches caches(tokens, 0, 0, 0, false, {"", CAIRN_PERCPU_AUTO, false});
     auto stats = cairn_percpu_stats(caches);
     ASSERT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
-    EXPECT_EQ(stats.cpu_way, CAIRN_CPU_GETCPU) << stats.cpu_reason;
+    EXPECT_EQ(stats.cpu_id_method, CAIRN_CPU_GETCPU) << stats.cpu_reason;
     EXPECT_TRUE(says(stats.reason, "no rseq area") || says(stats.reason, "in this build"));
     use_from_threads(caches, tokens);
 }

@@ -91,13 +91,13 @@ TEST_P(PercpuModel, SurvivesEveryFailingTake)
             TokenSource tokens({64, 512, 2048}, 1000);
             Caches caches = make(tokens, 3);
             size_t held_bytes;
-            tokens.fail(fail_at, 2, served); // two: the retry after the drain as well
+            tokens.fail(fail_at, 2, served); // two: the retry after the flush as well
             size_t failed = scenario(caches, &held_bytes);
             reached = tokens.takes > fail_at;
             EXPECT_EQ(failed, reached && served == 0 ? 1u : 0u);
             cairn_percpu_check(caches);
             EXPECT_EQ(tokens.outstanding_bytes(), held_bytes + caches.waiting_bytes());
-            cairn_percpu_drain(caches);
+            cairn_percpu_flush(caches);
             EXPECT_EQ(tokens.outstanding_bytes(), held_bytes);
             EXPECT_EQ(tokens.broken, 0u);
         }
@@ -110,10 +110,10 @@ TEST_P(PercpuModel, AFailedAllocationChangesNothing)
     TokenSource tokens({64}, 100);
     Caches caches = make(tokens, 2);
     std::vector<void *> blocks = alloc_many(caches, 0, 100);
-    const uint32_t before = caches.word(0, 0);
+    const uint32_t before = caches.header(0, 0);
     for (int round = 0; round < 3; round++)
         EXPECT_EQ(cairn_percpu_alloc(caches, 0), nullptr);
-    EXPECT_EQ(caches.word(0, 0), before);
+    EXPECT_EQ(caches.header(0, 0), before);
     EXPECT_EQ(caches.waiting_bytes(), 0u);
     free_all(caches, 0, blocks);
     expect_ends_clean(caches, tokens);
@@ -158,10 +158,10 @@ TEST_P(PercpuModel, AgreesWithAModelUnderRandomIds)
                 held_bytes -= caches->classes[class_idx].block_bytes;
             }
             if (random() % 500 == 0)
-                cairn_percpu_drain_shard(caches,
+                cairn_percpu_flush_shard(caches,
                                          static_cast<unsigned>(random() % caches->shard_count));
             if (random() % 2000 == 0)
-                cairn_percpu_drain(caches);
+                cairn_percpu_flush(caches);
             ASSERT_EQ(tokens.outstanding_bytes(), held_bytes + caches.waiting_bytes());
             ASSERT_LE(caches.waiting_bytes(), caches.bound_bytes(caches->shard_count));
             if (step % 8 == 0)

@@ -121,7 +121,7 @@ TEST_P(Percpu, LargeBlocksAreTakenOneAtATimeAndFewWait)
 }
 
 // GCC 12 drops an `asm goto` whose result is not used, unless it is called volatile.
-TEST_P(Percpu, APopTakesABlockThatNobodyLooksAt)
+TEST_P(Percpu, APopTakesABlockWithoutReadingIt)
 {
     TokenSource tokens({64}, 1000);
     Caches caches = make(tokens, 1);
@@ -255,12 +255,12 @@ TEST_P(Percpu, LeavesShardsOfIdleCpusUntouched)
     cairn_percpu_close(caches);
     cairn_percpu_repair(caches);
     cairn_percpu_reopen(caches);
-    cairn_percpu_drain(caches);
+    cairn_percpu_flush(caches);
     for (unsigned shard_idx = 0; shard_idx < caches->shard_count; shard_idx++) {
-        bool busy = used.count(shard_idx) != 0;
+        bool is_used = used.count(shard_idx) != 0;
         size_t pages =
             resident_pages(caches->shards + shard_idx * caches->shard_bytes, caches->shard_bytes);
-        EXPECT_EQ(pages > 0, busy) << shard_idx;
+        EXPECT_EQ(pages > 0, is_used) << shard_idx;
     }
     expect_ends_clean(caches, tokens);
 }
@@ -279,7 +279,7 @@ TEST_P(Percpu, StatesItsSizeExactlyAndStaysWithin)
         for (unsigned class_idx = 0; class_idx < 4; class_idx++) {
             EXPECT_EQ(caches.array(last, class_idx).limit, caches->classes[class_idx].capacity);
             EXPECT_EQ(cairn_depot_count(&caches->depot, class_idx),
-                      caches->depot.lines[class_idx].capacity);
+                      caches->depot.bins[class_idx].capacity);
         }
         expect_ends_clean(caches, tokens);
     }
@@ -417,15 +417,15 @@ TEST_P(Percpu, KeepsErrno)
         EXPECT_EQ(blocks.back(), nullptr);
         blocks.pop_back();
         free_all(caches, 0, blocks);
-        cairn_percpu_drain(caches);
+        cairn_percpu_flush(caches);
         EXPECT_EQ(errno, EXDEV);
     }
     expect_ends_clean(caches, tokens);
 }
 
-// Drain
+// Flush
 
-TEST_P(Percpu, DrainsOneShardOrEverything)
+TEST_P(Percpu, FlushesOneShardOrEverything)
 {
     NEEDS_CPUS(2);
     TokenSource tokens({64, 1024}, 1000);
@@ -435,19 +435,19 @@ TEST_P(Percpu, DrainsOneShardOrEverything)
     caches.on(1);
     std::vector<void *> large = alloc_many(caches, 1, 3);
     if (is_locked()) {
-        EXPECT_EQ(cairn_percpu_drain_shard(caches, 2), 0u);
+        EXPECT_EQ(cairn_percpu_flush_shard(caches, 2), 0u);
     }
-    EXPECT_EQ(cairn_percpu_drain_shard(caches, caches.shard_of(0)), 54u); // another CPU's
-    EXPECT_EQ(cairn_percpu_drain_shard(caches, caches.shard_of(0)), 0u);
+    EXPECT_EQ(cairn_percpu_flush_shard(caches, caches.shard_of(0)), 54u); // another CPU's
+    EXPECT_EQ(cairn_percpu_flush_shard(caches, caches.shard_of(0)), 0u);
     EXPECT_EQ(tokens.outstanding(0), 10u);
     free_all(caches, 1, large);
     free_all(caches, 0, small);
     auto stats = cairn_percpu_stats(caches);
     EXPECT_EQ(stats.cached_bytes, 8u * 1024 + 10 * 64);
-    EXPECT_EQ(cairn_percpu_drain(caches), 18u);
+    EXPECT_EQ(cairn_percpu_flush(caches), 18u);
     EXPECT_EQ(tokens.outstanding_bytes(), 0u);
     EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, 0u);
-    EXPECT_EQ(cairn_percpu_drain(caches), 0u);
+    EXPECT_EQ(cairn_percpu_flush(caches), 0u);
     expect_ends_clean(caches, tokens);
 }
 

@@ -152,7 +152,7 @@ class Caches {
         return is_locked() ? k % percpu_->shard_count : cpus()[k % cpus().size()];
     }
 
-    /* As shard.h has it: the words as seen, histories, then the struct, then slots. */
+    /* As shard.h has it: the array headers as noted, histories, then the struct, then slots. */
     uint32_t *seen(unsigned shard_idx)
     {
         return reinterpret_cast<uint32_t *>(percpu_->shards + shard_idx * percpu_->shard_bytes);
@@ -170,9 +170,9 @@ class Caches {
     }
 
     /* From here on: of the shard of CPU k. */
-    uint32_t &word(unsigned k, unsigned class_idx)
+    uint32_t &header(unsigned k, unsigned class_idx)
     {
-        return shard(shard_of(k))->words[class_idx];
+        return shard(shard_of(k))->array_headers[class_idx];
     }
 
     struct Array {
@@ -182,27 +182,28 @@ class Caches {
 
     Array array(unsigned k, unsigned class_idx)
     {
-        uint32_t word = __atomic_load_n(&this->word(k, class_idx), __ATOMIC_RELAXED);
-        unsigned count = word == 0 ? 0 : (word & 0xffff) - percpu_->classes[class_idx].slots_offset;
-        return {count, count + (word >> CAIRN_RSEQ_ROOM_SHIFT)};
+        uint32_t header = __atomic_load_n(&this->header(k, class_idx), __ATOMIC_RELAXED);
+        unsigned count =
+            header == 0 ? 0 : (header & 0xffff) - percpu_->classes[class_idx].slots_offset;
+        return {count, count + (header >> CAIRN_RSEQ_FREE_SLOTS_SHIFT)};
     }
 
-    /* All words of all shards. */
-    std::vector<uint32_t> words()
+    /* All array headers of all shards. */
+    std::vector<uint32_t> array_headers()
     {
         std::vector<uint32_t> all;
         for (unsigned shard_idx = 0; shard_idx < percpu_->shard_count; shard_idx++)
             for (unsigned class_idx = 0; class_idx < percpu_->class_count; class_idx++)
                 all.push_back(
-                    __atomic_load_n(&shard(shard_idx)->words[class_idx], __ATOMIC_RELAXED));
+                    __atomic_load_n(&shard(shard_idx)->array_headers[class_idx], __ATOMIC_RELAXED));
         return all;
     }
 
-    /* What a word is for so many blocks and such a limit. */
-    uint32_t word_for(unsigned class_idx, unsigned count, unsigned limit)
+    /* What an array header is for so many blocks and such a limit. */
+    uint32_t header_for(unsigned class_idx, unsigned count, unsigned limit)
     {
-        return (percpu_->classes[class_idx].slots_offset + count) | (limit - count)
-                                                                        << CAIRN_RSEQ_ROOM_SHIFT;
+        return (percpu_->classes[class_idx].slots_offset + count) |
+               (limit - count) << CAIRN_RSEQ_FREE_SLOTS_SHIFT;
     }
 
     /* Where blocks of a class lie in a shard, the oldest first. */
@@ -212,14 +213,14 @@ class Caches {
                percpu_->classes[class_idx].slots_offset;
     }
 
-    /* The most that may wait, as percpu_admin.c states it. */
+    /* The most that may wait, as percpu_init.c states it. */
     size_t bound_bytes(unsigned shards)
     {
         size_t bytes = 0;
         for (unsigned idx = 0; idx < percpu_->class_count; idx++)
             bytes += percpu_->classes[idx].block_bytes *
                      (size_t(shards) * percpu_->classes[idx].capacity +
-                      percpu_->depot.lines[idx].capacity);
+                      percpu_->depot.bins[idx].capacity);
         return bytes;
     }
 

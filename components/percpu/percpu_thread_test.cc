@@ -5,7 +5,7 @@
 // table of flags sees it at once when two hold the same one. Lock mode is run under TSan as well, which sees nothing of
 // rseq mode.
 
-#include "percpu_crowd.h"
+#include "percpu_threads.h"
 
 #include <array>
 #include <climits>
@@ -21,10 +21,10 @@
 namespace {
 
 using percpu_testing::Caches;
-using percpu_testing::Crowd;
 using percpu_testing::InModes;
 using percpu_testing::run_threads;
 using percpu_testing::SHARDS;
+using percpu_testing::ThreadsFixture;
 
 class PercpuThreads : public InModes {};
 class PercpuThreadsOnCpus : public InModes {};
@@ -39,59 +39,60 @@ INSTANTIATE_TEST_SUITE_P(Modes, PercpuThreadsOnCpus,
 
 TEST_P(PercpuThreads, ConserveTokensUnderIdsThatChangeAtEveryCall)
 {
-    Crowd crowd(GetParam(), 5000);
+    ThreadsFixture fixture(GetParam(), 5000);
     uint64_t seed = percpu_testing::seed();
-    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 100000); });
+    run_threads(6, [&](unsigned number) { fixture.work(seed + number, 100000); });
     if (is_locked()) {
-        EXPECT_EQ(cairn_percpu_stats(crowd.caches).shards_used, SHARDS);
+        EXPECT_EQ(cairn_percpu_stats(fixture.caches).shards_used, SHARDS);
     }
-    EXPECT_EQ(crowd.refused, 0u);
-    crowd.expect_conserved();
+    EXPECT_EQ(fixture.refused, 0u);
+    fixture.expect_conserved();
 }
 
 TEST_P(PercpuThreads, ConserveTokensOnASingleShard)
 {
-    Crowd crowd(GetParam(), 5000, 1);
+    ThreadsFixture fixture(GetParam(), 5000, 1);
     uint64_t seed = percpu_testing::seed();
-    run_threads(6, [&](unsigned number) { crowd.work(seed + number, 100000); });
-    crowd.expect_conserved();
+    run_threads(6, [&](unsigned number) { fixture.work(seed + number, 100000); });
+    fixture.expect_conserved();
 }
 
-TEST_P(PercpuThreads, ConserveTokensWhileOthersDrainCountAndCheck)
+TEST_P(PercpuThreads, ConserveTokensWhileOthersFlushCountAndCheck)
 {
-    Crowd crowd(GetParam(), 5000);
+    ThreadsFixture fixture(GetParam(), 5000);
     std::atomic<bool> stop{false};
     uint64_t seed = percpu_testing::seed();
-    auto drain = [&] {
+    auto flush = [&] {
         for (unsigned round = 0; !stop; round++) {
-            cairn_percpu_drain_shard(crowd.caches, round % crowd.caches->shard_count);
+            cairn_percpu_flush_shard(fixture.caches, round % fixture.caches->shard_count);
             if (round % 16 == 0)
-                cairn_percpu_drain(crowd.caches);
+                cairn_percpu_flush(fixture.caches);
         }
     };
-    std::thread drainers[] = {std::thread(drain), std::thread(drain), std::thread(drain)};
+    std::thread flushers[] = {std::thread(flush), std::thread(flush), std::thread(flush)};
     std::thread watcher([&] {
         while (!stop) {
-            if (crowd.caches.waiting_bytes() > crowd.caches.bound_bytes(crowd.caches->shard_count))
-                crowd.broken++;
-            cairn_percpu_check(crowd.caches);
+            if (fixture.caches.waiting_bytes() >
+                fixture.caches.bound_bytes(fixture.caches->shard_count))
+                fixture.broken++;
+            cairn_percpu_check(fixture.caches);
             std::this_thread::yield();
         }
     });
-    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 100000); });
+    run_threads(4, [&](unsigned number) { fixture.work(seed + number, 100000); });
     stop = true;
-    for (auto &drainer : drainers)
-        drainer.join();
+    for (auto &flusher : flushers)
+        flusher.join();
     watcher.join();
-    crowd.expect_conserved();
+    fixture.expect_conserved();
 }
 
 TEST_P(PercpuThreads, ConserveTokensWhileTheyAreMovedBetweenCpus)
 {
     for (auto way : {CAIRN_CPU_AUTO, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
-        Crowd crowd(GetParam(), 5000, 0);
+        ThreadsFixture fixture(GetParam(), 5000, 0);
         if (is_locked())
-            cairn_cpu_init(&crowd.caches->cpu, way);
+            cairn_cpu_init(&fixture.caches->cpu, way);
         else if (way != CAIRN_CPU_AUTO)
             break;
         std::array<std::atomic<int>, 4> tids{};
@@ -108,40 +109,40 @@ TEST_P(PercpuThreads, ConserveTokensWhileTheyAreMovedBetweenCpus)
         });
         run_threads(4, [&](unsigned number) {
             tids[number] = static_cast<int>(syscall(SYS_gettid));
-            crowd.work(seed + number, 60000, [](std::mt19937_64 &) {});
+            fixture.work(seed + number, 60000, [](std::mt19937_64 &) {});
             tids[number] = 0;
         });
         stop = true;
         mover.join();
-        crowd.expect_conserved();
+        fixture.expect_conserved();
     }
 }
 
 TEST_P(PercpuThreads, ConserveTokensWhenThereAreTooFew)
 {
-    Crowd crowd(GetParam(), 40);
+    ThreadsFixture fixture(GetParam(), 40);
     uint64_t seed = percpu_testing::seed();
-    run_threads(4, [&](unsigned number) { crowd.work(seed + number, 20000); });
-    EXPECT_GT(crowd.refused, 0u);
-    crowd.expect_conserved();
+    run_threads(4, [&](unsigned number) { fixture.work(seed + number, 20000); });
+    EXPECT_GT(fixture.refused, 0u);
+    fixture.expect_conserved();
 }
 
 TEST(PercpuThreadsLock, WithoutIdsSpreadOverTheShards)
 {
-    Crowd crowd(percpu_testing::LOCK, 1000, 8);
+    ThreadsFixture fixture(percpu_testing::LOCK, 1000, 8);
     std::vector<std::thread> threads;
     std::atomic<unsigned> here{0};
     for (unsigned number = 0; number < 16; number++)
         threads.emplace_back([&] {
             Caches::id() = -1;
-            crowd.free(0, crowd.alloc(0));
+            fixture.free(0, fixture.alloc(0));
             for (here++; here < 16;) // so that no stack is used twice
                 std::this_thread::yield();
         });
     for (auto &thread : threads)
         thread.join();
-    EXPECT_GE(cairn_percpu_stats(crowd.caches).shards_used, 3u);
-    crowd.expect_conserved();
+    EXPECT_GE(cairn_percpu_stats(fixture.caches).shards_used, 3u);
+    fixture.expect_conserved();
 }
 
 /* Returns when a thread sleeps on the lock, which the caller holds, or has finished without it. */
@@ -151,46 +152,46 @@ void wait_for_a_sleeper(const cairn_lock &lock, const std::atomic<bool> &done)
         std::this_thread::yield();
 }
 
-TEST_P(PercpuThreadsOnCpus, ADrainWaitsForAShardThatIsHeld)
+TEST_P(PercpuThreadsOnCpus, AFlushWaitsForAShardThatIsHeld)
 {
-    Crowd crowd(GetParam(), 100);
-    crowd.caches.on(0);
-    crowd.free(0, crowd.alloc(0));
-    const unsigned shard_idx = crowd.caches.shard_of(0);
-    cairn_lock &lock = crowd.caches->headers[shard_idx].lock;
+    ThreadsFixture fixture(GetParam(), 100);
+    fixture.caches.on(0);
+    fixture.free(0, fixture.alloc(0));
+    const unsigned shard_idx = fixture.caches.shard_of(0);
+    cairn_lock &lock = fixture.caches->headers[shard_idx].lock;
     ASSERT_TRUE(cairn_trylock(&lock));
     std::atomic<bool> done{false};
-    std::thread drainer([&] {
-        EXPECT_EQ(cairn_percpu_drain_shard(crowd.caches, shard_idx), 64u);
+    std::thread flusher([&] {
+        EXPECT_EQ(cairn_percpu_flush_shard(fixture.caches, shard_idx), 64u);
         done = true;
     });
     wait_for_a_sleeper(lock, done);
     EXPECT_FALSE(done);
-    EXPECT_EQ(crowd.caches.array(0, 0).count, 64u);
+    EXPECT_EQ(fixture.caches.array(0, 0).count, 64u);
     cairn_lock_release(&lock);
-    drainer.join();
-    crowd.expect_conserved();
+    flusher.join();
+    fixture.expect_conserved();
 }
 
 TEST(PercpuThreadsLock, AThreadWaitsForItsShardRatherThanWakeAnIdleOne)
 {
-    Crowd crowd(percpu_testing::LOCK, 100);
+    ThreadsFixture fixture(percpu_testing::LOCK, 100);
     Caches::id() = 0;
-    crowd.free(0, crowd.alloc(0));
-    ASSERT_TRUE(cairn_trylock(&crowd.caches->headers[0].lock));
+    fixture.free(0, fixture.alloc(0));
+    ASSERT_TRUE(cairn_trylock(&fixture.caches->headers[0].lock));
     std::atomic<bool> done{false};
     std::thread waiter([&] {
         Caches::id() = 0;
-        crowd.free(0, crowd.alloc(0));
+        fixture.free(0, fixture.alloc(0));
         done = true;
     });
-    wait_for_a_sleeper(crowd.caches->headers[0].lock, done);
+    wait_for_a_sleeper(fixture.caches->headers[0].lock, done);
     EXPECT_FALSE(done);
-    cairn_lock_release(&crowd.caches->headers[0].lock);
+    cairn_lock_release(&fixture.caches->headers[0].lock);
     waiter.join();
-    EXPECT_EQ(cairn_percpu_stats(crowd.caches).contended, 1u);
-    EXPECT_EQ(cairn_percpu_stats(crowd.caches).shards_used, 1u);
-    crowd.expect_conserved();
+    EXPECT_EQ(cairn_percpu_stats(fixture.caches).contended, 1u);
+    EXPECT_EQ(cairn_percpu_stats(fixture.caches).shards_used, 1u);
+    fixture.expect_conserved();
 }
 
 /* A queue of one producer and one consumer. */
@@ -222,24 +223,24 @@ TEST_P(PercpuThreadsOnCpus, ProducerAndConsumerLeaveTheSourceAlone)
 {
     NEEDS_CPUS(2);
     constexpr int COUNT = 100000;
-    Crowd crowd(GetParam(), 10000, 2, 64 * 1024);
+    ThreadsFixture fixture(GetParam(), 10000, 2, 64 * 1024);
     Pipe pipe;
     std::thread producer([&] {
-        crowd.caches.on(0);
+        fixture.caches.on(0);
         for (int at = 0; at < COUNT; at++)
-            pipe.put(crowd.alloc(1));
+            pipe.put(fixture.alloc(1));
     });
     std::thread consumer([&] {
-        crowd.caches.on(1);
+        fixture.caches.on(1);
         for (int at = 0; at < COUNT; at++)
-            crowd.free(1, pipe.get());
+            fixture.free(1, pipe.get());
     });
     producer.join();
     consumer.join();
     // On their way: the pipe, two hands, each shard, a batch, a flush. The rest of 100000 came out of the depot.
-    EXPECT_EQ(crowd.tokens.gives, 0u);
-    EXPECT_LE(crowd.tokens.tokens_taken, Pipe::ROOM + 2 + 64 + 512 + 64 + 256);
-    crowd.expect_conserved();
+    EXPECT_EQ(fixture.tokens.gives, 0u);
+    EXPECT_LE(fixture.tokens.tokens_taken, Pipe::ROOM + 2 + 64 + 512 + 64 + 256);
+    fixture.expect_conserved();
 }
 
 } // namespace

@@ -30,8 +30,8 @@ namespace percpu_testing {
 inline uint64_t seed()
 {
     static const uint64_t value = [] {
-        const char *wish = getenv("CAIRN_TEST_SEED");
-        uint64_t chosen = wish != nullptr ? strtoull(wish, nullptr, 0) : std::random_device()();
+        const char *value = getenv("CAIRN_TEST_SEED");
+        uint64_t chosen = value != nullptr ? strtoull(value, nullptr, 0) : std::random_device()();
         printf("CAIRN_TEST_SEED=%llu\n", static_cast<unsigned long long>(chosen));
         fflush(stdout);
         return chosen;

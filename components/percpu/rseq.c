@@ -9,18 +9,18 @@
  *     sequences in this build?                  no:   lock
  *     libc registered an area, or we may?       no:   lock      (cpu.c: qemu, valgrind, seccomp, old kernels)
  *     a bound of the ids that can come?         no:   lock      sequences compare with none
- *     a shard for every possible CPU?           no:   lock      the others would always go past the shards
- *     membarrier(2) for rseq (Linux 5.10)?      no:   lock      without it no thread could drain another CPU
- *     do they work?                             no:   lock      rseq_proof.c
+ *     a shard for every possible CPU?           no:   lock      the others would always bypass the shards
+ *     membarrier(2) for rseq (Linux 5.10)?      no:   lock      without it no thread could flush another CPU
+ *     do they work?                             no:   lock      rseq_selftest.c
  *     otherwise rseq: by mm_cid if the kernel writes it, else by cpu_id
  *
  * Ids. The kernel numbers CPUs below what it calls possible, and gives concurrency ids below that
  * as well. The number of shards may come from a file that is not trusted; safety rests on the size
- * of the kernel's CPU masks alone, up to which there are lanes. An id beyond the shards finds
- * `nothing` in its lane.
+ * of the kernel's CPU masks alone, up to which there are entries. The entry of an id beyond the
+ * shards is permanently stopped.
  *
  * Threads. Chosen once, before the object is shared. A thread that is refused its area later
- * (seccomp) shows a negative cpu_id, and goes past the shards. A process that is refused the fence
+ * (seccomp) shows a negative cpu_id, and bypasses the shards. A process that is refused the fence
  * later goes on with what needs none.
  */
 
@@ -62,19 +62,20 @@ bool cairn_rseq_fence(const struct cairn_percpu *percpu)
 
 static bool has_area(const struct cairn_cpu *cpu)
 {
-    return cpu->way == CAIRN_CPU_LIBC_RSEQ || cpu->way == CAIRN_CPU_OWN_RSEQ;
+    return cpu->method == CAIRN_CPU_LIBC_RSEQ || cpu->method == CAIRN_CPU_OWN_RSEQ;
 }
 
-/* NULL, or what stands against sequences. */
-static const char *obstacle(const struct cairn_percpu *percpu, enum cairn_percpu_mode wish)
+/* NULL when sequences can be used. */
+static const char *unavailable_reason(const struct cairn_percpu *percpu,
+                                      enum cairn_percpu_mode requested)
 {
-    if (wish == CAIRN_PERCPU_LOCK)
+    if (requested == CAIRN_PERCPU_LOCK)
         return "lock mode was asked for";
-    if (!CAIRN_RSEQ_EXISTS)
-        return CAIRN_RSEQ_ABSENCE;
+    if (!CAIRN_RSEQ_AVAILABLE)
+        return CAIRN_RSEQ_UNAVAILABLE_REASON;
     if (!has_area(&percpu->cpu))
         return "threads have no rseq area here";
-    if (cairn_cpu__id_bound() == 0 || cairn_cpu__id_bound() > percpu->lane_count)
+    if (cairn_cpu_id_bound() == 0 || cairn_cpu_id_bound() > percpu->entry_count)
         return "the number of possible CPUs is unknown";
     if (percpu->shard_count < cairn_cpu_possible_count())
         return "fewer shards than possible CPUs";
@@ -95,13 +96,14 @@ static bool kernel_writes_cid(const struct cairn_percpu *percpu)
 void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason)
 {
     percpu->reason = reason;
-    percpu->view.area = cairn_cpu__rseq_unregistered();
+    percpu->view.area = cairn_cpu_rseq_unregistered();
     percpu->view.id = percpu->view.area + RSEQ_CPU_ID;
 }
 
-bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode wish, bool by_cpu_id)
+bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode requested,
+                       bool by_cpu_id)
 {
-    const char *reason = obstacle(percpu, wish);
+    const char *reason = unavailable_reason(percpu, requested);
 
     if (reason != NULL) {
         cairn_rseq_refuse(percpu, reason);
@@ -124,7 +126,7 @@ static bool is_registered(const struct cairn_percpu *percpu)
 
     if (cpu_rseq_load_id(percpu->view.area) >= 0)
         return true;
-    return percpu->cpu.way == CAIRN_CPU_OWN_RSEQ && cairn_cpu__rseq_own(&area);
+    return percpu->cpu.method == CAIRN_CPU_OWN_RSEQ && cairn_cpu_rseq_own(&area);
 }
 
 int cairn_rseq_id(const struct cairn_percpu *percpu)
@@ -132,15 +134,15 @@ int cairn_rseq_id(const struct cairn_percpu *percpu)
     return is_registered(percpu) ? cpu_rseq_load(percpu->view.id) : -1;
 }
 
-bool cairn_percpu_leave(const struct cairn_percpu *percpu)
+bool cairn_percpu_suspend(const struct cairn_percpu *percpu)
 {
     return percpu->mode == CAIRN_PERCPU_RSEQ &&
-           cairn_cpu__rseq_leave(percpu->view.area, percpu->cpu.way == CAIRN_CPU_OWN_RSEQ);
+           cairn_cpu_rseq_suspend(percpu->view.area, percpu->cpu.method == CAIRN_CPU_OWN_RSEQ);
 }
 
-/* A refusal is no harm: such a thread goes past the shards. */
-void cairn_percpu_rejoin(const struct cairn_percpu *percpu)
+/* A refusal is no harm: such a thread bypasses the shards. */
+void cairn_percpu_resume(const struct cairn_percpu *percpu)
 {
     CAIRN_ASSERT(percpu->mode == CAIRN_PERCPU_RSEQ);
-    (void)cairn_cpu__rseq_rejoin(percpu->view.area, percpu->cpu.way == CAIRN_CPU_OWN_RSEQ);
+    (void)cairn_cpu_rseq_resume(percpu->view.area, percpu->cpu.method == CAIRN_CPU_OWN_RSEQ);
 }

@@ -28,7 +28,7 @@
 
 enum { LAST_BIT = CAIRN_SLAB_WORD_BITS - 1, RUN_MIN = 4, LOOK_AGAIN = 8 };
 
-const char cairn_blocks__give_name[] = "cairn_pool_give";
+const char cairn_blocks_give_name[] = "cairn_pool_give";
 
 /* The lowest `count` bits. */
 static uint64_t mask_of(size_t count)
@@ -87,9 +87,9 @@ static size_t take_bits(uint64_t *word, uintptr_t base, size_t block_bytes, void
     return count;
 }
 
-void cairn_blocks__take(struct cairn_slab *slab, size_t block_bytes, void **blocks, size_t count)
+void cairn_blocks_take(struct cairn_slab *slab, size_t block_bytes, void **blocks, size_t count)
 {
-    uint64_t *word = cairn_slab__words(slab) + slab->first_word;
+    uint64_t *word = cairn_slab_words(slab) + slab->first_word;
     size_t word_bytes = CAIRN_SLAB_WORD_BITS * block_bytes;
     uintptr_t base = slab->base + slab->first_word * word_bytes;
     size_t taken = 0;
@@ -105,7 +105,7 @@ void cairn_blocks__take(struct cairn_slab *slab, size_t block_bytes, void **bloc
         if (taken == count)
             break;
     }
-    slab->first_word = (uint16_t)(word - cairn_slab__words(slab));
+    slab->first_word = (uint16_t)(word - cairn_slab_words(slab));
     slab->free_count = (uint16_t)(slab->free_count - count);
 }
 
@@ -151,10 +151,10 @@ static size_t sequence_length(void *const *blocks, size_t step_bytes, size_t mos
 static void *const *free_run(const struct cairn_slab_geometry *geometry, struct cairn_slab *slab,
                              void *const *blocks, void *const *end)
 {
-    size_t block_idx = cairn_blocks__idx(geometry, slab, *blocks);
+    size_t block_idx = cairn_blocks_idx(geometry, slab, *blocks);
     size_t word_idx = block_idx / CAIRN_SLAB_WORD_BITS;
     unsigned bit_idx = block_idx % CAIRN_SLAB_WORD_BITS;
-    uint64_t word = cairn_slab__words(slab)[word_idx];
+    uint64_t word = cairn_slab_words(slab)[word_idx];
     size_t most = (size_t)(end - blocks);
     size_t step_bytes = (uintptr_t)blocks[1] - (uintptr_t)blocks[0];
     size_t length;
@@ -166,7 +166,7 @@ static void *const *free_run(const struct cairn_slab_geometry *geometry, struct 
         length = sequence_length(blocks, step_bytes, cairn_min(most, out_below(word, bit_idx)));
         bit_idx -= (unsigned)length - 1;
     }
-    cairn_blocks__set_free(slab, word_idx, mask_of(length) << bit_idx, length);
+    cairn_blocks_set_free(slab, word_idx, mask_of(length) << bit_idx, length);
     return blocks + length;
 }
 
@@ -177,8 +177,8 @@ static void *const *free_some(const struct cairn_slab_geometry *geometry, struct
     if (end - blocks > LOOK_AGAIN)
         end = blocks + LOOK_AGAIN;
     do
-        cairn_blocks__free_one(slab, cairn_blocks__idx(geometry, slab, *blocks++));
-    while (cairn_blocks__goes_on(slab, blocks, end));
+        cairn_blocks_free_one(slab, cairn_blocks_idx(geometry, slab, *blocks++));
+    while (cairn_blocks_goes_on(slab, blocks, end));
     return blocks;
 }
 
@@ -195,15 +195,15 @@ static bool begins_with_run(void *const *blocks, void *const *end, size_t block_
     return begins_with_four(blocks, (uintptr_t)blocks[0], step_bytes);
 }
 
-void *const *cairn_blocks__free_several(const struct cairn_slab_geometry *geometry,
-                                        struct cairn_slab *slab, void *const *blocks,
-                                        void *const *end)
+void *const *cairn_blocks_free_several(const struct cairn_slab_geometry *geometry,
+                                       struct cairn_slab *slab, void *const *blocks,
+                                       void *const *end)
 {
     do {
         if (begins_with_run(blocks, end, geometry->block_bytes))
             blocks = free_run(geometry, slab, blocks, end);
         else
             blocks = free_some(geometry, slab, blocks, end);
-    } while (cairn_blocks__goes_on(slab, blocks, end));
+    } while (cairn_blocks_goes_on(slab, blocks, end));
     return blocks;
 }

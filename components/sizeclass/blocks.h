@@ -21,36 +21,35 @@
 #include "internal.h"
 
 /* What a panic names as the place. */
-extern const char cairn_blocks__give_name[];
+extern const char cairn_blocks_give_name[];
 
 /* Takes the `count` lowest free blocks. Requires: there are so many. */
-void cairn_blocks__take(struct cairn_slab *slab, size_t block_bytes, void **blocks, size_t count);
+void cairn_blocks_take(struct cairn_slab *slab, size_t block_bytes, void **blocks, size_t count);
 
-/* cairn_blocks__free_stretch() for a stretch of two blocks or more. */
-void *const *cairn_blocks__free_several(const struct cairn_slab_geometry *geometry,
-                                        struct cairn_slab *slab, void *const *blocks,
-                                        void *const *end);
+/* cairn_blocks_free_stretch() for a stretch of two blocks or more. */
+void *const *cairn_blocks_free_several(const struct cairn_slab_geometry *geometry,
+                                       struct cairn_slab *slab, void *const *blocks,
+                                       void *const *end);
 
 /* The index of a block that lies in a granule of the slab. Panics when none begins there, or it is
    free. */
-CAIRN_HOT_INLINE size_t cairn_blocks__idx(const struct cairn_slab_geometry *geometry,
-                                          struct cairn_slab *slab, const void *block)
+CAIRN_HOT_INLINE size_t cairn_blocks_idx(const struct cairn_slab_geometry *geometry,
+                                         struct cairn_slab *slab, const void *block)
 {
-    cairn_slab_product product = cairn_slab__product(geometry, (uintptr_t)block - slab->base);
+    cairn_slab_product product = cairn_slab_multiply(geometry, (uintptr_t)block - slab->base);
     size_t block_idx = (size_t)(product >> 64);
 
     CAIRN_CHECK((uint64_t)product < geometry->start_bound, "not the start of a block", block,
-                cairn_blocks__give_name);
-    CAIRN_CHECK(!cairn_slab__is_free(slab, block_idx), "double free", block,
-                cairn_blocks__give_name);
+                cairn_blocks_give_name);
+    CAIRN_CHECK(!cairn_slab_is_free(slab, block_idx), "double free", block, cairn_blocks_give_name);
     return block_idx;
 }
 
 /* Sets `count` bits of a word, all of them 0 so far. */
-CAIRN_HOT_INLINE void cairn_blocks__set_free(struct cairn_slab *slab, size_t word_idx,
-                                             uint64_t bits, size_t count)
+CAIRN_HOT_INLINE void cairn_blocks_set_free(struct cairn_slab *slab, size_t word_idx, uint64_t bits,
+                                            size_t count)
 {
-    uint64_t *word = cairn_slab__words(slab) + word_idx;
+    uint64_t *word = cairn_slab_words(slab) + word_idx;
 
     CAIRN_ASSERT((*word & bits) == 0);
     CAIRN_ASSERT((size_t)__builtin_popcountll(bits) == count);
@@ -61,29 +60,29 @@ CAIRN_HOT_INLINE void cairn_blocks__set_free(struct cairn_slab *slab, size_t wor
         slab->first_word = (uint16_t)word_idx;
 }
 
-CAIRN_HOT_INLINE void cairn_blocks__free_one(struct cairn_slab *slab, size_t block_idx)
+CAIRN_HOT_INLINE void cairn_blocks_free_one(struct cairn_slab *slab, size_t block_idx)
 {
-    cairn_blocks__set_free(slab, block_idx / CAIRN_SLAB_WORD_BITS,
-                           (uint64_t)1 << block_idx % CAIRN_SLAB_WORD_BITS, 1);
+    cairn_blocks_set_free(slab, block_idx / CAIRN_SLAB_WORD_BITS,
+                          (uint64_t)1 << block_idx % CAIRN_SLAB_WORD_BITS, 1);
 }
 
 /* True unless the array ends, or goes on in another slab. */
-CAIRN_HOT_INLINE bool cairn_blocks__goes_on(const struct cairn_slab *slab, void *const *blocks,
-                                            void *const *end)
+CAIRN_HOT_INLINE bool cairn_blocks_goes_on(const struct cairn_slab *slab, void *const *blocks,
+                                           void *const *end)
 {
     return blocks != end && (uintptr_t)*blocks - slab->base < slab->slab_bytes;
 }
 
 /* Frees the stretch at the head of the array. Returns the place of the next block. Requires:
    blocks[0] is there and in a granule of the slab. */
-CAIRN_HOT_INLINE void *const *cairn_blocks__free_stretch(const struct cairn_slab_geometry *geometry,
-                                                         struct cairn_slab *slab,
-                                                         void *const *blocks, void *const *end)
+CAIRN_HOT_INLINE void *const *cairn_blocks_free_stretch(const struct cairn_slab_geometry *geometry,
+                                                        struct cairn_slab *slab,
+                                                        void *const *blocks, void *const *end)
 {
     CAIRN_ASSERT(blocks != end && (uintptr_t)*blocks >= slab->base);
-    if (cairn_blocks__goes_on(slab, blocks + 1, end))
-        return cairn_blocks__free_several(geometry, slab, blocks, end);
-    cairn_blocks__free_one(slab, cairn_blocks__idx(geometry, slab, *blocks));
+    if (cairn_blocks_goes_on(slab, blocks + 1, end))
+        return cairn_blocks_free_several(geometry, slab, blocks, end);
+    cairn_blocks_free_one(slab, cairn_blocks_idx(geometry, slab, *blocks));
     return blocks + 1;
 }
 

@@ -52,7 +52,7 @@ void expect_round_trip(PoolWorld &world, const Batch &batch)
     cairn_pool_check(&world.pool);
     cairn_slabs_check(&world.slabs);
     for (void *block : batch)
-        ASSERT_FALSE(cairn_pool_is_out(&world.pool, block));
+        ASSERT_FALSE(cairn_pool_is_allocated(&world.pool, block));
     ASSERT_EQ(cairn_pool_stats(&world.pool).used_count, world.out.size() - batch.size());
     ASSERT_EQ(cairn_pool_take(&world.pool, taken.data(), taken.size()), batch.size());
     std::sort(taken.begin(), taken.end());

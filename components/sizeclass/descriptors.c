@@ -89,7 +89,7 @@ static void lay_piece(struct cairn_slabs *slabs, void *piece, size_t first_id, s
     cairn_store_relaxed(&slabs->unit_count, (uint32_t)cairn_min(end_id, UINT32_MAX));
 }
 
-int cairn_slabs__init_units(struct cairn_slabs *slabs)
+int cairn_slabs_init_units(struct cairn_slabs *slabs)
 {
     const struct cairn_slabs_config *config = &slabs->config;
 
@@ -112,7 +112,7 @@ static void give_piece(struct cairn_slabs *slabs, size_t first_id, size_t unit_c
                           (void *)(base + first_id * CAIRN_SLAB_UNIT_BYTES));
 }
 
-void cairn_slabs__fini_units(struct cairn_slabs *slabs)
+void cairn_slabs_fini_units(struct cairn_slabs *slabs)
 {
     size_t first_units = first_unit_count(&slabs->config);
     size_t end_id = cairn_pow2_ceil(slabs->unit_count);
@@ -130,7 +130,7 @@ void cairn_slabs__fini_units(struct cairn_slabs *slabs)
 static uint32_t cut_descriptor(struct cairn_slabs *slabs, uint32_t unit_count)
 {
     uint32_t slab_id = slabs->unit_top;
-    struct cairn_slab *slab = cairn_slabs__at(slabs, slab_id);
+    struct cairn_slab *slab = cairn_slabs_lookup(slabs, slab_id);
 
     CAIRN_ASSERT(unit_count <= slabs->unit_count - slabs->unit_top);
     slabs->unit_top += unit_count;
@@ -155,12 +155,12 @@ static bool grow(struct cairn_slabs *slabs)
     if (piece == NULL)
         return false;
     if (rest > 0)
-        cairn_slabs__push(slabs, cut_descriptor(slabs, rest));
+        cairn_slabs_push(slabs, cut_descriptor(slabs, rest));
     lay_piece(slabs, piece, first_id, unit_count);
     return true;
 }
 
-uint32_t cairn_slabs__pop(struct cairn_slabs *slabs, uint32_t unit_count)
+uint32_t cairn_slabs_pop(struct cairn_slabs *slabs, uint32_t unit_count)
 {
     uint32_t slab_id;
     struct cairn_slab *slab;
@@ -169,7 +169,7 @@ uint32_t cairn_slabs__pop(struct cairn_slabs *slabs, uint32_t unit_count)
     CAIRN_ASSERT(slabs->unit_top <= slabs->unit_count);
     slab_id = slabs->free_units[unit_count];
     if (slab_id != 0) {
-        slab = cairn_slabs__at(slabs, slab_id);
+        slab = cairn_slabs_lookup(slabs, slab_id);
         CAIRN_ASSERT(slab->base == 0 && slab->unit_count == unit_count);
         slabs->free_units[unit_count] = slab->next_id;
         return slab_id;
@@ -179,19 +179,19 @@ uint32_t cairn_slabs__pop(struct cairn_slabs *slabs, uint32_t unit_count)
     return cut_descriptor(slabs, unit_count);
 }
 
-void cairn_slabs__push(struct cairn_slabs *slabs, uint32_t slab_id)
+void cairn_slabs_push(struct cairn_slabs *slabs, uint32_t slab_id)
 {
-    struct cairn_slab *slab = cairn_slabs__at(slabs, slab_id);
+    struct cairn_slab *slab = cairn_slabs_lookup(slabs, slab_id);
 
     CAIRN_ASSERT(slab->base == 0);
     slab->next_id = slabs->free_units[slab->unit_count];
     slabs->free_units[slab->unit_count] = slab_id;
 }
 
-uint32_t cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t slab_id)
+uint32_t cairn_slabs_next(const struct cairn_slabs *slabs, uint32_t slab_id)
 {
     while (slab_id < slabs->unit_top) {
-        const struct cairn_slab *slab = cairn_slabs__at(slabs, slab_id);
+        const struct cairn_slab *slab = cairn_slabs_lookup(slabs, slab_id);
 
         if (slab->base != 0)
             return slab_id;
@@ -219,17 +219,17 @@ static uint32_t count_listed(const struct cairn_slabs *slabs)
 
     for (uint32_t units = 1; units <= CAIRN_SLAB_UNITS_MAX; units++) {
         for (uint32_t id = slabs->free_units[units]; id != 0;
-             id = cairn_slabs__at(slabs, id)->next_id) {
+             id = cairn_slabs_lookup(slabs, id)->next_id) {
             CAIRN_INVARIANT(id < slabs->unit_top && listed < slabs->unit_top);
-            CAIRN_INVARIANT(cairn_slabs__at(slabs, id)->base == 0);
-            CAIRN_INVARIANT(cairn_slabs__at(slabs, id)->unit_count == units);
+            CAIRN_INVARIANT(cairn_slabs_lookup(slabs, id)->base == 0);
+            CAIRN_INVARIANT(cairn_slabs_lookup(slabs, id)->unit_count == units);
             listed++;
         }
     }
     return listed;
 }
 
-void cairn_slabs__check_units(const struct cairn_slabs *slabs)
+void cairn_slabs_check_units(const struct cairn_slabs *slabs)
 {
     uint32_t free_count = 0;
     uint32_t id = 1;
@@ -237,12 +237,12 @@ void cairn_slabs__check_units(const struct cairn_slabs *slabs)
     check_pieces(slabs);
     CAIRN_INVARIANT(slabs->free_units[0] == 0);
     while (id < slabs->unit_top) {
-        const struct cairn_slab *slab = cairn_slabs__at(slabs, id);
+        const struct cairn_slab *slab = cairn_slabs_lookup(slabs, id);
         uint32_t last_id = id + slab->unit_count - 1;
 
         CAIRN_INVARIANT(slab->unit_count >= 1 && slab->unit_count <= CAIRN_SLAB_UNITS_MAX);
         CAIRN_INVARIANT(last_id < slabs->unit_top);
-        CAIRN_INVARIANT(cairn_slabs__at(slabs, last_id) == slab + slab->unit_count - 1);
+        CAIRN_INVARIANT(cairn_slabs_lookup(slabs, last_id) == slab + slab->unit_count - 1);
         free_count += slab->base == 0;
         id = last_id + 1;
     }

@@ -390,7 +390,7 @@ TEST(DescriptorsDeathTest, CheckSeesWhatIsBroken)
             world.taken[30]->unit_count = 2; /* unit 31, the last of its piece */
             cairn_slabs_check(slabs);
         },
-        "cairn_slabs__at");
+        "cairn_slabs_lookup");
     EXPECT_DEATH(
         {
             ASSERT_EQ(cairn_pagemap_set(&world.map, reinterpret_cast<void *>(world.taken[3]->base),

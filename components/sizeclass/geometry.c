@@ -47,8 +47,8 @@ static void invert(struct cairn_slab_geometry *geometry)
     CAIRN_ASSERT(geometry->start_bound <= reciprocal);
 }
 
-void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
-                          uint32_t slab_bytes, uint32_t block_count)
+void cairn_slab_describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
+                         uint32_t slab_bytes, uint32_t block_count)
 {
     CAIRN_ASSERT(block_bytes >= BLOCK_BYTES_UNIT && block_bytes <= CAIRN_SLAB_BYTES_MAX);
     CAIRN_ASSERT(slab_bytes <= CAIRN_SLAB_BYTES_MAX);
@@ -94,7 +94,7 @@ int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes
     }
     if (best_bytes == 0)
         return -EINVAL;
-    cairn_slab__describe(geometry, (uint32_t)block_bytes, (uint32_t)best_bytes,
-                         (uint32_t)blocks_in(best_bytes, block_bytes));
+    cairn_slab_describe(geometry, (uint32_t)block_bytes, (uint32_t)best_bytes,
+                        (uint32_t)blocks_in(best_bytes, block_bytes));
     return 0;
 }

@@ -37,8 +37,8 @@ enum {
 
 /* The descriptor, without the lock: an id reaches a thread after its piece did (descriptors.c), and
    the entry of the piece never changes again. Four instructions. */
-CAIRN_HOT_INLINE struct cairn_slab *cairn_slabs__at(const struct cairn_slabs *slabs,
-                                                    uint32_t slab_id)
+CAIRN_HOT_INLINE struct cairn_slab *cairn_slabs_lookup(const struct cairn_slabs *slabs,
+                                                       uint32_t slab_id)
 {
     size_t log2 = (unsigned)(31 ^ __builtin_clz(slab_id));
 
@@ -48,28 +48,28 @@ CAIRN_HOT_INLINE struct cairn_slab *cairn_slabs__at(const struct cairn_slabs *sl
 }
 
 /* The id of a slab that is taken: from the pagemap, for a descriptor has no room for it. */
-static inline uint32_t cairn_slabs__id(const struct cairn_slabs *slabs,
-                                       const struct cairn_slab *slab)
+static inline uint32_t cairn_slabs_lookup_id(const struct cairn_slabs *slabs,
+                                             const struct cairn_slab *slab)
 {
     CAIRN_ASSERT(slab->base != 0);
     return cairn_pagemap_owner(slabs->config.pagemap, (const void *)slab->base);
 }
 
 /* The bitmap. Through a char pointer, because it is longer than the array at its beginning says. */
-static inline uint64_t *cairn_slab__words(struct cairn_slab *slab)
+static inline uint64_t *cairn_slab_words(struct cairn_slab *slab)
 {
     return (uint64_t *)(void *)((char *)slab + offsetof(struct cairn_slab, free_words));
 }
 
-static inline uint32_t cairn_slab__word_count(uint32_t block_count)
+static inline uint32_t cairn_slab_word_count(uint32_t block_count)
 {
     return (block_count + CAIRN_SLAB_WORD_BITS - 1) / CAIRN_SLAB_WORD_BITS;
 }
 
 /* Units of a descriptor for that many blocks. */
-static inline uint32_t cairn_slab__unit_count(uint32_t block_count)
+static inline uint32_t cairn_slab_unit_count(uint32_t block_count)
 {
-    uint32_t word_count = cairn_slab__word_count(block_count);
+    uint32_t word_count = cairn_slab_word_count(block_count);
 
     if (word_count <= CAIRN_SLAB_INLINE_WORDS)
         return 1;
@@ -78,44 +78,45 @@ static inline uint32_t cairn_slab__unit_count(uint32_t block_count)
 }
 
 /* True when block `block_idx` is free. */
-static inline bool cairn_slab__is_free(struct cairn_slab *slab, size_t block_idx)
+static inline bool cairn_slab_is_free(struct cairn_slab *slab, size_t block_idx)
 {
     CAIRN_ASSERT(block_idx < slab->block_count);
-    return (cairn_slab__words(slab)[block_idx / CAIRN_SLAB_WORD_BITS] >>
+    return (cairn_slab_words(slab)[block_idx / CAIRN_SLAB_WORD_BITS] >>
                 (block_idx % CAIRN_SLAB_WORD_BITS) &
             1) != 0;
 }
 
 /* True for the tag of a granule that is a slab's. */
-static inline bool cairn_slabs__is_slab(uint16_t tag, uint8_t kind_max)
+static inline bool cairn_slabs_is_slab(uint16_t tag, uint8_t kind_max)
 {
     return (uint8_t)(cairn_tag_kind(tag) - 1) < kind_max;
 }
 
 /* Fills in everything of a geometry that follows from these three. */
-void cairn_slab__describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
-                          uint32_t slab_bytes, uint32_t block_count);
+void cairn_slab_describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
+                         uint32_t slab_bytes, uint32_t block_count);
 
 /* The units of descriptors, from the config of the directory. Fails: -EINVAL as
    cairn_slabs_init(). */
-int cairn_slabs__init_units(struct cairn_slabs *slabs);
-void cairn_slabs__fini_units(struct cairn_slabs *slabs);
+int cairn_slabs_init_units(struct cairn_slabs *slabs);
+void cairn_slabs_fini_units(struct cairn_slabs *slabs);
 
 /* The id of a descriptor without an owner, with base 0 and its unit_count set; 0 when there is none
    and none can be had. Requires: the directory's lock. */
-uint32_t cairn_slabs__pop(struct cairn_slabs *slabs, uint32_t unit_count);
+uint32_t cairn_slabs_pop(struct cairn_slabs *slabs, uint32_t unit_count);
 
 /* Takes it back. Requires: the directory's lock, base is 0. */
-void cairn_slabs__push(struct cairn_slabs *slabs, uint32_t slab_id);
+void cairn_slabs_push(struct cairn_slabs *slabs, uint32_t slab_id);
 
 /* The id of the first slab in use with an id >= `slab_id` (of a descriptor, or unit 1), or 0.
    Requires: the directory's lock. */
-uint32_t cairn_slabs__next(const struct cairn_slabs *slabs, uint32_t slab_id);
+uint32_t cairn_slabs_next(const struct cairn_slabs *slabs, uint32_t slab_id);
 
-void cairn_slabs__check_units(const struct cairn_slabs *slabs);
+void cairn_slabs_check_units(const struct cairn_slabs *slabs);
 
 /* cairn_pool_init() with a geometry of the caller's making. */
-void cairn_pool__init(struct cairn_pool *pool, struct cairn_slabs *slabs,
-                      const struct cairn_slab_geometry *geometry, uint8_t kind, uint8_t kind_max);
+void cairn_pool_init_geometry(struct cairn_pool *pool, struct cairn_slabs *slabs,
+                              const struct cairn_slab_geometry *geometry, uint8_t kind,
+                              uint8_t kind_max);
 
 #endif

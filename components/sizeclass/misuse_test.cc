@@ -71,7 +71,7 @@ void expect_only_blocks_out(struct cairn_slabs *slabs, size_t block_bytes)
                                                         ? "not the start of a block"
                                                         : "pointer is not from this heap")
             << offset << " in a slab of " << block_bytes;
-        ASSERT_FALSE(cairn_pool_is_out(&pool, base + offset));
+        ASSERT_FALSE(cairn_pool_is_allocated(&pool, base + offset));
     }
     cairn_pool_check(&pool);
     EXPECT_EQ(cairn_pool_stats(&pool).used_count, out_count) << "a refused pointer was counted";
@@ -115,7 +115,7 @@ void expect_batch_stops_at(struct cairn_pool *pool, size_t bad)
         cairn_pool_give(pool, batch, 4);
     EXPECT_EQ(std::string(panic_what), "not the start of a block");
     for (size_t i = 0; i < 4; i++)
-        EXPECT_EQ(cairn_pool_is_out(pool, blocks[i]), i >= bad);
+        EXPECT_EQ(cairn_pool_is_allocated(pool, blocks[i]), i >= bad);
     pool->used_count -= bad; /* nothing goes on after a panic, so nobody counted these */
     cairn_pool_give(pool, blocks + bad, 4 - bad);
     cairn_pool_check(pool);
@@ -148,7 +148,7 @@ void expect_refusal(struct cairn_pool *pool, const Batch &batch, size_t bad, con
         bool came_before = std::find(batch.begin(), batch.begin() + static_cast<long>(bad),
                                      block) != batch.begin() + static_cast<long>(bad);
 
-        ASSERT_EQ(cairn_pool_is_out(pool, block), !came_before);
+        ASSERT_EQ(cairn_pool_is_allocated(pool, block), !came_before);
         if (!came_before)
             cairn_pool_free(pool, block);
     }
@@ -272,7 +272,7 @@ TEST(Misuse, ARunDoesNotGoOnIntoTheSlabOfAnotherPool)
     Batch batch(slab.end() - 6, slab.end());
     batch.push_back(others);
     ASSERT_NO_FATAL_FAILURE(expect_refusal(&pool, batch, 6, "pointer is not from this pool", slab));
-    ASSERT_TRUE(cairn_pool_is_out(&other, others));
+    ASSERT_TRUE(cairn_pool_is_allocated(&other, others));
     cairn_pool_free(&other, others);
     cairn_pool_fini(&other);
     cairn_pool_fini(&pool);

@@ -62,7 +62,7 @@ static unsigned list_for(const struct cairn_slab *slab)
 static void set_prev(struct cairn_pool *pool, uint32_t slab_id, uint32_t prev_id)
 {
     if (slab_id != 0)
-        cairn_slabs__at(pool->slabs, slab_id)->prev_id = prev_id;
+        cairn_slabs_lookup(pool->slabs, slab_id)->prev_id = prev_id;
 }
 
 static void unlink_slab(struct cairn_pool *pool, struct cairn_slab *slab, uint32_t slab_id)
@@ -75,7 +75,7 @@ static void unlink_slab(struct cairn_pool *pool, struct cairn_slab *slab, uint32
     if (slab->prev_id == 0)
         *first_id = slab->next_id;
     else
-        cairn_slabs__at(pool->slabs, slab->prev_id)->next_id = slab->next_id;
+        cairn_slabs_lookup(pool->slabs, slab->prev_id)->next_id = slab->next_id;
     set_prev(pool, slab->next_id, slab->prev_id);
 }
 
@@ -87,7 +87,7 @@ static void link_slab(struct cairn_pool *pool, struct cairn_slab *slab, uint32_t
 
     CAIRN_ASSERT(list_idx < CAIRN_POOL_LISTS);
     CAIRN_ASSERT(*first_id != slab_id);
-    first = *first_id == 0 ? NULL : cairn_slabs__at(pool->slabs, *first_id);
+    first = *first_id == 0 ? NULL : cairn_slabs_lookup(pool->slabs, *first_id);
     if (first == NULL || slab->base < first->base) {
         slab->prev_id = 0;
         slab->next_id = *first_id;
@@ -155,8 +155,9 @@ static void bound_lists(uint16_t *free_bounds, uint32_t block_count)
     free_bounds[IS_EMPTY + 1] = (uint16_t)block_count;
 }
 
-void cairn_pool__init(struct cairn_pool *pool, struct cairn_slabs *slabs,
-                      const struct cairn_slab_geometry *geometry, uint8_t kind, uint8_t kind_max)
+void cairn_pool_init_geometry(struct cairn_pool *pool, struct cairn_slabs *slabs,
+                              const struct cairn_slab_geometry *geometry, uint8_t kind,
+                              uint8_t kind_max)
 {
     CAIRN_ASSERT(kind >= 1 && kind <= kind_max);
     pool->slabs = slabs;
@@ -180,7 +181,7 @@ int cairn_pool_init(struct cairn_pool *pool, struct cairn_slabs *slabs, size_t b
 
     if (error != 0)
         return error;
-    cairn_pool__init(pool, slabs, &geometry, kind, kind_max);
+    cairn_pool_init_geometry(pool, slabs, &geometry, kind, kind_max);
     pool->pool_id = pool_id;
     return 0;
 }
@@ -208,7 +209,7 @@ static uint32_t slab_to_take_from(struct cairn_pool *pool)
         return 0;
     pool->slab_count++;
     slab->list_idx = IS_EMPTY;
-    pool->empty_id = cairn_slabs__id(pool->slabs, slab);
+    pool->empty_id = cairn_slabs_lookup_id(pool->slabs, slab);
     return pool->empty_id;
 }
 
@@ -224,9 +225,9 @@ size_t cairn_pool_take(struct cairn_pool *pool, void **blocks, size_t count)
 
         if (slab_id == 0)
             break;
-        slab = cairn_slabs__at(pool->slabs, slab_id);
+        slab = cairn_slabs_lookup(pool->slabs, slab_id);
         part = cairn_min(count - taken, slab->free_count);
-        cairn_blocks__take(slab, pool->geometry.block_bytes, blocks + taken, part);
+        cairn_blocks_take(slab, pool->geometry.block_bytes, blocks + taken, part);
         if (slab->free_count < pool->free_bounds[slab->list_idx + 1])
             file_slab(pool, slab, slab_id);
         taken += part;
@@ -243,11 +244,11 @@ CAIRN_HOT_INLINE struct cairn_slab *slab_of(const struct cairn_pool *pool,
     struct cairn_pagemap_mark mark = cairn_pagemap_mark(map, block);
     struct cairn_slab *slab;
 
-    CAIRN_CHECK(cairn_slabs__is_slab(mark.tag, pool->kind_max), "pointer is not from this heap",
-                block, cairn_blocks__give_name);
-    slab = cairn_slabs__at(pool->slabs, mark.owner);
+    CAIRN_CHECK(cairn_slabs_is_slab(mark.tag, pool->kind_max), "pointer is not from this heap",
+                block, cairn_blocks_give_name);
+    slab = cairn_slabs_lookup(pool->slabs, mark.owner);
     CAIRN_CHECK(slab->pool_id == pool->pool_id, "pointer is not from this pool", block,
-                cairn_blocks__give_name);
+                cairn_blocks_give_name);
     CAIRN_ASSERT(slab->block_count == pool->geometry.block_count);
     *slab_id = mark.owner;
     return slab;
@@ -264,7 +265,7 @@ void cairn_pool_give(struct cairn_pool *pool, void *const *blocks, size_t count)
         uint32_t slab_id;
         struct cairn_slab *slab = slab_of(pool, map, *blocks, &slab_id);
 
-        blocks = cairn_blocks__free_stretch(&pool->geometry, slab, blocks, end);
+        blocks = cairn_blocks_free_stretch(&pool->geometry, slab, blocks, end);
         if (slab->free_count >= pool->free_bounds[slab->list_idx])
             file_slab(pool, slab, slab_id);
     }
@@ -297,7 +298,7 @@ size_t cairn_pool_trim(struct cairn_pool *pool)
 }
 
 /* The kind first: only slabs of this pool's kind are known to stay while its caller looks. */
-bool cairn_pool_is_out(const struct cairn_pool *pool, const void *pointer)
+bool cairn_pool_is_allocated(const struct cairn_pool *pool, const void *pointer)
 {
     struct cairn_pagemap_mark mark = cairn_pagemap_mark(pool->slabs->config.pagemap, pointer);
     struct cairn_slab *slab;
@@ -305,13 +306,13 @@ bool cairn_pool_is_out(const struct cairn_pool *pool, const void *pointer)
 
     if (cairn_tag_kind(mark.tag) != pool->kind)
         return false;
-    slab = cairn_slabs__at(pool->slabs, mark.owner);
+    slab = cairn_slabs_lookup(pool->slabs, mark.owner);
     if (slab->pool_id != pool->pool_id)
         return false;
     offset_bytes = (uintptr_t)pointer - slab->base;
     if (!cairn_slab_is_block_start(&pool->geometry, offset_bytes))
         return false;
-    return !cairn_slab__is_free(slab, cairn_slab_block_idx(&pool->geometry, offset_bytes));
+    return !cairn_slab_is_free(slab, cairn_slab_block_idx(&pool->geometry, offset_bytes));
 }
 
 struct cairn_pool_stats cairn_pool_stats(const struct cairn_pool *pool)
@@ -360,7 +361,7 @@ static uint32_t check_list(const struct cairn_pool *pool, unsigned list_idx)
     uint32_t prev_id = 0;
 
     for (uint32_t id = pool->lists[list_idx]; id != 0;) {
-        const struct cairn_slab *slab = cairn_slabs__at(pool->slabs, id);
+        const struct cairn_slab *slab = cairn_slabs_lookup(pool->slabs, id);
 
         CAIRN_INVARIANT(slab->base != 0 && slab->pool_id == pool->pool_id);
         CAIRN_INVARIANT(slab->prev_id == prev_id);
@@ -374,7 +375,7 @@ static uint32_t check_list(const struct cairn_pool *pool, unsigned list_idx)
 
 static void check_slab(const struct cairn_pool *pool, struct cairn_slab *slab, uint32_t slab_id)
 {
-    const uint64_t *words = cairn_slab__words(slab);
+    const uint64_t *words = cairn_slab_words(slab);
     uint32_t free_count = 0;
     uint32_t found_id;
 
@@ -382,7 +383,7 @@ static void check_slab(const struct cairn_pool *pool, struct cairn_slab *slab, u
     CAIRN_INVARIANT(slab->slab_bytes == pool->geometry.slab_bytes);
     CAIRN_INVARIANT(slab->list_idx == list_for(slab));
     CAIRN_INVARIANT((slab->list_idx == IS_EMPTY) == (pool->empty_id == slab_id));
-    for (uint32_t i = 0; i < cairn_slab__word_count(slab->block_count); i++)
+    for (uint32_t i = 0; i < cairn_slab_word_count(slab->block_count); i++)
         free_count += (uint32_t)__builtin_popcountll(words[i]);
     CAIRN_INVARIANT(free_count == slab->free_count);
     CAIRN_INVARIANT(
@@ -404,9 +405,9 @@ void cairn_pool_check(const struct cairn_pool *pool)
     for (unsigned i = 0; i < CAIRN_POOL_LISTS; i++)
         listed += check_list(pool, i);
     cairn_lock_take(&slabs->lock);
-    for (uint32_t id = cairn_slabs__next(slabs, 1); id != 0;
-         id = cairn_slabs__next(slabs, id + slab->unit_count)) {
-        slab = cairn_slabs__at(slabs, id);
+    for (uint32_t id = cairn_slabs_next(slabs, 1); id != 0;
+         id = cairn_slabs_next(slabs, id + slab->unit_count)) {
+        slab = cairn_slabs_lookup(slabs, id);
         if (slab->pool_id != pool->pool_id)
             continue;
         check_slab(pool, slab, id);

@@ -190,7 +190,7 @@ static bool make_plan(struct plan *plan, size_t block_bytes, size_t memory_bytes
         return false;
     shape_slabs(plan, memory_bytes);
     CAIRN_ASSERT(plan->slab_count > 0 && plan->slab_bytes >= plan->block_bytes);
-    units = cairn_slab__unit_count((uint32_t)(plan->slab_bytes / plan->block_bytes));
+    units = cairn_slab_unit_count((uint32_t)(plan->slab_bytes / plan->block_bytes));
     if (plan->slab_count > (UINT32_MAX - 1) / units)
         return false;
     plan->units_bytes = (plan->slab_count * units + 1) * CAIRN_SLAB_UNIT_BYTES;
@@ -241,8 +241,8 @@ static void init_slots(struct slots *slots, const struct plan *plan, uintptr_t b
 
 static void describe(struct cairn_slab_geometry *geometry, const struct plan *plan, uintptr_t base)
 {
-    cairn_slab__describe(geometry, (uint32_t)plan->block_bytes, (uint32_t)plan->slab_bytes,
-                         (uint32_t)(plan->slab_bytes / plan->block_bytes));
+    cairn_slab_describe(geometry, (uint32_t)plan->block_bytes, (uint32_t)plan->slab_bytes,
+                        (uint32_t)(plan->slab_bytes / plan->block_bytes));
     geometry->align_bytes = (uint32_t)cairn_min(geometry->align_bytes, cairn_pow2_divisor(base));
     CAIRN_ASSERT(plan->slab_count == 1 ||
                  cairn_is_aligned(plan->slab_bytes, geometry->align_bytes));
@@ -270,7 +270,7 @@ static bool assemble(struct alone *alone, const struct plan *plan, const struct 
     if (cairn_slabs_init(&alone->slabs, &config) != 0)
         return false;
     describe(&geometry, fitted, base);
-    cairn_pool__init(&alone->pool, &alone->slabs, &geometry, KIND, KIND);
+    cairn_pool_init_geometry(&alone->pool, &alone->slabs, &geometry, KIND, KIND);
     return true;
 }
 

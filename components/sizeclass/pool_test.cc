@@ -28,9 +28,9 @@ TEST(Pool, GivesBlocksAndTakesThemBack)
 
     EXPECT_EQ(a, world.at(0));
     EXPECT_EQ(b, world.at(48));
-    EXPECT_TRUE(cairn_pool_is_out(&world.pool, a));
+    EXPECT_TRUE(cairn_pool_is_allocated(&world.pool, a));
     cairn_pool_free(&world.pool, a);
-    EXPECT_FALSE(cairn_pool_is_out(&world.pool, a));
+    EXPECT_FALSE(cairn_pool_is_allocated(&world.pool, a));
     EXPECT_EQ(cairn_pool_alloc(&world.pool), a) << "the lowest free block is taken first";
     cairn_pool_free(&world.pool, a);
     cairn_pool_free(&world.pool, b);
@@ -203,7 +203,7 @@ void run_model(size_t block_bytes, size_t granule_bytes, int steps, std::mt19937
             world.take(count);
             for (size_t i = before; i < world.out.size(); i++) {
                 ASSERT_TRUE(model.insert(world.out[i]).second) << "handed out twice";
-                ASSERT_TRUE(cairn_pool_is_out(&world.pool, world.out[i]));
+                ASSERT_TRUE(cairn_pool_is_allocated(&world.pool, world.out[i]));
             }
         } else {
             count = std::min(count, world.out.size());
@@ -309,9 +309,9 @@ TEST(Pool, SharesADirectoryWithOthers)
     ASSERT_EQ(cairn_pool_init(&other, &world.slabs, 80, 4, 9, 6), 0);
     block = cairn_pool_alloc(&other);
     world.take(100);
-    EXPECT_TRUE(cairn_pool_is_out(&other, block));
-    EXPECT_FALSE(cairn_pool_is_out(&world.pool, block));
-    EXPECT_FALSE(cairn_pool_is_out(&other, world.out[0]));
+    EXPECT_TRUE(cairn_pool_is_allocated(&other, block));
+    EXPECT_FALSE(cairn_pool_is_allocated(&world.pool, block));
+    EXPECT_FALSE(cairn_pool_is_allocated(&other, world.out[0]));
     cairn_pool_check(&other);
     EXPECT_DEATH(cairn_pool_free(&world.pool, block), "pointer is not from this pool");
     cairn_pool_free(&other, block);

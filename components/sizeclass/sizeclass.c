@@ -37,7 +37,7 @@ static const char source_name[] = "cairn_sizeclass_as_source";
 /* Units of descriptor for slabs over so much memory, if all of them were like this: rounded up. */
 static size_t units_over(size_t memory_bytes, const struct cairn_slab_geometry *geometry)
 {
-    size_t units = cairn_slab__unit_count(geometry->block_count);
+    size_t units = cairn_slab_unit_count(geometry->block_count);
     size_t rest_bytes = memory_bytes % geometry->slab_bytes;
 
     return memory_bytes / geometry->slab_bytes * units +
@@ -58,7 +58,7 @@ size_t cairn_sizeclass_state_bytes(const struct cairn_class_table *classes, size
 
         if (cairn_slab_geometry(&geometry, classes->block_bytes[i], granule_bytes) != 0)
             continue;
-        most = &most_units[cairn_slab__unit_count(geometry.block_count)];
+        most = &most_units[cairn_slab_unit_count(geometry.block_count)];
         *most = cairn_max(*most, units_over(memory_bytes, &geometry));
     }
     for (unsigned i = 1; i <= CAIRN_SLAB_UNITS_MAX; i++)
@@ -66,17 +66,17 @@ size_t cairn_sizeclass_state_bytes(const struct cairn_class_table *classes, size
     return cairn_max(sum_units, 2) * CAIRN_SLAB_UNIT_BYTES;
 }
 
-static int init_line(struct cairn_sizeclass *set, unsigned class_idx)
+static int init_bin(struct cairn_sizeclass *set, unsigned class_idx)
 {
-    struct cairn_sizeclass_line *line = &set->lines[class_idx];
+    struct cairn_sizeclass_bin *bin = &set->bins[class_idx];
     int error =
-        cairn_pool_init(&line->pool, &set->slabs, set->classes->block_bytes[class_idx],
+        cairn_pool_init(&bin->pool, &set->slabs, set->classes->block_bytes[class_idx],
                         (uint8_t)cairn_class_kind(class_idx), (uint8_t)set->class_count, class_idx);
 
     if (error != 0)
         return error;
-    cairn_lock_init(&line->lock, CAIRN_RANK_CLASS);
-    set->geometry[class_idx] = line->pool.geometry;
+    cairn_lock_init(&bin->lock, CAIRN_RANK_CLASS);
+    set->geometry[class_idx] = bin->pool.geometry;
     return 0;
 }
 
@@ -102,17 +102,17 @@ int cairn_sizeclass_init(struct cairn_sizeclass *set, const struct cairn_sizecla
     set->granule_mask = config->granule_bytes - 1;
     set->granule_shift = cairn_log2_floor(config->granule_bytes);
     memset(set->geometry, 0, sizeof(set->geometry));
-    memset(set->lines, 0, sizeof(set->lines));
+    memset(set->bins, 0, sizeof(set->bins));
     for (unsigned i = 0; i < set->class_count && error == 0; i++)
-        error = init_line(set, i);
+        error = init_bin(set, i);
     return error;
 }
 
 void cairn_sizeclass_fini(struct cairn_sizeclass *set)
 {
     for (unsigned i = 0; i < set->class_count; i++) {
-        CAIRN_ASSERT(!cairn_lock_is_held(&set->lines[i].lock));
-        cairn_pool_fini(&set->lines[i].pool);
+        CAIRN_ASSERT(!cairn_lock_is_held(&set->bins[i].lock));
+        cairn_pool_fini(&set->bins[i].pool);
     }
     cairn_slabs_fini(&set->slabs);
     set->class_count = 0;
@@ -121,25 +121,25 @@ void cairn_sizeclass_fini(struct cairn_sizeclass *set)
 size_t cairn_sizeclass_take(struct cairn_sizeclass *set, unsigned class_idx, void **blocks,
                             size_t count)
 {
-    struct cairn_sizeclass_line *line = &set->lines[class_idx];
+    struct cairn_sizeclass_bin *bin = &set->bins[class_idx];
     size_t taken;
 
     CAIRN_ASSERT(class_idx < set->class_count);
-    cairn_lock_take(&line->lock);
-    taken = cairn_pool_take(&line->pool, blocks, count);
-    cairn_lock_release(&line->lock);
+    cairn_lock_take(&bin->lock);
+    taken = cairn_pool_take(&bin->pool, blocks, count);
+    cairn_lock_release(&bin->lock);
     return taken;
 }
 
 void cairn_sizeclass_give(struct cairn_sizeclass *set, unsigned class_idx, void *const *blocks,
                           size_t count)
 {
-    struct cairn_sizeclass_line *line = &set->lines[class_idx];
+    struct cairn_sizeclass_bin *bin = &set->bins[class_idx];
 
     CAIRN_ASSERT(class_idx < set->class_count);
-    cairn_lock_take(&line->lock);
-    cairn_pool_give(&line->pool, blocks, count);
-    cairn_lock_release(&line->lock);
+    cairn_lock_take(&bin->lock);
+    cairn_pool_give(&bin->pool, blocks, count);
+    cairn_lock_release(&bin->lock);
 }
 
 /* The class of any pointer; set->class_count when no block begins there. */
@@ -150,19 +150,19 @@ static unsigned class_at(const struct cairn_sizeclass *set, const void *pointer)
 
 /* The class was read without the lock: under it the pool looks again, since the slab may have gone
    back meanwhile. */
-bool cairn_sizeclass_is_out(struct cairn_sizeclass *set, const void *pointer)
+bool cairn_sizeclass_is_allocated(struct cairn_sizeclass *set, const void *pointer)
 {
     unsigned class_idx = class_at(set, pointer);
-    struct cairn_sizeclass_line *line;
-    bool is_out;
+    struct cairn_sizeclass_bin *bin;
+    bool is_allocated;
 
     if (class_idx == set->class_count)
         return false;
-    line = &set->lines[class_idx];
-    cairn_lock_take(&line->lock);
-    is_out = cairn_pool_is_out(&line->pool, pointer);
-    cairn_lock_release(&line->lock);
-    return is_out;
+    bin = &set->bins[class_idx];
+    cairn_lock_take(&bin->lock);
+    is_allocated = cairn_pool_is_allocated(&bin->pool, pointer);
+    cairn_lock_release(&bin->lock);
+    return is_allocated;
 }
 
 size_t cairn_sizeclass_trim(struct cairn_sizeclass *set)
@@ -170,22 +170,22 @@ size_t cairn_sizeclass_trim(struct cairn_sizeclass *set)
     size_t trimmed_bytes = 0;
 
     for (unsigned i = 0; i < set->class_count; i++) {
-        cairn_lock_take(&set->lines[i].lock);
-        trimmed_bytes += cairn_pool_trim(&set->lines[i].pool);
-        cairn_lock_release(&set->lines[i].lock);
+        cairn_lock_take(&set->bins[i].lock);
+        trimmed_bytes += cairn_pool_trim(&set->bins[i].pool);
+        cairn_lock_release(&set->bins[i].lock);
     }
     return trimmed_bytes;
 }
 
 struct cairn_pool_stats cairn_sizeclass_class_stats(struct cairn_sizeclass *set, unsigned class_idx)
 {
-    struct cairn_sizeclass_line *line = &set->lines[class_idx];
+    struct cairn_sizeclass_bin *bin = &set->bins[class_idx];
     struct cairn_pool_stats stats;
 
     CAIRN_ASSERT(class_idx < set->class_count);
-    cairn_lock_take(&line->lock);
-    stats = cairn_pool_stats(&line->pool);
-    cairn_lock_release(&line->lock);
+    cairn_lock_take(&bin->lock);
+    stats = cairn_pool_stats(&bin->pool);
+    cairn_lock_release(&bin->lock);
     return stats;
 }
 
@@ -279,7 +279,7 @@ static void check_locked(struct cairn_sizeclass *set)
     size_t slab_count = 0;
 
     for (unsigned i = 0; i < set->class_count; i++) {
-        const struct cairn_pool *pool = &set->lines[i].pool;
+        const struct cairn_pool *pool = &set->bins[i].pool;
 
         CAIRN_INVARIANT(memcmp(&pool->geometry, &set->geometry[i], sizeof(pool->geometry)) == 0);
         cairn_pool_check(pool);
@@ -293,8 +293,8 @@ static void check_locked(struct cairn_sizeclass *set)
 void cairn_sizeclass_check(struct cairn_sizeclass *set)
 {
     for (unsigned i = 0; i < set->class_count; i++)
-        cairn_lock_take(&set->lines[i].lock);
+        cairn_lock_take(&set->bins[i].lock);
     check_locked(set);
     for (unsigned i = set->class_count; i-- > 0;)
-        cairn_lock_release(&set->lines[i].lock);
+        cairn_lock_release(&set->bins[i].lock);
 }

@@ -80,11 +80,11 @@ TEST(Sizeclass, GivesBlocksOfTheClassAskedFor)
 
     ASSERT_EQ(cairn_sizeclass_take(&world.set, class_idx, blocks, 32), 32u);
     EXPECT_EQ(world.class_of(blocks[7]), class_idx);
-    EXPECT_TRUE(cairn_sizeclass_is_out(&world.set, blocks[7]));
+    EXPECT_TRUE(cairn_sizeclass_is_allocated(&world.set, blocks[7]));
     EXPECT_EQ(cairn_sizeclass_stats(&world.set).used_bytes, 32u * 112);
     cairn_sizeclass_give(&world.set, class_idx, blocks, 32);
-    EXPECT_FALSE(cairn_sizeclass_is_out(&world.set, blocks[7]));
-    EXPECT_FALSE(cairn_sizeclass_is_out(&world.set, &world));
+    EXPECT_FALSE(cairn_sizeclass_is_allocated(&world.set, blocks[7]));
+    EXPECT_FALSE(cairn_sizeclass_is_allocated(&world.set, &world));
     EXPECT_EQ(world.class_of(blocks[7]), class_idx) << "the slab is kept";
     EXPECT_EQ(cairn_sizeclass_trim(&world.set), 16384u);
     EXPECT_EQ(world.class_of(blocks[7]), kClasses.count);
@@ -283,7 +283,7 @@ void expect_agrees_with_a_model(SetWorld &world)
             cairn_sizeclass_check(&world.set);
     }
     for (void *block : model)
-        ASSERT_TRUE(cairn_sizeclass_is_out(&world.set, block));
+        ASSERT_TRUE(cairn_sizeclass_is_allocated(&world.set, block));
 }
 
 TEST(Sizeclass, AgreesWithAModel)

@@ -117,7 +117,7 @@ void work(SharedSet *world, Exchange *exchange, uint64_t seed, std::atomic<int> 
         mark(mine);
         if (!exchange->swap(mine, random))
             continue;
-        *errors += !cairn_sizeclass_is_out(&world->set, mine.blocks[0]);
+        *errors += !cairn_sizeclass_is_allocated(&world->set, mine.blocks[0]);
         *errors += !unmark(mine);
         cairn_sizeclass_give(&world->set, mine.class_idx, mine.blocks, mine.count);
     }

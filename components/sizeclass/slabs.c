@@ -42,7 +42,7 @@ int cairn_slabs_init(struct cairn_slabs *slabs, const struct cairn_slabs_config 
     slabs->config = *config;
     slabs->slab_count = 0;
     slabs->slab_bytes = 0;
-    return cairn_slabs__init_units(slabs);
+    return cairn_slabs_init_units(slabs);
 }
 
 void cairn_slabs_fini(struct cairn_slabs *slabs)
@@ -50,7 +50,7 @@ void cairn_slabs_fini(struct cairn_slabs *slabs)
     CAIRN_CHECK(slabs->slab_count == 0, "fini of a directory with slabs taken", slabs, __func__);
     CAIRN_ASSERT(slabs->slab_bytes == 0);
     CAIRN_ASSERT(!cairn_lock_is_held(&slabs->lock));
-    cairn_slabs__fini_units(slabs);
+    cairn_slabs_fini_units(slabs);
 }
 
 static uint32_t reserve(struct cairn_slabs *slabs, uint32_t unit_count)
@@ -58,7 +58,7 @@ static uint32_t reserve(struct cairn_slabs *slabs, uint32_t unit_count)
     uint32_t slab_id;
 
     cairn_lock_take(&slabs->lock);
-    slab_id = cairn_slabs__pop(slabs, unit_count);
+    slab_id = cairn_slabs_pop(slabs, unit_count);
     cairn_lock_release(&slabs->lock);
     return slab_id;
 }
@@ -66,7 +66,7 @@ static uint32_t reserve(struct cairn_slabs *slabs, uint32_t unit_count)
 static void unreserve(struct cairn_slabs *slabs, uint32_t slab_id)
 {
     cairn_lock_take(&slabs->lock);
-    cairn_slabs__push(slabs, slab_id);
+    cairn_slabs_push(slabs, slab_id);
     cairn_lock_release(&slabs->lock);
 }
 
@@ -87,13 +87,13 @@ static void unpublish(struct cairn_slabs *slabs, struct cairn_slab *slab, uint32
     slabs->slab_count--;
     slabs->slab_bytes -= slab->slab_bytes;
     slab->base = 0;
-    cairn_slabs__push(slabs, slab_id);
+    cairn_slabs_push(slabs, slab_id);
     cairn_lock_release(&slabs->lock);
 }
 
 static void free_all_blocks(struct cairn_slab *slab, uint32_t block_count)
 {
-    uint64_t *words = cairn_slab__words(slab);
+    uint64_t *words = cairn_slab_words(slab);
     uint32_t full_words = block_count / CAIRN_SLAB_WORD_BITS;
     uint32_t rest = block_count % CAIRN_SLAB_WORD_BITS;
 
@@ -120,13 +120,13 @@ static void *take_memory(struct cairn_slabs *slabs, const struct cairn_slab_geom
 static struct cairn_slab *reserve_marked(struct cairn_slabs *slabs, void *base,
                                          const struct cairn_slab_geometry *geometry, uint8_t kind)
 {
-    uint32_t slab_id = reserve(slabs, cairn_slab__unit_count(geometry->block_count));
+    uint32_t slab_id = reserve(slabs, cairn_slab_unit_count(geometry->block_count));
 
     if (slab_id == 0)
         return NULL;
     if (cairn_pagemap_set(slabs->config.pagemap, base, granules_of(slabs, geometry->slab_bytes),
                           kind, slab_id) == 0)
-        return cairn_slabs__at(slabs, slab_id);
+        return cairn_slabs_lookup(slabs, slab_id);
     unreserve(slabs, slab_id);
     return NULL;
 }
@@ -165,7 +165,7 @@ void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab)
     CAIRN_CHECK(base != NULL, "give of a slab that is not taken", slab, __func__);
     CAIRN_CHECK(slab->free_count == slab->block_count, "give of a slab with blocks out", base,
                 __func__);
-    slab_id = cairn_slabs__id(slabs, slab);
+    slab_id = cairn_slabs_lookup_id(slabs, slab);
     cairn_pagemap_clear(slabs->config.pagemap, base, granules_of(slabs, slab_bytes));
     unpublish(slabs, slab, slab_id);
     cairn_source_give_one(slabs->config.source, slab_bytes, base);
@@ -176,23 +176,23 @@ struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void 
 {
     struct cairn_pagemap_mark mark = cairn_pagemap_mark(slabs->config.pagemap, pointer);
 
-    return cairn_slabs__is_slab(mark.tag, kind_max) ? cairn_slabs__at(slabs, mark.owner) : NULL;
+    return cairn_slabs_is_slab(mark.tag, kind_max) ? cairn_slabs_lookup(slabs, mark.owner) : NULL;
 }
 
 struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab_id)
 {
-    return slab_id == 0 ? NULL : cairn_slabs__at(slabs, slab_id);
+    return slab_id == 0 ? NULL : cairn_slabs_lookup(slabs, slab_id);
 }
 
 uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab *slab)
 {
-    return slab == NULL ? 0 : cairn_slabs__id(slabs, slab);
+    return slab == NULL ? 0 : cairn_slabs_lookup_id(slabs, slab);
 }
 
 static void check_bitmap(struct cairn_slab *slab)
 {
-    const uint64_t *words = cairn_slab__words(slab);
-    uint32_t word_count = cairn_slab__word_count(slab->block_count);
+    const uint64_t *words = cairn_slab_words(slab);
+    uint32_t word_count = cairn_slab_word_count(slab->block_count);
     uint32_t rest = slab->block_count % CAIRN_SLAB_WORD_BITS;
     uint32_t free_count = 0;
 
@@ -214,8 +214,8 @@ static void check_mapped(const struct cairn_slabs *slabs, const struct cairn_sla
     CAIRN_INVARIANT(cairn_slabs_find(slabs, base, UINT8_MAX) == slab);
     CAIRN_INVARIANT(cairn_slabs_find(slabs, base + slab->slab_bytes - 1, UINT8_MAX) == slab);
     CAIRN_INVARIANT(cairn_tag_granule_idx(cairn_pagemap_tag(slabs->config.pagemap, base)) == 0);
-    CAIRN_INVARIANT(cairn_slabs__id(slabs, slab) == slab_id);
-    CAIRN_INVARIANT(cairn_slab__unit_count(slab->block_count) == slab->unit_count);
+    CAIRN_INVARIANT(cairn_slabs_lookup_id(slabs, slab) == slab_id);
+    CAIRN_INVARIANT(cairn_slab_unit_count(slab->block_count) == slab->unit_count);
 }
 
 void cairn_slabs_check(const struct cairn_slabs *slabs)
@@ -224,10 +224,10 @@ void cairn_slabs_check(const struct cairn_slabs *slabs)
     size_t slab_bytes = 0;
     struct cairn_slab *slab;
 
-    cairn_slabs__check_units(slabs);
-    for (uint32_t id = cairn_slabs__next(slabs, 1); id != 0;
-         id = cairn_slabs__next(slabs, id + slab->unit_count)) {
-        slab = cairn_slabs__at(slabs, id);
+    cairn_slabs_check_units(slabs);
+    for (uint32_t id = cairn_slabs_next(slabs, 1); id != 0;
+         id = cairn_slabs_next(slabs, id + slab->unit_count)) {
+        slab = cairn_slabs_lookup(slabs, id);
         check_bitmap(slab);
         check_mapped(slabs, slab, id);
         slab_count++;

@@ -57,7 +57,7 @@ static int build_runs(struct cairn_arena *arena)
 {
     const struct cairn_arena_layout *at = &arena->layout;
     const struct cairn_buddy_config config = {
-        .grain_bytes = at->shape.grain_bytes,
+        .granule_bytes = at->shape.grain_bytes,
         .base = at->memory,
         .length_bytes = at->memory_bytes,
         .align_bytes = cairn_arena_run_align_bytes(&at->shape),
@@ -298,8 +298,8 @@ static struct piece piece_in_use(const struct cairn_arena *arena, const void *bl
     struct piece piece = piece_at(arena, block, where);
 
     if (piece.pool != NULL)
-        CAIRN_CHECK(cairn_pool_is_out(piece.pool, block), "not a block in use of this arena", block,
-                    where);
+        CAIRN_CHECK(cairn_pool_is_allocated(piece.pool, block), "not a block in use of this arena",
+                    block, where);
     return piece;
 }
 

@@ -109,7 +109,7 @@ static size_t buddy_bytes_over(char *memory, size_t memory_bytes,
                                const struct cairn_arena_shape *shape)
 {
     const struct cairn_buddy_config config = {
-        .grain_bytes = shape->grain_bytes,
+        .granule_bytes = shape->grain_bytes,
         .base = memory,
         .length_bytes = memory_bytes,
         .align_bytes = cairn_arena_run_align_bytes(shape),

@@ -15,7 +15,7 @@
 
 #include <gtest/gtest.h>
 
-#include "arena_rig.h"
+#include "arena_fixture.h"
 
 namespace {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-#include "composed/backend/backend_rig.h"
+#include "composed/backend/backend_fixture.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -3,7 +3,7 @@
 
 // Blocks that are taken and freed without a lock, and what becomes of marks when threads race.
 
-#include "composed/backend/backend_rig.h"
+#include "composed/backend/backend_fixture.h"
 
 #include <sched.h>
 #include <unistd.h>

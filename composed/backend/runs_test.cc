@@ -3,7 +3,7 @@
 
 // Runs of granules: their marks, the state of the buddy, and what goes back to a kernel that counts and refuses.
 
-#include "composed/backend/backend_rig.h"
+#include "composed/backend/backend_fixture.h"
 
 #include <unistd.h>
 

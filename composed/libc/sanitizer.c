@@ -14,7 +14,7 @@
 
 #include "composed/libc/sanitizer.h"
 
-#define INTERCEPTOR CAIRN_SANITIZER__INTERCEPTOR
+#define INTERCEPTOR CAIRN_SANITIZER_INTERCEPTOR
 
 extern CAIRN_WEAK void *INTERCEPTOR(calloc)(size_t count, size_t size_bytes);
 extern CAIRN_WEAK void *INTERCEPTOR(realloc)(void *block, size_t size_bytes);

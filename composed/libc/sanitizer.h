@@ -31,17 +31,17 @@
 CAIRN_BEGIN_DECLS
 
 /* Private: the runtime's names. */
-#define CAIRN_SANITIZER__INTERCEPTOR(name) __interceptor_##name
+#define CAIRN_SANITIZER_INTERCEPTOR(name) __interceptor_##name
 
-extern CAIRN_WEAK void *CAIRN_SANITIZER__INTERCEPTOR(malloc)(size_t size_bytes);
-extern CAIRN_WEAK void CAIRN_SANITIZER__INTERCEPTOR(free)(void *block);
+extern CAIRN_WEAK void *CAIRN_SANITIZER_INTERCEPTOR(malloc)(size_t size_bytes);
+extern CAIRN_WEAK void CAIRN_SANITIZER_INTERCEPTOR(free)(void *block);
 
 /* True when the process has a sanitizer that brings a malloc: everything is to be forwarded. The
    same from the first instruction to the last. */
 static inline bool cairn_sanitizer_is_present(void)
 {
-    return CAIRN_UNLIKELY(&CAIRN_SANITIZER__INTERCEPTOR(malloc) != NULL) &&
-           &CAIRN_SANITIZER__INTERCEPTOR(free) != NULL;
+    return CAIRN_UNLIKELY(&CAIRN_SANITIZER_INTERCEPTOR(malloc) != NULL) &&
+           &CAIRN_SANITIZER_INTERCEPTOR(free) != NULL;
 }
 
 /* What the sanitizer makes of a call. Requires: it is present. errno: as the sanitizer leaves

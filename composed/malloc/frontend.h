@@ -177,12 +177,12 @@ void cairn_frontend_report_backend(struct cairn_backend *backend, size_t slab_by
 void cairn_past_keep(void *block);
 
 /* Private to the next function. Hidden, to be read without a detour. */
-extern __attribute__((visibility("hidden"))) bool cairn_past__has_kept;
+extern __attribute__((visibility("hidden"))) bool cairn_past_any_kept;
 
 /* True when blocks are kept. */
 CAIRN_HOT_INLINE bool cairn_past_has_kept(void)
 {
-    return cairn_load_relaxed(&cairn_past__has_kept);
+    return cairn_load_relaxed(&cairn_past_any_kept);
 }
 
 /* Frees what is kept. Inside the gate. */

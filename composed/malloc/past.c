@@ -36,7 +36,7 @@ struct array {
 };
 
 static struct array first;
-bool cairn_past__has_kept;
+bool cairn_past_any_kept;
 
 static bool put(struct array *array, void *block)
 {
@@ -72,12 +72,12 @@ void cairn_past_keep(void *block)
 
     while (array != NULL && !put(array, block))
         array = after(array);
-    cairn_store_release(&cairn_past__has_kept, true);
+    cairn_store_release(&cairn_past_any_kept, true);
 }
 
 void cairn_past_free_kept(void)
 {
-    cairn_store_relaxed(&cairn_past__has_kept, false);
+    cairn_store_relaxed(&cairn_past_any_kept, false);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (struct array *array = &first; array != NULL; array = cairn_load_acquire(&array->next)) {
         for (size_t idx = 0; idx < SLOTS; idx++) {
@@ -95,9 +95,9 @@ void cairn_past_free_kept(void)
 
 CAIRN_COLD void cairn_past_forget(void)
 {
-    if (!cairn_past__has_kept && first.used == 0) /* what is not written is not copied */
+    if (!cairn_past_any_kept && first.used == 0) /* what is not written is not copied */
         return;
-    cairn_past__has_kept = false;
+    cairn_past_any_kept = false;
     for (struct array *array = &first; array != NULL; array = array->next) {
         for (size_t idx = 0; idx < SLOTS; idx++)
             array->slots[idx] = NULL;

@@ -86,12 +86,13 @@ static void give_blocks(void *self, size_t block_bytes, void *const *blocks, siz
 static const struct cairn_source_ops block_ops = {"blocks", CAIRN_SOURCE_THREAD_SAFE, take_blocks,
                                                   give_blocks};
 
-static bool is_out(void *self, unsigned class_idx, const void *block)
+static bool is_allocated(void *self, unsigned class_idx, const void *block)
 {
     struct cairn_stack *stack = self;
 
-    return class_idx < cairn_stack_classes.count ? cairn_sizeclass_is_out(&stack->slabs, block)
-                                                 : cairn_backend_is_block(&stack->backend, block);
+    return class_idx < cairn_stack_classes.count
+               ? cairn_sizeclass_is_allocated(&stack->slabs, block)
+               : cairn_backend_is_block(&stack->backend, block);
 }
 
 static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values *conf)
@@ -103,8 +104,8 @@ static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values
         .source = cairn_stack_adapt(CAIRN_EDGE_BLOCKS, (struct cairn_source){&block_ops, stack}),
         .metadata = cairn_backend_as_metadata_source(&stack->backend),
         .pressure = &stack->backend.pressure.signals,
-        .is_out = is_out,
-        .is_out_self = stack,
+        .is_allocated = is_allocated,
+        .is_allocated_self = stack,
         .shards = (unsigned)conf->value[CAIRN_CONF_SHARDS],
         .percpu = (unsigned)conf->value[CAIRN_CONF_PERCPU],
         .cpu = (unsigned)conf->value[CAIRN_CONF_CPU],

@@ -22,15 +22,15 @@ static inline int cairn_caches_init_in_mode(struct cairn_caches *caches,
                                             const struct cairn_caches_config *config,
                                             enum cairn_percpu_mode mode)
 {
-    static const enum cairn_cpu_way ways[] = {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ,
-                                              CAIRN_CPU_GETCPU};
+    static const enum cairn_cpu_id_method ways[] = {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ,
+                                                    CAIRN_CPU_GETCPU};
     struct cairn_percpu_config percpu = {
         .block_bytes = config->block_bytes,
         .class_count = config->class_count,
         .shard_count = config->shards != 0 ? config->shards : cairn_cpu_possible_count(),
         .mode = mode,
         .fence = (enum cairn_percpu_fence)config->fence,
-        .cpu_way = ways[config->cpu],
+        .cpu_id_method = ways[config->cpu],
         .pressure = config->pressure,
         .source = config->source,
     };
@@ -61,9 +61,9 @@ static inline void cairn_caches_free(struct cairn_caches *caches, unsigned class
 static inline void cairn_caches_flush(struct cairn_caches *caches, bool may_fence)
 {
     if (may_fence)
-        cairn_percpu_drain(&caches->percpu);
+        cairn_percpu_flush(&caches->percpu);
     else
-        cairn_percpu_drain_own(&caches->percpu);
+        cairn_percpu_flush_own(&caches->percpu);
 }
 
 static inline bool cairn_caches_close(struct cairn_caches *caches)
@@ -83,12 +83,12 @@ static inline void cairn_caches_reopen(struct cairn_caches *caches)
 
 static inline bool cairn_caches_suspend(const struct cairn_caches *caches)
 {
-    return cairn_percpu_leave(&caches->percpu);
+    return cairn_percpu_suspend(&caches->percpu);
 }
 
 static inline void cairn_caches_resume(const struct cairn_caches *caches)
 {
-    cairn_percpu_rejoin(&caches->percpu);
+    cairn_percpu_resume(&caches->percpu);
 }
 
 static inline struct cairn_caches_stats cairn_caches_stats(struct cairn_caches *caches)
@@ -98,7 +98,7 @@ static inline struct cairn_caches_stats cairn_caches_stats(struct cairn_caches *
     return (struct cairn_caches_stats){
         .mode = cairn_percpu_mode_name(stats.mode),
         .reason = stats.reason,
-        .cpu = cairn_cpu_way_name(stats.cpu_way),
+        .cpu = cairn_cpu_id_method_name(stats.cpu_id_method),
         .shard_count = stats.shard_count,
         .cached_bytes = stats.cached_bytes + stats.depot_bytes,
     };

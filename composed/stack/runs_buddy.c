@@ -15,7 +15,7 @@ enum { STRETCHES = 16 };
 static struct cairn_buddy_config config_of(const struct cairn_runs_config *config)
 {
     return (struct cairn_buddy_config){
-        .grain_bytes = config->granule_bytes,
+        .granule_bytes = config->granule_bytes,
         .chunk_bytes = config->chunk_bytes,
         .chunk_count_max = config->chunk_count_max,
     };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * misuse SIN SIZE: commits one sin against the allocator, with a block of that size. Just before, it prints
+ * misuse CASE SIZE: misuses the allocator in one way, with a block of that size. Just before, it prints
  * "<call> <pointer>" on standard output; after the call it prints "went on", gives back other blocks and
- * trims, and ends with "unpunished" and exit code 0 if nothing stops it.
+ * trims, and ends with "not found" and exit code 0 if nothing stops it.
  */
 #include <cairn/malloc.h>
 #include <dlfcn.h>
@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tests/misuse/sins.h"
+#include "tests/misuse/cases.h"
 
 enum { OTHERS_BYTES = 64 << 20, OTHERS_MOST = 20000 };
 
@@ -54,7 +54,7 @@ static void *make(void)
     return opaque(block);
 }
 
-/* Blocks of the same size, which have been used and are given back after the sin: caches overflow. */
+/* Blocks of the same size, which have been used and are given back after the misuse: caches overflow. */
 static void make_others(void)
 {
     other_count = OTHERS_BYTES / size < OTHERS_MOST ? OTHERS_BYTES / size : OTHERS_MOST;
@@ -105,7 +105,7 @@ static void bad_usable_size(void *pointer)
     say("went on\n");
 }
 
-/* The sins. First those inside of blocks. */
+/* The misuses. First those inside of blocks. */
 
 static void *at(size_t offset)
 {
@@ -331,7 +331,7 @@ static void usable_size_of_low(void)
     bad_usable_size(wild(0x10));
 }
 
-/* No sin for the default stack: the allocator knows the size better than its caller. */
+/* No misuse for the default stack: the allocator knows the size better than its caller. */
 
 static void free_whatever_the_size(void *block, size_t unused)
 {
@@ -365,22 +365,22 @@ static void wrong_size(void)
 static const struct {
     const char *name;
     void (*commit)(void);
-} sins[] = {SINS_OF_EVERY_SIZE(ROW) SINS_FOUND_IN_TIME(ROW)
-                SINS_WITH_FOREIGN_POINTERS(ROW){"wrong_size", wrong_size}};
+} misuses[] = {MISUSES_OF_EVERY_SIZE(ROW) MISUSES_FOUND_IN_TIME(ROW)
+                   MISUSES_WITH_FOREIGN_POINTERS(ROW){"wrong_size", wrong_size}};
 
 int main(int argc, char **argv)
 {
     if (argc != 3)
         return 2;
     size = strtoul(argv[2], NULL, 10);
-    for (size_t i = 0; i < sizeof sins / sizeof *sins; i++) {
-        if (strcmp(sins[i].name, argv[1]) != 0)
+    for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++) {
+        if (strcmp(misuses[i].name, argv[1]) != 0)
             continue;
         if (strstr(argv[1], "before_any_call") == NULL)
             make_others();
-        sins[i].commit();
+        misuses[i].commit();
         give_back_others();
-        say("unpunished\n");
+        say("not found\n");
         return 0;
     }
     return 2;

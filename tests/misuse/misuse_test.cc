@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Each sin in a process of its own: it must end in SIGABRT and exactly one line, which names the pointer and
+// Each misuse in a process of its own: it must end in SIGABRT and exactly one line, which names the pointer and
 // the call.
-#include "tests/misuse/sins.h"
+#include "tests/misuse/cases.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -17,15 +17,15 @@
 namespace cairn_test {
 namespace {
 
-struct Sin {
+struct MisuseCase {
     std::string name;
     std::string call;
     size_t size;
 };
 
-void PrintTo(const Sin &sin, std::ostream *stream)
+void PrintTo(const MisuseCase &misuse, std::ostream *stream)
 {
-    *stream << sin.name << " with " << sin.size << " bytes";
+    *stream << misuse.name << " with " << misuse.size << " bytes";
 }
 
 #define ROW(name, call) {#name, #call, 16},
@@ -33,42 +33,42 @@ void PrintTo(const Sin &sin, std::ostream *stream)
 // Small, medium, large, huge, and both sides of the border between the last two.
 const size_t kSizes[] = {16, 200, 3000, 30000, 100000, size_t{5} << 20};
 
-std::vector<Sin> WithEverySize(const std::vector<Sin> &sins)
+std::vector<MisuseCase> WithEverySize(const std::vector<MisuseCase> &misuses)
 {
-    std::vector<Sin> all;
-    for (const Sin &sin : sins) {
+    std::vector<MisuseCase> all;
+    for (const MisuseCase &misuse : misuses) {
         for (size_t size : kSizes)
-            all.push_back({sin.name, sin.call, size});
+            all.push_back({misuse.name, misuse.call, size});
     }
     return all;
 }
 
-std::string Name(const testing::TestParamInfo<Sin> &chosen)
+std::string Name(const testing::TestParamInfo<MisuseCase> &chosen)
 {
     return chosen.param.name + "_" + std::to_string(chosen.param.size);
 }
 
-Command Commit(const Sin &sin)
+Command CommandFor(const MisuseCase &misuse)
 {
     Command command;
-    command.argv = {DataFile("tests/misuse/misuse"), sin.name, std::to_string(sin.size)};
+    command.argv = {DataFile("tests/misuse/misuse"), misuse.name, std::to_string(misuse.size)};
     command.seconds = 30;
     return command;
 }
 
 // What the program printed of itself: "<call> <pointer>", then "went on" if the call returned.
-struct Confession {
+struct Report {
     std::string pointer;
     bool went_on;
-    bool unpunished;
+    bool not_found;
 };
 
-Confession Read(const Outcome &outcome, const Sin &sin)
+Report Read(const Outcome &outcome, const MisuseCase &misuse)
 {
     std::string first = outcome.out.substr(0, outcome.out.find('\n'));
-    EXPECT_EQ(first.substr(0, first.find(' ')), sin.call) << outcome;
+    EXPECT_EQ(first.substr(0, first.find(' ')), misuse.call) << outcome;
     return {first.substr(first.find(' ') + 1), outcome.out.find("went on") != std::string::npos,
-            outcome.out.find("unpunished") != std::string::npos};
+            outcome.out.find("not found") != std::string::npos};
 }
 
 void ExpectOneLineAndAbort(const Outcome &outcome, const std::string &pointer)
@@ -89,7 +89,7 @@ void ExpectCallNamed(const Outcome &outcome, const std::string &call)
     EXPECT_TRUE(named) << "not in " << call << ": " << outcome;
 }
 
-class Misuse : public testing::TestWithParam<Sin> {
+class Misuse : public testing::TestWithParam<MisuseCase> {
   protected:
     void SetUp() override
     {
@@ -98,45 +98,46 @@ class Misuse : public testing::TestWithParam<Sin> {
     }
 };
 
-class SinInTheCall : public Misuse {};
-class SinInTime : public Misuse {};
+class MisuseInTheCall : public Misuse {};
+class MisuseInTime : public Misuse {};
 
-INSTANTIATE_TEST_SUITE_P(OfEverySize, SinInTheCall,
-                         testing::ValuesIn(WithEverySize({SINS_OF_EVERY_SIZE(ROW)})), Name);
-INSTANTIATE_TEST_SUITE_P(WithForeignPointers, SinInTheCall,
-                         testing::ValuesIn(std::vector<Sin>{SINS_WITH_FOREIGN_POINTERS(ROW)}),
+INSTANTIATE_TEST_SUITE_P(OfEverySize, MisuseInTheCall,
+                         testing::ValuesIn(WithEverySize({MISUSES_OF_EVERY_SIZE(ROW)})), Name);
+INSTANTIATE_TEST_SUITE_P(WithForeignPointers, MisuseInTheCall,
+                         testing::ValuesIn(std::vector<MisuseCase>{
+                             MISUSES_WITH_FOREIGN_POINTERS(ROW)}),
                          Name);
-INSTANTIATE_TEST_SUITE_P(OfEverySize, SinInTime,
-                         testing::ValuesIn(WithEverySize({SINS_FOUND_IN_TIME(ROW)})), Name);
+INSTANTIATE_TEST_SUITE_P(OfEverySize, MisuseInTime,
+                         testing::ValuesIn(WithEverySize({MISUSES_FOUND_IN_TIME(ROW)})), Name);
 
-TEST_P(SinInTheCall, EndsInOneLineAndAbort)
+TEST_P(MisuseInTheCall, EndsInOneLineAndAbort)
 {
-    Outcome outcome = RunOnStack(Commit(GetParam()));
-    Confession confession = Read(outcome, GetParam());
-    EXPECT_FALSE(confession.went_on) << outcome;
-    ExpectOneLineAndAbort(outcome, confession.pointer);
+    Outcome outcome = RunOnStack(CommandFor(GetParam()));
+    Report report = Read(outcome, GetParam());
+    EXPECT_FALSE(report.went_on) << outcome;
+    ExpectOneLineAndAbort(outcome, report.pointer);
     ExpectCallNamed(outcome, GetParam().call);
 }
 
 // A block in a cache of free blocks is not looked up again: a second free of a small block is found when the
 // cache gives it back. Nothing may go wrong before.
-TEST_P(SinInTime, EndsInOneLineAndAbortAtTheLatestWhenCachesAreDrained)
+TEST_P(MisuseInTime, EndsInOneLineAndAbortAtTheLatestWhenCachesAreFlushed)
 {
-    Outcome outcome = RunOnStack(Commit(GetParam()));
-    Confession confession = Read(outcome, GetParam());
-    EXPECT_FALSE(confession.unpunished) << outcome;
-    ExpectOneLineAndAbort(outcome, confession.pointer);
-    std::cout << "found " << (confession.went_on ? "later" : "at once") << ": " << outcome.err;
-    if (!confession.went_on)
+    Outcome outcome = RunOnStack(CommandFor(GetParam()));
+    Report report = Read(outcome, GetParam());
+    EXPECT_FALSE(report.not_found) << outcome;
+    ExpectOneLineAndAbort(outcome, report.pointer);
+    std::cout << "found " << (report.went_on ? "later" : "at once") << ": " << outcome.err;
+    if (!report.went_on)
         ExpectCallNamed(outcome, GetParam().call);
 }
 
 class Message : public Misuse {};
-INSTANTIATE_TEST_SUITE_P(Of, Message, testing::Values(Sin{"free_static", "free", 16}), Name);
+INSTANTIATE_TEST_SUITE_P(Of, Message, testing::Values(MisuseCase{"free_static", "free", 16}), Name);
 
 TEST_P(Message, MayHaveNowhereToGo)
 {
-    Command command = Commit(GetParam());
+    Command command = CommandFor(GetParam());
     command.before_exec = [] { close(2); };
     Outcome outcome = RunOnStack(command);
     EXPECT_EQ(outcome.signal, SIGABRT) << outcome;
@@ -146,7 +147,7 @@ TEST_P(Message, MayHaveNowhereToGo)
 
 TEST_P(Message, MayFindAFullDevice)
 {
-    Command command = Commit(GetParam());
+    Command command = CommandFor(GetParam());
     command.argv = {
         "/bin/sh",       "-c",           "exec \"$0\" \"$@\" 2>/dev/full", command.argv[0],
         command.argv[1], command.argv[2]};
@@ -156,7 +157,7 @@ TEST_P(Message, MayFindAFullDevice)
 
 TEST_P(Message, IsFollowedByTheEndEvenIfAbortIsIgnored)
 {
-    Command command = Commit(GetParam());
+    Command command = CommandFor(GetParam());
     command.before_exec = [] { signal(SIGABRT, SIG_IGN); };
     Outcome outcome = RunOnStack(command);
     EXPECT_EQ(outcome.signal, SIGABRT) << outcome;
@@ -169,9 +170,9 @@ INSTANTIATE_TEST_SUITE_P(Of, WrongSize, testing::ValuesIn(kSizes));
 
 TEST_P(WrongSize, InASizedFreeSpoilsNothing)
 {
-    Outcome outcome = RunOnStack(Commit({"wrong_size", "", GetParam()}));
+    Outcome outcome = RunOnStack(CommandFor({"wrong_size", "", GetParam()}));
     EXPECT_TRUE(outcome.ok()) << outcome;
-    EXPECT_EQ(outcome.out, "unpunished\n") << outcome;
+    EXPECT_EQ(outcome.out, "not found\n") << outcome;
     EXPECT_EQ(outcome.err, "");
 }
 

@@ -126,8 +126,8 @@ TEST(Library, WithCachesPerCpuMayBeClosedWhileThreadsThatUsedItLive)
 TEST(Break, MayBeMovedBySomebodyElse)
 {
     Outcome expected =
-        RunCommand({{DataFile("tests/process/worker"), "foreign_sbrk"}, {}, "", "", 60, {}});
-    Outcome outcome = RunHelper("worker", {"foreign_sbrk"});
+        RunCommand({{DataFile("tests/process/worker"), "other_sbrk"}, {}, "", "", 60, {}});
+    Outcome outcome = RunHelper("worker", {"other_sbrk"});
     EXPECT_TRUE(outcome.ok()) << outcome;
     EXPECT_EQ(outcome.out, expected.out);
 }

@@ -55,7 +55,7 @@ TEST(StaticProgram, ComputesWhatItComputesOnTheSystemsMalloc)
     system.argv = {DataFile("tests/process/worker"), "work"};
     Outcome expected = RunCommand(system);
     ASSERT_TRUE(expected.ok()) << expected;
-    for (const char *mode : {"work", "foreign_sbrk", "blocked_brk"}) {
+    for (const char *mode : {"work", "other_sbrk", "blocked_brk"}) {
         Outcome outcome = RunProgram("worker_static_with " + std::string(mode));
         EXPECT_TRUE(outcome.ok()) << mode << ": " << outcome;
         EXPECT_EQ(outcome.out, expected.out) << mode;

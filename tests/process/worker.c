@@ -8,7 +8,7 @@
  *
  *   idle          nothing at all
  *   work          about 40 MiB of blocks of all sizes
- *   foreign_sbrk  work, while somebody else moves the program break up
+ *   other_sbrk  work, while other code moves the program break up
  *   blocked_brk   work, with a mapping right behind the program break
  */
 #include <malloc.h>
@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SLOTS = 1500, CALLS = 40000, FOREIGN_BYTES = 4096 * 3, FOREIGN_MOST = 200 };
+enum { SLOTS = 1500, CALLS = 40000, OTHER_BYTES = 4096 * 3, OTHER_MOST = 200 };
 
 struct slot {
     unsigned char *block;
@@ -29,8 +29,8 @@ struct slot {
 };
 
 static struct slot slots[SLOTS];
-static unsigned char *foreign[FOREIGN_MOST];
-static size_t foreign_count;
+static unsigned char *others[OTHER_MOST];
+static size_t other_count;
 static uint64_t state = 88172645463325252u;
 
 static void leave(const char *message, int code)
@@ -143,19 +143,19 @@ static uint64_t step(struct slot *slot)
 
 static void move_the_break(void)
 {
-    if (foreign_count == FOREIGN_MOST)
+    if (other_count == OTHER_MOST)
         return;
-    unsigned char *bytes = sbrk(FOREIGN_BYTES);
+    unsigned char *bytes = sbrk(OTHER_BYTES);
     if (bytes == (void *)-1)
         return;
-    memset(bytes, (int)(foreign_count & 0xff), FOREIGN_BYTES);
-    foreign[foreign_count++] = bytes;
+    memset(bytes, (int)(other_count & 0xff), OTHER_BYTES);
+    others[other_count++] = bytes;
 }
 
-static void check_the_foreign(void)
+static void check_others(void)
 {
-    for (size_t i = 0; i < foreign_count; i++) {
-        check(&(struct slot){foreign[i], FOREIGN_BYTES, (unsigned char)(i & 0xff)}, FOREIGN_BYTES);
+    for (size_t i = 0; i < other_count; i++) {
+        check(&(struct slot){others[i], OTHER_BYTES, (unsigned char)(i & 0xff)}, OTHER_BYTES);
     }
 }
 
@@ -171,7 +171,7 @@ static void block_the_break(void)
 int main(int argc, char **argv)
 {
     const char *mode = argc == 2 ? argv[1] : "";
-    bool with_sbrk = strcmp(mode, "foreign_sbrk") == 0;
+    bool with_sbrk = strcmp(mode, "other_sbrk") == 0;
     uint64_t checksum = 0;
     if (strcmp(mode, "idle") == 0)
         return 0;
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < SLOTS; i++)
         release(&slots[i]);
-    check_the_foreign();
+    check_others();
     char line[64];
     int length = snprintf(line, sizeof line, "checksum %016llx\n", (unsigned long long)checksum);
     return write(1, line, (size_t)length) == length ? 0 : 1;

@@ -14,7 +14,7 @@ int main(void)
 {
     struct cairn_buddy *buddy = (struct cairn_buddy *)state;
     const struct cairn_buddy_config config = {
-        .grain_bytes = 256,
+        .granule_bytes = 256,
         .base = memory,
         .length_bytes = sizeof(memory),
     };

@@ -2,21 +2,21 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * buddy.h - blocks of 2^k grains, split and merged; runs of any length by returning the tail.
+ * buddy.h - blocks of 2^k granules, split and merged; runs of any length by returning the tail.
  *
- * Idea. Memory is cut into grains. A block of order k is 2^k grains at a multiple of 2^k; its buddy
- * differs in one bit of the index, so finding it is an xor. A run of n grains is cut from the
+ * Idea. Memory is cut into granules. A block of order k is 2^k granules at a multiple of 2^k; its buddy
+ * differs in one bit of the index, so finding it is an xor. A run of n granules is cut from the
  * smallest block that holds it, and the tail goes back at once as its natural blocks, so that a run
- * wastes less than one grain:
+ * wastes less than one granule:
  *
- *     order 3 |               A               |     alloc(5 grains):
- *     order 2 |       B       |       C       |       take A; keep the grains 0 ... 4;
- *     order 1 |   D   |   E   |   F   |   G   |       give back grain 5 (order 0) and G (order 1).
+ *     order 3 |               A               |     alloc(5 granules):
+ *     order 2 |       B       |       C       |       take A; keep the granules 0 ... 4;
+ *     order 1 |   D   |   E   |   F   |   G   |       give back granule 5 (order 0) and G (order 1).
  *     order 0 | . | . | . | . | . | . | . | . |
  *
  * State. For each order a bitmap of its free blocks, under 64-ary summaries; and three bits per
- * grain: in use, first of a run, dirty. The lowest free block is found by looking at one word per
- * level. About 5.1 bits per grain, all of it in one block that the caller supplies, none of it in
+ * granule: in use, first of a run, dirty. The lowest free block is found by looking at one word per
+ * level. About 5.1 bits per granule, all of it in one block that the caller supplies, none of it in
  * the memory managed, which is never read or written. The state of a buddy over a range holds
  * offsets only: it may live in shared memory, mapped at different addresses, beside or before its
  * range (alignments then hold as far as the addresses of the mappings agree modulo them).
@@ -28,14 +28,14 @@
  * A buddy of chunks may start small, and moves to a larger state block when it is full.
  *
  * Invariants (walked by cairn_buddy_check):
- *   I1  a grain is in use, being purged, or covered by exactly one free block, never two of these;
+ *   I1  a granule is in use, being purged, or covered by exactly one free block, never two of these;
  *   I2  two free buddies of one order never coexist below the top order;
- *   I3  free grains + used grains + grains being purged == all grains, also counted per chunk;
+ *   I3  free granules + used granules + granules being purged == all granules, also counted per chunk;
  *   I4  a summary bit is set exactly when the word below it is not 0;
- *   I5  the first grain of every run in use, or being purged, is marked, and no free grain is.
+ *   I5  the first granule of every run in use, or being purged, is marked, and no free granule is.
  *
  * Cost.    O(orders + levels) steps for alloc and free, at most CAIRN_BUDDY_STEPS_MAX, asserted;
- *          plus one bit operation per 64 grains of the run.
+ *          plus one bit operation per 64 granules of the run.
  * Threads. None: the caller serialises (see <cairn/locked.h>).
  * Source.  Knowlton, "A fast storage allocator", CACM 8:10 (1965); fragmentation bound: Robson,
  *          JACM 21:3 (1974).
@@ -55,7 +55,7 @@ CAIRN_BEGIN_DECLS
 
 enum {
     CAIRN_BUDDY_ORDERS_MAX = 32,
-    CAIRN_BUDDY_LEVELS_MAX = 6,    /* 64^6 > 2^32 grains */
+    CAIRN_BUDDY_LEVELS_MAX = 6,    /* 64^6 > 2^32 granules */
     CAIRN_BUDDY_STEPS_MAX = 4 * 32 /* two tests and two updates per order; derived in blocks.c */
 };
 
@@ -66,16 +66,16 @@ typedef bool (*cairn_buddy_zeroed_fn)(void *self, const void *chunk);
 typedef int (*cairn_buddy_purge_fn)(void *self, void *base, size_t length_bytes);
 
 struct cairn_buddy_config {
-    size_t grain_bytes; /* a power of two >= 16 */
+    size_t granule_bytes; /* a power of two >= 16 */
 
     /* Over a range: base not NULL. */
     void *base;
-    size_t length_bytes; /* whole grains within are used */
-    size_t align_bytes;  /* the largest alignment that alloc may be asked for; 0: grain_bytes */
+    size_t length_bytes; /* whole granules within are used */
+    size_t align_bytes;  /* the largest alignment that alloc may be asked for; 0: granule_bytes */
 
     /* Over a source: base NULL. Fed by hand: source.ops NULL too. */
     struct cairn_source source;
-    size_t chunk_bytes;      /* a power of two, >= grain_bytes */
+    size_t chunk_bytes;      /* a power of two, >= granule_bytes */
     size_t chunk_count_max;  /* how many chunks it can ever hold at once */
     size_t chunk_keep_count; /* empty chunks kept instead of given back at once; by hand: all are */
 
@@ -94,9 +94,9 @@ struct cairn_buddy_stretch {
 };
 
 struct cairn_buddy_stats {
-    size_t grain_bytes;
+    size_t granule_bytes;
     size_t held_bytes;       /* the range, or the chunks held */
-    size_t used_bytes;       /* in runs, rounded up to grains */
+    size_t used_bytes;       /* in runs, rounded up to granules */
     size_t purging_bytes;    /* in stretches between purge_begin and purge_end */
     size_t free_bytes;       /* held_bytes - used_bytes - purging_bytes */
     size_t free_dirty_bytes; /* free, and not known to read as zero */
@@ -126,9 +126,9 @@ size_t cairn_buddy_state_bytes(const struct cairn_buddy_config *config);
  * Requires: the block is aligned to 64, reads as zero and stays in place (relative to the range)
  *           until fini; it does not overlap the range. Pages of it that are never needed are never
  *           touched. Panics when it is not aligned, or overlaps.
- * Fails:    -EINVAL for a configuration out of the bounds named, a range without a whole grain,
- *           more than 2^31 grains, or too small a state block.
- * Cost:     O(orders) over a source, O(orders + length / grain / 64) over a range. Threads: not
+ * Fails:    -EINVAL for a configuration out of the bounds named, a range without a whole granule,
+ *           more than 2^31 granules, or too small a state block.
+ * Cost:     O(orders) over a source, O(orders + length / granule / 64) over a range. Threads: not
  *           safe.
  */
 CAIRN_NODISCARD int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_bytes,
@@ -137,7 +137,7 @@ CAIRN_NODISCARD int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_byt
 /*
  * Gives all chunks back to the source. Panics when a run is in use or a stretch is being purged, or
  * when a buddy fed by hand holds a chunk. The state block must be zeroed before another buddy is
- * made in it. O(slots ever used + grains held / 64).
+ * made in it. O(slots ever used + granules held / 64).
  */
 void cairn_buddy_fini(struct cairn_buddy *buddy);
 
@@ -165,12 +165,12 @@ bool cairn_buddy_is_full(const struct cairn_buddy *buddy);
  *
  * Requires: not full; the chunk is of chunk_bytes, aligned to them, and not held. Over a source:
  *           the source takes it back. Panics when full, misaligned or held.
- * Owns:     the buddy, until shed. Cost: O(1) expected, and one operation per 64 grains if dirty.
+ * Owns:     the buddy, until shed. Cost: O(1) expected, and one operation per 64 granules if dirty.
  */
 void cairn_buddy_feed(struct cairn_buddy *buddy, void *chunk, bool is_zeroed);
 
 /* Removes an empty chunk when there are more than keep_count, for the caller to give back where it
-   came from; otherwise NULL, and nothing changed. O(levels + grains in a chunk / 64). */
+   came from; otherwise NULL, and nothing changed. O(levels + granules in a chunk / 64). */
 void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count);
 
 /*
@@ -178,7 +178,7 @@ void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count);
  * smallest free blocks that are large enough for both.
  *
  * Requires: align_bytes a power of two; is_zeroed may be NULL.
- * Returns:  the run, of length_bytes rounded up to grains; *is_zeroed says whether it is known to
+ * Returns:  the run, of length_bytes rounded up to granules; *is_zeroed says whether it is known to
  *           read as zero. NULL and *is_zeroed untouched when length_bytes is 0, no free block is
  *           large enough and no source gives more, or the size or alignment exceeds a chunk
  *           (range: the config's align_bytes): then nothing changed.
@@ -191,15 +191,15 @@ void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t a
 
 /*
  * Gives a run back. Panics unless `run` is the start of a run in use of that length (rounded up to
- * grains).
+ * granules).
  *
  * Cost: as in the head; may give an empty chunk back to the source.
  */
 void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes);
 
 /*
- * The length of the run that begins at `pointer`, a multiple of the grain; 0 when no run in use
- * begins there, for any pointer value. O(length / grain / 64).
+ * The length of the run that begins at `pointer`, a multiple of the granule; 0 when no run in use
+ * begins there, for any pointer value. O(length / granule / 64).
  */
 size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer);
 
@@ -210,19 +210,19 @@ bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer);
  * Makes a run longer or shorter without moving it. Panics unless it is a run in use of old_bytes.
  *
  * Returns: true; or false and nothing changed when new_bytes is 0, or what follows is not free up
- *          to there, or not in the same chunk. Grains that are added are of unknown content. Cost:
+ *          to there, or not in the same chunk. Granules that are added are of unknown content. Cost:
  *          as in the head.
  */
 bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes);
 
 /*
- * Empties free memory that is dirty: calls `purge` for each stretch of free grains, cut to its
- * first and last dirty grain, that is then at least min_bytes long, and notes those that it emptied
+ * Empties free memory that is dirty: calls `purge` for each stretch of free granules, cut to its
+ * first and last dirty granule, that is then at least min_bytes long, and notes those that it emptied
  * (a stretch that it could not empty stays dirty). All empty chunks, those that chunk_keep_count
  * keeps too, go back to the source instead, if there is one.
  *
  * Requires: purge does not call the buddy.
- * Returns:  how many bytes are zero that were not known to be. Cost: O(slots ever used + grains
+ * Returns:  how many bytes are zero that were not known to be. Cost: O(slots ever used + granules
  *           held / 64).
  */
 size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
@@ -236,7 +236,7 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
  * other calls are allowed meanwhile, also more of these and cairn_buddy_move().
  *
  * Returns: how many; 0 when a whole pass found none, or count or quota_bytes is 0.
- * Owns:    the caller, until purge_end. Cost: at most one pass, O(slots ever used * grains of a
+ * Owns:    the caller, until purge_end. Cost: at most one pass, O(slots ever used * granules of a
  *          chunk / 64); for each stretch as for two calls in the head.
  */
 size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size_t quota_bytes,
@@ -265,12 +265,12 @@ struct cairn_buddy_levels cairn_buddy_levels(const struct cairn_buddy *buddy);
 struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy);
 
 /*
- * The source: blocks of any number of grains. NATURAL_ALIGN over a source. Not THREAD_SAFE. Give
+ * The source: blocks of any number of granules. NATURAL_ALIGN over a source. Not THREAD_SAFE. Give
  * panics like free.
  */
 struct cairn_source cairn_buddy_as_source(struct cairn_buddy *buddy);
 
-/* Walks all state; panics on a broken invariant. O(grains). */
+/* Walks all state; panics on a broken invariant. O(granules). */
 void cairn_buddy_check(const struct cairn_buddy *buddy);
 
 CAIRN_END_DECLS

@@ -159,7 +159,7 @@ void cairn_pagemap_set_sure(struct cairn_pagemap *map, void *base, uint8_t kind,
                             struct cairn_pagemap_leaf *leaf);
 
 /* The tags of the leaf that a granule of a tree lies in: the empty ones where there is none. */
-CAIRN_HOT_INLINE uint16_t *cairn_pagemap__tags(const struct cairn_pagemap *map, uintptr_t granule)
+CAIRN_HOT_INLINE uint16_t *cairn_pagemap_tags(const struct cairn_pagemap *map, uintptr_t granule)
 {
     const ptrdiff_t *word = &map->root[granule >> CAIRN_PAGEMAP_LEAF_SHIFT];
 
@@ -169,7 +169,7 @@ CAIRN_HOT_INLINE uint16_t *cairn_pagemap__tags(const struct cairn_pagemap *map, 
 }
 
 /* The place of a granule among the tags of its leaf. */
-CAIRN_HOT_INLINE size_t cairn_pagemap__in_leaf(uintptr_t granule)
+CAIRN_HOT_INLINE size_t cairn_pagemap_in_leaf(uintptr_t granule)
 {
     return granule & (((size_t)1 << CAIRN_PAGEMAP_LEAF_SHIFT) - 1);
 }
@@ -183,7 +183,7 @@ CAIRN_HOT_INLINE uint16_t cairn_pagemap_tag(const struct cairn_pagemap *map, con
         return 0;
     if (map->root == NULL)
         return cairn_load_relaxed(&map->tags[granule]);
-    return cairn_load_relaxed(&cairn_pagemap__tags(map, granule)[cairn_pagemap__in_leaf(granule)]);
+    return cairn_load_relaxed(&cairn_pagemap_tags(map, granule)[cairn_pagemap_in_leaf(granule)]);
 }
 
 /* The tag and the owner at once, of any pointer. */
@@ -198,9 +198,9 @@ CAIRN_HOT_INLINE struct cairn_pagemap_mark cairn_pagemap_mark(const struct cairn
     if (CAIRN_UNLIKELY(granule >= map->granule_count))
         return mark;
     if (map->root != NULL) {
-        tags = cairn_pagemap__tags(map, granule);
+        tags = cairn_pagemap_tags(map, granule);
         owners = ((const struct cairn_pagemap_leaf *)(const void *)tags)->owners;
-        granule = cairn_pagemap__in_leaf(granule);
+        granule = cairn_pagemap_in_leaf(granule);
     }
     /* acquire: pairs with the release in cairn_pagemap_set(), so that a tag that is there has its
        owner */

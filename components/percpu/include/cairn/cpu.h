@@ -4,7 +4,7 @@
 /*
  * cpu.h - which CPU a thread runs on, as cheaply as the machine at hand can say.
  *
- * Three ways, chosen once:
+ * Three methods, chosen once:
  *   libc rseq  the area that glibc >= 2.35 registers for every thread (__rseq_offset, __rseq_size): one load;
  *   own rseq   where libc registered none (older glibc, glibc.pthread.rseq=0): an area of our own, registered by
  *              each thread at its first call: one load and a test;
@@ -30,7 +30,7 @@
 
 CAIRN_BEGIN_DECLS
 
-enum cairn_cpu_way {
+enum cairn_cpu_id_method {
     CAIRN_CPU_AUTO = 0,
     CAIRN_CPU_LIBC_RSEQ,
     CAIRN_CPU_OWN_RSEQ,
@@ -39,19 +39,19 @@ enum cairn_cpu_way {
 };
 
 struct cairn_cpu {
-    enum cairn_cpu_way way;
-    const char *reason;    /* why this way, for the statistics: a static sentence */
+    enum cairn_cpu_id_method method;
+    const char *reason;    /* why this method, for the statistics: a static sentence */
     ptrdiff_t rseq_offset; /* libc rseq: from the thread pointer */
     int (*callback)(void *self);
     void *callback_self;
 };
 
 /*
- * Chooses a way. `wish` AUTO takes the first that works; another is taken if it works on this
+ * Chooses a method. `requested` AUTO takes the first that works; another is taken if it works on this
  * machine, else the next one down the list is, and `reason` says so. Never fails: the last resort
  * answers -1.
  */
-void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_way wish);
+void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_id_method requested);
 
 /* Ids come from a function: -1, -2, sparse or absurd ones, as a test likes. */
 void cairn_cpu_init_callback(struct cairn_cpu *cpu, int (*callback)(void *self), void *self);
@@ -65,7 +65,7 @@ int cairn_cpu_current(const struct cairn_cpu *cpu);
    errno. */
 unsigned cairn_cpu_possible_count(void);
 
-const char *cairn_cpu_way_name(enum cairn_cpu_way way);
+const char *cairn_cpu_id_method_name(enum cairn_cpu_id_method method);
 
 CAIRN_END_DECLS
 

@@ -47,12 +47,12 @@ struct cairn_depot_config {
     size_t state_bytes;
 };
 
-struct cairn_depot_line {
+struct cairn_depot_bin {
     struct cairn_lock lock;
     uint32_t count;
     uint32_t capacity;
     uint32_t block_bytes;
-    uint32_t idle_looks; /* since blocks were last taken or given */
+    uint32_t idle_ticks; /* since blocks were last taken or given */
     size_t slots_offset; /* in pointers, into the state */
 } CAIRN_CACHE_ALIGNED;
 
@@ -61,7 +61,7 @@ struct cairn_depot {
     struct cairn_source source;
     void **slots;
     unsigned class_count;
-    struct cairn_depot_line lines[CAIRN_DEPOT_CLASSES_MAX];
+    struct cairn_depot_bin bins[CAIRN_DEPOT_CLASSES_MAX];
 };
 
 /* Bytes of state for this configuration: exact. 0 when it is invalid. O(classes). */
@@ -87,12 +87,11 @@ void cairn_depot_give(struct cairn_depot *depot, unsigned class_idx, void *const
 /* Gives everything that waits to the source. Returns the number of blocks. */
 size_t cairn_depot_flush(struct cairn_depot *depot);
 
-/* Idle time is counted in looks: call cairn_depot_look() from time to time.
-   cairn_depot_flush_idle() gives the blocks of those classes to the source that were not used
-   during the last `looks` of them; it returns the number of blocks. O(classes) and what the source
-   does. */
-void cairn_depot_look(struct cairn_depot *depot);
-size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned looks);
+/* Idle time is counted in ticks: call cairn_depot_tick() periodically. cairn_depot_flush_idle()
+   gives the blocks of the classes that were unused for the last `ticks` ticks to the source; it
+   returns the number of blocks. O(classes) and what the source does. */
+void cairn_depot_tick(struct cairn_depot *depot);
+size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned ticks);
 
 /* Blocks that wait, of one class / bytes in all classes. Approximate while others are at work. */
 size_t cairn_depot_count(const struct cairn_depot *depot, unsigned class_idx);

@@ -19,14 +19,14 @@
  *
  * Two modes, one at a time for the whole object, chosen at init:
  *   lock  a lock per shard: try the shard of the current CPU, then its neighbours, then wait for
- *         the first. A CPU id that is unknown, sparse, or beyond the shards is folded onto them;
+ *         the first. A CPU id that is unknown, sparse, or beyond the shards is mapped onto them;
  *   rseq  restartable sequences (percpu/rseq.h) on the same arrays: no lock and no atomic operation
  *         but once in a batch. The index is the kernel's concurrency id where it has one (mm_cid,
  *         Linux 6.3), so that a process of one thread uses one shard wherever it runs, and the CPU
  *         id elsewhere. A thread that has neither, or whose shard is stopped by another thread,
  *         bypasses the shards and uses the depot.
  *
- * Any thread can drain any shard, in both modes. In rseq mode, while there are other threads, the
+ * Any thread can flush any shard, in both modes. In rseq mode, while there are other threads, the
  * shard of another CPU takes a membarrier(2) (`fence` says when that may be called); where it may
  * not, or a filter denies it, such shards are left alone.
  *
@@ -77,7 +77,7 @@ enum cairn_percpu_mode { CAIRN_PERCPU_AUTO = 0, CAIRN_PERCPU_LOCK, CAIRN_PERCPU_
 /* When membarrier(2) may be called after init, which a filter of system calls may answer by killing
    the process. */
 enum cairn_percpu_fence {
-    /* By cairn_percpu_drain() and drain_shard(), and before an allocation fails. */
+    /* By cairn_percpu_flush() and flush_shard(), and before an allocation fails. */
     CAIRN_PERCPU_FENCE_ASKED = 0,
     CAIRN_PERCPU_FENCE_FREELY, /* also under pressure, to empty the shards of idle CPUs */
     CAIRN_PERCPU_FENCE_NEVER
@@ -96,7 +96,7 @@ struct cairn_percpu_config {
     /* Rseq mode: by CPU id even where there are concurrency ids, as before Linux 6.3. */
     bool by_cpu_id;
     enum cairn_percpu_fence fence;
-    enum cairn_cpu_way cpu_way;
+    enum cairn_cpu_id_method cpu_id_method;
     const uint32_t *pressure;   /* changes when the source would take more memory; NULL: never */
     struct cairn_source source; /* THREAD_SAFE; serves block_bytes[class] */
     void *state;                /* reads as zero, aligned to 64, lazily touched */
@@ -107,12 +107,12 @@ struct cairn_percpu_config {
 struct cairn_percpu_history {
     bool has_refilled;
     bool has_flushed;
-    uint8_t busy; /* passes without a miss before the array counts as idle */
+    uint8_t idle_after_ticks; /* ticks without a miss before the array counts as idle */
     uint8_t unused;
 };
 
 /*
- * Private. What a thread meets before it may look into a shard. These stand close together, apart
+ * Private. What a thread needs before it may touch a shard. These stand close together, apart
  * from the shards, so that forks and statistics go through them without faulting in the
  * shards of idle CPUs. Two cache lines each, because processors fetch lines in pairs.
  */
@@ -123,9 +123,9 @@ struct cairn_percpu_header {
     uint32_t misses;        /* refills and overflows; wraps */
     uint32_t misses_seen;   /* at the last check whether the shard is idle */
     uint32_t pressure_seen;
-    uint32_t hand;          /* the class where the search for idle arrays goes on */
+    uint32_t steal_cursor;  /* the class where the search for idle arrays goes on */
     size_t extra_bytes;     /* the limits of all arrays, beyond their first batches */
-    const void *entered_by; /* who entered it together with others: only compared */
+    const void *stopped_by; /* who stopped it together with others: only compared */
     uint32_t older_used;    /* 1 + the shard that came into use before this one; 0: none did */
     char apart[76];
 } CAIRN_CACHE_ALIGNED;
@@ -135,7 +135,7 @@ struct cairn_percpu_header {
 struct cairn_percpu_common {
     uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
     uint32_t shards_pressure; /* at the last search for idle shards */
-    bool has_seen;            /* the last close noted what it saw, for there were other threads */
+    bool has_seen;            /* the last close noted the array headers: there were other threads */
     bool is_closed;           /* between cairn_percpu_close() and cairn_percpu_reopen() */
     char apart[118];
 } CAIRN_CACHE_ALIGNED;
@@ -156,7 +156,7 @@ struct cairn_percpu {
     const char *reason;
     unsigned class_count;
     unsigned shard_count;
-    unsigned lane_count; /* >= shard_count, and above every id */
+    unsigned entry_count; /* >= shard_count, and above every id */
     size_t shard_bytes;
     size_t shard_cache_bytes;
     const uint32_t *pressure;
@@ -171,7 +171,7 @@ struct cairn_percpu {
 struct cairn_percpu_stats {
     enum cairn_percpu_mode mode;
     const char *reason; /* why this mode: a static sentence */
-    enum cairn_cpu_way cpu_way;
+    enum cairn_cpu_id_method cpu_id_method;
     const char *cpu_reason;
     bool by_cid; /* rseq mode: shards by concurrency id, not by CPU */
     unsigned shard_count;
@@ -199,7 +199,7 @@ size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config);
  * Fails:    -EINVAL for no or too many classes, a block size of 0, a state that is misaligned or
  *           too small, or a source that is not THREAD_SAFE.
  * Owns:     the caller keeps the state, and keeps it valid until fini. The object must not move.
- * Cost:     O(classes + lanes), and the system calls of docs/system-calls.md; no shard is touched.
+ * Cost:     O(classes + entries), and the system calls of docs/system-calls.md; no shard is touched.
  * Threads:  not safe; initialise before sharing.
  */
 CAIRN_NODISCARD int cairn_percpu_init(struct cairn_percpu *percpu,
@@ -219,7 +219,7 @@ void cairn_percpu_fini(struct cairn_percpu *percpu);
  *
  * Requires: class_idx < class_count.
  * Returns:  a block of block_bytes[class_idx], of unknown content.
- * Fails:    NULL when everything below is exhausted; other shards are drained first.
+ * Fails:    NULL when everything below is exhausted; other shards are flushed first.
  * Owns:     the caller, until it frees the block.
  * Cost:     O(1); once in a batch what the depot and the source do.
  * Threads:  safe.
@@ -233,7 +233,7 @@ CAIRN_HOT_INLINE void *cairn_percpu_pop(struct cairn_percpu *percpu, size_t clas
     return cairn_rseq_pop(&percpu->view, class_idx);
 }
 
-/* What remains of cairn_percpu_alloc() after a pop in vain. */
+/* What remains of cairn_percpu_alloc() after a pop that returned NULL. */
 void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx);
 
 /* The fast path of a free alone: true when the block is in. False: cairn_percpu_free_slow() is to
@@ -250,7 +250,7 @@ CAIRN_HOT_INLINE bool cairn_percpu_push_from_1(struct cairn_percpu *percpu, size
     return cairn_rseq_push_from_1(&percpu->view, class_idx, block);
 }
 
-/* What remains of cairn_percpu_free_from() after a push in vain. */
+/* What remains of cairn_percpu_free_from() after a push that returned false. */
 void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                             const char *where);
 
@@ -277,11 +277,11 @@ static inline void cairn_percpu_free(struct cairn_percpu *percpu, unsigned class
  * Gives the blocks that one shard caches to the source.
  *
  * Requires: shard_idx < shard_count.
- * Returns:  the number of blocks; 0 also when the shard cannot be entered (see `fence`).
+ * Returns:  the number of blocks; 0 also when the shard cannot be stopped (see `fence`).
  * Cost:     O(classes), and what the source does; a membarrier(2) in rseq mode.
  * Threads:  safe.
  */
-size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx);
+size_t cairn_percpu_flush_shard(struct cairn_percpu *percpu, unsigned shard_idx);
 
 /*
  * Gives the blocks of all shards and of the depot to the source.
@@ -290,11 +290,11 @@ size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx)
  * Cost:    O(shards in use * classes), and what the source does; one membarrier(2) in rseq mode.
  * Threads: safe.
  */
-size_t cairn_percpu_drain(struct cairn_percpu *percpu);
+size_t cairn_percpu_flush(struct cairn_percpu *percpu);
 
-/* The same without membarrier(2): while there are other threads, rseq mode drains the shard of the
+/* The same without membarrier(2): while there are other threads, rseq mode flushes the shard of the
    calling thread alone. */
-size_t cairn_percpu_drain_own(struct cairn_percpu *percpu);
+size_t cairn_percpu_flush_own(struct cairn_percpu *percpu);
 
 /* One array, likewise: how many blocks it holds, and how many it may (0: not used yet). */
 struct cairn_percpu_level {
@@ -326,7 +326,7 @@ bool cairn_percpu_try_free(struct cairn_percpu *percpu, unsigned class_idx, void
  * Requires: the shards are open. No other thread is inside any function but the fast paths (pop,
  *           push, try_alloc, try_free) until they are open again: see <cairn/base/gate.h>. The
  *           caller itself may use all functions but fini meanwhile: in rseq mode the depot serves
- *           it, and its drains and checks leave the shards alone.
+ *           it, and its flushes and checks leave the shards alone.
  * Returns:  true. False in lock mode when a fast path did not end within a second: its thread may
  *           be the caller's own, which a handler interrupted. The shards are closed, and the child
  *           must use none of them.
@@ -350,18 +350,18 @@ void cairn_percpu_reopen(struct cairn_percpu *percpu);
 
 /*
  * Around vfork(): a child of it runs in its parent's memory and with its parent's thread pointer,
- * but the kernel does not abort its restartable sequences. cairn_percpu_leave() makes the calling
- * thread, and its child, bypass the shards until the parent calls cairn_percpu_rejoin(). Other
+ * but the kernel does not abort its restartable sequences. cairn_percpu_suspend() makes the calling
+ * thread, and its child, bypass the shards until the parent calls cairn_percpu_resume(). Other
  * threads are unaffected. Never blocks.
  *
- * Returns: true when cairn_percpu_rejoin() is to be called, in this thread. False: there is nothing
+ * Returns: true when cairn_percpu_resume() is to be called, in this thread. False: there is nothing
  *          to do, because this is lock mode, or the thread has no id as it is (a child of vfork()
  *          that calls vfork()); or the kernel refuses, then a child must not use the object.
  * Threads: about the calling thread alone; safe. Keeps errno. Two system calls for the pair in rseq
  *          mode, none else.
  */
-CAIRN_NODISCARD bool cairn_percpu_leave(const struct cairn_percpu *percpu);
-void cairn_percpu_rejoin(const struct cairn_percpu *percpu);
+CAIRN_NODISCARD bool cairn_percpu_suspend(const struct cairn_percpu *percpu);
+void cairn_percpu_resume(const struct cairn_percpu *percpu);
 
 /* Walks every array under its lock; panics on a broken invariant. For tests: quadratic in an
    array's length. */

@@ -90,7 +90,7 @@ void cairn_pool_free(struct cairn_pool *pool, void *block);
 size_t cairn_pool_trim(struct cairn_pool *pool);
 
 /* True when `pointer` (any value) begins a block of this pool that is out. O(1). */
-bool cairn_pool_is_out(const struct cairn_pool *pool, const void *pointer);
+bool cairn_pool_is_allocated(const struct cairn_pool *pool, const void *pointer);
 
 struct cairn_pool_stats cairn_pool_stats(const struct cairn_pool *pool);
 

@@ -33,7 +33,7 @@ struct cairn_sizeclass_config {
     struct cairn_source descriptors; /* ... of descriptors: ZEROED, THREAD_SAFE; no `ops`: none */
 };
 
-struct cairn_sizeclass_line {
+struct cairn_sizeclass_bin {
     struct cairn_lock lock;
     struct cairn_pool pool;
 } CAIRN_CACHE_ALIGNED;
@@ -46,7 +46,7 @@ struct cairn_sizeclass {
     size_t granule_mask;
     unsigned granule_shift;
     struct cairn_slab_geometry geometry[CAIRN_CLASS_COUNT_MAX]; /* hot: read by every free */
-    struct cairn_sizeclass_line lines[CAIRN_CLASS_COUNT_MAX];
+    struct cairn_sizeclass_bin bins[CAIRN_CLASS_COUNT_MAX];
 };
 
 struct cairn_sizeclass_stats {
@@ -126,7 +126,7 @@ CAIRN_HOT_INLINE unsigned cairn_sizeclass_of(const struct cairn_sizeclass *set, 
 
 /* True when `pointer` begins a block that is out of its pool (in use, or in a cache above). Takes
    the class's lock. */
-bool cairn_sizeclass_is_out(struct cairn_sizeclass *set, const void *pointer);
+bool cairn_sizeclass_is_allocated(struct cairn_sizeclass *set, const void *pointer);
 
 /* Gives every kept empty slab back; returns the bytes. O(classes). Threads: safe. */
 size_t cairn_sizeclass_trim(struct cairn_sizeclass *set);

@@ -117,7 +117,7 @@ CAIRN_NODISCARD int cairn_slab_geometry(struct cairn_slab_geometry *geometry, si
 
 /* Above, the index of the block that `offset_bytes` into a slab lies in; below, whether it begins
    there. */
-CAIRN_HOT_INLINE cairn_slab_product cairn_slab__product(const struct cairn_slab_geometry *geometry,
+CAIRN_HOT_INLINE cairn_slab_product cairn_slab_multiply(const struct cairn_slab_geometry *geometry,
                                                         size_t offset_bytes)
 {
     return (cairn_slab_product)offset_bytes * geometry->reciprocal;
@@ -128,7 +128,7 @@ CAIRN_HOT_INLINE cairn_slab_product cairn_slab__product(const struct cairn_slab_
 CAIRN_HOT_INLINE uint32_t cairn_slab_block_idx(const struct cairn_slab_geometry *geometry,
                                                size_t offset_bytes)
 {
-    return (uint32_t)(cairn_slab__product(geometry, offset_bytes) >> 64);
+    return (uint32_t)(cairn_slab_multiply(geometry, offset_bytes) >> 64);
 }
 
 /* True when a block begins exactly `offset_bytes` into a slab of this geometry. Requires:
@@ -136,7 +136,7 @@ CAIRN_HOT_INLINE uint32_t cairn_slab_block_idx(const struct cairn_slab_geometry 
 CAIRN_HOT_INLINE bool cairn_slab_is_block_start(const struct cairn_slab_geometry *geometry,
                                                 size_t offset_bytes)
 {
-    return (uint64_t)cairn_slab__product(geometry, offset_bytes) < geometry->start_bound;
+    return (uint64_t)cairn_slab_multiply(geometry, offset_bytes) < geometry->start_bound;
 }
 
 /*

@@ -71,8 +71,8 @@ struct cairn_caches_config {
     const uint32_t *pressure;     /* changes when the source would take more memory */
     /* True when the source has given the block, and not got it back: for caches that can say at
        once which call freed a block twice. */
-    bool (*is_out)(void *self, unsigned class_idx, const void *block);
-    void *is_out_self;
+    bool (*is_allocated)(void *self, unsigned class_idx, const void *block);
+    void *is_allocated_self;
     /* The program's options of these names, by their number (<cairn/malloc.h>); 0: the default. */
     unsigned shards;
     unsigned percpu;

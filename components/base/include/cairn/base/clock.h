@@ -31,7 +31,7 @@ uint64_t cairn_clock_ms(void);
 
 /* Private, for the test: the address of a defined symbol of an ELF image that lies in memory as it
    was loaded; NULL when it has none, or the image cannot be understood. */
-const void *cairn_clock__find(const void *image, const char *name);
+const void *cairn_clock_find_symbol(const void *image, const char *name);
 
 CAIRN_END_DECLS
 

@@ -74,7 +74,7 @@ static inline void cairn_lock_init(struct cairn_lock *lock, enum cairn_lock_rank
 extern CAIRN_WEAK CAIRN_EXPORT char __libc_single_threaded;
 
 /* Private: a child may be here that libc does not count. Hidden, to be read without a detour. */
-extern __attribute__((visibility("hidden"))) bool cairn_lock__has_company;
+extern __attribute__((visibility("hidden"))) bool cairn_lock_has_company;
 
 /*
  * To be called before clone(CLONE_VM), by the thread that makes a child beside itself. From then on
@@ -89,11 +89,11 @@ void cairn_lock_expect_company(void);
 static inline bool cairn_is_alone(void)
 {
     return &__libc_single_threaded != NULL && __libc_single_threaded != 0 &&
-           !cairn_load_relaxed(&cairn_lock__has_company);
+           !cairn_load_relaxed(&cairn_lock_has_company);
 }
 
 /* Private: changes the state if it is `from`; true when it did. Requires: alone. */
-CAIRN_HOT_INLINE bool cairn_lock__shift(struct cairn_lock *lock, uint32_t from, uint32_t to)
+CAIRN_HOT_INLINE bool cairn_lock_try_change(struct cairn_lock *lock, uint32_t from, uint32_t to)
 {
     if (CAIRN_UNLIKELY(cairn_load_relaxed(&lock->state) != from))
         return false;
@@ -102,26 +102,26 @@ CAIRN_HOT_INLINE bool cairn_lock__shift(struct cairn_lock *lock, uint32_t from, 
 }
 
 /* Private: free to held, and back. */
-CAIRN_HOT_INLINE bool cairn_lock__hold(struct cairn_lock *lock)
+CAIRN_HOT_INLINE bool cairn_lock_take_fast(struct cairn_lock *lock)
 {
     uint32_t expected = 0;
 
-    return cairn_is_alone() ? cairn_lock__shift(lock, 0, 1)
+    return cairn_is_alone() ? cairn_lock_try_change(lock, 0, 1)
                             : cairn_cas_acquire(&lock->state, &expected, 1u);
 }
 
-CAIRN_HOT_INLINE bool cairn_lock__free(struct cairn_lock *lock)
+CAIRN_HOT_INLINE bool cairn_lock_release_fast(struct cairn_lock *lock)
 {
     uint32_t expected = 1;
 
-    return cairn_is_alone() ? cairn_lock__shift(lock, 1, 0)
+    return cairn_is_alone() ? cairn_lock_try_change(lock, 1, 0)
                             : cairn_cas_release(&lock->state, &expected, 0u);
 }
 
 /* Takes the lock if it is free; true when it did. Never waits. */
 CAIRN_HOT_INLINE bool cairn_trylock(struct cairn_lock *lock)
 {
-    if (!cairn_lock__hold(lock))
+    if (!cairn_lock_take_fast(lock))
         return false;
     if (CAIRN_DEBUG)
         cairn_lock_rank_enter(lock);
@@ -133,7 +133,7 @@ CAIRN_HOT_INLINE void cairn_lock_take(struct cairn_lock *lock)
 {
     if (CAIRN_DEBUG)
         cairn_lock_rank_enter(lock); /* before waiting, which in the wrong order may be for ever */
-    if (CAIRN_UNLIKELY(!cairn_lock__hold(lock)))
+    if (CAIRN_UNLIKELY(!cairn_lock_take_fast(lock)))
         cairn_lock_take_slow(lock);
 }
 
@@ -142,7 +142,7 @@ CAIRN_HOT_INLINE void cairn_lock_release(struct cairn_lock *lock)
 {
     if (CAIRN_DEBUG)
         cairn_lock_rank_leave(lock);
-    if (CAIRN_UNLIKELY(!cairn_lock__free(lock)))
+    if (CAIRN_UNLIKELY(!cairn_lock_release_fast(lock)))
         cairn_lock_release_slow(lock);
 }
 

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * rseq.h - the three restartable sequences, in words; an architecture's own file has them in
+ * rseq.h - the three restartable sequences as pseudo-code; an architecture's own file has them in
  * instructions.
  *
  * A restartable sequence is a piece of code that the kernel sends a thread out of, to an abort
@@ -10,45 +10,46 @@
  * before its last store, the commit, must be harmless to do in vain; then the whole of it happens
  * on one CPU, at once, or not at all, without a lock or an atomic operation.
  *
- * Sent out, a thread does not start anew: it goes on as if it had found nothing, no room, or
- * another id, by the way that has locks. So a thread that is sent out every time, under a debugger
- * that steps through it, gets on nonetheless.
+ * An aborted thread does not start anew: it goes on as if it had found no block, no free slot, or
+ * another id, by the slow path, which has locks. So a thread that is aborted every time, under a
+ * debugger that steps through it, makes progress nonetheless.
  *
- *     lanes     0    1    2  ...                 one pointer per id: a shard, or `nothing` (n) while another thread
+ *     entries   0    1    2  ...                 one pointer per id: a shard, or the stopped shard (n) while another thread
  *             [ s0 | s1 | n  ... ]               works on that shard; 128 bytes each, for a slow path writes its own
  *                |
- *     shard   words[class] = top | room << 16    one 32-bit word per class, changed by one store
+ *     shard   headers[class] = top | free_slots << 16    one 32-bit array header per class, changed by one store
  *             slots  ... N N N N p p p . . . N N N N ...
  *                    below: NULL  ^ top (from the first slot of the shard)
  *
  *     pop (class)                       push (class, block)                  stop (id)
- *       sent out: slow                    sent out: slow                       sent out: moved
+ *       aborted: slow                     aborted: slow                        aborted: moved
  *       arm                               arm                                  arm
  *       if no id of this thread: slow     if no id of this thread: slow        if no id of this thread: moved
- *       shard = lanes[id]                 shard = lanes[id]                    if id differs: moved
- *       word = shard.words[class]         word = shard.words[class]            lanes[id] = nothing    <- commit
- *       block = slots[top - 1]            if room == 0: slow
+ *       shard = entries[id]               shard = entries[id]                  if id differs: moved
+ *       header = shard.headers[class]     header = shard.headers[class]        entries[id] = stopped    <- commit
+ *       block = slots[top - 1]            if free_slots == 0: slow
  *       if block == NULL: slow            if one of the two newest: slow
- *       word: top - 1, room + 1           slots[top] = block
- *       words[class] = word  <- commit    word: top + 1, room - 1
- *                                         words[class] = word  <- commit
+ *       header: top - 1, free_slots + 1   slots[top] = block
+ *       headers[class] = header <- commit header: top + 1, free_slots - 1
+ *                                         headers[class] = header <- commit
  *
- * Zeroed memory is a shard that is both empty and full: word 0 has top 0, below which lies NULL,
- * and room 0. So neither `nothing` nor a shard that was never used needs a test of its own.
+ * Zeroed memory is a shard that is both empty and full: header 0 has top 0, below which lies NULL,
+ * and no free slot. So neither the stopped shard nor one that was never used needs a test of its
+ * own.
  *
  * Rules. Arming is one store of the descriptor's address into the thread's struct rseq; no other
  * field of it is ever written. Between arm and commit there is no call, no system call, no stack
- * access. The id is read after arming. Every load of the word is as wide as every store of it, so
+ * access. The id is read after arming. Every load of a header is as wide as every store of it, so
  * that a store forwards to the next load. What a thread without a registered area shows as cpu_id
  * is negative; its mm_cid may be anything, so cpu_id is tested whichever of the two is the index.
  *
- * Who may write what. words and slots: sequences on the CPU that has the id, while lanes[id] is the
- * shard; else the holder of the shard's lock, between stop and start (shard.h). lanes[id]: the
+ * Who may write what. headers and slots: sequences on the CPU that has the id, while entries[id] is the
+ * shard; else the holder of the shard's lock, between stop and resume (shard.h). entries[id]: the
  * holder of that lock.
  *
  * Limits. The child of vfork() or of clone(CLONE_VM) without a thread pointer of its own shows the
- * id of its parent, but the kernel does not send it out: it must not use sequences, unless its
- * parent gave the area up for that time (cairn_percpu_leave(); the malloc library's vfork() and
+ * id of its parent, but the kernel does not abort its sequences: it must not use sequences, unless its
+ * parent gave the area up for that time (cairn_percpu_suspend(); the malloc library's vfork() and
  * clone() do so).
  *
  * Source: Linux include/uapi/linux/rseq.h and kernel/rseq.c; Dice, Garthwaite, "Mostly lock-free
@@ -69,30 +70,30 @@ CAIRN_BEGIN_DECLS
 enum {
     CAIRN_RSEQ_CLASSES_MAX = 128,
     CAIRN_RSEQ_NEWEST = 4, /* NULL slots below each array; a locked push is compared with as many */
-    CAIRN_RSEQ_ROOM_SHIFT = 16,
-    CAIRN_RSEQ_LANE_SHIFT = 7 /* bytes of a lane */
+    CAIRN_RSEQ_FREE_SLOTS_SHIFT = 16,
+    CAIRN_RSEQ_ENTRY_SHIFT = 7 /* bytes of an entry */
 };
 
 /* One CPU's arrays. The slots follow it. */
 struct cairn_percpu_shard {
-    uint32_t words[CAIRN_RSEQ_CLASSES_MAX]; /* top | room << 16 */
+    uint32_t array_headers[CAIRN_RSEQ_CLASSES_MAX]; /* top | free_slots << 16 */
     void *none[CAIRN_RSEQ_NEWEST]; /* NULL: below the top of an array that was never used */
 };
 
 /* Where the sequences of one id find their shard. Each refill and flush writes it twice, and every
    call reads one: two lines each, because processors fetch lines in pairs. */
-struct cairn_percpu_lane {
+struct cairn_percpu_entry {
     struct cairn_percpu_shard *shard;
-    char apart[(1 << CAIRN_RSEQ_LANE_SHIFT) - sizeof(void *)];
+    char apart[(1 << CAIRN_RSEQ_ENTRY_SHIFT) - sizeof(void *)];
 };
 
-/* What the sequences read besides the shards; not written after init, but for the entries of lanes.
-   There is a lane for each id that the kernel could give, not only for those it was expected to: a
+/* What the sequences read besides the shards; not written after init, but for the entries of entries.
+   There is an entry for each id that the kernel could give, not only for those it was expected to: a
    sequence compares it with no bound. */
 struct cairn_rseq_view {
     ptrdiff_t area; /* struct rseq, from the thread pointer */
     ptrdiff_t id;   /* the 32 bits that are the index: mm_cid or cpu_id, likewise */
-    struct cairn_percpu_lane *lanes;
+    struct cairn_percpu_entry *entries;
 };
 
 /* From the thread pointer to an address. */

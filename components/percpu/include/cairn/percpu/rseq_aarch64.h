@@ -5,9 +5,9 @@
  * rseq_aarch64.h - the sequences of rseq.h in instructions of aarch64.
  *
  * The thread pointer is read by the compiler; `area` and `id` become addresses before the sequence.
- * struct rseq: cpu_id at 4, rseq_cs at 8. The order of a shard's arrays after its lane came back is
- * that of an address dependency: the lane is loaded, and everything else is at an address computed
- * from it; a lane is restored by a store with release.
+ * struct rseq: cpu_id at 4, rseq_cs at 8. The order of a shard's arrays after its entry was resumed is
+ * that of an address dependency: the entry is loaded, and everything else is at an address computed
+ * from it; an entry is restored by a store with release.
  *
  * The signature, 0xd428bc00 as data, is the instruction brk #0x45e0; it stands before the abort
  * handler. The handler jumps to where the sequence goes in vain. It lies in another section,
@@ -23,20 +23,20 @@
 #define CAIRN_RSEQ_CLOBBERS       /* registers that these use, each with a comma behind it */
 #endif
 
-#define CAIRN_RSEQ_ABSENCE ""
+#define CAIRN_RSEQ_UNAVAILABLE_REASON ""
 
-enum { CAIRN_RSEQ_EXISTS = 1, CAIRN_RSEQ_SLOTS_OFFSET = 128 * 4 + 4 * 8 };
+enum { CAIRN_RSEQ_AVAILABLE = 1, CAIRN_RSEQ_SLOTS_OFFSET = 128 * 4 + 4 * 8 };
 
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_shard) == CAIRN_RSEQ_SLOTS_OFFSET,
                     "the instructions know where slots begin");
 
-CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where lanes do");
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_entry) == 1 << 7, "... and where entries do");
 
 /* One instruction a line. */
 /* clang-format off */
 
 /* 1: start, 2: just behind the commit, 3: descriptor, 4: abort handler. x9 is the shard, w10 the
-   word. */
+   header. */
 #define CAIRN_RSEQ_ARM(in_vain)                                                                    \
     ".pushsection __rseq_cs, \"aw?\", %%progbits\n\t"                                              \
     ".balign 32\n"                                                                                 \
@@ -58,7 +58,7 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     "ldr w9, [%[area], #4]\n\t" CAIRN_RSEQ_GAP(1)                                                  \
     "tbnz w9, #31, %l[slow]\n\t" CAIRN_RSEQ_GAP(2)                                                 \
     "ldr w9, [%[id]]\n\t" CAIRN_RSEQ_GAP(3)                                                        \
-    "add x9, %[lanes], x9, lsl #7\n\t" CAIRN_RSEQ_GAP(4)                                           \
+    "add x9, %[entries], x9, lsl #7\n\t" CAIRN_RSEQ_GAP(4)                                           \
     "ldr x9, [x9]\n\t" CAIRN_RSEQ_GAP(5)                                                          \
     "ldr w10, [x9, %[class_idx], lsl #2]\n\t" CAIRN_RSEQ_GAP(6)
 
@@ -80,7 +80,7 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         "2:"
         : [block] "=&r"(block)
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
-          [lanes] "r"(view->lanes), [class_idx] "r"(class_idx),
+          [entries] "r"(view->entries), [class_idx] "r"(class_idx),
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
         : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "x16", "x17", "cc", "memory"
         : slow);
@@ -119,7 +119,7 @@ CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t
         "2:"
         :
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
-          [lanes] "r"(view->lanes), [class_idx] "r"(class_idx), [block] "r"(block),
+          [entries] "r"(view->entries), [class_idx] "r"(class_idx), [block] "r"(block),
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
         : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "x12", "x16", "x17", "cc",
           "memory"
@@ -136,10 +136,10 @@ CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view,
     return cairn_rseq_push(view, class_idx - 1, block);
 }
 
-/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail
+/* Puts the stopped shard into the entry of `id`, if this thread has that id. True when it did; it may fail
    at any time. */
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
-                             struct cairn_percpu_shard *nothing)
+                             struct cairn_percpu_shard *stopped)
 {
     __asm__ volatile goto(
         CAIRN_RSEQ_ARM(moved)
@@ -148,11 +148,11 @@ CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32
         "ldr w9, [%[id]]\n\t" CAIRN_RSEQ_GAP(3)
         "cmp w9, %w[expected]\n\t" CAIRN_RSEQ_GAP(4)
         "b.ne %l[moved]\n\t" CAIRN_RSEQ_GAP(5)
-        "str %[nothing], [%[lane]]\n"
+        "str %[stopped], [%[entry]]\n"
         "2:"
         :
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
-          [expected] "r"(id), [nothing] "r"(nothing), [lane] "r"(&view->lanes[id].shard)
+          [expected] "r"(id), [stopped] "r"(stopped), [entry] "r"(&view->entries[id].shard)
         : CAIRN_RSEQ_CLOBBERS "x9", "x16", "x17", "cc", "memory"
         : moved);
     return true;

@@ -3,15 +3,15 @@
 
 /*
  * rseq_none.h - for builds without sequences of ours, for want of an architecture that has them or
- * because of ThreadSanitizer: each goes the slow way, which has locks.
+ * because of ThreadSanitizer: each takes the slow path, which has locks.
  */
 
 #ifndef CAIRN_PERCPU_RSEQ_NONE_H
 #define CAIRN_PERCPU_RSEQ_NONE_H
 
-#define CAIRN_RSEQ_ABSENCE                                                                         \
+#define CAIRN_RSEQ_UNAVAILABLE_REASON                                                              \
     "no restartable sequences in this build: architecture, or ThreadSanitizer"
-enum { CAIRN_RSEQ_EXISTS = 0 };
+enum { CAIRN_RSEQ_AVAILABLE = 0 };
 
 CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
 {
@@ -36,11 +36,11 @@ CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view,
 }
 
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
-                                      struct cairn_percpu_shard *nothing)
+                                      struct cairn_percpu_shard *stopped)
 {
     (void)view;
     (void)id;
-    (void)nothing;
+    (void)stopped;
     return false;
 }
 

@@ -31,14 +31,14 @@
 #define CAIRN_RSEQ_CLOBBERS       /* registers that these use, each with a comma behind it */
 #endif
 
-#define CAIRN_RSEQ_ABSENCE ""
+#define CAIRN_RSEQ_UNAVAILABLE_REASON ""
 
-enum { CAIRN_RSEQ_EXISTS = 1, CAIRN_RSEQ_SLOTS_OFFSET = 128 * 4 + 4 * 8 };
+enum { CAIRN_RSEQ_AVAILABLE = 1, CAIRN_RSEQ_SLOTS_OFFSET = 128 * 4 + 4 * 8 };
 
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_shard) == CAIRN_RSEQ_SLOTS_OFFSET,
                     "the instructions know where slots begin");
 
-CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where lanes do");
+CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_entry) == 1 << 7, "... and where entries do");
 
 /* One instruction a line. */
 /* clang-format off */
@@ -61,14 +61,14 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_lane) == 1 << 7, "... and where l
     "movq %%rax, %%fs:8(%[area])\n"                                                                \
     "1:\n\t" CAIRN_RSEQ_GAP(0)
 
-/* %rdx: the shard of this thread's id; %ecx: the word. */
+/* %rdx: the shard of this thread's id; %ecx: the header. */
 #define CAIRN_RSEQ_SHARD                                                                           \
     "cmpl $0, %%fs:4(%[area])\n\t" CAIRN_RSEQ_GAP(1)                                               \
     "js %l[slow]\n\t" CAIRN_RSEQ_GAP(2)                                                            \
     "movl %%fs:(%[id]), %%eax\n\t" CAIRN_RSEQ_GAP(3)                                               \
     "shll $7, %%eax\n\t" CAIRN_RSEQ_GAP(4)                                                         \
-    "movq (%[lanes], %%rax), %%rdx\n\t" CAIRN_RSEQ_GAP(5)                                          \
-    "movl %c[words](%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(6)
+    "movq (%[entries], %%rax), %%rdx\n\t" CAIRN_RSEQ_GAP(5)                                          \
+    "movl %c[headers](%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(6)
 
 /* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the
    same. */
@@ -83,11 +83,11 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         "testq %[block], %[block]\n\t" CAIRN_RSEQ_GAP(9)
         "je %l[slow]\n\t" CAIRN_RSEQ_GAP(10)
         "addl $0xffff, %%ecx\n\t" CAIRN_RSEQ_GAP(11)
-        "movl %%ecx, %c[words](%%rdx, %[class_idx], 4)\n"
+        "movl %%ecx, %c[headers](%%rdx, %[class_idx], 4)\n"
         "2:"
         : [block] "=&a"(block)
-        : [area] "r"(view->area), [id] "r"(view->id), [lanes] "r"(view->lanes),
-          [class_idx] "r"(class_idx), [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [words] "i"(0)
+        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(view->entries),
+          [class_idx] "r"(class_idx), [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [headers] "i"(0)
         : CAIRN_RSEQ_CLOBBERS "rcx", "rdx", "cc", "memory"
         : slow);
     /* GCC before 14 may miss what an `asm goto` with a result does to the code behind it: GCC bug
@@ -101,8 +101,8 @@ slow:
     return NULL;
 }
 
-/* The body of a push, for a class that is counted from `first`: the word of the first class is that
-   of number `first`. */
+/* The body of a push, for a class that is counted from `first`: the header of the first class is
+   that of number `first`. */
 #define CAIRN_RSEQ_PUSH(first)                                                                     \
     __asm__ volatile goto(                                                                         \
         CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD                                                      \
@@ -114,12 +114,12 @@ slow:
         "cmpq %[block], %c[slots] - 16(%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(12)                    \
         "je %l[slow]\n\t" CAIRN_RSEQ_GAP(13)                                                       \
         "movq %[block], %c[slots](%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(14)                         \
-        "movl %%ecx, %c[words](%%rdx, %[class_idx], 4)\n"                                          \
+        "movl %%ecx, %c[headers](%%rdx, %[class_idx], 4)\n"                                          \
         "2:"                                                                                       \
         :                                                                                          \
-        : [area] "r"(view->area), [id] "r"(view->id), [lanes] "r"(view->lanes),                    \
+        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(view->entries),                    \
           [class_idx] "r"(class_idx), [block] "r"(block),                                          \
-          [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [words] "i"(-4 * (first))                          \
+          [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [headers] "i"(-4 * (first))                          \
         : CAIRN_RSEQ_CLOBBERS "rax", "rcx", "rdx", "cc", "memory"                                  \
         : slow)
 
@@ -144,10 +144,10 @@ slow:
     return false;
 }
 
-/* Puts `nothing` into the lane of `id`, if this thread has that id. True when it did; it may fail
+/* Puts the stopped shard into the entry of `id`, if this thread has that id. True when it did; it may fail
    at any time. */
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
-                             struct cairn_percpu_shard *nothing)
+                             struct cairn_percpu_shard *stopped)
 {
     __asm__ volatile goto(
         CAIRN_RSEQ_ARM(moved)
@@ -155,11 +155,11 @@ CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32
         "js %l[moved]\n\t" CAIRN_RSEQ_GAP(2)
         "cmpl %[expected], %%fs:(%[id])\n\t" CAIRN_RSEQ_GAP(3)
         "jne %l[moved]\n\t" CAIRN_RSEQ_GAP(4)
-        "movq %[nothing], (%[lane])\n"
+        "movq %[stopped], (%[entry])\n"
         "2:"
         :
         : [area] "r"(view->area), [id] "r"(view->id), [expected] "r"(id),
-          [nothing] "r"(nothing), [lane] "r"(&view->lanes[id].shard)
+          [stopped] "r"(stopped), [entry] "r"(&view->entries[id].shard)
         : CAIRN_RSEQ_CLOBBERS "rax", "cc", "memory"
         : moved);
     return true;

@@ -19,8 +19,8 @@
 
 struct cairn_caches {
     struct cairn_source source;
-    bool (*is_out)(void *self, unsigned class_idx, const void *block);
-    void *is_out_self;
+    bool (*is_allocated)(void *self, unsigned class_idx, const void *block);
+    void *is_allocated_self;
     uint32_t block_bytes[UINT8_MAX];
 };
 
@@ -28,8 +28,8 @@ static inline int cairn_caches_init(struct cairn_caches *caches,
                                     const struct cairn_caches_config *config)
 {
     caches->source = config->source;
-    caches->is_out = config->is_out;
-    caches->is_out_self = config->is_out_self;
+    caches->is_allocated = config->is_allocated;
+    caches->is_allocated_self = config->is_allocated_self;
     for (unsigned class_idx = 0; class_idx < config->class_count; class_idx++)
         caches->block_bytes[class_idx] = config->block_bytes[class_idx];
     return 0;
@@ -70,7 +70,8 @@ static inline void *cairn_caches_alloc(struct cairn_caches *caches, unsigned cla
 static inline void cairn_caches_free(struct cairn_caches *caches, unsigned class_idx, void *block,
                                      const char *where)
 {
-    CAIRN_CHECK(caches->is_out(caches->is_out_self, class_idx, block), "double free", block, where);
+    CAIRN_CHECK(caches->is_allocated(caches->is_allocated_self, class_idx, block), "double free",
+                block, where);
     cairn_source_give_one(caches->source, caches->block_bytes[class_idx], block);
 }
 

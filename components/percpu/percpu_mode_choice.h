@@ -2,11 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_chosen.h - for tests of the choice of mode: what was chosen, and system calls that fail.
+ * percpu_mode_choice.h - for tests of the choice of mode: the statistics of a configuration, and system calls that fail.
  */
 
-#ifndef CAIRN_PERCPU_CHOSEN_H
-#define CAIRN_PERCPU_CHOSEN_H
+#ifndef CAIRN_PERCPU_MODE_CHOICE_H
+#define CAIRN_PERCPU_MODE_CHOICE_H
 
 #include "percpu_testing.h"
 
@@ -26,8 +26,8 @@ namespace percpu_testing {
 
 constexpr Mode AUTO = {"auto", CAIRN_PERCPU_AUTO, false};
 
-/* What caches say of themselves whose configuration `change` was at. */
-template <typename Change> Caches::cairn_percpu_stats_type chosen(Change change)
+/* The statistics of caches whose configuration `change` changed. */
+template <typename Change> Caches::cairn_percpu_stats_type stats_with(Change change)
 {
     TokenSource tokens({64}, 10);
     cairn_percpu_config config = {};

@@ -3,8 +3,8 @@
 
 // A backend in a test: with tables of its own, and an end that finds what a test forgot to give back.
 
-#ifndef CAIRN_COMPOSED_BACKEND_RIG_H
-#define CAIRN_COMPOSED_BACKEND_RIG_H
+#ifndef CAIRN_COMPOSED_BACKEND_FIXTURE_H
+#define CAIRN_COMPOSED_BACKEND_FIXTURE_H
 
 #include <cairn/stack.h>
 

@@ -2,25 +2,24 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * balance.c - what the arrays of a shard may hold together, and when they give it back.
+ * limits.c - what the arrays of a shard may hold together, and when they give it back.
  *
- *     class      0     1     2     3     4            extra_bytes = sum of (limit - batch) * block_bytes
- *     limit    [64]  [128] [ 0 ] [32]  [64]                      <= shard_cache_bytes
- *     busy       *           -     *                             missed something within the last misses of the shard
- *                      ^hand
+ *     class        0     1     2     3     4            extra_bytes = sum of (limit - batch) * block_bytes
+ *     limit      [64]  [128] [ 0 ] [32]  [64]                      <= shard_cache_bytes
+ *     idle_after   2     0     -     1     0             ticks until the array counts as idle
+ *                            ^steal_cursor
  *
  * A cached block keeps its whole slab from being used for anything else. That is worth it where
  * blocks come and go, so arrays that miss keep their limits. An array without a recent miss is
  * either well supplied or unused; in both cases shrinking it is cheap. It loses
- *   - one step of its limit, when another array needs budget and the shard has none left (found by
- *     a hand that goes round);
+ *   - one step of its limit, when another array needs budget and the shard has none left (found
+ *     by a cursor that goes round the classes);
  *   - all its blocks, when the source signals that it would have to take more memory.
  * The same holds for the depot's classes, and for the whole shard of a CPU without a recent miss.
  *
  * Invariant: the header's extra_bytes is the sum over the arrays (cairn_shard_check).
- * Cost. A miss: O(1), and every 256th of a shard O(classes). Relief: O(classes), and what the
- * source does with each block. Threads. Entered, or the shard of the caller, or through
- * cairn_shard_enter().
+ * Cost. A miss: O(1), and every 256th of a shard O(classes). Reclaim: O(classes), and what the
+ * source does with each block. Threads. The shard is stopped by the caller.
  */
 
 #include "shard.h"
@@ -28,11 +27,11 @@
 #include <cairn/base/align.h>
 
 enum {
-    CHUNK = 64,          /* blocks that are moved at once, over the stack */
-    LOOK_MISSES = 256,   /* of a shard, between two looks at its arrays */
-    JUST_MISSED = 2,     /* halved at each look: an array is busy for one look and a part */
-    SEARCH_STEPS = 8,    /* classes that one miss looks at for limits to take over */
-    RELIEFS_BETWEEN = 16 /* signals of pressure between two looks at the other shards */
+    CHUNK = 64,             /* blocks that are moved at once, over the stack */
+    TICK_MISSES = 256,      /* of a shard, between two ticks */
+    IDLE_AFTER_TICKS = 2,   /* halved at each tick */
+    SEARCH_STEPS = 8,       /* classes that one miss searches for limits to take over */
+    SHARD_PASS_SIGNALS = 16 /* signals of pressure between two passes over the other shards */
 };
 
 void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
@@ -41,22 +40,22 @@ void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     struct cairn_percpu_header *header = &percpu->headers[shard_idx];
 
     cairn_store_relaxed(&header->misses, header->misses + 1);
-    if (header->misses % LOOK_MISSES == 0) {
+    if (header->misses % TICK_MISSES == 0) {
         for (unsigned idx = 0; idx < percpu->class_count; idx++)
-            shard_history(shard, idx)->busy /= 2;
-        cairn_depot_look(&percpu->depot);
+            shard_history(shard, idx)->idle_after_ticks /= 2;
+        cairn_depot_tick(&percpu->depot);
     }
     /* The first miss of a large block says nothing: a buffer that grows leaves one of each length
        behind. */
-    if (shard_word(shard, class_idx) != 0 || percpu->classes[class_idx].refill > 1)
-        shard_history(shard, class_idx)->busy = JUST_MISSED;
+    if (shard_array_header(shard, class_idx) != 0 || percpu->classes[class_idx].refill > 1)
+        shard_history(shard, class_idx)->idle_after_ticks = IDLE_AFTER_TICKS;
 }
 
 size_t cairn_shard_give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                                size_t keep_count)
 {
     const struct cairn_percpu_class *class = &percpu->classes[class_idx];
-    size_t count = word_count(shard_word(shard_at(percpu, shard_idx), class_idx), class);
+    size_t count = header_count(shard_array_header(shard_at(percpu, shard_idx), class_idx), class);
     size_t surplus = count - cairn_min(count, keep_count);
     void *chunk[CHUNK];
 
@@ -70,20 +69,20 @@ size_t cairn_shard_give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, 
     return surplus;
 }
 
-/* Entered. A limit of 0 ends the array. */
+/* Stopped. A limit of 0 ends the array. */
 static void lower_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                         unsigned limit)
 {
     const struct cairn_percpu_class *class = &percpu->classes[class_idx];
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    unsigned before = word_limit(shard_word(shard, class_idx), class);
+    unsigned before = header_limit(shard_array_header(shard, class_idx), class);
     unsigned count;
 
     CAIRN_ASSERT(limit <= before && (limit == 0 || limit >= class->batch));
     (void)cairn_shard_give_oldest(percpu, shard_idx, class_idx, limit);
-    count = word_count(shard_word(shard, class_idx), class);
-    cairn_store_relaxed(&shard->words[class_idx],
-                        limit == 0 ? 0 : word_of(class->slots_offset + count, limit - count));
+    count = header_count(shard_array_header(shard, class_idx), class);
+    cairn_store_relaxed(&shard->array_headers[class_idx],
+                        limit == 0 ? 0 : header_of(class->slots_offset + count, limit - count));
     percpu->headers[shard_idx].extra_bytes -=
         shard_extra_bytes(class, before) - shard_extra_bytes(class, limit);
 }
@@ -92,14 +91,16 @@ static bool is_idle(const struct cairn_percpu *percpu, unsigned shard_idx, unsig
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
 
-    return shard_word(shard, class_idx) != 0 && shard_history(shard, class_idx)->busy == 0;
+    return shard_array_header(shard, class_idx) != 0 &&
+           shard_history(shard, class_idx)->idle_after_ticks == 0;
 }
 
 /* Half, in the end nothing. */
 static void step_down(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
 {
     const struct cairn_percpu_class *class = &percpu->classes[class_idx];
-    unsigned limit = word_limit(shard_word(shard_at(percpu, shard_idx), class_idx), class);
+    unsigned limit =
+        header_limit(shard_array_header(shard_at(percpu, shard_idx), class_idx), class);
 
     lower_limit(percpu, shard_idx, class_idx,
                 limit <= class->batch ? 0 : (unsigned)cairn_max(limit / 2, class->batch));
@@ -112,21 +113,22 @@ bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t 
     for (unsigned step = 0; step < SEARCH_STEPS; step++) {
         if (header->extra_bytes + wanted_bytes <= percpu->shard_cache_bytes)
             return true;
-        header->hand = header->hand + 1 < percpu->class_count ? header->hand + 1 : 0;
-        if (is_idle(percpu, shard_idx, header->hand))
-            step_down(percpu, shard_idx, header->hand);
+        header->steal_cursor =
+            header->steal_cursor + 1 < percpu->class_count ? header->steal_cursor + 1 : 0;
+        if (is_idle(percpu, shard_idx, header->steal_cursor))
+            step_down(percpu, shard_idx, header->steal_cursor);
     }
     return false;
 }
 
 static void empty_idle_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    if (!cairn_shard_enter_own(percpu, shard_idx))
+    if (!cairn_shard_stop_own(percpu, shard_idx))
         return;
     for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
         if (is_idle(percpu, shard_idx, class_idx))
             lower_limit(percpu, shard_idx, class_idx, 0);
-    cairn_shard_leave(percpu, shard_idx);
+    cairn_shard_resume(percpu, shard_idx);
 }
 
 /* Once per pressure; at worst two threads begin at once, and empty a shard one after the other. */
@@ -141,7 +143,7 @@ static void empty_idle_shards(struct cairn_percpu *percpu, uint32_t pressure)
         uint32_t misses = cairn_load_relaxed(&header->misses);
 
         if (cairn_load_relaxed(&header->misses_seen) == misses)
-            cairn_percpu_drain_shard(percpu, shard_idx);
+            cairn_percpu_flush_shard(percpu, shard_idx);
         cairn_store_relaxed(&header->misses_seen, misses);
     }
 }
@@ -156,14 +158,14 @@ static unsigned shards_in_use(const struct cairn_percpu *percpu)
     return count;
 }
 
-/* Each shard in use looks at the depot once in a while: one look of each, and one more. */
-void cairn_percpu_relieve(struct cairn_percpu *percpu, unsigned shard_idx)
+/* Each shard in use ticks the depot: what is flushed was unused for a tick of each, and one more. */
+void cairn_percpu_reclaim(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     uint32_t pressure = cairn_load_relaxed(percpu->pressure);
 
     cairn_store_relaxed(&percpu->headers[shard_idx].pressure_seen, pressure);
     empty_idle_arrays(percpu, shard_idx);
     cairn_depot_flush_idle(&percpu->depot, 1 + shards_in_use(percpu));
-    if (pressure % RELIEFS_BETWEEN == 0 && cairn_shard_may_enter_others(percpu))
+    if (pressure % SHARD_PASS_SIGNALS == 0 && cairn_shard_may_stop_others(percpu))
         empty_idle_shards(percpu, pressure);
 }

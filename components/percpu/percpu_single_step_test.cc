@@ -9,7 +9,7 @@
 //                            out at the first one
 //     stop at instruction k  another child meets a breakpoint there, which is taken out before it goes on
 
-#include "percpu_stepped.h"
+#include "percpu_single_step.h"
 #include "percpu_testing.h"
 
 #include <cstring>
@@ -139,7 +139,7 @@ struct Step {
     bool is_inside; // the kernel sends out what is stopped here
 };
 
-class PercpuStep : public ::testing::Test {
+class PercpuSingleStep : public ::testing::Test {
   protected:
     static constexpr unsigned BLOCKS = 5;
 
@@ -156,7 +156,7 @@ class PercpuStep : public ::testing::Test {
         for (unsigned at = 0; at < BLOCKS; at++)
             cairn_percpu_free(*caches, 0, blocks[at]);
         view = &(*caches)->view;
-        nothing = view->lanes[(*caches)->lane_count - 1].shard;
+        stopped = view->entries[(*caches)->entry_count - 1].shard;
         area = static_cast<char *>(CAIRN_THREAD_POINTER()) + view->area;
     }
 
@@ -165,28 +165,28 @@ class PercpuStep : public ::testing::Test {
         percpu_testing::unpin();
     }
 
-    /* What a sequence may change: the word, the slots of the array, the lane. */
+    /* What a sequence may change: the header, the slots of the array, the entry. */
     struct State {
-        uint32_t word;
-        cairn_percpu_shard *lane;
+        uint32_t header;
+        cairn_percpu_shard *entry;
         std::vector<void *> slots;
 
         bool operator==(const State &other) const
         {
-            return word == other.word && lane == other.lane && slots == other.slots;
+            return header == other.header && entry == other.entry && slots == other.slots;
         }
     };
 
     State state_now()
     {
         void **slots = caches->slots(0, 0);
-        return {caches->word(0, 0), view->lanes[id].shard,
+        return {caches->header(0, 0), view->entries[id].shard,
                 std::vector<void *>(slots - 4, slots + capacity)};
     }
 
     State state_of(Child &child)
     {
-        State state = {child.read(&caches->word(0, 0)), child.read(&view->lanes[id].shard), {}};
+        State state = {child.read(&caches->header(0, 0)), child.read(&view->entries[id].shard), {}};
         state.slots.resize(4 + capacity);
         child.read_bytes(state.slots.data(), caches->slots(0, 0) - 4,
                          state.slots.size() * sizeof(void *));
@@ -245,7 +245,7 @@ class PercpuStep : public ::testing::Test {
                 child.go_on();
                 ASSERT_TRUE(child.stopped);
                 aborts = child.read(
-                    &cairn_stepped_aborts); // one where none is due: others want the CPU; again, then
+                    &cairn_single_step_aborts); // one where none is due: others want the CPU; again, then
                 expect_state(child, aborts > 0 ? old : fresh, old);
                 EXPECT_EQ(child.read(&result), aborts > 0 ? 0 : value);
                 EXPECT_GE(aborts, expected);
@@ -257,7 +257,7 @@ class PercpuStep : public ::testing::Test {
     void expect_state(Child &child, const State &expected, const State &old)
     {
         State seen = state_of(child);
-        if (seen.word == old.word && free_slot < seen.slots.size())
+        if (seen.header == old.header && free_slot < seen.slots.size())
             seen.slots[free_slot] = old.slots[free_slot]; // above the top anything may lie
         EXPECT_TRUE(seen == expected);
     }
@@ -267,7 +267,7 @@ class PercpuStep : public ::testing::Test {
     std::vector<void *> blocks;
     unsigned id = 0;
     cairn_rseq_view *view = nullptr;
-    cairn_percpu_shard *nothing = nullptr;
+    cairn_percpu_shard *stopped = nullptr;
     char *area = nullptr;
     Descriptor descriptor = {};
     size_t capacity = 64;
@@ -286,67 +286,67 @@ uintptr_t number(const void *pointer)
     return reinterpret_cast<uintptr_t>(pointer);
 }
 
-TEST_F(PercpuStep, APopTakesTheNewestOnce)
+TEST_F(PercpuSingleStep, APopTakesTheNewestOnce)
 {
     State fresh = state_now();
-    fresh.word += 0xffff;
-    expect_all_or_nothing([&] { return number(cairn_stepped_pop(view, 0)); }, fresh,
+    fresh.header += 0xffff;
+    expect_all_or_nothing([&] { return number(cairn_single_step_pop(view, 0)); }, fresh,
                           number(blocks[BLOCKS - 1]), true, 12);
 }
 
-TEST_F(PercpuStep, APopOfNothingChangesNothing)
+TEST_F(PercpuSingleStep, APopOfNothingChangesNothing)
 {
     while (cairn_percpu_pop(*caches, 0) != nullptr)
         continue;
     free_slot = SIZE_MAX;
-    expect_all_or_nothing([&] { return number(cairn_stepped_pop(view, 0)); }, state_now(), 0, false,
-                          10);
+    expect_all_or_nothing([&] { return number(cairn_single_step_pop(view, 0)); }, state_now(), 0,
+                          false, 10);
 }
 
-TEST_F(PercpuStep, APushPutsABlockOnTopOnce)
+TEST_F(PercpuSingleStep, APushPutsABlockOnTopOnce)
 {
     State fresh = state_now();
-    fresh.word -= 0xffff;
+    fresh.header -= 0xffff;
     fresh.slots[free_slot] = blocks[7];
-    expect_all_or_nothing([&] { return uintptr_t(cairn_stepped_push(view, 0, blocks[7])); }, fresh,
-                          1, true, 15);
+    expect_all_or_nothing([&] { return uintptr_t(cairn_single_step_push(view, 0, blocks[7])); },
+                          fresh, 1, true, 15);
 }
 
-TEST_F(PercpuStep, APushWithoutRoomChangesNothing)
+TEST_F(PercpuSingleStep, APushWithoutAFreeSlotChangesNothing)
 {
     for (unsigned at = BLOCKS; at < 8; at++)
         ASSERT_TRUE(cairn_percpu_push(*caches, 0, blocks[at]));
     free_slot = SIZE_MAX;
-    expect_all_or_nothing([&] { return uintptr_t(cairn_stepped_push(view, 0, &result)); },
+    expect_all_or_nothing([&] { return uintptr_t(cairn_single_step_push(view, 0, &result)); },
                           state_now(), 0, false, 9);
 }
 
-TEST_F(PercpuStep, APushOfTheNewestChangesNothing)
+TEST_F(PercpuSingleStep, APushOfTheNewestChangesNothing)
 {
     free_slot = SIZE_MAX;
     expect_all_or_nothing(
-        [&] { return uintptr_t(cairn_stepped_push(view, 0, blocks[BLOCKS - 1])); }, state_now(), 0,
-        false, 11);
+        [&] { return uintptr_t(cairn_single_step_push(view, 0, blocks[BLOCKS - 1])); }, state_now(),
+        0, false, 11);
 }
 
-TEST_F(PercpuStep, APushOfTheSecondNewestChangesNothing)
+TEST_F(PercpuSingleStep, APushOfTheSecondNewestChangesNothing)
 {
     expect_all_or_nothing(
-        [&] { return uintptr_t(cairn_stepped_push(view, 0, blocks[BLOCKS - 2])); }, state_now(), 0,
-        false, 13);
+        [&] { return uintptr_t(cairn_single_step_push(view, 0, blocks[BLOCKS - 2])); }, state_now(),
+        0, false, 13);
 }
 
-TEST_F(PercpuStep, AStopEmptiesItsLaneOnce)
+TEST_F(PercpuSingleStep, AStopWritesItsEntryOnce)
 {
     State fresh = state_now();
-    fresh.lane = nothing;
-    expect_all_or_nothing([&] { return uintptr_t(cairn_stepped_stop(view, id, nothing)); }, fresh,
-                          1, true, 5);
+    fresh.entry = stopped;
+    expect_all_or_nothing([&] { return uintptr_t(cairn_single_step_stop(view, id, stopped)); },
+                          fresh, 1, true, 5);
 }
 
-TEST_F(PercpuStep, AStopOfAnothersLaneChangesNothing)
+TEST_F(PercpuSingleStep, AStopOfAnotherEntryChangesNothing)
 {
-    expect_all_or_nothing([&] { return uintptr_t(cairn_stepped_stop(view, id + 1, nothing)); },
+    expect_all_or_nothing([&] { return uintptr_t(cairn_single_step_stop(view, id + 1, stopped)); },
                           state_now(), 0, false, 4);
 }
 

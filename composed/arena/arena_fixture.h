@@ -2,11 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * arena_rig.h - for tests: a buffer with an arena in it, and a fixture for buffers of every kind.
+ * arena_fixture.h - for tests: a buffer with an arena in it, and a fixture for buffers of every kind.
  */
 
-#ifndef CAIRN_ARENA_RIG_H
-#define CAIRN_ARENA_RIG_H
+#ifndef CAIRN_ARENA_FIXTURE_H
+#define CAIRN_ARENA_FIXTURE_H
 
 #include <stddef.h>
 #include <stdint.h>

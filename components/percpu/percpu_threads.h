@@ -2,12 +2,12 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_crowd.h - threads over one set of caches, and a flag per token that tells when two have
+ * percpu_threads.h - threads over one set of caches, and a flag per token that tells when two have
  * the same one.
  */
 
-#ifndef CAIRN_PERCPU_CROWD_H
-#define CAIRN_PERCPU_CROWD_H
+#ifndef CAIRN_PERCPU_THREADS_H
+#define CAIRN_PERCPU_THREADS_H
 
 #include "percpu_testing.h"
 
@@ -21,11 +21,11 @@ namespace percpu_testing {
 constexpr unsigned CLASSES = 3;
 constexpr unsigned SHARDS = 4;
 
-/* Threads that allocate, free, and pass tokens to each other, over one set of caches. */
-class Crowd {
+/* One set of caches, for threads that allocate, free, and pass tokens to each other. */
+class ThreadsFixture {
   public:
-    Crowd(Mode mode, size_t tokens_per_class, unsigned shard_count = SHARDS,
-          size_t cache_bytes = 4096, cairn_percpu_fence fence = CAIRN_PERCPU_FENCE_FREELY)
+    ThreadsFixture(Mode mode, size_t tokens_per_class, unsigned shard_count = SHARDS,
+                   size_t cache_bytes = 4096, cairn_percpu_fence fence = CAIRN_PERCPU_FENCE_FREELY)
         : tokens({16, 128, 1024}, tokens_per_class),
           caches(tokens, shard_count, cache_bytes, cache_bytes, false, mode,
                  {2 * cache_bytes, &pressure, fence})
@@ -34,9 +34,9 @@ class Crowd {
             flags = std::make_unique<std::atomic<char>[]>(tokens_per_class);
     }
 
-    virtual ~Crowd() = default;
+    virtual ~ThreadsFixture() = default;
 
-    /* How a token is had and given: a test may have another way. */
+    /* How a token is taken and given: a test may override it. */
     virtual void *take(unsigned class_idx)
     {
         return cairn_percpu_alloc(caches, class_idx);

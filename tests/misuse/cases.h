@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * The sins against an allocator that misuse.c commits and misuse_test.cc expects to be punished.
- * X(name, call): the call in which the sin is committed.
+ * The misuses of an allocator that misuse.c commits and misuse_test.cc expects to be found.
+ * X(name, call): the call in which the misuse is committed.
  */
-#ifndef CAIRN_TESTS_MISUSE_SINS_H_
-#define CAIRN_TESTS_MISUSE_SINS_H_
+#ifndef CAIRN_TESTS_MISUSE_MISUSES_H_
+#define CAIRN_TESTS_MISUSE_MISUSES_H_
 
 /* Recognised in the call itself, for blocks of every size. */
-#define SINS_OF_EVERY_SIZE(X)                                                                      \
+#define MISUSES_OF_EVERY_SIZE(X)                                                                   \
     X(free_next_word, free)                                                                        \
     X(free_middle, free)                                                                           \
     X(free_last_word, free)                                                                        \
@@ -21,7 +21,7 @@
     X(free_middle_of_aligned, free)
 
 /* Recognised at the latest when the block goes back to where it was cut from. */
-#define SINS_FOUND_IN_TIME(X)                                                                      \
+#define MISUSES_FOUND_IN_TIME(X)                                                                   \
     X(double_free, free)                                                                           \
     X(double_free_after_others, free)                                                              \
     X(double_free_in_other_thread, free)                                                           \
@@ -30,7 +30,7 @@
     X(double_free_of_calloced, free)
 
 /* Pointers that never came from the allocator. */
-#define SINS_WITH_FOREIGN_POINTERS(X)                                                              \
+#define MISUSES_WITH_FOREIGN_POINTERS(X)                                                           \
     X(free_stack, free)                                                                            \
     X(free_static, free)                                                                           \
     X(free_literal, free)                                                                          \

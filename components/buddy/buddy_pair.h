@@ -6,8 +6,8 @@
 // A difference throws. Linking this replaces cairn_panic(), so that misuse can be tried thousands
 // of times.
 
-#ifndef CAIRN_BUDDY_DUEL_H
-#define CAIRN_BUDDY_DUEL_H
+#ifndef CAIRN_BUDDY_PAIR_H
+#define CAIRN_BUDDY_PAIR_H
 
 #include <cstddef>
 #include <cstdint>
@@ -16,14 +16,14 @@
 #include <vector>
 
 #include "buddy_oracle.h"
-#include "buddy_rig.h"
+#include "buddy_fixture.h"
 
-namespace buddy_rig {
+namespace buddy_fixture {
 
 // True when f ends in cairn_panic(). f must not own anything: it may be left by longjmp.
 bool Panics(const std::function<void()> &f);
 
-class Duel {
+class Pair {
   public:
     struct Run {
         std::size_t first;
@@ -41,9 +41,9 @@ class Duel {
         std::size_t purge_at;
     };
 
-    // The config is over a range, or over `yard`, or without a source and fed from `yard`.
-    Duel(const cairn_buddy_config &config, ChunkYard *yard, Hard hard = Hard::kBack);
-    ~Duel();
+    // The config is over a range, or over `chunks`, or without a source and fed from `chunks`.
+    Pair(const cairn_buddy_config &config, ChunkFixture *chunks, Hard hard = Hard::kBack);
+    ~Pair();
 
     bool Alloc(std::size_t bytes, std::size_t align_bytes);
     void Free(std::size_t run_idx);
@@ -52,7 +52,7 @@ class Duel {
     // Takes stretches out; returns how many.
     std::size_t PurgeBegin(std::size_t min_bytes, std::size_t quota_bytes, std::size_t count);
     void PurgeEnd(std::size_t stretch_idx, bool is_emptied);
-    bool Feed(); // a chunk of the yard, unless it is dry or the buddy is full
+    bool Feed(); // a chunk of the fixture, unless it is dry or the buddy is full
     bool Shed(std::size_t keep_count);
     void Move(std::size_t chunk_count_max); // more than before, or fails
     // Neither free nor resize nor purge_end nor feed takes it; all change nothing.
@@ -67,7 +67,7 @@ class Duel {
     }
     void Restore(const Saved &saved);
 
-    void *AddressOf(std::size_t grain) const;
+    void *AddressOf(std::size_t granule) const;
     cairn_buddy *buddy() const
     {
         return state_->buddy();
@@ -90,7 +90,7 @@ class Duel {
     }
     bool IsByHand() const
     {
-        return yard_ != nullptr && config_.source.ops == nullptr;
+        return chunks_ != nullptr && config_.source.ops == nullptr;
     }
     bool IsLive(const void *pointer, std::size_t bytes) const;
 
@@ -116,7 +116,7 @@ class Duel {
     {
         return log.fail_one_in != 0 && log.calls.size() % log.fail_one_in == 0;
     }
-    std::size_t Grains(std::size_t bytes) const;
+    std::size_t Granules(std::size_t bytes) const;
     unsigned OrderFor(std::size_t bytes, std::size_t align_bytes) const;
     std::size_t Place(unsigned order); // Where the next run goes; in a new chunk if need be.
     void DropEmpty(std::size_t keep_count);
@@ -128,16 +128,16 @@ class Duel {
     void HoldChunk(void *chunk, bool is_dirty);
 
     cairn_buddy_config config_;
-    ChunkYard *yard_;
+    ChunkFixture *chunks_;
     unsigned top_order_ = 0;
     std::size_t align_max_bytes_ = 0;
-    std::size_t grain_count_ = 0;
+    std::size_t granule_count_ = 0;
     Hard hard_;
     std::unique_ptr<Guarded> state_;
     Oracle oracle_;
     std::size_t purge_at_ = 0;
 };
 
-} // namespace buddy_rig
+} // namespace buddy_fixture
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The model of percpu_explorer.h as it is, in which nothing may go wrong, and with each of its flaws, which must show.
+// The model of percpu_model_checker.h as it is, in which nothing may go wrong, and with each of its flaws, which must show.
 
-#include "percpu_explorer.h"
+#include "percpu_model_checker.h"
 
 #include <cstdio>
 
@@ -13,7 +13,7 @@ namespace {
 
 using namespace percpu_testing;
 
-/* The first two threads start on the two CPUs, the drainer waits. Tokens: as the masks say, and two in the depot. */
+/* The first two threads start on the two CPUs, the flusher waits. Tokens: as the masks say, and two in the depot. */
 Scenario scenario(std::vector<Task> first, std::vector<Task> second, std::vector<Task> third,
                   unsigned in_shard_0, unsigned in_shard_1)
 {
@@ -34,7 +34,7 @@ Scenario scenario(std::vector<Task> first, std::vector<Task> second, std::vector
     }
     const unsigned counts[] = {in_shard_0, in_shard_1};
     for (unsigned cpu = 0; cpu < CPUS; cpu++) {
-        made.start.open[cpu] = 1;
+        made.start.running[cpu] = 1;
         for (unsigned at = 0; at < counts[cpu]; at++)
             made.start.slots[cpu][made.start.count[cpu]++] = fresh();
     }
@@ -46,10 +46,10 @@ Scenario scenario(std::vector<Task> first, std::vector<Task> second, std::vector
 std::vector<Scenario> scenarios()
 {
     return {
-        scenario({POP}, {PUSH}, {DRAIN_0}, 1, 1),      scenario({PUSH}, {PUSH}, {DRAIN_0}, 1, 0),
-        scenario({PUSH}, {PUSH}, {DRAIN_0}, 2, 2),     scenario({POP}, {POP}, {DRAIN_0}, 0, 2),
-        scenario({POP}, {POP}, {DRAIN_1}, 2, 1),       scenario({PUSH}, {POP}, {DRAIN_1}, 1, 0),
-        scenario({POP, PUSH}, {POP}, {DRAIN_0}, 0, 1), scenario({PUSH}, {POP}, {DRAIN_0}, 2, 0),
+        scenario({POP}, {PUSH}, {FLUSH_0}, 1, 1),      scenario({PUSH}, {PUSH}, {FLUSH_0}, 1, 0),
+        scenario({PUSH}, {PUSH}, {FLUSH_0}, 2, 2),     scenario({POP}, {POP}, {FLUSH_0}, 0, 2),
+        scenario({POP}, {POP}, {FLUSH_1}, 2, 1),       scenario({PUSH}, {POP}, {FLUSH_1}, 1, 0),
+        scenario({POP, PUSH}, {POP}, {FLUSH_0}, 0, 1), scenario({PUSH}, {POP}, {FLUSH_0}, 2, 0),
         scenario({POP}, {PUSH}, {POP}, 0, 2),          scenario({PUSH}, {PUSH}, {POP}, 1, 2),
     };
 }
@@ -59,10 +59,10 @@ std::string explore_all(Flaw flaw, size_t *states)
     std::string wrong;
     *states = 0;
     for (const Scenario &one : scenarios()) {
-        Explorer explorer(one, flaw);
-        wrong = explorer.explore();
-        *states += explorer.seen.count;
-        if (wrong.empty() && !Explorer(one, flaw).ends_step_by_step())
+        ModelChecker checker(one, flaw);
+        wrong = checker.explore();
+        *states += checker.seen.count;
+        if (wrong.empty() && !ModelChecker(one, flaw).ends_step_by_step())
             wrong = "no end, step by step";
         if (!wrong.empty())
             break;
@@ -72,14 +72,14 @@ std::string explore_all(Flaw flaw, size_t *states)
     return wrong;
 }
 
-TEST(PercpuExplore, NoOrderOfStepsLosesATokenOrHasItTwiceOrNeverEnds)
+TEST(PercpuModelChecker, NoOrderOfStepsLosesATokenOrHasItTwiceOrNeverEnds)
 {
     size_t states;
     EXPECT_EQ(explore_all(NONE, &states), "");
     EXPECT_GT(states, 100000u);
 }
 
-TEST(PercpuExplore, EachPartIsNeeded)
+TEST(PercpuModelChecker, EachPartIsNeeded)
 {
     for (int flaw = NONE + 1; flaw < FLAWS; flaw++) {
         size_t states;

@@ -9,7 +9,7 @@ namespace {
 
 using namespace percpu_testing;
 
-class PercpuBalance : public InModes {
+class PercpuLimits : public InModes {
   protected:
     Caches with(TokenSource &tokens, More more, size_t depot_class_bytes = 0)
     {
@@ -18,11 +18,11 @@ class PercpuBalance : public InModes {
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(Modes, PercpuBalance, ::testing::Values(LOCK, RSEQ_BY_CPU, RSEQ_BY_CID),
+INSTANTIATE_TEST_SUITE_P(Modes, PercpuLimits, ::testing::Values(LOCK, RSEQ_BY_CPU, RSEQ_BY_CID),
                          mode_name);
 
-constexpr unsigned kBatch = 64;        // of blocks of 64 bytes
-constexpr unsigned kLooksMisses = 600; // misses of a shard after which what was busy is idle
+constexpr unsigned kBatch = 64;       // of blocks of 64 bytes
+constexpr unsigned kIdleMisses = 600; // misses of a shard after which an array counts as idle
 
 // Allocates and frees more than an array holds.
 void Swing(Caches &caches, unsigned class_idx, unsigned times)
@@ -52,7 +52,7 @@ struct cairn_percpu_level Level(Caches &caches, unsigned class_idx)
     return ::cairn_percpu_level(caches, OnlyShard(caches), class_idx);
 }
 
-TEST_P(PercpuBalance, LimitsGrowWithinTheBudgetOfTheShard)
+TEST_P(PercpuLimits, LimitsGrowWithinTheBudgetOfTheShard)
 {
     TokenSource tokens({64, 64, 64, 64, 64, 64, 64, 64}, 100000);
     constexpr size_t kBudget = 32 * 1024; // beyond the first batches: almost three arrays
@@ -68,7 +68,7 @@ TEST_P(PercpuBalance, LimitsGrowWithinTheBudgetOfTheShard)
     expect_ends_clean(caches, tokens);
 }
 
-TEST_P(PercpuBalance, EveryClassGetsABatchWhateverTheBudget)
+TEST_P(PercpuLimits, EveryClassGetsABatchWhateverTheBudget)
 {
     TokenSource tokens({64, 64, 64}, 10000);
     Caches caches = with(tokens, {1, nullptr});
@@ -80,7 +80,7 @@ TEST_P(PercpuBalance, EveryClassGetsABatchWhateverTheBudget)
     expect_ends_clean(caches, tokens);
 }
 
-TEST_P(PercpuBalance, IdleArraysGiveTheirLimitToOnesThatMiss)
+TEST_P(PercpuLimits, IdleArraysGiveTheirLimitToOnesThatMiss)
 {
     TokenSource tokens({64, 64}, 100000);
     Caches caches = with(tokens, {(252 - kBatch + kBatch / 2) * 64, nullptr});
@@ -88,7 +88,7 @@ TEST_P(PercpuBalance, IdleArraysGiveTheirLimitToOnesThatMiss)
     Swing(caches, 0, 20);
     EXPECT_EQ(Level(caches, 0).limit, 252u);
     Swing(caches, 1, 4);
-    EXPECT_EQ(Level(caches, 0).limit, 252u) << "busy a moment ago";
+    EXPECT_EQ(Level(caches, 0).limit, 252u) << "missed a moment ago";
     Swing(caches, 1, 40);
     EXPECT_EQ(Level(caches, 1).limit, 252u);
     EXPECT_LT(Level(caches, 0).limit, 252u);
@@ -97,7 +97,7 @@ TEST_P(PercpuBalance, IdleArraysGiveTheirLimitToOnesThatMiss)
     expect_ends_clean(caches, tokens);
 }
 
-TEST_P(PercpuBalance, UnderPressureWhatIsIdleGoesToTheSource)
+TEST_P(PercpuLimits, UnderPressureWhatIsIdleGoesToTheSource)
 {
     uint32_t pressure = 0;
     TokenSource tokens({64, 64, 64}, 200000);
@@ -105,7 +105,7 @@ TEST_P(PercpuBalance, UnderPressureWhatIsIdleGoesToTheSource)
     std::vector<void *> held;
     caches.on(0);
     Swing(caches, 0, 3);
-    Miss(caches, 1, kLooksMisses, held);
+    Miss(caches, 1, kIdleMisses, held);
     Swing(caches, 2, 3);
     EXPECT_GT(Level(caches, 0).count, 0u);
     EXPECT_GT(cairn_depot_count(&caches->depot, 0), 0u);
@@ -118,8 +118,8 @@ TEST_P(PercpuBalance, UnderPressureWhatIsIdleGoesToTheSource)
     Miss(caches, 1, 1, held);
     EXPECT_EQ(Level(caches, 0).limit, 0u);
     EXPECT_EQ(cairn_depot_count(&caches->depot, 0), 0u);
-    EXPECT_GT(Level(caches, 1).limit, 0u) << "busy";
-    EXPECT_GT(Level(caches, 2).count, 0u) << "busy";
+    EXPECT_GT(Level(caches, 1).limit, 0u) << "missed lately";
+    EXPECT_GT(Level(caches, 2).count, 0u) << "missed lately";
     EXPECT_GT(cairn_depot_count(&caches->depot, 2), 0u);
     cairn_percpu_check(caches);
 
@@ -129,7 +129,7 @@ TEST_P(PercpuBalance, UnderPressureWhatIsIdleGoesToTheSource)
     expect_ends_clean(caches, tokens);
 }
 
-TEST_P(PercpuBalance, OnePressureIsAnsweredOnce)
+TEST_P(PercpuLimits, OnePressureIsAnsweredOnce)
 {
     uint32_t pressure = 7;
     TokenSource tokens({64, 64}, 200000);
@@ -138,13 +138,13 @@ TEST_P(PercpuBalance, OnePressureIsAnsweredOnce)
     caches.on(0);
     Miss(caches, 1, 1, held);
     Swing(caches, 0, 3);
-    Miss(caches, 1, kLooksMisses, held);
+    Miss(caches, 1, kIdleMisses, held);
     EXPECT_GT(Level(caches, 0).count, 0u) << "the pressure of the beginning was answered";
     free_all(caches, 1, held);
     expect_ends_clean(caches, tokens);
 }
 
-TEST_P(PercpuBalance, UnderPressureTheShardsOfIdleCpusAreEmptied)
+TEST_P(PercpuLimits, UnderPressureTheShardsOfIdleCpusAreEmptied)
 {
     if (GetParam().mode == CAIRN_PERCPU_RSEQ && !GetParam().by_cpu_id)
         GTEST_SKIP() << "one thread has one concurrency id";
@@ -159,14 +159,14 @@ TEST_P(PercpuBalance, UnderPressureTheShardsOfIdleCpusAreEmptied)
     caches.on(0);
     for (pressure = 1; pressure < 16; pressure++)
         Miss(caches, 1, 1, held);
-    EXPECT_GT(caches.array(1, 0).count, 0u) << "nobody looked so far";
-    Miss(caches, 1, 1, held); // 16: a look
+    EXPECT_GT(caches.array(1, 0).count, 0u) << "no pass so far";
+    Miss(caches, 1, 1, held); // 16: a pass
     caches.on(1);
     Miss(caches, 1, 1, held);
     caches.on(0);
     pressure = 32;
     Miss(caches, 1, 1, held);
-    EXPECT_GT(caches.array(1, 0).count, 0u) << "that CPU was in use since the last look";
+    EXPECT_GT(caches.array(1, 0).count, 0u) << "that CPU was in use since the last pass";
     pressure = 48;
     Miss(caches, 1, 1, held);
     EXPECT_EQ(caches.array(1, 0).count, 0u);
@@ -175,7 +175,7 @@ TEST_P(PercpuBalance, UnderPressureTheShardsOfIdleCpusAreEmptied)
     expect_ends_clean(caches, tokens);
 }
 
-TEST(PercpuBalanceInit, TheBudgetOfAShardIsLessWhereThereAreManyCpus)
+TEST(PercpuLimitsInit, TheBudgetOfAShardIsLessWhereThereAreManyCpus)
 {
     TokenSource tokens({64}, 1);
     for (auto [shards, mib] :

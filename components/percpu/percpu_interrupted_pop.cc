@@ -3,12 +3,12 @@
 
 // The sequence `pop` with gaps that can be stretched.
 
-#define CAIRN_GAPS_OF pop
-#include "percpu_gaps.h"
+#define CAIRN_INTERRUPTED pop
+#include "percpu_interrupted.h"
 
-cairn_gaps cairn_gaps_of_pop;
+cairn_interruptions cairn_interruptions_of_pop;
 
-void *cairn_gaps_pop(const cairn_rseq_view *view, size_t class_idx)
+void *cairn_interrupted_pop(const cairn_rseq_view *view, size_t class_idx)
 {
     return cairn_rseq_pop(view, class_idx);
 }

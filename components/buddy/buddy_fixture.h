@@ -4,8 +4,8 @@
 // What the tests of a buddy stand on: state between guard pages, memory that must not be touched, a
 // seed.
 
-#ifndef CAIRN_BUDDY_RIG_H
-#define CAIRN_BUDDY_RIG_H
+#ifndef CAIRN_BUDDY_FIXTURE_H
+#define CAIRN_BUDDY_FIXTURE_H
 
 #include <cairn/buddy.h>
 
@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace buddy_rig {
+namespace buddy_fixture {
 
 inline void Require(bool holds, const std::string &text)
 {
@@ -159,12 +159,12 @@ class Placed {
     Guarded state_;
 };
 
-inline cairn_buddy_config OverRange(void *base, std::size_t length_bytes, std::size_t grain_bytes,
+inline cairn_buddy_config OverRange(void *base, std::size_t length_bytes, std::size_t granule_bytes,
                                     std::size_t align_bytes = 0)
 {
     cairn_buddy_config config = {};
 
-    config.grain_bytes = grain_bytes;
+    config.granule_bytes = granule_bytes;
     config.base = base;
     config.length_bytes = length_bytes;
     config.align_bytes = align_bytes;
@@ -172,11 +172,11 @@ inline cairn_buddy_config OverRange(void *base, std::size_t length_bytes, std::s
 }
 
 inline cairn_buddy_config OverSource(cairn_source source, std::size_t chunk_bytes,
-                                     std::size_t chunk_count_max, std::size_t grain_bytes)
+                                     std::size_t chunk_count_max, std::size_t granule_bytes)
 {
     cairn_buddy_config config = {};
 
-    config.grain_bytes = grain_bytes;
+    config.granule_bytes = granule_bytes;
     config.source = source;
     config.chunk_bytes = chunk_bytes;
     config.chunk_count_max = chunk_count_max;
@@ -185,11 +185,11 @@ inline cairn_buddy_config OverSource(cairn_source source, std::size_t chunk_byte
 
 // Without a source: chunks are fed to it.
 inline cairn_buddy_config ByHand(std::size_t chunk_bytes, std::size_t chunk_count_max,
-                                 std::size_t grain_bytes)
+                                 std::size_t granule_bytes)
 {
-    return OverSource({nullptr, nullptr}, chunk_bytes, chunk_count_max, grain_bytes);
+    return OverSource({nullptr, nullptr}, chunk_bytes, chunk_count_max, granule_bytes);
 }
 
-} // namespace buddy_rig
+} // namespace buddy_fixture
 
 #endif

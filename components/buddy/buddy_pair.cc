@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-#include "buddy_duel.h"
+#include "buddy_pair.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -27,7 +27,7 @@ extern "C" void cairn_panic(const char *what, const void *pointer, const char *w
     std::abort();
 }
 
-namespace buddy_rig {
+namespace buddy_fixture {
 
 bool Panics(const std::function<void()> &f)
 {
@@ -44,104 +44,106 @@ namespace {
 // The shape, worked out the slow way.
 struct Shape {
     std::size_t lead = 0;
-    std::size_t grain_count = 0;
+    std::size_t granule_count = 0;
     unsigned top_order = 0;
 };
 
 Shape ShapeOf(const cairn_buddy_config &config)
 {
     Shape shape;
-    std::size_t grain = config.grain_bytes;
+    std::size_t granule = config.granule_bytes;
 
     if (config.base == nullptr) {
-        while (grain << shape.top_order < config.chunk_bytes)
+        while (granule << shape.top_order < config.chunk_bytes)
             shape.top_order++;
-        shape.grain_count = config.chunk_count_max << shape.top_order;
+        shape.granule_count = config.chunk_count_max << shape.top_order;
         return shape;
     }
     std::uintptr_t base = reinterpret_cast<std::uintptr_t>(config.base);
-    std::uintptr_t first = (base + grain - 1) / grain * grain;
-    std::uintptr_t end = (base + config.length_bytes) / grain * grain;
-    shape.lead = first % std::max(config.align_bytes, grain) / grain;
-    shape.grain_count = shape.lead + (end - first) / grain;
-    while (static_cast<std::size_t>(2) << shape.top_order <= shape.grain_count)
+    std::uintptr_t first = (base + granule - 1) / granule * granule;
+    std::uintptr_t end = (base + config.length_bytes) / granule * granule;
+    shape.lead = first % std::max(config.align_bytes, granule) / granule;
+    shape.granule_count = shape.lead + (end - first) / granule;
+    while (static_cast<std::size_t>(2) << shape.top_order <= shape.granule_count)
         shape.top_order++;
     return shape;
 }
 
 } // namespace
 
-Duel::Duel(const cairn_buddy_config &config, ChunkYard *yard, Hard hard)
-    : config_(config), yard_(yard), top_order_(ShapeOf(config).top_order),
-      align_max_bytes_(yard != nullptr ? config.chunk_bytes
-                                       : std::max(config.align_bytes, config.grain_bytes)),
-      grain_count_(ShapeOf(config).grain_count), hard_(hard),
-      state_(new Guarded(cairn_buddy_state_bytes(&config), hard)), oracle_(grain_count_, top_order_)
+Pair::Pair(const cairn_buddy_config &config, ChunkFixture *chunks, Hard hard)
+    : config_(config), chunks_(chunks), top_order_(ShapeOf(config).top_order),
+      align_max_bytes_(chunks != nullptr ? config.chunk_bytes
+                                         : std::max(config.align_bytes, config.granule_bytes)),
+      granule_count_(ShapeOf(config).granule_count), hard_(hard),
+      state_(new Guarded(cairn_buddy_state_bytes(&config), hard)),
+      oracle_(granule_count_, top_order_)
 {
     Require(cairn_buddy_init(state_->buddy(), state_->size(), &config) == 0, "init");
-    if (yard_ != nullptr)
+    if (chunks_ != nullptr)
         return;
-    std::size_t grain = config.grain_bytes;
+    std::size_t granule = config.granule_bytes;
     std::uintptr_t base = reinterpret_cast<std::uintptr_t>(config.base);
-    oracle_.Hold({ShapeOf(config).lead, grain_count_, (base + grain - 1) / grain * grain},
+    oracle_.Hold({ShapeOf(config).lead, granule_count_, (base + granule - 1) / granule * granule},
                  config.chunk_is_zeroed == nullptr);
 }
 
-Duel::~Duel() = default;
+Pair::~Pair() = default;
 
-std::size_t Duel::Grains(std::size_t bytes) const
+std::size_t Pair::Granules(std::size_t bytes) const
 {
-    return bytes / config_.grain_bytes + (bytes % config_.grain_bytes != 0);
+    return bytes / config_.granule_bytes + (bytes % config_.granule_bytes != 0);
 }
 
-void *Duel::AddressOf(std::size_t grain) const
+void *Pair::AddressOf(std::size_t granule) const
 {
-    const Oracle::Segment &segment = oracle_.SegmentOf(grain);
+    const Oracle::Segment &segment = oracle_.SegmentOf(granule);
 
     return reinterpret_cast<void *>(segment.address +
-                                    (grain - segment.first) * config_.grain_bytes);
+                                    (granule - segment.first) * config_.granule_bytes);
 }
 
-unsigned Duel::OrderFor(std::size_t bytes, std::size_t align_bytes) const
+unsigned Pair::OrderFor(std::size_t bytes, std::size_t align_bytes) const
 {
     unsigned order = 0;
 
     if (bytes == 0 || align_bytes > align_max_bytes_)
         return top_order_ + 1;
-    while (order <= top_order_ && (static_cast<std::size_t>(1) << order < Grains(bytes) ||
-                                   config_.grain_bytes << order < align_bytes))
+    while (order <= top_order_ && (static_cast<std::size_t>(1) << order < Granules(bytes) ||
+                                   config_.granule_bytes << order < align_bytes))
         order++;
     return order;
 }
 
-std::size_t Duel::Place(unsigned order)
+std::size_t Pair::Place(unsigned order)
 {
-    if (oracle_.FindBlock(order) == Oracle::kNone && yard_ != nullptr &&
-        yard_->last_taken != nullptr)
-        HoldChunk(yard_->last_taken, !yard_->is_zeroed);
+    if (oracle_.FindBlock(order) == Oracle::kNone && chunks_ != nullptr &&
+        chunks_->last_taken != nullptr)
+        HoldChunk(chunks_->last_taken, !chunks_->is_zeroed);
     return oracle_.FindBlock(order);
 }
 
 // In the lowest slot.
-void Duel::HoldChunk(void *chunk, bool is_dirty)
+void Pair::HoldChunk(void *chunk, bool is_dirty)
 {
-    std::size_t chunk_grains = static_cast<std::size_t>(1) << top_order_;
+    std::size_t chunk_granules = static_cast<std::size_t>(1) << top_order_;
     std::size_t first = 0;
 
-    while (oracle_.grains[first] != '.')
-        first += chunk_grains;
-    oracle_.Hold({first, first + chunk_grains, reinterpret_cast<std::uintptr_t>(chunk)}, is_dirty);
+    while (oracle_.granules[first] != '.')
+        first += chunk_granules;
+    oracle_.Hold({first, first + chunk_granules, reinterpret_cast<std::uintptr_t>(chunk)},
+                 is_dirty);
 }
 
-bool Duel::Alloc(std::size_t bytes, std::size_t align_bytes)
+bool Pair::Alloc(std::size_t bytes, std::size_t align_bytes)
 {
     unsigned order = OrderFor(bytes, align_bytes);
     std::vector<char> before = state_->Bytes();
     bool is_zeroed = (bytes & 1) != 0; // any value
     bool was = is_zeroed;
 
-    if (yard_ != nullptr)
-        yard_->last_taken = nullptr;
+    if (chunks_ != nullptr)
+        chunks_->last_taken = nullptr;
     void *run = cairn_buddy_alloc(buddy(), bytes, align_bytes, &is_zeroed);
     std::size_t first = order > top_order_ ? Oracle::kNone : Place(order);
     if (first == Oracle::kNone) {
@@ -151,13 +153,13 @@ bool Duel::Alloc(std::size_t bytes, std::size_t align_bytes)
     }
     Require(run == AddressOf(first), "the run lies where the oracle puts it");
     Require(reinterpret_cast<std::uintptr_t>(run) % align_bytes == 0, "the run is aligned");
-    Require(is_zeroed == !oracle_.AnyDirty(first, first + Grains(bytes)), "zeroed as known");
-    oracle_.Use(first, Grains(bytes));
+    Require(is_zeroed == !oracle_.AnyDirty(first, first + Granules(bytes)), "zeroed as known");
+    oracle_.Use(first, Granules(bytes));
     runs.push_back({first, bytes});
     return true;
 }
 
-void Duel::DropEmpty(std::size_t keep_count)
+void Pair::DropEmpty(std::size_t keep_count)
 {
     std::vector<Oracle::Segment> empty;
 
@@ -165,41 +167,41 @@ void Duel::DropEmpty(std::size_t keep_count)
         if (oracle_.AreFree(segment.first, segment.end))
             empty.push_back(segment);
     }
-    if (yard_ == nullptr || IsByHand() || empty.size() <= keep_count)
+    if (chunks_ == nullptr || IsByHand() || empty.size() <= keep_count)
         return;
     for (const Oracle::Segment &segment : empty) {
-        bool is_last = reinterpret_cast<void *>(segment.address) == yard_->last_given;
+        bool is_last = reinterpret_cast<void *>(segment.address) == chunks_->last_given;
 
         if (keep_count == 0 || is_last)
             oracle_.Drop(segment.first);
     }
 }
 
-void Duel::Free(std::size_t run_idx)
+void Pair::Free(std::size_t run_idx)
 {
     Run run = runs.at(run_idx);
     void *address = AddressOf(run.first);
     std::uintptr_t chunk = oracle_.SegmentOf(run.first).address;
 
-    if (yard_ != nullptr)
-        yard_->last_given = nullptr;
+    if (chunks_ != nullptr)
+        chunks_->last_given = nullptr;
     cairn_buddy_free(buddy(), address, run.bytes);
-    oracle_.Free(run.first, Grains(run.bytes));
+    oracle_.Free(run.first, Granules(run.bytes));
     runs[run_idx] = runs.back();
     runs.pop_back();
     DropEmpty(config_.chunk_keep_count);
-    if (yard_ != nullptr && yard_->last_given != nullptr)
-        Require(yard_->last_given == reinterpret_cast<void *>(chunk),
+    if (chunks_ != nullptr && chunks_->last_given != nullptr)
+        Require(chunks_->last_given == reinterpret_cast<void *>(chunk),
                 "the chunk just emptied goes back");
 }
 
-bool Duel::Resize(std::size_t run_idx, std::size_t new_bytes)
+bool Pair::Resize(std::size_t run_idx, std::size_t new_bytes)
 {
     Run &run = runs.at(run_idx);
-    std::size_t old_end = run.first + Grains(run.bytes);
-    std::size_t new_end = run.first + Grains(new_bytes);
+    std::size_t old_end = run.first + Granules(run.bytes);
+    std::size_t new_end = run.first + Granules(new_bytes);
     bool can = new_bytes != 0 &&
-               Grains(new_bytes) <= oracle_.SegmentOf(run.first).end - run.first &&
+               Granules(new_bytes) <= oracle_.SegmentOf(run.first).end - run.first &&
                (new_end <= old_end || oracle_.AreFree(old_end, new_end));
     std::vector<char> before = state_->Bytes();
 
@@ -217,19 +219,19 @@ bool Duel::Resize(std::size_t run_idx, std::size_t new_bytes)
     return true;
 }
 
-bool Duel::Feed()
+bool Pair::Feed()
 {
     if (cairn_buddy_is_full(buddy()))
         return false;
-    void *chunk = yard_->TakeChunk();
+    void *chunk = chunks_->TakeChunk();
     if (chunk == nullptr)
         return false;
-    cairn_buddy_feed(buddy(), chunk, yard_->is_zeroed);
-    HoldChunk(chunk, !yard_->is_zeroed);
+    cairn_buddy_feed(buddy(), chunk, chunks_->is_zeroed);
+    HoldChunk(chunk, !chunks_->is_zeroed);
     return true;
 }
 
-bool Duel::Shed(std::size_t keep_count)
+bool Pair::Shed(std::size_t keep_count)
 {
     const Oracle::Segment *lowest = nullptr;
     std::vector<char> before = state_->Bytes();
@@ -246,11 +248,11 @@ bool Duel::Shed(std::size_t keep_count)
     }
     Require(chunk == reinterpret_cast<void *>(lowest->address), "the first empty chunk is shed");
     oracle_.Drop(lowest->first);
-    yard_->GiveChunk(chunk);
+    chunks_->GiveChunk(chunk);
     return true;
 }
 
-void Duel::Move(std::size_t chunk_count_max)
+void Pair::Move(std::size_t chunk_count_max)
 {
     cairn_buddy_config config = config_;
     std::vector<char> before = state_->Bytes();
@@ -279,16 +281,16 @@ void Duel::Move(std::size_t chunk_count_max)
     oracle_.Grow(chunk_count_max << top_order_);
 }
 
-bool Duel::IsStretch(const void *pointer, std::size_t bytes) const
+bool Pair::IsStretch(const void *pointer, std::size_t bytes) const
 {
     for (const Stretch &stretch : stretches) {
-        if (AddressOf(stretch.first) == pointer && stretch.end - stretch.first == Grains(bytes))
+        if (AddressOf(stretch.first) == pointer && stretch.end - stretch.first == Granules(bytes))
             return true;
     }
     return false;
 }
 
-void Duel::Purge(std::size_t min_bytes, unsigned fail_one_in)
+void Pair::Purge(std::size_t min_bytes, unsigned fail_one_in)
 {
     PurgeLog expected = {fail_one_in, {}};
     PurgeLog seen = {fail_one_in, {}};
@@ -301,16 +303,16 @@ void Duel::Purge(std::size_t min_bytes, unsigned fail_one_in)
     Require(returned == emptied, "purge says how much it emptied");
 }
 
-bool Duel::IsLive(const void *pointer, std::size_t bytes) const
+bool Pair::IsLive(const void *pointer, std::size_t bytes) const
 {
     for (const Run &run : runs) {
-        if (AddressOf(run.first) == pointer && Grains(run.bytes) == Grains(bytes))
+        if (AddressOf(run.first) == pointer && Granules(run.bytes) == Granules(bytes))
             return true;
     }
     return false;
 }
 
-void Duel::Misuse(const void *pointer, std::size_t bytes)
+void Pair::Misuse(const void *pointer, std::size_t bytes)
 {
     std::vector<char> before = state_->Bytes();
     void *run = const_cast<void *>(pointer);
@@ -328,29 +330,29 @@ void Duel::Misuse(const void *pointer, std::size_t bytes)
     Require(before == state_->Bytes(), "misuse changes nothing");
 }
 
-void Duel::CompareBriefly() const
+void Pair::CompareBriefly() const
 {
     struct cairn_buddy_stats stats = cairn_buddy_stats(buddy());
     struct cairn_buddy_levels levels = cairn_buddy_levels(buddy());
-    std::size_t grain = config_.grain_bytes;
+    std::size_t granule = config_.granule_bytes;
 
     cairn_buddy_check(buddy());
     Require(state_->IsIntact(), "nothing is written beside the state");
-    Require(stats.used_bytes == oracle_.CountUsed() * grain, "used_bytes");
-    Require(stats.free_bytes == oracle_.CountFree() * grain, "free_bytes");
-    Require(stats.purging_bytes == oracle_.CountPurging() * grain, "purging_bytes");
+    Require(stats.used_bytes == oracle_.CountUsed() * granule, "used_bytes");
+    Require(stats.free_bytes == oracle_.CountFree() * granule, "free_bytes");
+    Require(stats.purging_bytes == oracle_.CountPurging() * granule, "purging_bytes");
     Require(stats.held_bytes == stats.used_bytes + stats.free_bytes + stats.purging_bytes,
             "held_bytes");
-    Require(stats.free_dirty_bytes == oracle_.CountFreeDirty() * grain, "free_dirty_bytes");
+    Require(stats.free_dirty_bytes == oracle_.CountFreeDirty() * granule, "free_dirty_bytes");
     Require(levels.used_bytes == stats.used_bytes &&
                 levels.free_dirty_bytes == stats.free_dirty_bytes &&
                 levels.empty_chunk_count == stats.empty_chunk_count,
             "levels");
-    Require(stats.largest_free_bytes == oracle_.LargestFree() * grain, "largest_free_bytes");
+    Require(stats.largest_free_bytes == oracle_.LargestFree() * granule, "largest_free_bytes");
     Require(stats.steps_max <= CAIRN_BUDDY_STEPS_MAX, "steps_max");
-    if (yard_ != nullptr) {
+    if (chunks_ != nullptr) {
         Require(stats.chunk_count == oracle_.segments.size(), "chunk_count");
-        Require(stats.chunk_count == yard_->outstanding, "chunks outstanding");
+        Require(stats.chunk_count == chunks_->outstanding, "chunks outstanding");
         Require(stats.empty_chunk_count == oracle_.CountEmpty(), "empty_chunk_count");
         Require(stats.chunk_count_max == config_.chunk_count_max, "chunk_count_max");
         Require(cairn_buddy_is_full(buddy()) == (stats.chunk_count == stats.chunk_count_max),
@@ -358,7 +360,7 @@ void Duel::CompareBriefly() const
     }
 }
 
-void Duel::Compare() const
+void Pair::Compare() const
 {
     CompareBriefly();
     for (const Oracle::Segment &segment : oracle_.segments) {
@@ -366,17 +368,17 @@ void Duel::Compare() const
             const char *address = static_cast<const char *>(AddressOf(g));
 
             Require(cairn_buddy_run_bytes(buddy(), address) ==
-                        oracle_.RunLength(g) * config_.grain_bytes,
+                        oracle_.RunLength(g) * config_.granule_bytes,
                     "run_bytes");
-            Require(cairn_buddy_run_bytes(buddy(), address + 1) == 0, "run_bytes within a grain");
+            Require(cairn_buddy_run_bytes(buddy(), address + 1) == 0, "run_bytes within a granule");
             Require(cairn_buddy_owns(buddy(), address) &&
-                        cairn_buddy_owns(buddy(), address + config_.grain_bytes - 1),
+                        cairn_buddy_owns(buddy(), address + config_.granule_bytes - 1),
                     "owns");
         }
     }
 }
 
-void Duel::End()
+void Pair::End()
 {
     while (!stretches.empty())
         PurgeEnd(stretches.size() - 1, true);
@@ -386,11 +388,11 @@ void Duel::End()
     while (IsByHand() && Shed(0))
         continue;
     cairn_buddy_fini(buddy());
-    Require(yard_ == nullptr || yard_->outstanding == 0, "everything is back after fini");
+    Require(chunks_ == nullptr || chunks_->outstanding == 0, "everything is back after fini");
     Require(state_->IsIntact(), "nothing is written beside the state");
 }
 
-void Duel::Restore(const Saved &saved)
+void Pair::Restore(const Saved &saved)
 {
     std::memcpy(state_->data(), saved.state.data(), saved.state.size());
     oracle_ = saved.oracle;
@@ -399,4 +401,4 @@ void Duel::Restore(const Saved &saved)
     purge_at_ = saved.purge_at;
 }
 
-} // namespace buddy_rig
+} // namespace buddy_fixture

@@ -2,20 +2,14 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_admin.c - the caches as a whole: layout, drain, statistics, fork.
+ * percpu_init.c - the caches as a whole: layout, init, fini, fork.
  *
- * The state is laid out as drawn in shard.h. Everything here but the check goes along the list of
- * the shards in use: others, and their headers, stay untouched, so that the caches of 256 possible
- * CPUs, of which two exist, cost two.
+ * The state is laid out as drawn in shard.h.
  *
  * Bounds. One array holds at most class_cache_bytes, or CAPACITY_MIN blocks where these are more;
  * one class of the depot likewise. The limits of a shard grow up to shard_cache_bytes; one batch
  * per class is above that. So what waits is less than that, and at most
  *     sum over classes of block_bytes * (shards_used * capacity + capacity in the depot).
- *
- * Threads. drain, stats and check run beside everything; init and fini alone. A drain holds a shard
- * for as long as it takes to give its blocks away: threads of that CPU go elsewhere meanwhile. In
- * rseq mode it takes all shards at once, for one membarrier(2).
  */
 
 #include <cairn/percpu.h>
@@ -42,8 +36,8 @@ enum {
 /* Where the parts of the state lie, in bytes. */
 struct layout {
     unsigned shard_count;
-    unsigned lane_count;
-    size_t lanes_offset;
+    unsigned entry_count;
+    size_t entries_offset;
     size_t shards_offset;
     size_t shard_bytes;
     size_t depot_offset;
@@ -124,12 +118,12 @@ static struct layout layout_of(const struct cairn_percpu_config *config)
         slots += SHARD_NEWEST + capacity_of(config, class_idx);
     layout.shard_count =
         config->shard_count != 0 ? config->shard_count : cairn_cpu_possible_count();
-    layout.lane_count = (unsigned)cairn_max(layout.shard_count, cairn_cpu__id_bound());
-    layout.lanes_offset = sizeof(struct cairn_percpu_common) +
-                          layout.shard_count * sizeof(struct cairn_percpu_header);
-    layout.shards_offset =
-        cairn_align_up(layout.lanes_offset + layout.lane_count * sizeof(struct cairn_percpu_lane),
-                       SHARD_ALIGN_BYTES);
+    layout.entry_count = (unsigned)cairn_max(layout.shard_count, cairn_cpu_id_bound());
+    layout.entries_offset = sizeof(struct cairn_percpu_common) +
+                            layout.shard_count * sizeof(struct cairn_percpu_header);
+    layout.shards_offset = cairn_align_up(
+        layout.entries_offset + layout.entry_count * sizeof(struct cairn_percpu_entry),
+        SHARD_ALIGN_BYTES);
     layout.shard_bytes =
         cairn_align_up(SHARD_HEAD_BYTES + slots * sizeof(void *), SHARD_ALIGN_BYTES);
     layout.depot_offset = layout.shards_offset + layout.shard_count * layout.shard_bytes;
@@ -142,12 +136,12 @@ size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config)
     return classes_valid(config) ? layout_of(config).total_bytes : 0;
 }
 
-static void init_lanes(struct cairn_percpu *percpu)
+static void init_entries(struct cairn_percpu *percpu)
 {
-    for (unsigned id = 0; id < percpu->lane_count; id++)
-        percpu->view.lanes[id].shard = percpu->mode == CAIRN_PERCPU_RSEQ && id < percpu->shard_count
-                                           ? shard_at(percpu, id)
-                                           : cairn_shard_nothing;
+    for (unsigned id = 0; id < percpu->entry_count; id++)
+        percpu->view.entries[id].shard =
+            percpu->mode == CAIRN_PERCPU_RSEQ && id < percpu->shard_count ? shard_at(percpu, id)
+                                                                          : cairn_shard_stopped;
 }
 
 static void choose_mode(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
@@ -155,11 +149,11 @@ static void choose_mode(struct cairn_percpu *percpu, const struct cairn_percpu_c
     percpu->mode = CAIRN_PERCPU_LOCK;
     if (cairn_rseq_choose(percpu, config->mode, config->by_cpu_id))
         percpu->mode = CAIRN_PERCPU_RSEQ;
-    init_lanes(percpu);
-    if (percpu->mode == CAIRN_PERCPU_LOCK || cairn_rseq_prove(percpu, CPU_RSEQ_DOUBTED))
+    init_entries(percpu);
+    if (percpu->mode == CAIRN_PERCPU_LOCK || cairn_rseq_selftest(percpu, CPU_RSEQ_HAS_KNOWN_BUG))
         return;
     percpu->mode = CAIRN_PERCPU_LOCK;
-    init_lanes(percpu);
+    init_entries(percpu);
 }
 
 static void init_classes(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
@@ -198,9 +192,9 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
     if (cairn_depot_init(&percpu->depot, &depot) != 0)
         return -EINVAL;
 
-    cairn_cpu_init(&percpu->cpu, config->cpu_way);
+    cairn_cpu_init(&percpu->cpu, config->cpu_id_method);
     percpu->fence = config->fence;
-    percpu->lane_count = layout.lane_count;
+    percpu->entry_count = layout.entry_count;
     percpu->shard_count = layout.shard_count;
     percpu->shard_bytes = layout.shard_bytes;
     percpu->shard_cache_bytes = shard_cache_of(config, layout.shard_count);
@@ -208,7 +202,7 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
     percpu->common = config->state;
     *percpu->common = (struct cairn_percpu_common){0};
     percpu->headers = (void *)(percpu->common + 1);
-    percpu->view.lanes = (void *)((char *)config->state + layout.lanes_offset);
+    percpu->view.entries = (void *)((char *)config->state + layout.entries_offset);
     percpu->shards = (char *)config->state + layout.shards_offset;
     init_classes(percpu, config);
     choose_mode(percpu, config);
@@ -217,131 +211,11 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
 
 void cairn_percpu_fini(struct cairn_percpu *percpu)
 {
-    cairn_percpu_drain(percpu);
+    cairn_percpu_flush(percpu);
     CAIRN_ASSERT(cairn_percpu_stats(percpu).cached_bytes == 0);
     cairn_depot_fini(&percpu->depot);
     percpu->shard_count = 0;
     percpu->class_count = 0;
-}
-
-/* Entered. */
-static size_t drain_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
-{
-    size_t moved = 0;
-
-    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
-        moved += cairn_shard_give_oldest(percpu, shard_idx, class_idx, 0);
-    return moved;
-}
-
-size_t cairn_percpu_drain_shard(struct cairn_percpu *percpu, unsigned shard_idx)
-{
-    size_t moved;
-
-    CAIRN_ASSERT(shard_idx < percpu->shard_count);
-    if (!shard_used(percpu, shard_idx) || !cairn_shard_enter(percpu, shard_idx))
-        return 0;
-    moved = drain_arrays(percpu, shard_idx);
-    cairn_shard_leave(percpu, shard_idx);
-    return moved;
-}
-
-static size_t drain_entered(struct cairn_percpu *percpu)
-{
-    size_t moved = 0;
-
-    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
-         shard_idx = shard_older(percpu, shard_idx)) {
-        if (!cairn_shard_is_entered(percpu, shard_idx))
-            continue;
-        moved += drain_arrays(percpu, shard_idx);
-        cairn_shard_leave_entered(percpu, shard_idx);
-    }
-    return moved;
-}
-
-size_t cairn_percpu_drain_own(struct cairn_percpu *percpu)
-{
-    int id = percpu->mode == CAIRN_PERCPU_RSEQ ? cairn_rseq_id(percpu) : -1;
-    size_t moved = 0;
-
-    if (percpu->mode == CAIRN_PERCPU_LOCK || cairn_is_alone())
-        return cairn_percpu_drain(percpu);
-    if (id >= 0 && (unsigned)id < percpu->shard_count && shard_used(percpu, (unsigned)id) &&
-        cairn_shard_enter_own(percpu, (unsigned)id)) {
-        moved = drain_arrays(percpu, (unsigned)id);
-        cairn_shard_leave(percpu, (unsigned)id);
-    }
-    return moved + cairn_depot_flush(&percpu->depot);
-}
-
-size_t cairn_percpu_drain(struct cairn_percpu *percpu)
-{
-    size_t moved = 0;
-
-    if (cairn_shard_enter_used(percpu))
-        moved = drain_entered(percpu);
-    else
-        for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
-             shard_idx = shard_older(percpu, shard_idx))
-            moved += cairn_percpu_drain_shard(percpu, shard_idx);
-    return moved + cairn_depot_flush(&percpu->depot);
-}
-
-static size_t shard_cached_bytes(const struct cairn_percpu *percpu, unsigned shard_idx)
-{
-    const struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
-    size_t bytes = 0;
-
-    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
-        bytes += (size_t)word_count(shard_word(shard, class_idx), &percpu->classes[class_idx]) *
-                 percpu->classes[class_idx].block_bytes;
-    return bytes;
-}
-
-struct cairn_percpu_level cairn_percpu_level(const struct cairn_percpu *percpu, unsigned shard_idx,
-                                             unsigned class_idx)
-{
-    uint32_t word = shard_word(shard_at(percpu, shard_idx), class_idx);
-    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
-
-    CAIRN_ASSERT(class_idx < percpu->class_count);
-    return (struct cairn_percpu_level){word_count(word, class), word_limit(word, class)};
-}
-
-struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu)
-{
-    struct cairn_percpu_stats stats = {
-        .mode = percpu->mode,
-        .reason = percpu->reason,
-        .cpu_way = percpu->cpu.way,
-        .cpu_reason = percpu->cpu.reason,
-        .by_cid =
-            percpu->mode == CAIRN_PERCPU_RSEQ && percpu->view.id != percpu->view.area + RSEQ_CPU_ID,
-        .shard_count = percpu->shard_count,
-        .depot_bytes = cairn_depot_bytes(&percpu->depot),
-    };
-
-    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
-         shard_idx = shard_older(percpu, shard_idx)) {
-        stats.shards_used++;
-        stats.cached_bytes += shard_cached_bytes(percpu, shard_idx);
-        stats.contended += cairn_load_relaxed(&percpu->headers[shard_idx].contended);
-    }
-    return stats;
-}
-
-const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode)
-{
-    switch (mode) {
-    case CAIRN_PERCPU_AUTO:
-        return "auto";
-    case CAIRN_PERCPU_LOCK:
-        return "lock";
-    case CAIRN_PERCPU_RSEQ:
-        return "rseq";
-    }
-    return "unknown";
 }
 
 bool cairn_percpu_close(struct cairn_percpu *percpu)
@@ -358,12 +232,4 @@ void cairn_percpu_repair(struct cairn_percpu *percpu)
 {
     CAIRN_ASSERT(percpu->common->is_closed);
     cairn_shard_repair_all(percpu);
-}
-
-void cairn_percpu_check(struct cairn_percpu *percpu)
-{
-    CAIRN_INVARIANT(percpu->shard_count > 0);
-    for (unsigned shard_idx = 0; shard_idx < percpu->shard_count; shard_idx++)
-        cairn_shard_check(percpu, shard_idx);
-    cairn_depot_check(&percpu->depot);
 }

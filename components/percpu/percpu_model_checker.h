@@ -2,9 +2,9 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_explorer.h - a model of rseq.h's pseudo-code and of entering and leaving a shard
- * (shard.c), explored exhaustively: two threads that pop and push, a drainer, two CPUs, a shard and
- * a lane each, one class with arrays of two blocks, a depot. Every step of the pseudo-code is a
+ * percpu_model_checker.h - a model of rseq.h's pseudo-code and of stopping and resuming a shard
+ * (shard.c), explored exhaustively: two threads that pop and push, a flusher, two CPUs, a shard and
+ * an entry each, one class with arrays of two blocks, a depot. Every step of the pseudo-code is a
  * step of the model; between any two of them any thread may be put off its CPU, or onto another.
  * Memory is as if every store were seen at once.
  *
@@ -13,28 +13,28 @@
  *     lost     at the end a token is nowhere
  *     twice    a thread gets a token that another has
  *
- * What each part is for is shown by leaving it out (enum Flaw): then the explorer must find
+ * What each part is for is shown by leaving it out (enum Flaw): then the checker must find
  * something wrong.
  *
- *     no fence          a push on CPU 1 has read the word when the drainer closes the lane; it
- *                       commits after the drain has emptied the array, and its word counts blocks
+ *     no fence          a push on CPU 1 has read the header when the flusher stops the entry; it
+ *                       commits after the flush has emptied the array, and its header counts blocks
  *                       that were given away
  *     no stop           a thread that refills holds the lock, but a pop on the same CPU needs none:
- *                       it is let in between the refill's reading of the word and its writing, and
+ *                       it is let in between the refill's reading of the header and its writing, and
  *                       the block it got is in the array again
- *     fence, then close a sequence begins between the two, and finds the lane open
- *     lock freed early  the next to enter closes the lane, and the last one then opens it
- *     no look at the id a stop after a move closes a lane of which another CPU runs a sequence
+ *     fence, then stopped   a sequence begins between the two, and finds the entry running
+ *     lock freed early  the next to stop writes the entry, and the last one then resumes it
+ *     no test of the id a stop after a move stops an entry of which another CPU runs a sequence
  *     id before arming  a pop that was moved in between arms on another CPU with the id of the
  *                       first
- *     no abort          a kernel that does not send pre-empted threads out (hence PercpuGaps, which
+ *     no abort          a kernel that does not send pre-empted threads out (hence PercpuInterrupted, which
  *                       counts that it does)
  *     start anew        a thread that is put off at each of its steps never ends, as under a
  *                       debugger
  */
 
-#ifndef CAIRN_PERCPU_EXPLORER_H
-#define CAIRN_PERCPU_EXPLORER_H
+#ifndef CAIRN_PERCPU_MODEL_CHECKER_H
+#define CAIRN_PERCPU_MODEL_CHECKER_H
 
 #include <cstddef>
 #include <cstdint>
@@ -47,20 +47,26 @@ namespace percpu_testing {
 enum Flaw {
     NONE,
     NO_FENCE,
-    NO_CLOSE,
+    NO_STOPPED,
     NO_STOP,
-    FENCE_THEN_CLOSE,
+    FENCE_THEN_STOPPED,
     LOCK_FREED_EARLY,
-    NO_LOOK_AT_ID,
+    NO_TEST_OF_ID,
     ID_BEFORE_ARMING,
     NO_ABORT,
     START_ANEW,
     FLAWS
 };
 
-inline const char *const FLAW_NAMES[] = {"none",          "no fence",         "no close",
-                                         "no stop",       "fence then close", "lock freed early",
-                                         "no look at id", "id before arming", "no abort",
+inline const char *const FLAW_NAMES[] = {"none",
+                                         "no fence",
+                                         "not stopped",
+                                         "no stop",
+                                         "fence, then stopped",
+                                         "lock freed early",
+                                         "no test of the id",
+                                         "id before arming",
+                                         "no abort",
                                          "start anew"};
 
 // Where a thread is. The sequences are the runs from _ID to _COMMIT.
@@ -68,14 +74,14 @@ enum Place : uint8_t {
     NEXT,
     POP_ARM,
     POP_ID,
-    POP_LANE,
-    POP_WORD,
+    POP_ENTRY,
+    POP_HEADER,
     POP_BLOCK,
     POP_COMMIT,
     PUSH_ARM,
     PUSH_ID,
-    PUSH_LANE,
-    PUSH_WORD,
+    PUSH_ENTRY,
+    PUSH_HEADER,
     PUSH_SLOT,
     PUSH_COMMIT,
     STOP_ARM,
@@ -86,45 +92,45 @@ enum Place : uint8_t {
     ALLOC_BATCH,
     FREE_ID,
     TRY_LOCK,
-    INSIDE, // the shard is this thread's: read the word
+    INSIDE, // the shard is this thread's: read the header
     FILL_SLOT,
-    FILL_WORD,
+    FILL_HEADER,
     FLUSH_MOVE,
-    FLUSH_WORD,
+    FLUSH_HEADER,
     PUT_SLOT,
-    PUT_WORD,
-    LEAVE_FIRST,
-    LEAVE_SECOND,
+    PUT_HEADER,
+    RESUME_FIRST,
+    RESUME_SECOND,
     GIVE,
-    DRAIN_LOCK,
-    DRAIN_FIRST,
-    DRAIN_SECOND,
-    DRAIN_THIRD,
-    DRAIN_READ,
-    DRAIN_WORD,
+    FLUSHER_LOCK,
+    FLUSHER_FIRST,
+    FLUSHER_SECOND,
+    FLUSHER_THIRD,
+    FLUSHER_READ,
+    FLUSHER_HEADER,
     DONE
 };
 
 constexpr unsigned CPUS = 2, THREADS = 3, ROOM = 2, NOWHERE = CPUS;
 
-enum Task : uint8_t { END, POP, PUSH, DRAIN_0, DRAIN_1 };
+enum Task : uint8_t { END, POP, PUSH, FLUSH_0, FLUSH_1 };
 
 struct Thread {
     uint8_t place;
-    uint8_t cpu;   // or NOWHERE
-    uint8_t at;    // in its list of tasks
-    uint8_t id;    // registers of the pseudo-code
-    uint8_t lane;  // is open
-    uint8_t word;  // the count
-    uint8_t block; // a bit
-    uint8_t hand;  // tokens it has
-    uint8_t batch; // tokens on their way
+    uint8_t cpu;    // or NOWHERE
+    uint8_t at;     // in its list of tasks
+    uint8_t id;     // registers of the pseudo-code
+    uint8_t entry;  // the shard is running
+    uint8_t header; // the count
+    uint8_t block;  // a bit
+    uint8_t hand;   // tokens it has
+    uint8_t batch;  // tokens on their way
 };
 
 struct State {
     uint8_t slots[CPUS][ROOM];
     uint8_t count[CPUS];
-    uint8_t open[CPUS];
+    uint8_t running[CPUS];
     uint8_t lock[CPUS];
     uint8_t depot;
     Thread threads[THREADS];
@@ -192,9 +198,9 @@ class Seen {
     std::vector<uint64_t> table_;
 };
 
-class Explorer {
+class ModelChecker {
   public:
-    Explorer(const Scenario &scenario, Flaw flaw) : scenario_(scenario), flaw_(flaw)
+    ModelChecker(const Scenario &scenario, Flaw flaw) : scenario_(scenario), flaw_(flaw)
     {
         all_ = tokens_of(scenario.start);
     }
@@ -277,7 +283,7 @@ class Explorer {
         return who;
     }
 
-    /* The kernel's part. With the id before arming, the step that looks at the lane arms first. */
+    /* The kernel's part. With the id before arming, the step that reads the entry arms first. */
     void send_out(Thread &thread)
     {
         const int early = flaw_ == ID_BEFORE_ARMING ? 2 : 0;
@@ -328,7 +334,7 @@ class Explorer {
             wrong("lost");
         unsigned seen_tokens = held_of(state);
         for (unsigned cpu = 0; cpu < CPUS; cpu++) {
-            if (!state.open[cpu] || state.lock[cpu])
+            if (!state.running[cpu] || state.lock[cpu])
                 wrong("shut for ever");
             for (unsigned at = 0; at < state.count[cpu]; at++) {
                 if (seen_tokens & state.slots[cpu][at])
@@ -354,12 +360,12 @@ class Explorer {
             stop(state, thread);
         else if (thread.place <= TRY_LOCK)
             slow(state, thread, who);
-        else if (thread.place <= PUT_WORD)
+        else if (thread.place <= PUT_HEADER)
             inside(state, thread);
         else if (thread.place <= GIVE)
-            leave(state, thread);
+            resume(state, thread);
         else
-            return drain(state, thread, who);
+            return flush_shard(state, thread, who);
         return true;
     }
 
@@ -370,7 +376,7 @@ class Explorer {
 
     static void next_task(Thread &thread, Task task)
     {
-        thread.id = thread.lane = thread.word = thread.block = 0;
+        thread.id = thread.entry = thread.header = thread.block = 0;
         thread.at++;
         if (task == POP)
             thread.place = POP_ARM;
@@ -378,9 +384,9 @@ class Explorer {
             thread.block = lowest(thread.hand);
             thread.place = thread.block != 0 ? PUSH_ARM : NEXT;
         }
-        if (task == DRAIN_0 || task == DRAIN_1) {
-            thread.id = task == DRAIN_1;
-            thread.place = DRAIN_LOCK;
+        if (task == FLUSH_0 || task == FLUSH_1) {
+            thread.id = task == FLUSH_1;
+            thread.place = FLUSHER_LOCK;
         }
         if (task == END) {
             thread.place = DONE;
@@ -399,22 +405,22 @@ class Explorer {
         case POP_ID:
             thread.id = thread.cpu;
             break;
-        case POP_LANE:
-            thread.lane = state.open[thread.id];
+        case POP_ENTRY:
+            thread.entry = state.running[thread.id];
             break;
-        case POP_WORD:
-            thread.word = thread.lane ? state.count[thread.id] : 0;
+        case POP_HEADER:
+            thread.header = thread.entry ? state.count[thread.id] : 0;
             break;
         case POP_BLOCK:
-            if (thread.word == 0) {
+            if (thread.header == 0) {
                 thread.place = ALLOC_ID;
                 return;
             }
-            thread.word--;
+            thread.header--;
             break;
         default:
-            acquire(state, thread.hand, state.slots[thread.id][thread.word]);
-            state.count[thread.id] = thread.word;
+            acquire(state, thread.hand, state.slots[thread.id][thread.header]);
+            state.count[thread.id] = thread.header;
             thread.place = NEXT;
             return;
         }
@@ -429,21 +435,21 @@ class Explorer {
         case PUSH_ID:
             thread.id = thread.cpu;
             break;
-        case PUSH_LANE:
-            thread.lane = state.open[thread.id];
+        case PUSH_ENTRY:
+            thread.entry = state.running[thread.id];
             break;
-        case PUSH_WORD:
-            thread.word = thread.lane ? state.count[thread.id] : ROOM;
-            if (thread.word == ROOM) {
+        case PUSH_HEADER:
+            thread.header = thread.entry ? state.count[thread.id] : ROOM;
+            if (thread.header == ROOM) {
                 thread.place = FREE_ID;
                 return;
             }
             break;
         case PUSH_SLOT:
-            state.slots[thread.id][thread.word] = thread.block;
+            state.slots[thread.id][thread.header] = thread.block;
             break;
         default:
-            state.count[thread.id] = thread.word + 1;
+            state.count[thread.id] = thread.header + 1;
             thread.hand &= static_cast<uint8_t>(~thread.block);
             thread.block = 0;
             thread.place = NEXT;
@@ -460,10 +466,10 @@ class Explorer {
             return;
         case STOP_ID:
             thread.place =
-                thread.cpu == thread.id || flaw_ == NO_LOOK_AT_ID ? STOP_COMMIT : STOP_FAILED;
+                thread.cpu == thread.id || flaw_ == NO_TEST_OF_ID ? STOP_COMMIT : STOP_FAILED;
             return;
         case STOP_COMMIT:
-            state.open[thread.id] = 0;
+            state.running[thread.id] = 0;
             thread.place = INSIDE;
             return;
         default:
@@ -485,7 +491,7 @@ class Explorer {
             return;
         case FREE_ID:
             thread.id = thread.cpu;
-            thread.place = state.open[thread.id] ? TRY_LOCK : GIVE;
+            thread.place = state.running[thread.id] ? TRY_LOCK : GIVE;
             return;
         default:
             thread.place = state.lock[thread.id] == 0 ? STOP_ARM : GIVE;
@@ -501,7 +507,7 @@ class Explorer {
         state.depot &= static_cast<uint8_t>(~first);
         thread.hand |= first;
         thread.place = NEXT;
-        if (!state.open[thread.id] || state.depot == 0)
+        if (!state.running[thread.id] || state.depot == 0)
             return;
         thread.batch = lowest(state.depot);
         state.depot &= static_cast<uint8_t>(~thread.batch);
@@ -513,48 +519,48 @@ class Explorer {
         uint8_t *slots = state.slots[thread.id];
         switch (thread.place) {
         case INSIDE:
-            thread.word = state.count[thread.id];
+            thread.header = state.count[thread.id];
             if (allocates(thread))
-                thread.place = thread.word < ROOM ? FILL_SLOT : LEAVE_FIRST;
+                thread.place = thread.header < ROOM ? FILL_SLOT : RESUME_FIRST;
             else
-                thread.place = thread.word < ROOM ? PUT_SLOT : FLUSH_MOVE;
+                thread.place = thread.header < ROOM ? PUT_SLOT : FLUSH_MOVE;
             return;
         case FILL_SLOT:
-            slots[thread.word] = thread.batch;
+            slots[thread.header] = thread.batch;
             break;
-        case FILL_WORD:
-            state.count[thread.id] = thread.word + 1;
+        case FILL_HEADER:
+            state.count[thread.id] = thread.header + 1;
             thread.batch = 0;
-            thread.place = LEAVE_FIRST;
+            thread.place = RESUME_FIRST;
             return;
         case FLUSH_MOVE:
             acquire(state, thread.batch, slots[0]);
             slots[0] = slots[1];
             break;
-        case FLUSH_WORD:
-            state.count[thread.id] = --thread.word;
+        case FLUSH_HEADER:
+            state.count[thread.id] = --thread.header;
             break;
         case PUT_SLOT:
-            slots[thread.word] = thread.block;
+            slots[thread.header] = thread.block;
             break;
         default:
-            state.count[thread.id] = thread.word + 1;
+            state.count[thread.id] = thread.header + 1;
             thread.hand &= static_cast<uint8_t>(~thread.block);
             thread.block = 0;
-            thread.place = LEAVE_FIRST;
+            thread.place = RESUME_FIRST;
             return;
         }
         thread.place++;
     }
 
-    void leave(State &state, Thread &thread)
+    void resume(State &state, Thread &thread)
     {
         const bool unlock_first = flaw_ == LOCK_FREED_EARLY;
         switch (thread.place) {
-        case LEAVE_FIRST:
-        case LEAVE_SECOND:
-            if ((thread.place == LEAVE_FIRST) != unlock_first)
-                state.open[thread.id] = 1;
+        case RESUME_FIRST:
+        case RESUME_SECOND:
+            if ((thread.place == RESUME_FIRST) != unlock_first)
+                state.running[thread.id] = 1;
             else
                 state.lock[thread.id] = 0;
             thread.place++;
@@ -567,10 +573,10 @@ class Explorer {
         }
     }
 
-    void close_lane(State &state, unsigned id)
+    void stop_entry(State &state, unsigned id)
     {
-        if (flaw_ != NO_CLOSE)
-            state.open[id] = 0;
+        if (flaw_ != NO_STOPPED)
+            state.running[id] = 0;
     }
 
     /* Of one CPU: they are interrupted one after the other. */
@@ -581,32 +587,32 @@ class Explorer {
             send_out(state.threads[who]);
     }
 
-    bool drain(State &state, Thread &thread, uint8_t who)
+    bool flush_shard(State &state, Thread &thread, uint8_t who)
     {
-        const bool fence_first = flaw_ == FENCE_THEN_CLOSE;
+        const bool fence_first = flaw_ == FENCE_THEN_STOPPED;
         switch (thread.place) {
-        case DRAIN_LOCK:
+        case FLUSHER_LOCK:
             if (state.lock[thread.id] != 0)
                 return false;
             state.lock[thread.id] = who + 1;
             break;
-        case DRAIN_FIRST:
-            fence_first ? fence(state, 0) : close_lane(state, thread.id);
+        case FLUSHER_FIRST:
+            fence_first ? fence(state, 0) : stop_entry(state, thread.id);
             break;
-        case DRAIN_SECOND:
+        case FLUSHER_SECOND:
             fence(state, fence_first ? 1 : 0);
             break;
-        case DRAIN_THIRD:
-            fence_first ? close_lane(state, thread.id) : fence(state, 1);
+        case FLUSHER_THIRD:
+            fence_first ? stop_entry(state, thread.id) : fence(state, 1);
             break;
-        case DRAIN_READ:
-            thread.word = state.count[thread.id];
+        case FLUSHER_READ:
+            thread.header = state.count[thread.id];
             break;
         default:
-            for (unsigned at = 0; at < thread.word; at++)
+            for (unsigned at = 0; at < thread.header; at++)
                 acquire(state, thread.batch, state.slots[thread.id][at]);
             state.count[thread.id] = 0;
-            thread.place = LEAVE_FIRST;
+            thread.place = RESUME_FIRST;
             return true;
         }
         thread.place++;
