@@ -93,8 +93,8 @@ def cairn_dependencies():
         "merge.sh": "merge.sh",
     })
 
-def cairn_dev_dependencies():
-    """What testing and measuring cairn itself needs besides."""
+def cairn_test_dependencies():
+    """What the tests need that cairn_malloc() makes."""
     maybe(
         _repository,
         name = "com_google_googletest",
@@ -106,6 +106,10 @@ def cairn_dev_dependencies():
         sha256 = "8ad598c73ad796e0d8280b082cebd82a630d73e73cd3c70057938a6501bba5d7",
         strip_prefix = "googletest-1.14.0",
     )
+
+def cairn_dev_dependencies():
+    """What testing and measuring cairn itself needs besides."""
+    cairn_test_dependencies()
     maybe(
         _repository,
         name = "com_github_google_benchmark",

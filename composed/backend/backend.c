@@ -216,7 +216,7 @@ struct cairn_backend_stats cairn_backend_stats(struct cairn_backend *backend)
 
     stats.pages = cairn_pagesource_stats(&backend->pages);
     cairn_lock_take(&backend->runs_lock);
-    stats.runs = backend->runs->levels(backend->runs_state);
+    stats.runs = cairn_backend_runs_levels(backend);
     cairn_lock_release(&backend->runs_lock);
     stats.huge_count = cairn_load_relaxed(&backend->huge_count);
     stats.huge_bytes = cairn_load_relaxed(&backend->huge_bytes);
@@ -226,7 +226,8 @@ struct cairn_backend_stats cairn_backend_stats(struct cairn_backend *backend)
 void cairn_backend_check(struct cairn_backend *backend)
 {
     cairn_lock_take(&backend->runs_lock);
-    backend->runs->check(backend->runs_state);
+    if (backend->runs->check != NULL)
+        backend->runs->check(backend->runs_state);
     cairn_backend_check_runs(backend);
     cairn_lock_release(&backend->runs_lock);
     cairn_pagesource_check(&backend->pages);

@@ -111,6 +111,8 @@ struct cairn_backend {
     void *runs_state;
     size_t runs_state_bytes;
     size_t runs_chunk_max; /* that the state has room for */
+    size_t runs_chunk_count;
+    size_t runs_used_bytes;
     size_t page_bytes;
     size_t granule_bytes; /* 16 KiB, or the page size if that is larger */
     size_t chunk_bytes;

@@ -32,6 +32,9 @@ void cairn_backend_give_run(struct cairn_backend *backend, void *run, size_t len
 bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t old_bytes,
                               size_t new_bytes);
 
+/* What the run allocator holds. Under the lock. */
+struct cairn_runs_levels cairn_backend_runs_levels(const struct cairn_backend *backend);
+
 /* Gives back all that is free. Returns the bytes that are not resident any more. */
 size_t cairn_backend_purge_runs(struct cairn_backend *backend);
 

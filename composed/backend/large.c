@@ -355,7 +355,8 @@ CAIRN_COLD void cairn_backend_reject(struct cairn_backend *backend, const void *
     bool is_ours;
 
     cairn_lock_take(&backend->runs_lock);
-    is_ours = backend->runs_state != NULL && backend->runs->owns(backend->runs_state, pointer);
+    is_ours = backend->runs_state != NULL && backend->runs->owns != NULL &&
+              backend->runs->owns(backend->runs_state, pointer);
     cairn_lock_release(&backend->runs_lock);
     if (is_ours || cairn_pagemap_tag(&backend->map, pointer) != 0)
         what = "pointer is not the start of a block in use: interior, misaligned or a double free";

@@ -52,6 +52,10 @@ int cairn_backend_init_runs(struct cairn_backend *backend)
         runs_config(backend, backend->runs->move != NULL ? CHUNKS_FIRST : CHUNKS_FIXED);
     size_t state_bytes = backend->runs->state_bytes(&config);
 
+    while (state_bytes == 0 && config.chunk_count_max > 1) {
+        config.chunk_count_max /= 2;
+        state_bytes = backend->runs->state_bytes(&config);
+    }
     backend->runs_state = state_bytes == 0 ? NULL : cairn_backend_reserve(backend, state_bytes);
     if (backend->runs_state == NULL)
         return -ENOMEM;
@@ -62,7 +66,7 @@ int cairn_backend_init_runs(struct cairn_backend *backend)
 
 static bool is_full(const struct cairn_backend *backend)
 {
-    return backend->runs->is_full(backend->runs_state);
+    return backend->runs_chunk_count == backend->runs_chunk_max;
 }
 
 /* Under the lock: moves into a larger state. Returns the state that is not needed any more, which
@@ -101,6 +105,17 @@ static bool grow_state(struct cairn_backend *backend)
     return true;
 }
 
+struct cairn_runs_levels cairn_backend_runs_levels(const struct cairn_backend *backend)
+{
+    size_t held_bytes = backend->runs_chunk_count * backend->chunk_bytes;
+    size_t free_bytes = held_bytes - backend->runs_used_bytes;
+
+    if (backend->runs->levels != NULL)
+        return backend->runs->levels(backend->runs_state);
+    return (struct cairn_runs_levels){backend->runs_used_bytes, free_bytes, free_bytes,
+                                      backend->runs_chunk_count, 0};
+}
+
 /* --- taking and giving ------------------------------------------------------------------------ */
 
 /* Gives the run allocator one chunk more. */
@@ -116,17 +131,14 @@ static bool feed(struct cairn_backend *backend)
     cairn_lock_take(&backend->runs_lock);
     while (is_fed && is_full(backend))
         is_fed = grow_state(backend);
-    if (is_fed)
+    if (is_fed) {
         backend->runs->feed(backend->runs_state, chunk, is_zeroed);
+        backend->runs_chunk_count++;
+    }
     cairn_lock_release(&backend->runs_lock);
     if (!is_fed)
         cairn_backend_give_pages(backend, chunk, backend->chunk_bytes);
     return is_fed;
-}
-
-static struct cairn_runs_levels levels_of(const struct cairn_backend *backend)
-{
-    return backend->runs->levels(backend->runs_state);
 }
 
 /* Dirty free memory, but for runs that the last purge found too short to be worth a system call. */
@@ -163,7 +175,7 @@ static uint8_t surplus_of(const struct cairn_backend *backend,
    should know. */
 static void note(struct cairn_backend *backend, bool is_taken)
 {
-    struct cairn_runs_levels levels = levels_of(backend);
+    struct cairn_runs_levels levels = cairn_backend_runs_levels(backend);
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
 
     cairn_store_relaxed(&backend->surplus, surplus_of(backend, &levels, dirty_bytes));
@@ -181,8 +193,10 @@ void *cairn_backend_take_run(struct cairn_backend *backend, size_t length_bytes,
     do {
         cairn_lock_take(&backend->runs_lock);
         run = backend->runs->alloc(backend->runs_state, length_bytes, align_bytes, is_zeroed);
-        if (run != NULL)
+        if (run != NULL) {
+            backend->runs_used_bytes += length_bytes;
             note(backend, true);
+        }
         cairn_lock_release(&backend->runs_lock);
     } while (run == NULL && feed(backend));
     return run;
@@ -192,6 +206,7 @@ void cairn_backend_give_run(struct cairn_backend *backend, void *run, size_t len
 {
     cairn_lock_take(&backend->runs_lock);
     backend->runs->free(backend->runs_state, run, length_bytes);
+    backend->runs_used_bytes -= length_bytes;
     note(backend, false);
     cairn_lock_release(&backend->runs_lock);
 }
@@ -205,6 +220,8 @@ bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t o
         return false;
     cairn_lock_take(&backend->runs_lock);
     is_resized = backend->runs->resize(backend->runs_state, run, old_bytes, new_bytes);
+    if (is_resized)
+        backend->runs_used_bytes += new_bytes - old_bytes;
     note(backend, new_bytes > old_bytes);
     cairn_lock_release(&backend->runs_lock);
     return is_resized;
@@ -231,7 +248,7 @@ static void forget_short(struct cairn_backend *backend, uint64_t now)
    beyond the second bound. */
 static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
 {
-    struct cairn_runs_levels levels = levels_of(backend);
+    struct cairn_runs_levels levels = cairn_backend_runs_levels(backend);
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
     size_t keep_bytes = least_bytes(&levels);
     size_t idle_bytes =
@@ -249,7 +266,10 @@ static void shed_chunks(struct cairn_backend *backend, size_t keep_count)
 {
     void *chunk;
 
+    if (backend->runs->shed == NULL)
+        return;
     while ((chunk = backend->runs->shed(backend->runs_state, keep_count)) != NULL) {
+        backend->runs_chunk_count--;
         cairn_lock_release(&backend->runs_lock);
         cairn_backend_give_pages(backend, chunk, backend->chunk_bytes);
         cairn_lock_take(&backend->runs_lock);
@@ -301,7 +321,7 @@ static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quot
     }
     if (purged_bytes <
         quota_bytes) { /* a pass found no more: another would not, either, for a while */
-        backend->short_bytes = levels_of(backend).free_dirty_bytes;
+        backend->short_bytes = cairn_backend_runs_levels(backend).free_dirty_bytes;
         backend->short_ms = now;
     }
     return purged_bytes;
@@ -318,7 +338,7 @@ static void settle_runs(struct cairn_backend *backend, uint64_t now)
     quota_bytes = surplus_bytes(backend, now);
     if (quota_bytes > 0)
         purge(backend, PURGE_RUN_MIN_BYTES, quota_bytes, now);
-    levels = levels_of(backend);
+    levels = cairn_backend_runs_levels(backend);
     backend->settled_bytes = purgeable_bytes(backend, &levels);
     note(backend, false);
     cairn_lock_release(&backend->runs_lock);
@@ -348,7 +368,7 @@ size_t cairn_backend_purge_runs(struct cairn_backend *backend)
     size_t purged_bytes;
 
     cairn_lock_take(&backend->runs_lock);
-    purged_bytes = purge(backend, backend->granule_bytes, levels_of(backend).free_dirty_bytes, 0);
+    purged_bytes = purge(backend, backend->granule_bytes, cairn_backend_runs_levels(backend).free_dirty_bytes, 0);
     backend->short_bytes = 0;
     shed_chunks(backend, 0);
     note(backend, false);
@@ -358,8 +378,10 @@ size_t cairn_backend_purge_runs(struct cairn_backend *backend)
 
 void cairn_backend_check_runs(struct cairn_backend *backend)
 {
-    struct cairn_runs_levels levels = levels_of(backend);
+    struct cairn_runs_levels levels = cairn_backend_runs_levels(backend);
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
 
+    CAIRN_INVARIANT(levels.used_bytes == backend->runs_used_bytes);
+    CAIRN_INVARIANT(levels.chunk_count == backend->runs_chunk_count);
     CAIRN_INVARIANT(backend->surplus == surplus_of(backend, &levels, dirty_bytes));
 }

@@ -45,11 +45,6 @@ static void free_run(void *state, void *run, size_t length_bytes)
     cairn_buddy_free(state, run, length_bytes);
 }
 
-static bool is_full(const void *state)
-{
-    return cairn_buddy_is_full(state);
-}
-
 static void feed(void *state, void *chunk, bool is_zeroed)
 {
     cairn_buddy_feed(state, chunk, is_zeroed);
@@ -118,11 +113,10 @@ const struct cairn_runs_ops cairn_stack_runs = {
     .init = init,
     .alloc = alloc,
     .free = free_run,
-    .is_full = is_full,
     .feed = feed,
+    .levels = levels,
     .shed = shed,
     .owns = owns,
-    .levels = levels,
     .check = check,
     .resize = resize,
     .purge_begin = purge_begin,

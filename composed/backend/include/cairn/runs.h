@@ -55,7 +55,8 @@ struct cairn_runs_stretch {
 struct cairn_runs_ops {
     const char *name; /* for reports */
 
-    /* The length of the state for a configuration; 0: it cannot be served. */
+    /* The length of the state for a configuration; 0: so many chunks cannot be served, and the
+       backend asks for half of them. */
     size_t (*state_bytes)(const struct cairn_runs_config *config);
 
     /* Makes an allocator without chunks. Requires: the state reads as zero, aligned to 64; pages of
@@ -70,25 +71,24 @@ struct cairn_runs_ops {
     /* Gives a run back. Stops the program unless it is a run in use of that length. */
     void (*free)(void *state, void *run, size_t length_bytes);
 
-    /* True when there is no room for another chunk. */
-    bool (*is_full)(const void *state);
-
-    /* Adds a chunk. Requires: not full. */
+    /* Adds a chunk. Requires: there are fewer than chunk_count_max. */
     void (*feed)(void *state, void *chunk, bool is_zeroed);
 
-    /* Removes an empty chunk if there are more than keep_count; else NULL. */
+    /* ---- the rest may be NULL ---- */
+
+    /* Called after each change: should be a handful of loads. NULL: the backend counts what it took
+       and gave, and takes all free memory for dirty. */
+    struct cairn_runs_levels (*levels)(const void *state);
+
+    /* Removes an empty chunk if there are more than keep_count; else NULL. NULL: chunks never go
+       back. Requires `levels`. */
     void *(*shed)(void *state, size_t keep_count);
 
-    /* True when the pointer lies in a chunk. */
+    /* True when the pointer lies in a chunk: for a better message when a wrong one is freed. */
     bool (*owns)(const void *state, const void *pointer);
-
-    /* Called after each change: should be a handful of loads. */
-    struct cairn_runs_levels (*levels)(const void *state);
 
     /* Walks all state; stops the program on a broken invariant. */
     void (*check)(const void *state);
-
-    /* ---- the rest may be NULL ---- */
 
     /* Makes a run longer or shorter in place; false, and nothing changed, when it cannot be. NULL:
        blocks are moved instead. */

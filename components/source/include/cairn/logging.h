@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * logging.h - a source that says what passes: one line for each call.
+ *
+ *     pages: take 2097152 bytes x 1, 1 given
+ *     pages: give 2097152 bytes x 1
+ *
+ * Threads: as thread-safe as the source below and the writer are.
+ */
+
+#ifndef CAIRN_LOGGING_H
+#define CAIRN_LOGGING_H
+
+#include <cairn/source.h>
+
+CAIRN_BEGIN_DECLS
+
+/* Takes one whole line. May not allocate from a layer above the adapter. */
+typedef void (*cairn_logging_write_fn)(void *self, const char *line, size_t line_bytes);
+
+/* Private; visible so that the caller can place it. */
+struct cairn_logging {
+    struct cairn_source below;
+    const char *name;
+    cairn_logging_write_fn write;
+    void *write_self;
+    struct cairn_source_ops ops;
+};
+
+/*
+ * Makes an adapter whose lines begin with `name`, at most 32 characters of it.
+ *
+ * Requires: `below` and `name` outlive it. Not moved afterwards.
+ * Cost:     O(1). Threads: not safe.
+ */
+void cairn_logging_init(struct cairn_logging *logging, struct cairn_source below, const char *name,
+                        cairn_logging_write_fn write, void *write_self);
+
+/* Ends the adapter. */
+void cairn_logging_fini(struct cairn_logging *logging);
+
+/* The source, with the traits of `below`. */
+struct cairn_source cairn_logging_as_source(struct cairn_logging *logging);
+
+CAIRN_END_DECLS
+
+#endif
