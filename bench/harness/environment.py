@@ -16,5 +16,4 @@ def clean(environ: Mapping[str, str]) -> Tuple[Dict[str, str], List[str]]:
     """The environment for programs, and the names of the user's variables that it lacks."""
     removed = sorted(name for name in environ if _STEERS.match(name))
     kept = {name: value for name, value in environ.items() if name not in removed and name not in _OURS}
-    kept["LC_ALL"] = "C"
-    return kept, removed
+    return {**kept, "LC_ALL": "C"}, removed

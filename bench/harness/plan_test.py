@@ -1,119 +1,95 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The order of runs: whoever is measured early in one round is measured late in another."""
+"""The order of runs: what is measured early in one repetition is measured late in another. And their cost."""
 
 import collections
+import io
 import unittest
 
-from bench.harness import plan
-from bench.harness.catalogue import Row
+from bench.harness import plan, progress
+from bench.harness.allocators import Allocator
+from bench.harness.catalogue import Benchmark
 from bench.harness.plan import Costs, Failures, Plan, Step
-from bench.harness.subjects import Subject
+
+X, Y = (Allocator(name, "peer") for name in "xy")
 
 
-def subject(name: str) -> Subject:
-    return Subject(name, "peer")
-
-
-def row(name: str, rounds: int = 2, expected_s: float = 1.0) -> Row:
-    return Row(name, "workloads", (name,), rounds=rounds, expected_s=expected_s)
+def benchmark(name: str, repetitions: int = 2, expected_s: float = 1.0) -> Benchmark:
+    return Benchmark(name, "workloads", (name,), repetitions=repetitions, expected_s=expected_s)
 
 
 class OrderTest(unittest.TestCase):
 
-    def test_each_round_of_a_row_has_every_subject_once(self) -> None:
+    def test_each_allocator_has_the_same_mean_place_and_each_place_as_often(self) -> None:
         for count in range(1, 10):
-            for index in range(2 * count):
-                self.assertEqual(sorted(plan.order_of(count, 3, index)), list(range(count)))
+            for index in range(12):
+                orders = [plan.order_of(count, index, repetition) for repetition in range(2 * count)]
+                for one, other in zip(orders[::2], orders[1::2]):
+                    self.assertEqual({one.index(who) + other.index(who) for who in range(count)}, {count - 1})
+                places = collections.Counter((who, place) for order in orders for place, who in enumerate(order))
+                self.assertEqual((set(places.values()), len(places)), ({2}, count * count))
 
-    def test_over_two_rounds_the_mean_place_of_all_is_the_same(self) -> None:
-        for count in range(1, 10):
-            for row_index in range(12):
-                for first in (0, 2, 4):
-                    one, other = (plan.order_of(count, row_index, first + index) for index in (0, 1))
-                    sums = {one.index(who) + other.index(who) for who in range(count)}
-                    self.assertEqual(sums, {count - 1})
-
-    def test_over_twice_as_many_rounds_as_subjects_each_has_each_place_twice(self) -> None:
-        for count in range(1, 10):
-            places = collections.Counter((who, place) for index in range(2 * count)
-                                         for place, who in enumerate(plan.order_of(count, 5, index)))
-            self.assertEqual(set(places.values()), {2})
-            self.assertEqual(len(places), count * count)
-
-    def test_in_one_round_the_subject_that_begins_changes_from_row_to_row(self) -> None:
-        for round_index in range(4):
-            firsts = [plan.order_of(7, row_index, round_index)[0] for row_index in range(7)]
+    def test_in_one_repetition_the_allocator_that_begins_changes_with_the_benchmark(self) -> None:
+        for repetition in range(4):
+            firsts = [plan.order_of(7, index, repetition)[0] for index in range(7)]
             self.assertEqual(sorted(firsts), list(range(7)))
 
 
 class PlanTest(unittest.TestCase):
 
-    def setUp(self) -> None:
-        self.plan = Plan((row("a", 3), row("b", 1)), (subject("x"), subject("y")), None)
-
-    def test_rows_are_outermost_in_a_round_and_subjects_follow_each_other(self) -> None:
-        met = [(batch[0].round, batch[0].row.name, {step.subject.name for step in batch})
-               for batch in self.plan.batches()]
-        both = {"x", "y"}
-        self.assertEqual(met, [(0, "a", both), (0, "b", both), (1, "a", both), (2, "a", both)])
-
-    def test_a_step_knows_its_place_in_the_row(self) -> None:
-        for batch in self.plan.batches():
-            self.assertEqual([step.order for step in batch], [0, 1])
+    def test_benchmarks_are_outermost_in_a_repetition_and_allocators_follow_each_other(self) -> None:
+        made = Plan((benchmark("a", 3), benchmark("b", 1)), (X, Y), None)
+        met = [(batch[0].repetition, batch[0].benchmark.name, {step.allocator.name for step in batch},
+                [step.order for step in batch]) for batch in made.batches()]
+        self.assertEqual(met, [(repetition, name, {"x", "y"}, [0, 1])
+                               for repetition, name in ((0, "a"), (0, "b"), (1, "a"), (2, "a"))])
 
     def test_the_number_of_runs_is_that_of_the_steps(self) -> None:
-        self.assertEqual(self.plan.run_count, sum(map(len, self.plan.batches())))
-
-    def test_rounds_that_the_user_wants_are_those_of_every_row(self) -> None:
-        wanted = Plan(self.plan.rows, self.plan.subjects, 2)
-        self.assertEqual(wanted.run_count, 8)
-        self.assertEqual(sum(map(len, wanted.batches())), 8)
-
-    def test_without_rows_or_subjects_there_is_nothing_to_do(self) -> None:
-        self.assertEqual(list(Plan((), (subject("x"),), None).batches()), [])
-        self.assertEqual(Plan((row("a"),), (), None).run_count, 0)
+        both = (benchmark("a", 3), benchmark("b", 1))
+        for benchmarks, allocators, wanted, count in ((both, (X, Y), None, 8), (both, (X, Y), 2, 8), (both, (), None, 0),
+                                                      ((), (X,), None, 0)):
+            made = Plan(benchmarks, allocators, wanted)
+            self.assertEqual((made.run_count, sum(map(len, made.batches()))), (count, count))
 
 
 class CostsTest(unittest.TestCase):
 
-    def test_before_any_run_the_catalogue_counts(self) -> None:
-        self.assertEqual(Costs().of(row("a", expected_s=4.0)), 4.0)
-
-    def test_a_row_that_was_seen_costs_what_it_cost(self) -> None:
+    def test_a_benchmark_costs_what_it_cost_and_one_not_seen_is_as_far_off_as_the_others(self) -> None:
         costs = Costs()
-        costs.add(row("a"), 3.0)
-        costs.add(row("a"), 5.0)
-        self.assertEqual(costs.of(row("a")), 4.0)
+        self.assertEqual(costs.of(benchmark("a", expected_s=4.0)), 4.0)
+        for cost_s in (3.0, 5.0):
+            costs.add(benchmark("a", expected_s=2.0), cost_s)
+        self.assertEqual((costs.of(benchmark("a")), costs.of(benchmark("b", expected_s=3.0))), (4.0, 6.0))
+        steps = [Step(benchmark(name, expected_s=3.0), X, 0, 0) for name in "ab"]
+        self.assertEqual(costs.left_s(steps), 10.0)
 
-    def test_a_row_that_was_not_seen_is_as_far_off_as_the_others_were(self) -> None:
-        costs = Costs()
-        costs.add(row("a", expected_s=1.0), 2.0)
-        self.assertEqual(costs.of(row("b", expected_s=3.0)), 6.0)
+    def test_after_two_failures_or_one_time_out_it_is_given_up_in_this_benchmark_alone(self) -> None:
+        step = Step(benchmark("a"), X, 0, 0)
+        for outcomes in ((False, False), (True,)):
+            failures = Failures()
+            for timed_out in outcomes:
+                self.assertFalse(failures.given_up(step))
+                failures.add(step, timed_out)
+            self.assertTrue(failures.given_up(step))
+            for other in (Step(benchmark("b"), X, 1, 0), Step(benchmark("a"), Y, 1, 0)):
+                self.assertFalse(failures.given_up(other))
 
-    def test_what_is_left_is_the_sum_over_the_steps(self) -> None:
-        steps = [Step(row("a", expected_s=1.0), subject("x"), 0, 0),
-                 Step(row("b", expected_s=2.0), subject("x"), 0, 0)]
-        self.assertEqual(Costs().left_s(steps), 3.0)
 
+class ProgressTest(unittest.TestCase):
 
-class FailuresTest(unittest.TestCase):
+    def test_there_is_a_line_every_ten_seconds(self) -> None:
+        stream, now_s = io.StringIO(), [1000.0]
+        bar = progress.Progress(stream, lambda: now_s[0])
+        for done in range(25):
+            if bar.is_due():
+                bar.show(done, 25, "churn, cairn", 100.0)
+            now_s[0] += 1
+        self.assertEqual(stream.getvalue().splitlines(), [
+            "bench: %d/25  churn, cairn, 1 min 40 s left" % done for done in (0, 10, 20)])
 
-    def setUp(self) -> None:
-        self.failures = Failures()
-        self.step = Step(row("a"), subject("x"), 0, 0)
-
-    def test_after_two_failures_it_is_given_up_in_this_row_alone(self) -> None:
-        self.failures.add(self.step, timed_out=False)
-        self.assertFalse(self.failures.given_up(self.step))
-        self.failures.add(self.step, timed_out=False)
-        self.assertTrue(self.failures.given_up(self.step))
-        self.assertFalse(self.failures.given_up(Step(row("b"), subject("x"), 1, 0)))
-        self.assertFalse(self.failures.given_up(Step(row("a"), subject("y"), 1, 0)))
-
-    def test_one_time_out_is_enough(self) -> None:
-        self.failures.add(self.step, timed_out=True)
-        self.assertTrue(self.failures.given_up(self.step))
+    def test_durations_are_as_exact_as_one_cares(self) -> None:
+        self.assertEqual([progress.duration(seconds) for seconds in (0.4, 59.4, 60, 3599, 3660)],
+                         ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 1 min"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Runs one subject doing one row once, under bench/measure, and says what came of it.
+"""Runs one benchmark on one allocator once, under bench/measure, and says what came of it.
 
     harness --- measure --- program          a session of its own, so that Ctrl-C reaches the harness alone
        |           \\------ report (JSON)
@@ -23,10 +23,10 @@ import subprocess
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bench.harness.catalogue import Row, Server
-from bench.harness.places import Places
+from bench.harness.allocators import LIBC, Allocator, system_libraries
+from bench.harness.catalogue import Benchmark, Server
+from bench.harness.paths import Paths
 from bench.harness.plan import Step
-from bench.harness.subjects import LIBC, Subject, system_libraries
 
 ERROR_CHARACTERS_MOST = 160
 TAIL_BYTES = 1 << 16
@@ -117,19 +117,19 @@ def complaint(cost: Mapping[str, Any], said: Sequence[str], limit_s: float) -> O
     return None
 
 
-def put_before(subject: Subject) -> Subject:
-    """The subject for a program that is linked with a malloc of its own: libc's has to be preloaded, too."""
-    if subject.kind != LIBC:
-        return subject
-    return dataclasses.replace(subject, library=system_libraries().get("libc.so.6"))
+def put_before(allocator: Allocator) -> Allocator:
+    """The allocator for a program that is linked with a malloc of its own: libc's has to be preloaded, too."""
+    if allocator.kind != LIBC:
+        return allocator
+    return dataclasses.replace(allocator, library=system_libraries().get("libc.so.6"))
 
 
 class Runner:
     """Runs programs one at a time."""
 
-    def __init__(self, places: Places, scratch: pathlib.Path, environment: Mapping[str, str], limit_s: float,
+    def __init__(self, paths: Paths, scratch: pathlib.Path, environment: Mapping[str, str], limit_s: float,
                  cpus: Sequence[int]) -> None:
-        self.places = places
+        self.paths = paths
         self.scratch = scratch
         self.work = scratch / "work"  # the directory of the program: empty before each run
         self.limit_s = limit_s
@@ -174,12 +174,12 @@ class Runner:
             raise Interrupted
         return status
 
-    def prefix(self, subject: Subject, cpus: Sequence[int] = ()) -> List[str]:
+    def prefix(self, allocator: Allocator, cpus: Sequence[int] = ()) -> List[str]:
         """The command line up to the program."""
-        command = [str(self.places.measure), "--seconds", "%g" % self.limit_s]
-        if subject.library is not None:
-            command += ["--preload", str(subject.library)]
-        for name, value in subject.environment.items():
+        command = [str(self.paths.measure), "--seconds", "%g" % self.limit_s]
+        if allocator.library is not None:
+            command += ["--preload", str(allocator.library)]
+        for name, value in allocator.environment.items():
             command += ["--set", "%s=%s" % (name, value)]
         for cpu in cpus:
             command += ["--cpu", str(cpu)]
@@ -189,11 +189,11 @@ class Runner:
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(exist_ok=True)
 
-    def measure(self, subject: Subject, program: Sequence[str], cpus: Sequence[int] = (),
+    def measure(self, allocator: Allocator, program: Sequence[str], cpus: Sequence[int] = (),
                 server: Optional[Server] = None) -> Outcome:
-        """Runs a program on a subject."""
+        """Runs a program on an allocator."""
         self._clear()
-        prefix = self.prefix(subject, cpus)
+        prefix = self.prefix(allocator, cpus)
         outcome = Outcome([*prefix, "--", *program])
         report = self.scratch / "report"
         report.unlink(missing_ok=True)
@@ -242,28 +242,28 @@ class Runner:
         self._client(server.stop, "stop")
         return told
 
-    # --- one run of a row ---
+    # --- one run of a benchmark ---
 
-    def cpus_of(self, row: Row) -> List[int]:
-        """The CPUs that a row is held to; none: all of them. The first ones take the machine's interrupts."""
-        if row.pinned:
+    def cpus_of(self, benchmark: Benchmark) -> List[int]:
+        """The CPUs that a benchmark is held to; none: all of them. The first ones take the machine's interrupts."""
+        if benchmark.pinned:
             return self.cpus[-1:]
-        if row.cpus is not None and row.cpus < len(self.cpus):
-            return self.cpus[-row.cpus:]
+        if benchmark.cpus is not None and benchmark.cpus < len(self.cpus):
+            return self.cpus[-benchmark.cpus:]
         return []
 
-    def program_of(self, row: Row) -> List[str]:
-        """The row's command, with the paths of this machine."""
-        if row.group == "programs":
-            return list(row.command)
-        return [str(self.places.workload(row.command[0])), *row.command[1:]]
+    def program_of(self, benchmark: Benchmark) -> List[str]:
+        """The benchmark's command, with the paths of this machine."""
+        if benchmark.group == "programs":
+            return list(benchmark.command)
+        return [str(self.paths.workload(benchmark.command[0])), *benchmark.command[1:]]
 
     def run(self, step: Step) -> Outcome:
         """Makes one run."""
-        row = step.row
-        subject = put_before(step.subject) if row.brings_malloc else step.subject
-        outcome = self.measure(subject, self.program_of(row), self.cpus_of(row), row.server)
-        if outcome.error is None and not outcome.told and row.group != "programs":
+        one = step.benchmark
+        allocator = put_before(step.allocator) if one.brings_malloc else step.allocator
+        outcome = self.measure(allocator, self.program_of(one), self.cpus_of(one), one.server)
+        if outcome.error is None and not outcome.told and one.group != "programs":
             outcome.failed("no result line on stdout")
         return outcome
 
@@ -273,7 +273,7 @@ def record(step: Step, outcome: Outcome) -> Dict[str, Any]:
     is_ok = outcome.error is None
     cost, told = (outcome.cost, outcome.told) if is_ok else ({}, {})
     made: Dict[str, Any] = {
-        "row": step.row.name, "subject": step.subject.name, "round": step.round, "order": step.order,
+        "row": step.benchmark.name, "subject": step.allocator.name, "round": step.repetition, "order": step.order,
         "ok": is_ok, "error": outcome.error, "seconds": told.get("seconds", cost.get("wall_s")),
         "ops": told.get("ops")}
     made.update({name: cost.get(name) for name in MEASURED})
