@@ -15,20 +15,44 @@
  */
 
 #include "bench/measure/follow.h"
-#include "bench/measure/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <math.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { EXIT_OWN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_BY_SIGNAL = 128 };
+enum { EXIT_NOT_LAUNCHED = 127 }; /* of a child that did not become the program */
+
+struct launch_plan {
+    char **program;      /* argument vector, looked up on PATH */
+    const char *library; /* the program's LD_PRELOAD; NULL: none */
+    char **settings;     /* "NAME=VALUE" */
+    size_t setting_count;
+    cpu_set_t cpus;
+    bool is_pinned;       /* to `cpus` */
+    sigset_t signal_mask; /* of the program */
+};
+
+struct launch {
+    pid_t pid;
+    int go_fd;
+    int failure_fd;
+};
+
+struct launch_failure {
+    bool is_program; /* the program itself; else what was to be prepared for it */
+    int error;
+};
 
 struct options {
     struct launch_plan plan;
@@ -198,6 +222,93 @@ static void block_signals(struct options *options)
     sigprocmask(SIG_BLOCK, &blocked, &options->plan.signal_mask);
 }
 
+/*
+ * --- from fork to exec ---
+ *
+ *     parent  fork ----- attach ----- go ---------------- nothing to read: the program runs
+ *     child     \- own group, waits ---\- prepare, exec --- or: why not
+ *
+ * Both pipes close at exec.
+ */
+
+static __attribute__((noreturn)) void give_up(int failure_fd, bool is_program)
+{
+    struct launch_failure failure = {.is_program = is_program, .error = errno};
+    ssize_t written = write(failure_fd, &failure, sizeof(failure));
+
+    _exit(written == (ssize_t)sizeof(failure) ? EXIT_NOT_LAUNCHED : EXIT_NOT_LAUNCHED + 1);
+}
+
+/* LD_PRELOAD is the library and nothing else: what measure itself was given would be measured too. */
+static bool set_environment(const struct launch_plan *plan)
+{
+    if (unsetenv("LD_PRELOAD") != 0)
+        return false;
+    if (plan->library != NULL && setenv("LD_PRELOAD", plan->library, 1) != 0)
+        return false;
+    for (size_t idx = 0; idx < plan->setting_count; idx++)
+        if (putenv(plan->settings[idx]) != 0)
+            return false;
+    return true;
+}
+
+/* A crash leaves no core file: its size would be the program's memory. */
+static bool prepare(const struct launch_plan *plan)
+{
+    struct rlimit core;
+
+    if (getrlimit(RLIMIT_CORE, &core) != 0)
+        return false;
+    core.rlim_cur = 0;
+    return setrlimit(RLIMIT_CORE, &core) == 0 &&
+           (!plan->is_pinned || sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) == 0) &&
+           set_environment(plan) && sigprocmask(SIG_SETMASK, &plan->signal_mask, NULL) == 0;
+}
+
+static __attribute__((noreturn)) void become_the_program(const struct launch_plan *plan, int go_fd,
+                                                         int failure_fd)
+{
+    char go;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a measure that is killed takes the program with it */
+    if (read(go_fd, &go, 1) != 1)
+        _exit(EXIT_NOT_LAUNCHED); /* it was killed already */
+    if (!prepare(plan))
+        give_up(failure_fd, false);
+    execvp(plan->program[0], plan->program);
+    give_up(failure_fd, true);
+}
+
+/* False when the system gives no process or no pipe: errno says why. */
+static bool launch_start(struct launch *launch, const struct launch_plan *plan)
+{
+    int go[2];
+    int failure[2];
+
+    if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failure, O_CLOEXEC) != 0)
+        return false;
+    launch->pid = fork();
+    if (launch->pid < 0)
+        return false;
+    if (launch->pid == 0) {
+        close(go[1]);
+        become_the_program(plan, go[0], failure[1]);
+    }
+    setpgid(launch->pid, launch->pid); /* the second of the two calls fails harmlessly */
+    close(go[0]);
+    close(failure[1]);
+    launch->go_fd = go[1];
+    launch->failure_fd = failure[0];
+    return true;
+}
+
+/* To be asked when the child has ended: whether it did so without becoming the program. */
+static bool launch_failed(const struct launch *launch, struct launch_failure *failure)
+{
+    return read(launch->failure_fd, failure, sizeof(*failure)) == (ssize_t)sizeof(*failure);
+}
+
 /* --- the report --- */
 
 static double seconds_of(struct timeval time)
@@ -266,7 +377,7 @@ int main(int argument_count, char **arguments)
     block_signals(&options);
     if (!launch_start(&launch, &options.plan))
         fail("no process: %s", strerror(errno));
-    result = follow(&launch, &options.limits);
+    result = follow(launch.pid, launch.go_fd, &options.limits);
     if (result.stopped_by != 0)
         return EXIT_BY_SIGNAL + result.stopped_by;
     if (launch_failed(&launch, &failure))
