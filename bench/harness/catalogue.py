@@ -177,31 +177,29 @@ def programs(folder: pathlib.Path, scratch: pathlib.Path, quick: bool) -> Tuple[
     path = folder / "catalogue.json"
     made, missing = [], []
     for program in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ():
-        server = program.get("server") or {}
-        needs = [program["needs"]] if isinstance(program["needs"], str) else program["needs"]
-        needs = dict.fromkeys([*needs, *(server[part][0] for part in Server._fields if server)])
-        lacking = [name for name in needs if shutil.which(name) is None]
+        needs = [program["needs"], *(command[0] for command in program.get("server", {}).values())]
+        lacking = [name for name in dict.fromkeys(needs) if shutil.which(name) is None]
         if lacking:
             missing.append("%s: not found on this machine: %s (apt-get install %s)"
                            % (program["name"], ", ".join(lacking), program["package"]))
         else:
-            made.append(_program(program, quick, {"inputs": str(folder), "scratch": str(scratch)}))
+            made.append(_program(program, quick, {"inputs": str(folder), "scratch": str(scratch),
+                                                  "amount": program["amounts"][quick]}))
     return made, missing
 
 
-def _program(program: Mapping[str, Any], quick: bool, places: Mapping[str, str]) -> Benchmark:
-    def of(part: Mapping[str, Any], key: str) -> Tuple[str, ...]:
-        """The words, with {inputs} and {scratch} replaced; other braces stay."""
-        words = quick and part.get("quick_" + key) or part[key]
-        return tuple(re.sub("{(%s)}" % "|".join(places), lambda found: places[found.group(1)], word)
+def _program(program: Mapping[str, Any], quick: bool, values: Mapping[str, str]) -> Benchmark:
+    def filled(words: Sequence[str]) -> Tuple[str, ...]:
+        """The words, with {inputs}, {scratch} and {amount} replaced; other braces stay."""
+        return tuple(re.sub("{(%s)}" % "|".join(values), lambda found: values[found.group(1)], word)
                      for word in words)
 
     server = program.get("server")
-    return Benchmark(program["name"], PROGRAMS, of(server or program, "command"), program["about"],
+    return Benchmark(program["name"], PROGRAMS, filled(program["command"]), program["about"],
                      repetitions=QUICK_ONCE if quick else REPETITIONS,
                      expected_s=QUICK_PROGRAM_S if quick else PROGRAM_S,
-                     server=Server(*(of(server, part) for part in Server._fields)) if server else None,
-                     brings_malloc=bool(program.get("brings_malloc")))
+                     server=Server(**{part: filled(words) for part, words in server.items()}) if server else None,
+                     brings_malloc=program.get("brings_malloc", False))
 
 
 # --- which of them ---

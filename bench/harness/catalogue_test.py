@@ -71,30 +71,24 @@ class WorkloadsTest(unittest.TestCase):
 
 class ProgramsTest(fixture.FolderCase):
 
-    PROGRAM = {"name": "sh", "about": "a shell", "needs": "sh", "package": "dash",
-               "command": ["sh", "{inputs}/a", "{scratch}/b", "{other}"], "quick_command": ["sh", "quick"]}
+    PROGRAM = {"name": "sh", "about": "a shell", "needs": "sh", "package": "dash", "amounts": ["9", "1"],
+               "command": ["sh", "{inputs}/a", "{scratch}/b", "n={amount}", "{other}"]}
 
     def programs(self, *programs: dict, quick: bool = False):
         (self.folder / "catalogue.json").write_text(json.dumps(programs), encoding="utf-8")
         return catalogue.programs(self.folder, pathlib.Path("/scratch"), quick)
 
-    def test_paths_are_filled_in_and_a_quick_run_has_its_own_command(self) -> None:
+    def test_paths_and_amounts_are_filled_in(self) -> None:
         full, quick = (self.programs(self.PROGRAM, quick=is_quick)[0][0] for is_quick in (False, True))
-        self.assertEqual(full.command, ("sh", "%s/a" % self.folder, "/scratch/b", "{other}"))
+        self.assertEqual(full.command, ("sh", "%s/a" % self.folder, "/scratch/b", "n=9", "{other}"))
         self.assertEqual((full.name, full.group, full.about), ("sh", "programs", "a shell"))
-        self.assertEqual((quick.command, full.repetitions), (("sh", "quick"), catalogue.REPETITIONS))
+        self.assertEqual((quick.command[3], full.repetitions), ("n=1", catalogue.REPETITIONS))
         self.assertLess(quick.repetitions, full.repetitions)
 
     def test_a_program_that_is_not_here_is_a_line_with_its_package(self) -> None:
-        made, missing = self.programs({**self.PROGRAM, "needs": ["sh", "no-such-program"]}, self.PROGRAM)
+        made, missing = self.programs({**self.PROGRAM, "server": {"ready": ["no-such-program"]}}, self.PROGRAM)
         self.assertEqual(len(made), 1)
         self.assertEqual(missing, ["sh: not found on this machine: no-such-program (apt-get install dash)"])
-
-    def test_the_catalogue_of_the_bench_can_be_read_whole(self) -> None:
-        listed = (PATHS.programs / "catalogue.json").read_text(encoding="utf-8")
-        for quick in (False, True):
-            made, missing = catalogue.programs(PATHS.programs, self.folder, quick)
-            self.assertEqual(len(made) + len(missing), listed.count('"about"'))
 
 
 NAMES = ("buddy/pair", "buddy/pair/large", "percpu/pair/lock/threads:2")
