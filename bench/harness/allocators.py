@@ -10,8 +10,6 @@
 Whether one of them works at all is asked elsewhere (runner.py): a library can be there and not load.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import glob
 import os

@@ -29,7 +29,6 @@ FOUND = Found((Allocator("cairn", "stack"), Allocator("reference", "stack"), All
 
 
 class LibrariesTest(fixture.FolderCase):
-
     def library(self, name: str) -> pathlib.Path:
         (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / name).touch()
@@ -63,7 +62,6 @@ class LibrariesTest(fixture.FolderCase):
 
 
 class FindTest(unittest.TestCase):
-
     def find(self, *added: Tuple[str, pathlib.Path]) -> Found:
         return allocators.find(RUNFILES, "abc1234", {"CAIRN_CONF": "shards:2"}, added, libraries={})
 
@@ -95,7 +93,6 @@ class FindTest(unittest.TestCase):
 
 
 class ChooseTest(unittest.TestCase):
-
     def test_stacks_and_peers_are_chosen_apart_from_each_other(self) -> None:
         for stacks, peers, added, names in (
                 (None, None, (), "cairn reference glibc jemalloc floor"), (("reference",), None, (), "reference glibc jemalloc floor"),
@@ -114,7 +111,3 @@ class ChooseTest(unittest.TestCase):
     def test_a_missing_peer_is_noted_if_a_package_brings_it_or_it_was_asked_for(self) -> None:
         for peers, noted in ((None, ["mimalloc"]), (("mimalloc", "glibc"), ["mimalloc"]), (("hoard",), ["hoard"])):
             self.assertEqual(allocators.notes_on_missing(FOUND, peers), [name + ": not found" for name in noted])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -8,8 +8,6 @@ allocator scales. Real programs come from bench/programs/catalogue.json; one tha
 benchmark.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import pathlib

@@ -26,7 +26,6 @@ def small(one: Benchmark) -> List[str]:
 
 
 class WorkloadsTest(unittest.TestCase):
-
     def test_every_benchmark_is_understood_by_its_workload_and_every_workload_has_one(self) -> None:
         for one in [*FULL.values(), *QUICK.values()]:
             done = subprocess.run(small(one), capture_output=True, text=True, check=False)
@@ -70,7 +69,6 @@ class WorkloadsTest(unittest.TestCase):
 
 
 class ProgramsTest(fixture.FolderCase):
-
     PROGRAM = {"name": "sh", "about": "a shell", "needs": "sh", "package": "dash", "amounts": ["9", "1"],
                "command": ["sh", "{inputs}/a", "{scratch}/b", "n={amount}", "{other}"]}
 
@@ -113,7 +111,6 @@ printf ']}' >>"$out"
 
 
 class SuitesTest(fixture.FolderCase):
-
     def runner(self, program: str) -> Runner:
         found = paths.Paths(self.folder, None, self.folder)
         if program:
@@ -144,7 +141,3 @@ class SuitesTest(fixture.FolderCase):
         made = suites.run(runner, names, True)["benchmarks"]
         self.assertEqual({entry.get("run_name", entry["name"]) for entry in made}, set(names))
         self.assertTrue(names)
-
-
-if __name__ == "__main__":
-    unittest.main()

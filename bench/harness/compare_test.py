@@ -117,7 +117,3 @@ class FalseAlarmTest(unittest.TestCase):
         found = sum(any(one.shows(0.03) and (one.benchmark, one.measure) == ("grow", "time")
                         for one in self.compared(seed, factors={"grow/cairn": 1.1})) for seed in range(40))
         self.assertGreaterEqual(found, 36)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """The environment of what is measured: the user's, without what steers an allocator behind our back."""
 
-from __future__ import annotations
-
 import re
 from typing import Dict, List, Mapping, Tuple
 

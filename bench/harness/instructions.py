@@ -7,8 +7,6 @@
 Unlike times, counts do not depend on what else is at work. With --control, valgrind's callgrind counts them too.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

@@ -48,7 +48,6 @@ fn=(4) play
 
 
 class TableTest(unittest.TestCase):
-
     def test_a_cell_tells_the_pair_and_its_parts_and_the_mean_where_some_pairs_cost_more(self) -> None:
         for counts, said in (((23, 32, 55), "55 (23 + 32)"), ((22.5, 32, 54.5), "54.5 (22.5 + 32)"),
                              ((96, 110, 313.2), "206 (96 + 110), mean 313"), ((100, 100, 200.9), "200 (100 + 100)"),
@@ -71,7 +70,6 @@ class TableTest(unittest.TestCase):
 
 
 class CommandTest(fixture.FolderCase):
-
     def call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([sys.executable, "-m", "bench.harness.instructions", *arguments],
                               env={**os.environ, "BUILD_WORKING_DIRECTORY": str(self.folder)}, capture_output=True,
@@ -126,7 +124,3 @@ class CommandTest(fixture.FolderCase):
         self.assertIn("| glibc | %s |" % " | ".join(
             instructions.cell(Count(**one)) for one in result["counts"]), done.stdout)
         self.assertIn("- glibc: ", done.stdout)
-
-
-if __name__ == "__main__":
-    unittest.main()

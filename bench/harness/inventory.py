@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """What there is on this machine, and what the options leave of it: benchmarks, allocators, components."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import functools

@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """What machine, kernel, libc and commit a result was measured on. What cannot be told is null."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import platform

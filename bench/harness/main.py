@@ -5,12 +5,9 @@
     options -> what there is -> proof that it works -> plan -> runs -> result.json -> report
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -120,7 +117,7 @@ def _publish(made: Dict[str, Any], chosen: argparse.Namespace, bar: Progress) ->
         result.write(made, pathlib.Path(chosen.json))
         files.append(chosen.json)
     files += [path for path in report.write_all(made, str(chosen.out)) if not path.endswith(".svg")]
-    stream.write(text.report(made, shutil.get_terminal_size().columns, text.wants_colour(stream)))
+    stream.write(text.report(made))
     stream.flush()
     for note in page.shortcomings() + ["written: " + path for path in files]:
         bar.say(note)

@@ -6,8 +6,6 @@ A wrong word ends in one line that names it and what would be right; names of be
 checked later, where they are known.
 """
 
-from __future__ import annotations
-
 import argparse
 import pathlib
 import re

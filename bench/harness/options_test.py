@@ -13,7 +13,6 @@ CALLER = pathlib.Path("/caller")
 
 
 class OptionsTest(fixture.FolderCase):
-
     def test_what_is_said_is_understood_and_nothing_said_means_everything(self) -> None:
         library = self.folder / "mine.so"
         library.touch()
@@ -46,7 +45,6 @@ class OptionsTest(fixture.FolderCase):
 
 
 class MachineTest(fixture.FolderCase):
-
     def test_this_machine_has_what_every_machine_has(self) -> None:
         about = machine.describe()
         self.assertTrue(about["cpu"] and about["cpus"] > 0 and about["memory_kib"] > 1 << 16)
@@ -77,7 +75,3 @@ class MachineTest(fixture.FolderCase):
         self.assertFalse(is_dirty)
         (self.folder / "new").touch()
         self.assertEqual(machine.commit_of(self.folder), (commit, True))
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """Where the parts of the bench lie: below Bazel's runfiles; and where workspace and caller are."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 from typing import Mapping, NamedTuple, Optional

@@ -13,8 +13,6 @@ Over two repetitions each allocator has the same mean place in each benchmark; o
 allocators, each place twice.
 """
 
-from __future__ import annotations
-
 import collections
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 

@@ -19,7 +19,6 @@ def benchmark(name: str, repetitions: int = 2, expected_s: float = 1.0) -> Bench
 
 
 class OrderTest(unittest.TestCase):
-
     def test_each_allocator_has_the_same_mean_place_and_each_place_as_often(self) -> None:
         for count in range(1, 10):
             for index in range(12):
@@ -36,7 +35,6 @@ class OrderTest(unittest.TestCase):
 
 
 class PlanTest(unittest.TestCase):
-
     def test_benchmarks_are_outermost_in_a_repetition_and_allocators_follow_each_other(self) -> None:
         made = Plan((benchmark("a", 3), benchmark("b", 1)), (X, Y), None)
         met = [(batch[0].repetition, batch[0].benchmark.name, {step.allocator.name for step in batch},
@@ -53,7 +51,6 @@ class PlanTest(unittest.TestCase):
 
 
 class CostsTest(unittest.TestCase):
-
     def test_a_benchmark_costs_what_it_cost_and_one_not_seen_is_as_far_off_as_the_others(self) -> None:
         costs = Costs()
         self.assertEqual(costs.of(benchmark("a", expected_s=4.0)), 4.0)
@@ -76,7 +73,6 @@ class CostsTest(unittest.TestCase):
 
 
 class ProgressTest(unittest.TestCase):
-
     def test_there_is_a_line_every_ten_seconds(self) -> None:
         stream, now_s = io.StringIO(), [1000.0]
         bar = progress.Progress(stream, lambda: now_s[0])
@@ -90,7 +86,3 @@ class ProgressTest(unittest.TestCase):
     def test_durations_are_as_exact_as_one_cares(self) -> None:
         self.assertEqual([progress.duration(seconds) for seconds in (0.4, 59.4, 60, 3599, 3660)],
                          ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 1 min"])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """Lines on stderr that say how far it is, at most one every ten seconds."""
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import Callable, Optional, TextIO

@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """Whether an allocator works here at all: a small program runs on it, and must have got its malloc from it."""
 
-from __future__ import annotations
-
 import dataclasses
 import pathlib
 import re

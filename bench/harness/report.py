@@ -34,7 +34,7 @@ def write_all(result: Dict[str, Any], directory: str, folder: pathlib.Path = pag
     drawn = plots.draw(summary)
     files = {} if page.MISSING else {target / "report.html": page.page(summary, drawn, folder)}
     files.update({pictures / (plot.name + ".svg"): plot.alone for plot in drawn})
-    files[target / "report.txt"] = text.report(summary.result, TEXT_COLUMNS, False)
+    files[target / "report.txt"] = text.report(summary.result, TEXT_COLUMNS)
     files[target / "lines.txt"] = "".join(line + "\n" for line in mimalloc_bench.lines(summary.result))
     for path, content in files.items():
         path.write_text(content, encoding="utf-8", errors="replace")

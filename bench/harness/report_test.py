@@ -193,34 +193,36 @@ class BrowserTest(unittest.TestCase):
         cls.addClassCleanup(cls.browser.quit)
         cls.whole = report.write_all(FAILED, os.path.join(cls.folder, "whole"))[0]
 
-    def open(self, name, made, **more):
-        self.show(report.write_all(made, os.path.join(self.folder, name), **more)[0])
-
     def show(self, path):
         for kind in ("browser", "performance"):
             self.browser.get_log(kind)
         self.browser.get(pathlib.Path(path).as_uri())
-
-    def show_whole(self, is_open=False):
-        """A result with a failure here and there; written once."""
-        self.show(self.whole)
-        if is_open:
-            self.script("document.querySelectorAll('details').forEach(d => d.open = true)")
-
-    def script(self, code, *arguments):
-        return self.browser.execute_script(code, *arguments)
-
-    def test_the_browser_has_nothing_to_complain_of_and_nothing_to_fetch(self):
-        self.show_whole()
         self.assertEqual(self.browser.get_log("browser"), [])
+
+    def script(self, code):
+        return self.browser.execute_script(code)
+
+    def open_all(self):
+        self.script("document.querySelectorAll('details').forEach(d => d.open = true)")
+
+    def test_nothing_is_fetched_every_plot_has_a_size_and_a_link_to_a_benchmark_leads_there(self):
+        self.show(self.whole)
         said = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         asked = [event["params"]["request"]["url"] for event in said if event["method"] == "Network.requestWillBeSent"]
         self.assertEqual([url for url in asked if not url.startswith("data:")], [pathlib.Path(self.whole).as_uri()])
         self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, ".banner"), [])
+        sizes = self.script("return [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect())"
+                            ".map(b => [b.width, b.height])")
+        self.assertEqual(len(sizes), 0 if plots.MISSING else 10)
+        self.assertTrue(all(width > 200 and height > 50 for width, height in sizes), sizes)
+        self.browser.find_element(By.CSS_SELECTOR, "td a").click()
+        self.assertTrue(self.script(
+            "const b = document.getElementById(decodeURIComponent(location.hash.slice(1))).getBoundingClientRect();"
+            "return b.top >= 0 && b.bottom <= innerHeight"))
 
     @unittest.skipIf(page.sorter() is None, "jquery.tablesorter is not installed")
-    def test_every_kind_of_table_sorts_by_every_column_of_figures_both_ways(self):
-        self.show_whole()
+    def test_every_kind_of_table_sorts_by_every_column_of_figures_both_ways_and_from_the_keyboard(self):
+        self.show(self.whole)
         self.browser.set_script_timeout(120)
         checked, wrong = self.browser.execute_async_script("""
             const done = arguments[arguments.length - 1];
@@ -233,8 +235,8 @@ class BrowserTest(unittest.TestCase):
             (async () => {
                 const wrong = [];
                 let checked = 0;
-                for (const table of kinds.values()) {
-                    for (const head of table.tHead.querySelectorAll('.sorter-digit')) {
+                for (const table of kinds.values())
+                    for (const head of table.tHead.querySelectorAll('.sorter-digit'))
                         for (const sign of [1, -1]) {
                             await clicked(table, head);
                             const cells = [...table.tBodies[0].rows].map(row => row.cells[head.cellIndex].dataset.sort);
@@ -244,61 +246,35 @@ class BrowserTest(unittest.TestCase):
                                 || cells.slice(0, values.length).includes(''))
                                 wrong.push([table.caption.textContent, head.textContent, cells.slice(0, 9)]);
                         }
-                    }
-                }
                 done([checked, wrong]);
             })();""")
         self.assertEqual(wrong, [])
         self.assertGreater(checked, 80)
-
-    @unittest.skipIf(page.sorter() is None, "jquery.tablesorter is not installed")
-    def test_tables_sort_from_the_keyboard(self):
-        self.show_whole()
+        self.show(self.whole)
         head = self.browser.find_elements(By.CSS_SELECTOR, "table.sortable thead th")[3]
-        self.script("arguments[0].focus()", head)
+        self.browser.execute_script("arguments[0].focus()", head)
         head.send_keys(Keys.ENTER)
         WebDriverWait(head, 30).until(lambda one: one.get_attribute("aria-sort") == "ascending")
 
-    @unittest.skipIf(plots.MISSING, "matplotlib is not installed")
-    def test_every_plot_is_there_and_has_a_size(self):
-        self.show_whole()
-        sizes = self.script("return [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect())"
-                            ".map(b => [b.width, b.height])")
-        self.assertEqual(len(sizes), 10)
-        self.assertTrue(all(width > 200 and height > 50 for width, height in sizes), sizes)
-
-    def test_a_wide_table_scrolls_and_the_page_does_not(self):
+    def test_a_wide_table_scrolls_and_words_typed_above_a_long_one_leave_the_lines_that_have_them(self):
         self.browser.set_window_size(800, 900)
         self.addCleanup(self.browser.set_window_size, 1280, 1000)
-        self.show_whole(is_open=True)
+        self.show(self.whole)
+        self.open_all()
         wide, window = self.script("return [document.documentElement.scrollWidth, innerWidth]")
         self.assertLessEqual(wide, window)
-
-    def test_words_typed_above_a_long_table_leave_the_lines_that_have_them(self):
-        self.show_whole(is_open=True)
         self.browser.find_element(By.CSS_SELECTOR, "input.filter").send_keys("churn cairn")
         shown = self.script("return [...document.querySelector('table.long').tBodies[0].rows]"
                             ".filter(r => r.offsetParent).map(r => r.textContent)")
         self.assertEqual([line[:10] for line in shown], ["churncairn"])
 
-    def test_a_partial_result_has_a_banner_and_without_the_sorter_nothing_breaks(self):
-        self.open("partial", fixture.partial(FEW), folder=NO_JAVASCRIPT)
+    def test_a_partial_result_has_a_banner_and_a_hostile_name_stays_a_name_also_without_the_sorter(self):
+        made = hostile(fixture.partial(FEW))
+        self.show(report.write_all(made, os.path.join(self.folder, "hostile"), NO_JAVASCRIPT)[0])
         banner = self.browser.find_element(By.CSS_SELECTOR, ".banner")
         self.assertTrue(banner.is_displayed() and "interrupted after" in banner.text)
-        self.assertEqual(self.browser.get_log("browser"), [])
-
-    def test_a_hostile_name_stays_a_name(self):
-        self.open("hostile", hostile(FEW))
         self.assertNotEqual(self.browser.title, "owned")
-        self.assertEqual(self.browser.get_log("browser"), [])
         self.assertIn(HOSTILE, self.browser.find_element(By.TAG_NAME, "body").text)
-
-    def test_a_link_to_a_benchmark_leads_there(self):
-        self.show_whole()
-        self.browser.find_element(By.CSS_SELECTOR, "td a").click()
-        self.assertTrue(self.script(
-            "const b = document.getElementById(decodeURIComponent(location.hash.slice(1))).getBoundingClientRect();"
-            "return b.top >= 0 && b.bottom <= innerHeight"))
 
 
 class TextTest(unittest.TestCase):
@@ -321,30 +297,21 @@ class TextTest(unittest.TestCase):
 
     def test_the_text_fits_the_width_is_ascii_and_has_every_name(self):
         for width in (20, 80, 100, 133, 200):
-            for line in text.report(FAILED, width, False).splitlines():
+            for line in text.report(FAILED, width).splitlines():
                 self.assertTrue(line.isascii() and len(line) <= max(width, 80), line)
-        narrow = text.report(FAILED, 80, False)
+        narrow = text.report(FAILED, 80)
         for name in [row["name"] for row in FAILED["rows"]] + [name for name, *_ in fixture.ALLOCATORS]:
             self.assertIn(name, narrow)
 
     def test_the_best_has_a_star_a_failure_says_so_and_phases_are_shown(self):
-        table = text.report(FAILED, 200, False)
+        table = text.report(FAILED, 200)
         line = next(line for line in table.splitlines() if line.startswith("bursts"))
         self.assertEqual((line.count("1.00*"), line.count("failed")), (1, 1))
         self.assertIn("scudo failed in bursts: crashed: SIGSEGV", table)
         self.assertRegex(table, r"allocator +grown +thinned +thinned idle +freed")
         for made, said in ((fixture.partial(FAILED), "Partial result: the run was interrupted"),
                            ({**FAILED, "runs": []}, "No benchmark has a time to compare yet.")):
-            self.assertIn(said, text.report(made, 200, False))
-
-    def test_colour_changes_nothing_but_the_colour_and_is_for_terminals_that_want_it(self):
-        coloured = text.report(FAILED, 100, True)
-        self.assertIn("\033[32m", coloured)
-        self.assertEqual(re.sub("(?m) *$", "", re.sub(r"\033\[\d*m", "", coloured)), text.report(FAILED, 100, False))
-        for environ, is_terminal, wants in (({}, True, True), ({}, False, False), ({"NO_COLOR": "1"}, True, False),
-                                            ({"TERM": "dumb"}, True, False)):
-            with mock.patch.dict(os.environ, environ, clear=True):
-                self.assertEqual(text.wants_colour(mock.Mock(isatty=lambda: is_terminal)), wants)
+            self.assertIn(said, text.report(made, 200))
 
     def test_in_markdown_what_looks_bad_comes_first_and_tables_are_regular(self):
         made = markdown.report(FAILED)
@@ -356,7 +323,3 @@ class TextTest(unittest.TestCase):
             self.assertTrue(None in (width, cells) or cells == width, line)
             width = cells
         self.assertEqual(markdown.plain("a|b\n*c* <script>"), "a\\|b \\*c\\* \\<script\\>")
-
-
-if __name__ == "__main__":
-    unittest.main()

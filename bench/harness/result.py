@@ -6,8 +6,6 @@ written so that no reader ever sees half a file.
 In the file an allocator is a "subject", a benchmark a "row", and a repetition a "round".
 """
 
-from __future__ import annotations
-
 import collections
 import datetime
 import json
@@ -54,69 +52,39 @@ def write(result: Mapping[str, Any], path: pathlib.Path) -> None:
 
 # --- the schema ---
 
-Check = Callable[[Any], bool]
-
-
-def _is(*kinds: type) -> Check:
-    """Of one of these types; bool is an int to Python, but not to us."""
-    return lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
-
-
-def _or_null(check: Check) -> Check:
-    return lambda value: value is None or check(value)
-
-
-def _one_of(*words: str) -> Check:
-    return lambda value: value in words
-
-
-def _each(check: Check) -> Check:
-    return lambda value: isinstance(value, list) and all(map(check, value))
-
-
-def _values(check: Check) -> Check:
-    return lambda value: isinstance(value, dict) and all(map(check, value.values()))
-
-
-def _number(value: Any) -> bool:
-    return _is(int, float)(value) and value >= 0
-
-
-def _count(value: Any) -> bool:
-    return _is(int)(value) and value >= 0
+def _number(value: Any, *kinds: type) -> bool:
+    return type(value) in kinds and value >= 0  # bool is an int to Python, but not to us
 
 
 def _line(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and "\n" not in value
 
 
-_FLAG, _LINES, _TEXTS, _OBJECTS = _is(bool), _each(_line), _each(_is(str)), _is(list)
-_LINE_OR_NULL, _NUMBER_OR_NULL, _COUNT_OR_NULL = map(_or_null, (_line, _number, _count))
+CHECKS: Dict[str, Callable[[Any], bool]] = {
+    "flag": lambda value: isinstance(value, bool), "line": _line, "text": lambda value: isinstance(value, str),
+    "count": lambda value: _number(value, int), "number": lambda value: _number(value, int, float),
+    "list": lambda value: isinstance(value, list), "object": lambda value: isinstance(value, dict),
+    "lines": lambda value: isinstance(value, list) and all(map(_line, value)),
+    "texts": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "numbers": lambda value: isinstance(value, list) and all(_number(one, int, float) for one in value),
+    "variables": lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
+    "extra": lambda value: isinstance(value, dict) and all(type(one) in (int, float) for one in value.values()),
+    "schema": lambda value: value == SCHEMA, "kind": lambda value: value in KINDS,
+    "group": lambda value: value in GROUPS, "metric": lambda value: value in ("time", "memory")}
 
-_FIELDS: Dict[str, Dict[str, Check]] = {
-    "result": {
-        "schema": _one_of(SCHEMA), "started": _line, "finished": _line, "complete": _FLAG,
-        "interrupted": _FLAG, "command": _TEXTS, "commit": _LINE_OR_NULL, "dirty": _or_null(_FLAG),
-        "machine": _is(dict), "settings": _is(dict), "subjects": _OBJECTS, "rows": _OBJECTS,
-        "runs": _OBJECTS, "components": _is(dict), "notes": _LINES},
-    "machine": {
-        "cpu": _line, "cpus": lambda value: _count(value) and value > 0, "memory_kib": _count,
-        "kernel": _line, "libc": _line, "thp": _LINE_OR_NULL, "page_bytes": _count,
-        "governor": _LINE_OR_NULL, "load": _each(_number)},
-    "settings": {"rounds": _count, "quick": _FLAG, "filter": _or_null(_is(str))},
-    "subjects": {
-        "name": _line, "kind": _one_of(*KINDS), "library": _LINE_OR_NULL, "version": _LINE_OR_NULL,
-        "environment": _values(_is(str))},
-    "rows": {
-        "name": _line, "group": _one_of(*GROUPS), "about": _is(str), "command": _TEXTS,
-        "x": _NUMBER_OR_NULL, "series": _LINE_OR_NULL, "metric": _one_of("time", "memory"), "pinned": _FLAG},
-    "runs": {
-        "row": _line, "subject": _line, "round": _count, "order": _count, "ok": _FLAG,
-        "error": _LINE_OR_NULL, "seconds": _NUMBER_OR_NULL, "ops": _COUNT_OR_NULL, "command": _TEXTS,
-        "extra": _values(_is(int, float)),
-        **dict.fromkeys(("wall_s", "user_s", "system_s"), _NUMBER_OR_NULL),
-        **dict.fromkeys(("peak_kib", "final_kib", "minor_faults", "major_faults", "involuntary_switches"),
-                        _COUNT_OR_NULL)},
+# Each field with what it is; ? where it may be null.
+FIELDS = {
+    "result": "schema:schema started:line finished:line complete:flag interrupted:flag command:texts commit:line? "
+              "dirty:flag? machine:object settings:object subjects:list rows:list runs:list components:object "
+              "notes:lines",
+    "machine": "cpu:line cpus:count memory_kib:count kernel:line libc:line thp:line? page_bytes:count governor:line? "
+               "load:numbers",
+    "settings": "rounds:count quick:flag filter:text?",
+    "subjects": "name:line kind:kind library:line? version:line? environment:variables",
+    "rows": "name:line group:group about:text command:texts x:number? series:line? metric:metric pinned:flag",
+    "runs": "row:line subject:line round:count order:count ok:flag error:line? seconds:number? ops:count? wall_s:number? "
+            "user_s:number? system_s:number? peak_kib:count? final_kib:count? minor_faults:count? "
+            "major_faults:count? involuntary_switches:count? command:texts extra:extra",
 }
 
 
@@ -124,10 +92,10 @@ def _fields(item: Any, kind: str, where: str) -> Iterator[str]:
     if not isinstance(item, dict):
         yield "%s is not an object" % where
         return
-    for name, is_right in _FIELDS[kind].items():
+    for name, what in (field.split(":") for field in FIELDS[kind].split()):
         if name not in item:
             yield "%s has no %s" % (where, name)
-        elif not is_right(item[name]):
+        elif not CHECKS[what.rstrip("?")](item[name]) and (item[name] is not None or "?" not in what):
             yield "%s: %s cannot be %s" % (where, name, json.dumps(item[name])[:60])
 
 

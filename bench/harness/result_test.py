@@ -74,7 +74,3 @@ class FileTest(fixture.FolderCase):
     def test_control_characters_do_not_reach_a_terminal(self):
         result.write({**GOOD, "notes": ["\x1b[31mred\x00"]}, self.folder / "a.json")
         self.assertEqual(result.load(str(self.folder / "a.json"))["notes"], ["\ufffd[31mred\ufffd"])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -10,8 +10,6 @@ Nothing here raises because of what a program does: a crash, a time-out or nonse
 the record of the run.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

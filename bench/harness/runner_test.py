@@ -27,7 +27,6 @@ def fake(name: str, **settings: Any) -> Allocator:
 
 
 class RunnerCase(fixture.FolderCase):
-
     def setUp(self) -> None:
         super().setUp()
         self.runner = self.of(60.0, sorted(os.sched_getaffinity(0)))
@@ -45,7 +44,6 @@ class RunnerCase(fixture.FolderCase):
 
 
 class RecordTest(RunnerCase):
-
     def test_a_malloc_that_spends_time_is_measured_slower_the_more_it_spends(self) -> None:
         runs = {cost: self.record(fake("slow", FAKE_COST_NS=cost)) for cost in (2000, 20000, 100000)}
         seconds = [run["seconds"] for run in runs.values()]
@@ -81,7 +79,6 @@ class RecordTest(RunnerCase):
 
 
 class FaultTest(RunnerCase):
-
     def test_what_goes_wrong_is_named(self) -> None:
         (self.folder / "broken.so").write_bytes(b"not a library")
         broken = Allocator("broken", "peer", self.folder / "broken.so")
@@ -111,7 +108,6 @@ class FaultTest(RunnerCase):
 
 
 class PlaceTest(RunnerCase):
-
     def test_a_pinned_benchmark_gets_the_last_cpu_and_a_scaled_one_as_many_as_it_says(self) -> None:
         for more, cpus in (({"pinned": True}, [5]), ({"cpus": 2}, [2, 5]), ({"cpus": 4}, []), ({}, [])):
             self.assertEqual(self.of(60.0, [0, 1, 2, 5]).cpus_of(Benchmark("a", "cpus", ("a",), **more)), cpus)
@@ -134,7 +130,6 @@ class PlaceTest(RunnerCase):
 
 
 class StopTest(RunnerCase):
-
     def test_a_stop_ends_the_program_and_lets_no_other_begin(self) -> None:
         started = self.folder / "pid"
 
@@ -154,7 +149,6 @@ class StopTest(RunnerCase):
 
 
 class ProofTest(RunnerCase):
-
     def test_what_works_goes_on_and_of_the_others_it_is_told_why_they_do_not(self) -> None:
         (self.folder / "broken.so").write_bytes(b"\x7fELF, or so it says")
         good = [LIBC, Allocator("cairn", "stack", PATHS.runfiles / "composed/malloc/libcairn.so"),
@@ -170,7 +164,6 @@ class ProofTest(RunnerCase):
 
 
 class ServerTest(RunnerCase):
-
     def serve(self, load: str, ready: str = "test -e up",
               server: str = "touch up; while ! test -e end; do sleep 0.01; done") -> Outcome:
         shell = ("sh", "-c")
@@ -191,7 +184,3 @@ class ServerTest(RunnerCase):
                 ({"load": "touch hit; sleep 0.1; exit 1", "server": crash}, "crashed: SIGSEGV"),
                 ({"load": "true", "ready": "false", "server": "exit 4"}, "exit status 4")):
             self.assertEqual(self.serve(**arguments).error, error)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -6,8 +6,6 @@ The result is whole and valid after every run; it is written after each repetiti
 cut costs more.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -51,7 +51,6 @@ class Scripted:
 
 
 class SessionTest(unittest.TestCase):
-
     def carry_out(self, outcome: Outcomes = lambda step: None, budget_s: Optional[float] = None,
                   warm_up: bool = False) -> Dict[str, Any]:
         self.runner, self.said, self.saved = Scripted(outcome), io.StringIO(), []
@@ -108,7 +107,6 @@ class SessionTest(unittest.TestCase):
 
 
 class SecondInterruptTest(fixture.FolderCase):
-
     PROGRAM = """
 import os, pathlib, signal, sys
 from bench.harness import paths, session
@@ -130,7 +128,3 @@ with session.interrupts(runner, Progress()):
         self.assertEqual((done.returncode, done.stdout), (130, "after the first\n"))
         self.assertEqual(done.stderr.count("interrupted"), 1)
         self.assertEqual(os.listdir(self.folder), [])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -196,7 +196,3 @@ class ComponentsTest(unittest.TestCase):
         for entry, error in (({"error_occurred": True, "error_message": "no memory"}, "no memory"), ({}, "has no time")):
             (one,) = gbench.components({"benchmarks": [{"name": "x", "run_type": "iteration", **entry}]})
             self.assertEqual((one.real, one.error), (None, error))
-
-
-if __name__ == "__main__":
-    unittest.main()

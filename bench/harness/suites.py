@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """The components alone: Google Benchmark suites, which have nothing to compare with."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple

@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """Every program of the catalogue that is installed does its work on libc's malloc, with the output that is known."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import subprocess
@@ -48,7 +46,6 @@ def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 
 
 class ProgramsTest(unittest.TestCase):
-
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory(prefix="cairn", dir="/tmp")  # short: it has the name of a socket
         self.addCleanup(scratch.cleanup)
@@ -131,7 +128,3 @@ class ProgramsTest(unittest.TestCase):
             keys = run(["/usr/bin/redis-cli", "-s", str(self.scratch / "s"), "dbsize"]).stdout
             self.assertGreater(int(keys), 1000)
             self.assertEqual((run(one.server.stop).returncode, server.wait(LIMIT_S)), (0, 0))
-
-
-if __name__ == "__main__":
-    unittest.main()
