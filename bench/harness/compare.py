@@ -272,26 +272,26 @@ def _chosen(names: Sequence[str], before: Summary, after: Summary) -> List[str]:
     return list(dict.fromkeys(names or [name for name in both if before.kinds[name] == "stack"]))
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Exit status 0 where nothing became worse, 1 where something did, 2 for bad input."""
-    try:
-        given = _parser().parse_args(arguments)
-        if significance.MISSING:
-            raise BadResult("scipy is missing: apt-get install python3-scipy")
-        before, after = (stats.summarise(load(path)) for path in (given.before, given.after))
-        chosen = _chosen(given.allocator or (), before, after)
-        found = compare(before, after, chosen, given.normalise, components=not given.allocator)
-        if not found.differences and not found.broken:
-            raise BadResult("nothing to compare: no benchmark that the same allocator did in both files")
-    except (BadResult, options.UsageError) as error:
-        print("compare: %s" % error, file=sys.stderr)
-        return 2
+def _act(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
+    if significance.MISSING:
+        raise BadResult("scipy is missing: apt-get install python3-scipy")
+    before, after = (stats.summarise(load(path)) for path in (given.before, given.after))
+    chosen = _chosen(given.allocator or (), before, after)
+    found = compare(before, after, chosen, given.normalise, components=not given.allocator)
+    if not found.differences and not found.broken:
+        raise BadResult("nothing to compare: no benchmark that the same allocator did in both files")
     for warning in (*unlike(before.result, after.result), *moved(found, given.threshold, given.normalise),
                     *weak(found)):
         print("compare: warning: " + warning, file=sys.stderr)
     print("\n".join(render(found, given.threshold, given.all, given.normalise)))
     worse = [one for one in found.differences if one.shows(given.threshold) and one.ratio > 1]
     return 1 if worse or found.broken else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status 0 where nothing became worse, 1 where something did, 2 for bad input."""
+    return options.run("compare", lambda: _act(arguments))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ SIZES = (16, 64, 256, 1024, 16384)
 WARM_PAIRS, PAIRS = 10000, 256
 CONTROL_PAIRS = (500, 2500)  # callgrind: two runs of different length, so that the start cancels out
 LIMIT_S, CONTROL_LIMIT_S = 60.0, 120.0
-EXIT_NOTHING, EXIT_USAGE = 1, 2
 MEAN_DIFFERS = 0.005  # as a part: then the mean is told beside the median
 
 
@@ -247,20 +246,8 @@ def _act(arguments: Sequence[str], where: Paths) -> int:
     if chosen.json not in (None, "-"):
         pathlib.Path(chosen.json).write_text(result.text_of(made), encoding="utf-8")
     sys.stdout.write(result.text_of(made) if chosen.json == "-" else text_of(made))
-    return 0 if any(one["pair_mean"] is not None for one in made["counts"]) else EXIT_NOTHING
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The exit status."""
-    try:
-        return _act(arguments, paths.find())
-    except UsageError as error:
-        print("instructions: %s" % error, file=sys.stderr)
-        return EXIT_USAGE
-    except OSError as error:
-        print("instructions: %s: %s" % (error.filename or "the system", error.strerror), file=sys.stderr)
-        return EXIT_NOTHING
+    return 0 if any(one["pair_mean"] is not None for one in made["counts"]) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(options.run("instructions", lambda: _act(sys.argv[1:], paths.find())))

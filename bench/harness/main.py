@@ -22,7 +22,7 @@ from bench.harness.paths import Paths
 from bench.harness.progress import Progress, duration
 from bench.harness.runner import Interrupted, Runner
 
-EXIT_NOTHING, EXIT_USAGE = 1, 2
+EXIT_NOTHING = 1
 LIMIT_S, QUICK_LIMIT_S = 60.0, 20.0
 PACKAGE_LISTS = ("peers", "report")
 
@@ -168,21 +168,6 @@ def _act(arguments: Sequence[str], where: Paths) -> int:
         return _measure(chosen, arguments, commit, work, runner, removed)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit status."""
-    try:
-        return _act(arguments, paths.find())
-    except UsageError as error:
-        print("bench: %s" % error, file=sys.stderr)
-        return EXIT_USAGE
-    except BrokenPipeError:  # who read our lines has gone; no complaint of the interpreter either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_NOTHING
-    except OSError as error:
-        print("bench: %s: %s" % (error.filename or "the system", error.strerror), file=sys.stderr)
-        return EXIT_NOTHING
-
-
 if __name__ == "__main__":
     _without_preload()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(options.run("bench", lambda: _act(sys.argv[1:], paths.find())))

@@ -7,9 +7,11 @@ checked later, where they are known.
 """
 
 import argparse
+import os
 import pathlib
 import re
-from typing import Any, NoReturn, Sequence, Tuple
+import sys
+from typing import Any, Callable, NoReturn, Sequence, Tuple
 
 GROUPS = ("components", "workloads", "programs", "threads", "heap", "cpus")
 DEFAULT_OUT = "bench-report"
@@ -28,6 +30,20 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         said = message[len("argument "):] if message.startswith("argument ") else message
         raise UsageError(said + " (see --help)")
+
+
+def run(name: str, act: Callable[[], int]) -> int:
+    """The exit status of a command: 2 for a UsageError and 1 for an error of the system, each a line on stderr."""
+    try:
+        return act()
+    except UsageError as error:
+        print("%s: %s" % (name, error), file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # who read our lines has gone; no complaint of the interpreter either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print("%s: %s: %s" % (name, error.filename or "the system", error.strerror), file=sys.stderr)
+    return 1
 
 
 def given_names(text: str) -> Tuple[str, ...]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""In which order things run, and how long they will take.
+"""In which order things run.
 
 A machine drifts: it warms up, its memory fragments, another one takes its time. So in each repetition every
 benchmark meets every allocator, and the order of allocators turns:
@@ -13,15 +13,13 @@ Over two repetitions each allocator has the same mean place in each benchmark; o
 allocators, each place twice.
 """
 
-import collections
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from bench.harness.allocators import Allocator
 from bench.harness.catalogue import Benchmark
 
 FULL_BUDGET_S = 30 * 60
 QUICK_BUDGET_S = 100
-FAILURES_MOST = 2
 
 
 class Step(NamedTuple):
@@ -69,45 +67,3 @@ class Plan(NamedTuple):
     def expected_s(self) -> float:
         """How long all of it takes, by the catalogue."""
         return sum(self.repetitions_of(one) * one.expected_s for one in self.benchmarks) * len(self.allocators)
-
-
-class Costs:
-    """What runs have cost so far, and what is left by that."""
-
-    def __init__(self) -> None:
-        self._spent: Dict[str, List[float]] = collections.defaultdict(list)
-        self._expected_s = 0.0
-        self._actual_s = 0.0
-
-    def add(self, benchmark: Benchmark, cost_s: float) -> None:
-        """A run of this benchmark took so long, with everything around it."""
-        self._spent[benchmark.name].append(cost_s)
-        self._expected_s += benchmark.expected_s
-        self._actual_s += cost_s
-
-    def of(self, benchmark: Benchmark) -> float:
-        """A run of it: the mean of those seen, else the catalogue's, as wrong as for the others."""
-        seen = self._spent.get(benchmark.name)
-        if seen:
-            return sum(seen) / len(seen)
-        return benchmark.expected_s * (self._actual_s / self._expected_s if self._expected_s else 1.0)
-
-    def left_s(self, steps: Sequence[Step]) -> float:
-        """All of these."""
-        return sum(self.of(step.benchmark) for step in steps)
-
-
-class Failures:
-    """Which allocator failed how often in which benchmark: after two failures it is not tried again, nor after a
-    time-out."""
-
-    def __init__(self) -> None:
-        self._counts: Dict[Tuple[str, str], int] = collections.Counter()
-
-    def add(self, step: Step, timed_out: bool) -> None:
-        """This run failed."""
-        self._counts[step.benchmark.name, step.allocator.name] += FAILURES_MOST if timed_out else 1
-
-    def given_up(self, step: Step) -> bool:
-        """It is pointless to make this run."""
-        return self._counts[step.benchmark.name, step.allocator.name] >= FAILURES_MOST

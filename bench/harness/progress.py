@@ -21,18 +21,16 @@ class Progress:
     """How far it is."""
 
     def __init__(self, stream: Optional[TextIO] = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = sys.stderr if stream is None else stream
-        self._clock = clock
-        self._due_s = 0.0
+        self._stream, self._clock = stream or sys.stderr, clock
+        self._began_s, self._due_s = clock(), 0.0
 
-    def is_due(self) -> bool:
-        """Whether the last line is old enough for another one."""
-        return self._clock() >= self._due_s
-
-    def show(self, done: int, total: int, what: str, left_s: float) -> None:
-        """What runs now, and the time left."""
-        self._due_s = self._clock() + EVERY_S
-        self.say("%d/%d  %s, %s left" % (done, total, what, duration(left_s)))
+    def show(self, done: int, total: int, what: str) -> None:
+        """What runs now, and the time left if the rest is like what was done."""
+        now_s = self._clock()
+        if now_s >= self._due_s:
+            self._due_s = now_s + EVERY_S
+            left = ", %s left" % duration((now_s - self._began_s) * (total - done) / done) if done else ""
+            self.say("%d/%d  %s%s" % (done, total, what, left))
 
     def say(self, line: str) -> None:
         """A line, now."""

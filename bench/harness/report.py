@@ -17,7 +17,7 @@ import sys
 from typing import Any, Dict, List, Sequence
 
 from bench.harness import markdown, mimalloc_bench, options, page, plots, stats, text
-from bench.harness.result import BadResult, given, load
+from bench.harness.result import given, load
 
 TEXT_COLUMNS = 100
 
@@ -41,31 +41,28 @@ def write_all(result: Dict[str, Any], directory: str, folder: pathlib.Path = pag
     return [str(path) for path in files]
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Exit status 0, or 2 when the result cannot be read or the report not be written."""
+def _act(arguments: Sequence[str]) -> int:
     parser = options.Parser(prog="report", description="Writes a result of the bench as a page, pictures and text.")
     parser.add_argument("result", help="the JSON file of a run")
     parser.add_argument("-o", "--output", metavar="FOLDER",
                         help="where to (default: the result's name without .json)")
     parser.add_argument("--text", action="store_true", help="print the table and write nothing")
     parser.add_argument("--markdown", action="store_true", help="print a summary in Markdown and write nothing")
-    try:
-        chosen = parser.parse_args(arguments)
-        result = load(chosen.result)
-        if chosen.text or chosen.markdown:
-            sys.stdout.write(markdown.report(result) if chosen.markdown else text.report(result))
-            return 0
-        written = write_all(result, given(chosen.output or os.path.splitext(chosen.result)[0] + ".report"))
-    except (BadResult, options.UsageError) as error:
-        print("report: %s" % error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print("report: %s: cannot be written: %s" % (error.filename, error.strerror), file=sys.stderr)
-        return 2
+    chosen = parser.parse_args(arguments)
+    result = load(chosen.result)
+    if chosen.text or chosen.markdown:
+        sys.stdout.write(markdown.report(result) if chosen.markdown else text.report(result))
+        return 0
+    written = write_all(result, given(chosen.output or os.path.splitext(chosen.result)[0] + ".report"))
     for note in page.shortcomings():
         print("report: " + note, file=sys.stderr)
     print("\n".join(path for path in written if not path.endswith(".svg")))
     return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status 0; 2 when the result cannot be read, 1 when the report cannot be written."""
+    return options.run("report", lambda: _act(arguments))
 
 
 if __name__ == "__main__":

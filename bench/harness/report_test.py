@@ -125,7 +125,7 @@ class FilesTest(fixture.FolderCase):
         out, error = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
             for arguments, status in (([source], 0), ([source, "--text"], 0), (["--markdown", source], 0),
-                                      (["none.json"], 2), ([source, "-o", source], 2), ([], 2)):
+                                      (["none.json"], 2), ([source, "-o", source], 1), ([], 2)):
                 self.assertEqual(report.main(arguments), status)
         for part in (str(self.folder / "a.report/report.html"), "# How cairn compares", "cairn's bench: "):
             self.assertIn(part, out.getvalue())

@@ -14,6 +14,8 @@ import pathlib
 import re
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
 
+from bench.harness.options import UsageError
+
 SCHEMA = "cairn-bench 1"
 KINDS = ("stack", "peer", "libc", "floor")
 SCALING = ("threads", "heap", "cpus")
@@ -22,7 +24,7 @@ GROUPS = ("workloads", "programs") + SCALING
 _COMPLAINTS_MOST = 20  # more say nothing new
 
 
-class BadResult(Exception):
+class BadResult(UsageError):
     """A file that is no result of ours; its text is one line for the user."""
 
 

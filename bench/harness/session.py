@@ -6,19 +6,21 @@ The result is whole and valid after every run; it is written after each repetiti
 cut costs more.
 """
 
+import collections
 import contextlib
+import math
 import os
 import shutil
 import signal
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple
 
 from bench.harness import figures
-from bench.harness.plan import Costs, Failures, Plan, Step
+from bench.harness.plan import Plan, Step
 from bench.harness.progress import Progress, duration
 from bench.harness.runner import Runner, record
 
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED, FAILURES_MOST = 130, 2
 
 
 @contextlib.contextmanager
@@ -51,54 +53,43 @@ class Session:
                  save: Callable[[], None]) -> None:
         self._plan, self._runner, self._progress, self._result = plan, runner, progress, result
         self._save = save
-        self._costs, self._failures = Costs(), Failures()
-        self._batches = list(plan.batches())
+        self._failures: Dict[Tuple[str, str], int] = collections.Counter()
         self._reported: Set[str] = set()
 
     def carry_out(self, budget_s: Optional[float], warm_up: bool) -> None:
         """Every run, or as many repetitions as the budget allows; raises Interrupted."""
-        deadline = None if budget_s is None else time.monotonic() + budget_s
-        for index, batch in enumerate(self._batches):
-            if index and batch[0].repetition != self._batches[index - 1][0].repetition:
+        deadline = time.monotonic() + (math.inf if budget_s is None else budget_s)
+        batches, done = list(self._plan.batches()), 0
+        for index, batch in enumerate(batches):
+            first = batch[0]
+            if index and first.repetition != batches[index - 1][0].repetition:
                 self._save()
-            ready_s = time.monotonic() + self._costs.left_s(self._left(batch))
-            if deadline is not None and batch[0].repetition and ready_s > deadline:
-                self._out_of_time(self._batches[index:])
+            if first.repetition and time.monotonic() > deadline:
+                names = {left[0].benchmark.name for left in batches[index:]}
+                self._result["notes"].append("the time was used up in repetition %d: %s got fewer than planned" % (
+                    first.repetition + 1, figures.plural(len(names), "benchmark")))
                 return
-            if warm_up and batch[0].repetition == 0:
-                self._show(index, batch[0], "warming up")
-                self._runner.run(batch[0])
-            for place, step in enumerate(batch):
-                if not self._failures.given_up(step):
-                    self._show(index, step, step.allocator.name, place)
-                    self._run(step)
-
-    def _left(self, steps: Sequence[Step]) -> List[Step]:
-        return [step for step in steps if not self._failures.given_up(step)]
+            if warm_up and not first.repetition:
+                self._runner.run(first)
+            for step in batch:
+                self._progress.show(done, self._plan.run_count, "repetition %d, %s, %s" % (
+                    step.repetition + 1, step.benchmark.name, step.allocator.name))
+                self._run(step)
+                done += 1
 
     def _run(self, step: Step) -> None:
-        began = time.monotonic()
+        """After two failures in a benchmark an allocator is not tried there again, nor after a time-out."""
+        where = step.benchmark.name, step.allocator.name
+        if self._failures[where] >= FAILURES_MOST:
+            return
         outcome = self._runner.run(step)
-        self._costs.add(step.benchmark, time.monotonic() - began)
         self._result["runs"].append(record(step, outcome))
         if outcome.error is not None:
-            self._failures.add(step, outcome.timed_out)
-            line = "%s on %s: %s" % (step.benchmark.name, step.allocator.name, outcome.error)
+            self._failures[where] += FAILURES_MOST if outcome.timed_out else 1
+            line = "%s on %s: %s" % (*where, outcome.error)
             if line not in self._reported:
                 self._reported.add(line)
                 self._progress.say(line)
-
-    def _show(self, index: int, step: Step, what: str, place: int = 0) -> None:
-        if self._progress.is_due():
-            done = sum(map(len, self._batches[:index])) + place
-            left = self._left([step for batch in self._batches[index:] for step in batch][place:])
-            doing = "repetition %d, %s, %s" % (step.repetition + 1, step.benchmark.name, what)
-            self._progress.show(done, self._plan.run_count, doing, self._costs.left_s(left))
-
-    def _out_of_time(self, left: Sequence[Sequence[Step]]) -> None:
-        names = {batch[0].benchmark.name for batch in left}
-        self._result["notes"].append("the time was used up in repetition %d: %s got fewer than planned" % (
-            left[0][0].repetition + 1, figures.plural(len(names), "benchmark")))
 
 
 def estimate(plan: Plan, others_s: float, budget_s: Optional[float]) -> str:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""A plan carried out: failures, the time budget, Ctrl-C. The runner is a stand-in that runs nothing."""
+"""The order of runs: what is measured early in one repetition is measured late in another. And a plan carried out:
+failures, the time budget, Ctrl-C. The runner is a stand-in that runs nothing."""
 
+import collections
 import io
 import os
 import pathlib
@@ -11,18 +13,67 @@ import sys
 import unittest
 from typing import Any, Callable, Dict, List, Optional
 
-from bench.harness import fixture, session
+from bench.harness import fixture, progress, session
 from bench.harness.allocators import Allocator
 from bench.harness.catalogue import Benchmark
-from bench.harness.plan import Plan, Step
+from bench.harness.plan import Plan, Step, order_of
 from bench.harness.progress import Progress
 from bench.harness.runner import Interrupted, Outcome
 from bench.harness.session import Session
 
 Outcomes = Callable[[Step], Optional[str]]  # an error, or none
 
-PLAN = Plan(tuple(Benchmark(name, "workloads", (name,), repetitions=4, expected_s=0.001) for name in "ab"),
-            tuple(Allocator(name, "peer") for name in "xyz"), None)
+
+def benchmark(name: str, repetitions: int) -> Benchmark:
+    return Benchmark(name, "workloads", (name,), repetitions=repetitions, expected_s=0.001)
+
+
+PLAN = Plan(tuple(benchmark(name, 4) for name in "ab"), tuple(Allocator(name, "peer") for name in "xyz"), None)
+
+
+class OrderTest(unittest.TestCase):
+    def test_each_allocator_has_the_same_mean_place_and_each_place_as_often(self) -> None:
+        for count in range(1, 10):
+            for index in range(12):
+                orders = [order_of(count, index, repetition) for repetition in range(2 * count)]
+                for one, other in zip(orders[::2], orders[1::2]):
+                    self.assertEqual({one.index(who) + other.index(who) for who in range(count)}, {count - 1})
+                places = collections.Counter((who, place) for order in orders for place, who in enumerate(order))
+                self.assertEqual((set(places.values()), len(places)), ({2}, count * count))
+
+    def test_in_one_repetition_the_allocator_that_begins_changes_with_the_benchmark(self) -> None:
+        for repetition in range(4):
+            firsts = [order_of(7, index, repetition)[0] for index in range(7)]
+            self.assertEqual(sorted(firsts), list(range(7)))
+
+
+class PlanTest(unittest.TestCase):
+    def test_benchmarks_are_outermost_in_a_repetition_and_allocators_follow_each_other(self) -> None:
+        made = Plan((benchmark("a", 3), benchmark("b", 1)), PLAN.allocators[:2], None)
+        met = [(batch[0].repetition, batch[0].benchmark.name, {step.allocator.name for step in batch},
+                [step.order for step in batch]) for batch in made.batches()]
+        self.assertEqual(met, [(repetition, name, {"x", "y"}, [0, 1])
+                               for repetition, name in ((0, "a"), (0, "b"), (1, "a"), (2, "a"))])
+
+    def test_the_number_of_runs_is_that_of_the_steps(self) -> None:
+        for made, count in ((PLAN, 24), (PLAN._replace(repetitions=2), 12), (PLAN._replace(allocators=()), 0),
+                              (PLAN._replace(benchmarks=()), 0)):
+            self.assertEqual((made.run_count, sum(map(len, made.batches()))), (count, count))
+
+
+class ProgressTest(unittest.TestCase):
+    def test_there_is_a_line_every_ten_seconds(self) -> None:
+        stream, now_s = io.StringIO(), [1000.0]
+        bar = progress.Progress(stream, lambda: now_s[0])
+        for done in range(25):
+            bar.show(done, 25, "churn, cairn")
+            now_s[0] += 1
+        self.assertEqual(stream.getvalue().splitlines(), [
+            "bench: 0/25  churn, cairn", "bench: 10/25  churn, cairn, 15 s left", "bench: 20/25  churn, cairn, 5 s left"])
+
+    def test_durations_are_as_exact_as_one_cares(self) -> None:
+        self.assertEqual([progress.duration(seconds) for seconds in (0.4, 59.4, 60, 3599, 3660)],
+                         ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 1 min"])
 
 
 class Scripted:
