@@ -45,9 +45,11 @@ class LibrariesTest(fixture.FolderCase):
             self.library("llvm-%d/s.so" % version)
         both, pattern = ("libm.so.3", "libm.so.2"), str(self.folder / "llvm-*/s.so")
         for peer, cache, directories, found in (
-                (Peer("m", both), {"libm.so.2": old, "libm.so.3": new}, (), new), (Peer("m", both), {"libm.so.2": old}, (), old),
+                (Peer("m", both), {"libm.so.2": old, "libm.so.3": new}, (), new),
+                (Peer("m", both), {"libm.so.2": old}, (), old),
                 (Peer("m", ("libm.so",)), {"libm.so": self.folder / "gone.so"}, (), None),
-                (Peer("m", ("libm.so.2",)), {}, (str(self.folder),), old), (Peer("s", (), patterns=(pattern,)), {}, (), newest),
+                (Peer("m", ("libm.so.2",)), {}, (str(self.folder),), old),
+                (Peer("s", (), patterns=(pattern,)), {}, (), newest),
                 (Peer("m", ("libm.so.2",), beside="gone.so"), {"libm.so.2": old}, (), None),
                 (Peer("m", ("libm.so.2",), beside="libm.so.3"), {"libm.so.2": old}, (), old)):
             self.assertEqual(allocators.locate(peer, cache, directories), found, peer)
@@ -67,8 +69,8 @@ class FindTest(unittest.TestCase):
 
     def test_stacks_come_first_then_libc_and_peers_and_the_floor_last(self) -> None:
         found = self.find(("mine", MINE))
-        names = [one.name for one in found.allocators if one.name in ("cairn", "reference", "glibc", "mine", "floor")]
-        self.assertEqual(names, ["cairn", "reference", "glibc", "mine", "floor"])
+        order = ["cairn", "reference", "glibc", "mine", "floor"]
+        self.assertEqual([one.name for one in found.allocators if one.name in order], order)
         cairn = found.allocators[0]
         self.assertRegex(cairn.version or "", r"^abc1234, \w+ mode$")
         self.assertEqual(cairn.environment, {"CAIRN_CONF": "shards:2"})
@@ -95,8 +97,9 @@ class FindTest(unittest.TestCase):
 class ChooseTest(unittest.TestCase):
     def test_stacks_and_peers_are_chosen_apart_from_each_other(self) -> None:
         for stacks, peers, added, names in (
-                (None, None, (), "cairn reference glibc jemalloc floor"), (("reference",), None, (), "reference glibc jemalloc floor"),
-                (None, ("glibc",), (), "cairn reference glibc"), ((), (), (), ""), ((), ("mimalloc", "glibc"), (), "glibc"),
+                (None, None, (), "cairn reference glibc jemalloc floor"), ((), (), (), ""),
+                (("reference",), None, (), "reference glibc jemalloc floor"),
+                (None, ("glibc",), (), "cairn reference glibc"), ((), ("mimalloc", "glibc"), (), "glibc"),
                 ((), (), [("jemalloc", MINE)], "jemalloc")):
             chosen = allocators.choose(FOUND, stacks, peers, added)
             self.assertEqual(" ".join(one.name for one in chosen), names)

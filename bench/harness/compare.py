@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Sequence, Set, Tuple
 
-from bench.harness import figures, gbench, options, significance, stats, text
+from bench.harness import figures, options, significance, stats, text
 from bench.harness.document import Cell, Table
 from bench.harness.result import BadResult, load
 from bench.harness.stats import Sample, Summary
@@ -86,8 +86,8 @@ def _pairs(before: Summary, after: Summary, allocators: Sequence[str]) -> Iterat
 
 
 def _components(before: Summary, after: Summary) -> Iterator[List[Difference]]:
-    later = {one.name: one for one in gbench.components(after.result["components"])}
-    for one in gbench.components(before.result["components"]):
+    later = {one.name: one for one in stats.components(after.result)}
+    for one in stats.components(before.result):
         other = later.get(one.name)
         if one.real and one.cpu and other and other.real and other.cpu:
             yield [Difference(one.name, COMPONENTS, "time", one.real, other.real),

@@ -6,10 +6,8 @@ import contextlib
 import functools
 import io
 import json
-import unittest
-from unittest import mock
 
-from bench.harness import compare, fixture, significance, stats
+from bench.harness import compare, fixture
 
 SOME = ("churn", "random", "dying", "grow", "redis", "lua")
 BEFORE = fixture.result(seed=1, only=SOME)
@@ -99,21 +97,3 @@ class CompareTest(fixture.FolderCase):
             status, out, error = self.compare(before, after, *options)
             self.assertEqual((status, out, error.count("\n")), (2, "", 1))
             self.assertRegex(error, complaint)
-
-
-class FalseAlarmTest(unittest.TestCase):
-    @staticmethod
-    def compared(seed, **changes):
-        made = [stats.summarise(fixture.result(seed=one, only=("churn", "grow", "lua"), **more))
-                for one, more in ((seed, {}), (seed + 1000, changes))]
-        with mock.patch.object(significance, "step_down", functools.partial(significance.step_down, shuffles=400)):
-            return compare.compare(*made, ["cairn"]).differences
-
-    def test_results_of_one_distribution_differ_seldom(self):
-        alarms = sum(any(one.shows(0) for one in self.compared(seed)) for seed in range(200))
-        self.assertLessEqual(alarms, 18)  # 5 % are allowed: 10 of 200, with room for chance
-
-    def test_a_change_of_ten_percent_is_nearly_always_found(self):
-        found = sum(any(one.shows(0.03) and (one.benchmark, one.measure) == ("grow", "time")
-                        for one in self.compared(seed, factors={"grow/cairn": 1.1})) for seed in range(40))
-        self.assertGreaterEqual(found, 36)

@@ -5,7 +5,7 @@
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
-from bench.harness import figures, gbench, stats
+from bench.harness import figures, stats
 from bench.harness.stats import MEASURES, Benchmark, Sample, Summary
 
 
@@ -157,7 +157,7 @@ def _spread(sample: Optional[Sample]) -> Cell:
 def components(result: Dict[str, Any]) -> Table:
     """Google Benchmark's results, each the median of its repetitions."""
     body = []
-    for one in gbench.components(result["components"]):
+    for one in stats.components(result):
         if one.real and one.cpu:
             real, cpu = one.real.median, one.cpu.median
             body.append([Cell(one.name), Cell(figures.seconds(real), real), _spread(one.real),

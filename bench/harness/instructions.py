@@ -213,7 +213,8 @@ def text_of(made: Mapping[str, Any]) -> str:
     if made["control"]:
         lines += ["## Control", "", _CONTROL.format(pairs=CONTROL_PAIRS[1] - CONTROL_PAIRS[0]), "",
                   *table(counted(made, "callgrind", _controlled))]
-    lines += ["## Versions", "", *("- %s: %s" % (one["name"], one["version"] or "unknown") for one in made["subjects"])]
+    versions = ["- %s: %s" % (one["name"], one["version"] or "unknown") for one in made["subjects"]]
+    lines += ["## Versions", "", *versions]
     missing = ["- %s, %d bytes: %s" % (one["subject"], one["bytes"], one["error"])
                for one in made["counts"] if one["error"]] + ["- " + note for note in made["notes"]]
     if missing:

@@ -80,8 +80,8 @@ class CallTest(MainCase):
 
 class ReportTest(MainCase):
     def test_a_small_session_leaves_a_valid_result_and_a_report(self) -> None:
-        done = self.call("--quick", "--groups", "workloads,cpus,components", "--filter", "^tree$|cpus|pool/pair/bytes:64",
-                         "--peers", "glibc,floor", "--rounds", "1", "--set", "CAIRN_CONF=shards:1", "--json", "copy.json")
+        done = self.call(*"--quick --groups workloads,cpus,components --filter ^tree$|cpus|pool/pair/bytes:64".split(),
+                         *"--peers glibc,floor --rounds 1 --set CAIRN_CONF=shards:1 --json copy.json".split())
         self.assertEqual(done.returncode, 0, done.stderr)
         made = self.result()
         self.assertTrue(made["complete"] and made["components"] and all(run["ok"] for run in made["runs"]))

@@ -84,8 +84,8 @@ FIELDS = {
     "settings": "rounds:count quick:flag filter:text?",
     "subjects": "name:line kind:kind library:line? version:line? environment:variables",
     "rows": "name:line group:group about:text command:texts x:number? series:line? metric:metric pinned:flag",
-    "runs": "row:line subject:line round:count order:count ok:flag error:line? seconds:number? ops:count? wall_s:number? "
-            "user_s:number? system_s:number? peak_kib:count? final_kib:count? minor_faults:count? "
+    "runs": "row:line subject:line round:count order:count ok:flag error:line? seconds:number? ops:count? "
+            "wall_s:number? user_s:number? system_s:number? peak_kib:count? final_kib:count? minor_faults:count? "
             "major_faults:count? involuntary_switches:count? command:texts extra:extra",
 }
 

@@ -277,3 +277,34 @@ def summarise(result: Dict[str, Any]) -> Summary:
             for measure in MEASURES:
                 summary.means[group, name, measure] = _mean(summary.in_group(group), name, measure)
     return summary
+
+
+# --- the components' part: Google Benchmark's JSON ---
+
+SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One benchmark with its repetitions, in seconds for one iteration; without them where it failed."""
+
+    name: str
+    real: Optional[Sample]
+    cpu: Optional[Sample]
+    error: str = ""
+
+
+def components(result: Dict[str, Any]) -> List[Component]:
+    """Every benchmark, in the order in which they ran. Aggregates are left out, for we compute our own."""
+    by: Dict[str, List[Dict[str, Any]]] = {}
+    for entry in result["components"].get("benchmarks") or ():
+        if entry.get("run_type", "iteration") == "iteration":
+            by.setdefault(str(entry.get("run_name") or entry.get("name")), []).append(entry)
+    found = []
+    for name, entries in by.items():
+        times = [tuple(sorted(one[key] * SECONDS[one.get("time_unit", "ns")] for one in entries if key in one))
+                 for key in ("real_time", "cpu_time")]
+        errors = [str(one.get("error_message") or "failed") for one in entries if one.get("error_occurred")]
+        errors += [] if all(times) else ["has no time"]
+        found.append(Component(name, None, None, errors[0]) if errors else Component(name, *map(Sample, times)))
+    return found

@@ -6,7 +6,7 @@ import random
 import unittest
 from unittest import mock
 
-from bench.harness import fixture, gbench, messages, significance, stats
+from bench.harness import fixture, messages, significance, stats
 from bench.harness.stats import Sample
 
 KINDS = {"cairn": "stack", "reference": "stack", "floor": "floor"}
@@ -186,13 +186,14 @@ class MessagesTest(unittest.TestCase):
 
 class ComponentsTest(unittest.TestCase):
     def test_they_are_medians_of_their_repetitions_and_aggregates_are_left_out(self):
-        found = gbench.components(fixture.components())
+        found = stats.components({"components": fixture.components()})
         self.assertEqual([(one.name, one.real.count) for one in found],
                          [("buddy/take_give", 5), ("sizeclass/take_give", 5), ("percpu/pop_push", 5)])
         self.assertAlmostEqual(found[0].real.median, 21e-9, delta=2e-9)
-        self.assertEqual(gbench.components({}), [])
+        self.assertEqual(stats.components({"components": {}}), [])
 
     def test_one_that_failed_says_why(self):
         for entry, error in (({"error_occurred": True, "error_message": "no memory"}, "no memory"), ({}, "has no time")):
-            (one,) = gbench.components({"benchmarks": [{"name": "x", "run_type": "iteration", **entry}]})
+            (one,) = stats.components(
+                {"components": {"benchmarks": [{"name": "x", "run_type": "iteration", **entry}]}})
             self.assertEqual((one.real, one.error), (None, error))

@@ -31,8 +31,8 @@ def grid(table: Table, width: Optional[int] = None) -> List[str]:
     for block in _blocks(wide, gap, width or 1 << 30):
         for line in lines:
             words = [line[i] if len(line[i]) <= wide[i] else line[i][: wide[i] - 1] + "." for i in block]
-            padded = [word.ljust(wide[i]) if i < table.words else word.rjust(wide[i]) for i, word in zip(block, words)]
-            shown.append((" " * gap).join(padded).rstrip())
+            shown.append((" " * gap).join(word.ljust(wide[i]) if i < table.words else word.rjust(wide[i])
+                                          for i, word in zip(block, words)).rstrip())
         shown.append("")
     return shown[:-1]
 

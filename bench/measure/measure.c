@@ -76,13 +76,7 @@ static void usage(FILE *stream)
 {
     fputs(
         "usage: measure [--preload LIBRARY] [--set NAME=VALUE]... [--cpu N]... [--seconds LIMIT]\n"
-        "               [--report FILE] [--] program [arguments]\n"
-        "\n"
-        "  --preload   the program's LD_PRELOAD; without it, the program has none\n"
-        "  --set       a variable of the program's environment\n"
-        "  --cpu       a CPU that the program may run on (all that measure may)\n"
-        "  --seconds   after which the program and its children are killed (never)\n"
-        "  --report    where the line of JSON goes (stderr)\n",
+        "               [--report FILE] [--] program [arguments]\n",
         stream);
 }
 
@@ -122,22 +116,6 @@ static double read_seconds(const char *argument)
     return seconds;
 }
 
-static char *read_setting(char *argument)
-{
-    if (strchr(argument, '=') == NULL || argument[0] == '=')
-        fail("--set: not NAME=VALUE: %s", argument);
-    return argument;
-}
-
-static FILE *open_report(const char *path)
-{
-    FILE *report = fopen(path, "we");
-
-    if (report == NULL)
-        fail("--report: %s: %s", path, strerror(errno));
-    return report;
-}
-
 static void read_option(struct options *options, int option, char *argument)
 {
     struct launch_plan *plan = &options->plan;
@@ -147,7 +125,9 @@ static void read_option(struct options *options, int option, char *argument)
         plan->library = read_library(argument);
         break;
     case 's':
-        plan->settings[plan->setting_count++] = read_setting(argument);
+        if (strchr(argument, '=') == NULL || argument[0] == '=')
+            fail("--set: not NAME=VALUE: %s", argument);
+        plan->settings[plan->setting_count++] = argument;
         break;
     case 'c':
         CPU_SET((size_t)read_cpu(argument), &plan->cpus);
@@ -157,7 +137,9 @@ static void read_option(struct options *options, int option, char *argument)
         options->limits.seconds = read_seconds(argument);
         break;
     case 'r':
-        options->report = open_report(argument);
+        options->report = fopen(argument, "we");
+        if (options->report == NULL)
+            fail("--report: %s: %s", argument, strerror(errno));
         break;
     case 'h':
         usage(stdout);
@@ -318,28 +300,18 @@ static double seconds_of(struct timeval time)
 
 static void write_known(FILE *report, const char *name, long value)
 {
-    if (value < 0)
-        fprintf(report, "\"%s\": null, ", name);
-    else
-        fprintf(report, "\"%s\": %ld, ", name, value);
+    fprintf(report, value < 0 ? "\"%s\": null, " : "\"%s\": %ld, ", name, value);
 }
 
 /* The exit status of a program that a signal ended is the one that a shell would show: never 0. */
-static void write_end(FILE *report, const struct follow_result *result)
-{
-    int signal_number = WIFSIGNALED(result->status) ? WTERMSIG(result->status) : 0;
-    int exit_status =
-        signal_number != 0 ? EXIT_BY_SIGNAL + signal_number : WEXITSTATUS(result->status);
-
-    fprintf(report, "\"exit\": %d, \"signal\": %d, \"timed_out\": %s, ", exit_status, signal_number,
-            result->is_timed_out ? "true" : "false");
-}
-
 static void write_report(FILE *report, const struct follow_result *result)
 {
     static const char *const answers[] = {
         [FOLLOW_UNKNOWN] = "null", [FOLLOW_NO] = "false", [FOLLOW_YES] = "true"};
     const struct rusage *usage = &result->usage;
+    int signal_number = WIFSIGNALED(result->status) ? WTERMSIG(result->status) : 0;
+    int exit_status =
+        signal_number != 0 ? EXIT_BY_SIGNAL + signal_number : WEXITSTATUS(result->status);
 
     fprintf(report, "{\"wall_s\": %.6f, \"user_s\": %.6f, \"system_s\": %.6f, ", result->wall_s,
             seconds_of(usage->ru_utime), seconds_of(usage->ru_stime));
@@ -350,7 +322,8 @@ static void write_report(FILE *report, const struct follow_result *result)
     fprintf(report, "\"voluntary_switches\": %ld, \"involuntary_switches\": %ld, ", usage->ru_nvcsw,
             usage->ru_nivcsw);
     write_known(report, "processes", result->processes);
-    write_end(report, result);
+    fprintf(report, "\"exit\": %d, \"signal\": %d, \"timed_out\": %s, ", exit_status, signal_number,
+            result->is_timed_out ? "true" : "false");
     fprintf(report, "\"memory_by\": \"%s\", \"preloaded\": %s}\n",
             result->is_peak_by_status ? "status" : "rusage", answers[result->preloaded]);
 }
