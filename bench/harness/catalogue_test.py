@@ -134,10 +134,3 @@ class SuitesTest(fixture.FolderCase):
             runner = self.runner("#!/bin/sh\nOUT=${1#*=}\n%s\n" % body)
             with self.assertRaisesRegex(suites.SuiteError, "^components: " + error):
                 suites.run(runner, None, True)
-
-    def test_the_real_ones_can_be_named_in_a_filter(self) -> None:
-        runner = Runner(PATHS, self.folder, dict(os.environ), 60.0, [0])
-        names = [name for name in suites.names(runner) if re.match("buddy/pair|sizeclass/of", name)]
-        made = suites.run(runner, names, True)["benchmarks"]
-        self.assertEqual({entry.get("run_name", entry["name"]) for entry in made}, set(names))
-        self.assertTrue(names)

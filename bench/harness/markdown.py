@@ -63,7 +63,7 @@ def report(result: Dict[str, Any]) -> str:
         lines.extend(["## " + title, "", *(line for part in parts for line in part)])
 
     def bullets(texts: List[str]) -> List[str]:
-        return ["- " + plain(text) for text in texts] + [""]
+        return ["- " + plain(text) for text in texts] + [""] * bool(texts)
 
     section("What looks bad", bullets(_bad(summary)))
     section("Geometric means", [messages.MEANS + ".", ""],

@@ -57,12 +57,6 @@ class FilesTest(fixture.FolderCase):
     def page(self, made, **more):
         return pathlib.Path(report.write_all(made, str(self.folder), **more)[0]).read_text(encoding="utf-8")
 
-    def test_it_writes_the_page_the_pictures_the_text_and_the_lines(self):
-        paths = [os.path.relpath(path, self.folder) for path in report.write_all(FEW, str(self.folder))]
-        self.assertEqual((paths[0], paths[-2:]), ("report.html", ["report.txt", "lines.txt"]))
-        self.assertEqual(len(paths) > 3, plots.MISSING is None)
-        self.assertTrue(all((self.folder / path).stat().st_size for path in paths))
-
     def test_elements_are_closed_names_are_unique_and_links_stay_inside(self):
         for made in (FAILED, hostile(FEW)):
             elements = list(parsed(self.page(made)).iter())

@@ -6,8 +6,7 @@ import json
 import os
 import pathlib
 import threading
-import unittest
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from bench.harness import allocators, environment, fixture, paths, proof, result, runner
 from bench.harness.allocators import Allocator

@@ -140,7 +140,7 @@ class Summary:
     result: Dict[str, Any]
     benchmarks: List[Benchmark]
     kinds: Dict[str, str]
-    means: Dict[Tuple[str, str, str], Mean] = field(default_factory=dict)
+    _means: Dict[Tuple[str, str, str], Mean] = field(default_factory=dict)
 
     @property
     def allocators(self) -> List[str]:
@@ -157,7 +157,13 @@ class Summary:
         return [one for one in self.benchmarks if group in (one.group, ALL)]
 
     def mean(self, allocator: str, measure: str, group: str = ALL) -> Mean:
-        return self.means[group, allocator, measure]
+        """A benchmark in which no allocator has the measure is not missing."""
+        if (group, allocator, measure) not in self._means:
+            ratios = {one.name: one.ratio(allocator, measure) for one in self.in_group(group) if measure in one.best}
+            good = [ratio for ratio in ratios.values() if ratio]
+            lacking = tuple(name for name, ratio in ratios.items() if not ratio)
+            self._means[group, allocator, measure] = Mean(geometric_mean(good), len(good), lacking)
+        return self._means[group, allocator, measure]
 
     def ranked(self, measure: str, *kinds: str) -> List[str]:
         """Allocators of these kinds, best first: the fewest lacking, then the smallest mean. By default
@@ -251,13 +257,6 @@ def _best(benchmark: Benchmark, kinds: Dict[str, str]) -> Dict[str, str]:
     return best
 
 
-def _mean(benchmarks: Sequence[Benchmark], allocator: str, measure: str) -> Mean:
-    """A benchmark in which no allocator has the measure is not missing."""
-    ratios = {one.name: one.ratio(allocator, measure) for one in benchmarks if measure in one.best}
-    good = [ratio for ratio in ratios.values() if ratio]
-    return Mean(geometric_mean(good), len(good), tuple(name for name, ratio in ratios.items() if not ratio))
-
-
 def summarise(result: Dict[str, Any]) -> Summary:
     """Everything that is computed from the runs."""
     result = results.tidy(result)
@@ -265,18 +264,13 @@ def summarise(result: Dict[str, Any]) -> Summary:
     for run in result["runs"]:
         runs.setdefault((run["row"], run["subject"]), []).append(run)
     kinds = {one["name"]: one["kind"] for one in result["subjects"]}
-    summary = Summary(result, [], kinds)
+    made = []
     for row in result["rows"]:
         cells = {name: cell_of(runs.get((row["name"], name), ())) for name in kinds}
-        made = Benchmark(row["name"], row["group"], row["about"], row["command"], row["series"], row["x"],
-                         row["metric"], row["pinned"], cells)
-        made.best = _best(made, kinds)
-        summary.benchmarks.append(made)
-    for group in summary.groups + [ALL]:
-        for name in kinds:
-            for measure in MEASURES:
-                summary.means[group, name, measure] = _mean(summary.in_group(group), name, measure)
-    return summary
+        told = ("name", "group", "about", "command", "series", "x", "metric", "pinned")
+        made.append(Benchmark(*(row[key] for key in told), cells))
+        made[-1].best = _best(made[-1], kinds)
+    return Summary(result, made, kinds)
 
 
 # --- the components' part: Google Benchmark's JSON ---
