@@ -4,32 +4,23 @@
 terminal; in Markdown."""
 
 import contextlib
+import html
 import io
 import json
 import os
 import pathlib
 import re
 import shutil
-import tempfile
+import subprocess
 import unittest
 import xml.etree.ElementTree
 from unittest import mock
 
 from bench.harness import figures, fixture, markdown, mimalloc_bench, page, plots, report, stats, svg, text
 
-try:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.ui import WebDriverWait
-except ImportError:
-    webdriver = None
-
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
 QUIET = ("--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking "
-         "--disable-component-update --disable-sync --no-first-run --window-size=1280,1000")
+         "--disable-component-update --disable-sync --no-first-run --virtual-time-budget=120000 --dump-dom")
 HOSTILE = '<script>document.title="owned"</script>"\'&$x_{{$'
 SOME = ("churn", "bursts", "phases", "redis", "random/threads=1", "random/threads=2")
 FEW, FAILED = fixture.result(only=SOME), fixture.with_failures(fixture.result())
@@ -144,106 +135,86 @@ def contrast(first, second):
     return (high + 0.05) / (low + 0.05)
 
 
-@unittest.skipIf(webdriver is None or not BROWSER or not DRIVER or page.MISSING,
-                 "selenium, chromium, chromedriver or jinja2 is not installed")
-class BrowserTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR"))
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = folder.name
-        options = webdriver.ChromeOptions()
-        for option in QUIET.split() + ["--user-data-dir=" + os.path.join(cls.folder, "profile")]:
-            options.add_argument(option)
-        options.binary_location = BROWSER
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        with mock.patch.dict(os.environ, {"HOME": cls.folder}):
-            cls.browser = webdriver.Chrome(service=Service(DRIVER), options=options)
-        cls.addClassCleanup(cls.browser.quit)
-        cls.whole = report.write_all(FAILED, os.path.join(cls.folder, "whole"))[0]
+# What the browser says of the page, as an attribute of its root.
+EARLY = """<script>
+const errors = [];
+for (const kind of ["error", "securitypolicyviolation"])
+    addEventListener(kind, event => errors.push(kind + ": " + (event.message || event.blockedURI)), true);
+</script>"""
+LATE = """<script>
+const all = selector => [...document.querySelectorAll(selector)];
+const rows = table => [...table.tBodies[0].rows];
+const sorted = (table, head) => new Promise(ended => {
+    jQuery(table).one("sortEnd", ended);
+    jQuery(head).trigger("sort");
+});
+addEventListener("load", async () => {
+    const said = {title: document.title, text: document.body.innerText, errors, unsorted: [], sorted: 0};
+    said.fetched = performance.getEntriesByType("resource").map(one => one.name).filter(one => !one.startsWith("data:"));
+    said.banners = all(".banner").map(one => one.offsetHeight > 0 && one.textContent);
+    said.plots = all("figure svg").map(one => one.getBoundingClientRect()).map(box => [box.width, box.height]);
+    all("details").forEach(one => one.open = true);
+    said.wider = document.documentElement.scrollWidth - innerWidth;
+    const link = document.querySelector("td a");
+    link.click();
+    await new Promise(ended => setTimeout(ended, 1000));
+    const place = document.getElementById(link.hash.slice(1)).getBoundingClientRect();
+    said.leads = place.top >= 0 && place.bottom <= innerHeight;
+    const input = document.querySelector("input.filter");
+    for (const word of ["churn cairn", ""]) {
+        input.value = word;
+        input.dispatchEvent(new Event("input"));
+        said.filtered = said.filtered || rows(document.querySelector("table.long")).filter(one => one.offsetParent)
+            .map(one => one.textContent.slice(0, 10));
+    }
+    const kinds = new Map(all("table.sortable").map(one => [one.tHead.textContent, one]));
+    for (const table of window.jQuery ? kinds.values() : [])
+        for (const head of table.tHead.querySelectorAll(".sorter-digit"))
+            for (const sign of [1, -1]) {
+                await sorted(table, head);
+                const cells = rows(table).map(one => one.cells[head.cellIndex].dataset.sort);
+                const values = cells.filter(one => one !== "").map(Number);
+                said.sorted += 1;
+                if (values.some((value, k) => isNaN(value) || k > 0 && (value - values[k - 1]) * sign < 0)
+                    || cells.slice(0, values.length).includes(""))
+                    said.unsorted.push([table.caption.textContent, head.textContent, cells.slice(0, 9)]);
+            }
+    document.documentElement.dataset.said = JSON.stringify(said);
+});
+</script>"""
 
-    def show(self, path):
-        for kind in ("browser", "performance"):
-            self.browser.get_log(kind)
-        self.browser.get(pathlib.Path(path).as_uri())
-        self.assertEqual(self.browser.get_log("browser"), [])
 
-    def script(self, code):
-        return self.browser.execute_script(code)
+@unittest.skipIf(not BROWSER or page.MISSING, "chromium or jinja2 is not installed")
+class BrowserTest(fixture.FolderCase):
+    def look(self, made, width, **more):
+        """The page in a window of this width."""
+        path = pathlib.Path(report.write_all(made, str(self.folder), **more)[0])
+        words = path.read_text(encoding="utf-8").replace("</body>", LATE + "</body>")
+        path.write_text(words.replace("<head>", "<head>" + EARLY, 1), encoding="utf-8")
+        done = subprocess.run(
+            [BROWSER, *QUIET.split(), "--user-data-dir=%s/profile" % self.folder, "--window-size=%d,900" % width,
+             path.as_uri()], env={**os.environ, "HOME": str(self.folder)}, capture_output=True, text=True, check=False)
+        said = re.search('<html[^>]* data-said="([^"]*)"', done.stdout)
+        self.assertTrue(said, done.stderr)
+        said = json.loads(html.unescape(said.group(1)))
+        self.assertEqual((said["errors"], said["fetched"], said["unsorted"]), ([], [], []))
+        self.assertLessEqual(said["wider"], 0)
+        self.assertTrue(said["leads"], "a link to a benchmark leads nowhere")
+        return said
 
-    def open_all(self):
-        self.script("document.querySelectorAll('details').forEach(d => d.open = true)")
-
-    def test_nothing_is_fetched_every_plot_has_a_size_and_a_link_to_a_benchmark_leads_there(self):
-        self.show(self.whole)
-        said = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        asked = [event["params"]["request"]["url"] for event in said if event["method"] == "Network.requestWillBeSent"]
-        self.assertEqual([url for url in asked if not url.startswith("data:")], [pathlib.Path(self.whole).as_uri()])
-        self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, ".banner"), [])
-        sizes = self.script("return [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect())"
-                            ".map(b => [b.width, b.height])")
-        self.assertEqual(len(sizes), 0 if plots.MISSING else 10)
-        self.assertTrue(all(width > 200 and height > 50 for width, height in sizes), sizes)
-        self.browser.find_element(By.CSS_SELECTOR, "td a").click()
-        self.assertTrue(self.script(
-            "const b = document.getElementById(decodeURIComponent(location.hash.slice(1))).getBoundingClientRect();"
-            "return b.top >= 0 && b.bottom <= innerHeight"))
-
-    @unittest.skipIf(page.sorter() is None, "jquery.tablesorter is not installed")
-    def test_every_kind_of_table_sorts_by_every_column_of_figures_both_ways_and_from_the_keyboard(self):
-        self.show(self.whole)
-        self.browser.set_script_timeout(120)
-        checked, wrong = self.browser.execute_async_script("""
-            const done = arguments[arguments.length - 1];
-            const kinds = new Map();
-            document.querySelectorAll('table.sortable').forEach(t => kinds.set(t.tHead.textContent, t));
-            const clicked = (table, head) => new Promise(ended => {
-                jQuery(table).one('sortEnd', ended);
-                jQuery(head).trigger('sort');
-            });
-            (async () => {
-                const wrong = [];
-                let checked = 0;
-                for (const table of kinds.values())
-                    for (const head of table.tHead.querySelectorAll('.sorter-digit'))
-                        for (const sign of [1, -1]) {
-                            await clicked(table, head);
-                            const cells = [...table.tBodies[0].rows].map(row => row.cells[head.cellIndex].dataset.sort);
-                            const values = cells.filter(s => s !== '').map(Number);
-                            checked += 1;
-                            if (values.some((v, k) => k > 0 && (v - values[k - 1]) * sign < 0)
-                                || cells.slice(0, values.length).includes(''))
-                                wrong.push([table.caption.textContent, head.textContent, cells.slice(0, 9)]);
-                        }
-                done([checked, wrong]);
-            })();""")
-        self.assertEqual(wrong, [])
-        self.assertGreater(checked, 80)
-        self.show(self.whole)
-        head = self.browser.find_elements(By.CSS_SELECTOR, "table.sortable thead th")[3]
-        self.browser.execute_script("arguments[0].focus()", head)
-        head.send_keys(Keys.ENTER)
-        WebDriverWait(head, 30).until(lambda one: one.get_attribute("aria-sort") == "ascending")
-
-    def test_a_wide_table_scrolls_and_words_typed_above_a_long_one_leave_the_lines_that_have_them(self):
-        self.browser.set_window_size(800, 900)
-        self.addCleanup(self.browser.set_window_size, 1280, 1000)
-        self.show(self.whole)
-        self.open_all()
-        wide, window = self.script("return [document.documentElement.scrollWidth, innerWidth]")
-        self.assertLessEqual(wide, window)
-        self.browser.find_element(By.CSS_SELECTOR, "input.filter").send_keys("churn cairn")
-        shown = self.script("return [...document.querySelector('table.long').tBodies[0].rows]"
-                            ".filter(r => r.offsetParent).map(r => r.textContent)")
-        self.assertEqual([line[:10] for line in shown], ["churncairn"])
+    def test_it_needs_no_network_sorts_every_column_both_ways_and_shows_the_lines_that_have_the_words(self):
+        said = self.look(FAILED, 800)
+        self.assertEqual((said["banners"], said["filtered"]), ([], ["churncairn"]))
+        self.assertEqual(len(said["plots"]), 0 if plots.MISSING else 10)
+        self.assertTrue(all(width > 200 and height > 50 for width, height in said["plots"]), said["plots"])
+        self.assertTrue(said["sorted"] > 80 or page.sorter() is None)
 
     def test_a_partial_result_has_a_banner_and_a_hostile_name_stays_a_name_also_without_the_sorter(self):
-        made = hostile(fixture.partial(FEW))
-        self.show(report.write_all(made, os.path.join(self.folder, "hostile"), NO_JAVASCRIPT)[0])
-        banner = self.browser.find_element(By.CSS_SELECTOR, ".banner")
-        self.assertTrue(banner.is_displayed() and "interrupted after" in banner.text)
-        self.assertNotEqual(self.browser.title, "owned")
-        self.assertIn(HOSTILE, self.browser.find_element(By.TAG_NAME, "body").text)
+        said = self.look(hostile(fixture.partial(FEW)), 1280, folder=NO_JAVASCRIPT)
+        self.assertIn("interrupted after", said["banners"][0])
+        self.assertNotEqual(said["title"], "owned")
+        self.assertIn(HOSTILE, said["text"])
+        self.assertEqual(said["sorted"], 0)
 
 
 class TextTest(unittest.TestCase):
