@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from bench.harness import allocators, environment, machine, messages, options, paths, result
 from bench.harness.allocators import STACK, Allocator
@@ -37,11 +37,8 @@ MEAN_DIFFERS = 0.005  # as a part: then the mean is told beside the median
 
 # --- options ---
 
-def _sizes(text: str) -> Tuple[int, ...]:
-    words = text.split(",")
-    if not all(word.isdecimal() and 1 <= int(word) <= 1 << 30 for word in words):
-        raise argparse.ArgumentTypeError("not sizes from 1 to 2^30: '%s'" % text)
-    return tuple(dict.fromkeys(map(int, words)))
+_sizes = options.matched("sizes up to 999999999", r"((?:[1-9]\d{0,8},)*[1-9]\d{0,8})",
+                         lambda text: tuple(dict.fromkeys(map(int, text.split(",")))))
 
 
 def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:

@@ -84,7 +84,7 @@ class CommandTest(fixture.FolderCase):
 
     def test_each_wrong_word_is_one_line_and_status_2(self) -> None:
         for arguments, said in (
-                (["--sizes", "16,x"], "--sizes: not sizes from 1 to 2^30: '16,x'"),
+                (["--sizes", "16,x"], "--sizes: not sizes up to 999999999: '16,x'"),
                 (["--sizes", "0"], "--sizes: not sizes"), (["--fast"], "unrecognized arguments: --fast"),
                 (["--peers", "nalloc"], "--peers: no such name: nalloc; there are: glibc"),
                 (["--peer", "mine=gone.so"], "--peer mine: no such file: ")):

@@ -69,30 +69,20 @@ def _regex(text: str) -> str:
     return text
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError("not a number from 1 to 1000: '%s'" % text)
-    return int(text)
+def matched(what: str, pattern: str, convert: Callable[..., Any]) -> Callable[[str], Any]:
+    """Reads what matches the pattern, and converts its groups."""
+    def read(text: str) -> Any:
+        found = re.fullmatch(pattern, text)
+        if not found:
+            raise argparse.ArgumentTypeError("not %s: '%s'" % (what, text))
+        return convert(*found.groups())
+    return read
 
 
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"\d*\.?\d+", text) or not 0 < float(text) <= 86400:
-        raise argparse.ArgumentTypeError("not a number of seconds above 0: '%s'" % text)
-    return float(text)
-
-
-def _setting(text: str) -> Tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError("not NAME=VALUE: '%s'" % text)
-    return name, value
-
-
-def _peer(text: str) -> Tuple[str, str]:
-    name, _, path = text.partition("=")
-    if not re.fullmatch(r"[\w.+-]+", name) or not path:
-        raise argparse.ArgumentTypeError("not name=path: '%s'" % text)
-    return name, path
+_count = matched("a number from 1 to 1000", "([1-9][0-9]{0,2}|1000)", int)
+_seconds = matched("a number of seconds above 0", r"(?=.*[1-9])(\d{1,5}(?:\.\d+)?|\.\d+)", float)
+_setting = matched("NAME=VALUE", "([^=]+)=(.*)", lambda *pair: pair)
+_peer = matched("name=path", r"([\w.+-]+)=(.+)", lambda *pair: pair)
 
 
 def add_allocators(parser: argparse.ArgumentParser) -> None:
