@@ -13,7 +13,7 @@ What worked before and fails now is always said. Peers are the control: glibc is
 it moved, the machine moved.
 """
 
-import argparse
+import json
 import sys
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Sequence, Set, Tuple
@@ -189,63 +189,40 @@ def verdict(found: Comparison, threshold: float) -> str:
     return ", ".join(parts + ["no significant difference: %d" % len(quiet)])
 
 
-def _word(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def unlike(before: Dict[str, Any], after: Dict[str, Any]) -> Iterator[str]:
-    """Where the two runs were not made alike."""
+def warnings(before: Dict[str, Any], after: Dict[str, Any], found: Comparison, threshold: float,
+             normalise: bool) -> Iterator[str]:
+    """Where the two runs were not made alike, what the peers say of the machine, and what could not be tested."""
     for part, keys in (("machine", "cpu cpus memory_kib kernel libc thp page_bytes governor"),
                        ("settings", "rounds quick filter")):
         for key in keys.split():
-            old, new = before[part].get(key), after[part].get(key)
+            old, new = (json.dumps(result[part].get(key)).strip('"') for result in (before, after))
             if old != new:
-                name = "repetitions" if key == "rounds" else key
-                yield "%s: %s differs: %s before, %s after" % (part, name, _word(old), _word(new))
+                yield "%s: %s differs: %s before, %s after" % (part, key, old, new)
     for name, result in (("before", before), ("after", after)):
         if not result["complete"]:
             yield "the result %s is partial" % name
-
-
-def moved(found: Comparison, threshold: float, normalise: bool) -> Iterator[str]:
-    """What the peers say of the machine."""
+        if found.only[name]:
+            yield "only in the result %s: %s" % (name, figures.listed(found.only[name]))
     for measure, (ratio, count) in found.drift.items():
-        if not count or abs(ratio - 1) <= STEADY or normalise:
-            continue
-        said = "the peers (%s), which did not change, moved by %s in %s over %s: the machine moved" % (
-            figures.listed(found.peers), figures.change(ratio), COMPARED[measure],
-            figures.plural(count, "cell"))
-        alike = sum(one.measure == measure and one.shows(threshold) and (one.ratio > 1) == (ratio > 1)
-                    and abs(one.ratio - 1) <= 1.5 * abs(ratio - 1) for one in found.differences)
-        if alike:
-            said += ", and %s below moved no more than that" % figures.plural(alike, "difference")
-        yield said + "; --normalise divides by it"
+        if count and abs(ratio - 1) > STEADY and not normalise:
+            alike = sum(one.measure == measure and one.shows(threshold) and (one.ratio > 1) == (ratio > 1)
+                        and abs(one.ratio - 1) <= 1.5 * abs(ratio - 1) for one in found.differences)
+            yield "the peers (%s), which did not change, moved by %s in %s over %s: the machine moved%s; %s" % (
+                figures.listed(found.peers), figures.change(ratio), COMPARED[measure], figures.plural(count, "cell"),
+                ", and %s below moved no more than that" % figures.plural(alike, "difference") if alike else "",
+                "--normalise divides by it")
     if not found.peers:
         yield "no peer is in both files: a change of the machine would look like a change of cairn"
-
-
-def weak(found: Comparison) -> Iterator[str]:
-    """What could not be tested, and why."""
     few = sorted({one.benchmark for one in found.differences if not one.is_testable})
     if few:
         yield "%s with fewer than %d repetitions on each side, too few to tell anything: %s" % (
             figures.plural(len(few), "benchmark"), significance.LEAST_REPETITIONS, figures.listed(few))
-    for where, names in found.only.items():
-        if names:
-            yield "only in the result %s: %s" % (where, figures.listed(names))
 
 
 # --- the command ---
 
-def fraction(word: str) -> float:
-    """3% or 0.03."""
-    try:
-        value = float(word.rstrip("%")) / (100 if word.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 10:
-        raise argparse.ArgumentTypeError("not a part like 3%% or 0.03: %s" % word)
-    return value
+_part = options.matched("a part like 3% or 0.03", r"(\d*\.?\d+)(%?)",
+                        lambda number, percent: float(number) / (100 if percent else 1))
 
 
 def _parser() -> options.Parser:
@@ -255,7 +232,7 @@ def _parser() -> options.Parser:
     add = parser.add_argument
     add("before", help="the result of the old state")
     add("after", help="the result of the new state")
-    add("--threshold", type=fraction, default=0.03, metavar="PART", help="ignore less (default: 3%%)")
+    add("--threshold", type=_part, default=0.03, metavar="PART", help="ignore less (default: 3%%)")
     add("--all", action="store_true", help="show every pair, not the significant ones alone")
     add("--allocator", "--subject", action="append", metavar="NAME",
         help="compare this one (default: cairn's stacks)")
@@ -281,8 +258,7 @@ def _act(arguments: Sequence[str]) -> int:
     found = compare(before, after, chosen, given.normalise, components=not given.allocator)
     if not found.differences and not found.broken:
         raise BadResult("nothing to compare: no benchmark that the same allocator did in both files")
-    for warning in (*unlike(before.result, after.result), *moved(found, given.threshold, given.normalise),
-                    *weak(found)):
+    for warning in warnings(before.result, after.result, found, given.threshold, given.normalise):
         print("compare: warning: " + warning, file=sys.stderr)
     print("\n".join(render(found, given.threshold, given.all, given.normalise)))
     worse = [one for one in found.differences if one.shows(given.threshold) and one.ratio > 1]

@@ -93,7 +93,7 @@ class CompareTest(fixture.FolderCase):
                 ({"schema": "other"}, BEFORE, (), "compare: .*a.json: not a result of cairn's bench"),
                 (BEFORE, BEFORE, ("--allocator", "hoard"), "no allocator hoard in both files, which have cairn, "),
                 (BEFORE, {**fixture.result(only=("z3",)), "components": {}}, (), "nothing to compare"),
-                (BEFORE, BEFORE, ("--threshold", "much"), "not a part like 3% or 0.03: much")):
+                (BEFORE, BEFORE, ("--threshold", "much"), "not a part like 3% or 0.03: 'much'")):
             status, out, error = self.compare(before, after, *options)
             self.assertEqual((status, out, error.count("\n")), (2, "", 1))
             self.assertRegex(error, complaint)
