@@ -1,31 +1,32 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The rows: which work is done, in full and in quick runs.
+"""The benchmarks: which work is done, in full and in quick runs.
 
 Amounts are chosen so that a full run takes some tenths of a second on a common machine, and a quick one a tenth
-of that. A row of a scaling group does the same work at each x, so that its curve is flat where the allocator
-scales.
+of that. A benchmark of a scaling group does the same work at each x, so that its curve is flat where the
+allocator scales. Real programs come from bench/programs/catalogue.json; one that is missing is a line, and no
+benchmark.
 """
 
-from __future__ import annotations
-
 import dataclasses
+import json
+import pathlib
 import re
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+import shutil
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from bench.harness.options import UsageError
 
 WORKLOADS, PROGRAMS, THREADS, HEAP, CPUS = "workloads", "programs", "threads", "heap", "cpus"
-MIB = 1 << 20
 
 # As many as //bench:compare needs to tell anything, and one more where there is time for it.
-ROUNDS, SCALING_ROUNDS, QUICK_ROUNDS, QUICK_SCALING_ROUNDS = 5, 4, 2, 1
+REPETITIONS, SCALING_REPETITIONS, QUICK_REPETITIONS, QUICK_ONCE = 5, 4, 2, 1
 EXPECTED_S, QUICK_EXPECTED_S = 0.35, 0.09
+PROGRAM_S, QUICK_PROGRAM_S = 1.05, 0.35
 
 
-@dataclasses.dataclass(frozen=True)
-class Server:
-    """A row whose program serves: the load on it is what is timed."""
+class Server(NamedTuple):
+    """A benchmark whose program serves: the load on it is what is timed."""
 
     ready: Tuple[str, ...]
     load: Tuple[str, ...]
@@ -33,8 +34,8 @@ class Server:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One piece of work, the same for every subject."""
+class Benchmark:
+    """One piece of work, the same for every allocator."""
 
     name: str
     group: str
@@ -45,7 +46,7 @@ class Row:
     pinned: bool = False
     cpus: Optional[int] = None  # as many of the machine's; None: all, or one if pinned
     metric: str = "time"
-    rounds: int = ROUNDS
+    repetitions: int = REPETITIONS
     expected_s: float = EXPECTED_S  # of one run: what the plan goes by until runs have told
     server: Optional[Server] = None
     brings_malloc: bool = False  # the program is linked with one: libc's must be put before it
@@ -56,9 +57,11 @@ class Row:
                 "x": self.x, "series": self.series, "metric": self.metric, "pinned": self.pinned}
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """A row of the workloads: arguments that stay, and the one that a quick run makes smaller."""
+Row = Benchmark  # the old name, for bench/trace
+
+
+class Work(NamedTuple):
+    """A workload: arguments that stay, and the one that a quick run makes smaller."""
 
     name: str
     fixed: str
@@ -69,7 +72,7 @@ class Work:
     metric: str = "time"
 
 
-# A single thread is pinned; whoever has more gets all CPUs.
+# A single thread is pinned; several have all CPUs.
 _SINGLE = (
     Work("pingpong", "pingpong", "ops=25m", "ops=3m"),
     Work("churn", "churn", "ops=4m", "ops=500k"),
@@ -111,81 +114,106 @@ _PARALLEL = (
     Work("mixed-4", "mixed threads=4", "ops=4m", "ops=400k"),
 )
 
-_THREADS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-_THREADS_QUICK = (1, 4, 64)
+_THREADS, _THREADS_QUICK = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512), (1, 4, 64)
+_LIVE_MIB, _LIVE_MIB_QUICK = (1, 4, 16, 64, 256, 1024), (1, 16, 256)
 _SERVER_BLOCKS, _SERVER_BLOCKS_IN_ALL = 2000, 512000
-_LIVE_MIB = (1, 4, 16, 64, 256, 1024)
-_LIVE_MIB_QUICK = (1, 16, 256)
 
 
-def _workload(work: Work, quick: bool, pinned: bool) -> Row:
+def _workload(work: Work, quick: bool, pinned: bool) -> Benchmark:
     command = (*work.fixed.split(), *(work.quick if quick else work.full).split())
-    return Row(work.name, WORKLOADS, command, pinned=pinned, metric=work.metric,
-               rounds=QUICK_ROUNDS if quick else ROUNDS,
-               expected_s=work.quick_expected_s if quick else work.expected_s)
+    return Benchmark(work.name, WORKLOADS, command, pinned=pinned, metric=work.metric,
+                     repetitions=QUICK_REPETITIONS if quick else REPETITIONS,
+                     expected_s=work.quick_expected_s if quick else work.expected_s)
 
 
-def _scaled(group: str, series: str, x: int, quick: bool, *arguments: str, **more: Any) -> Row:
-    return Row("%s-%s-%d" % (series, group, x), group, (series, *arguments), series=series, x=x,
-               rounds=QUICK_SCALING_ROUNDS if quick else SCALING_ROUNDS,
-               expected_s=QUICK_EXPECTED_S if quick else EXPECTED_S, **more)
+def _scaled(group: str, series: str, x: int, quick: bool, arguments: str, **more: Any) -> Benchmark:
+    return Benchmark("%s-%s-%d" % (series, group, x), group, (series, *arguments.split()), series=series, x=x,
+                     repetitions=QUICK_ONCE if quick else SCALING_REPETITIONS,
+                     expected_s=QUICK_EXPECTED_S if quick else EXPECTED_S, **more)
 
 
-def _server_arguments(threads: int) -> List[str]:
-    """Each line has its live blocks; of very many lines less, or filling their tables would be the work."""
-    blocks = _SERVER_BLOCKS_IN_ALL // threads
-    return ["generations=2"] + (["blocks=%d" % blocks] if blocks < _SERVER_BLOCKS else [])
-
-
-def _threads(quick: bool) -> Iterator[Row]:
-    """The same blocks in all, made by ever more threads."""
+def _threads(quick: bool) -> Iterator[Benchmark]:
+    """The same blocks in all, made by ever more threads. Each line of a server has its live blocks; of very
+    many lines less, or filling their tables would be the work."""
     for series, ops in (("churn", "500k" if quick else "4m"), ("server", "600k" if quick else "6m")):
         for count in _THREADS_QUICK if quick else _THREADS:
-            extra = _server_arguments(count) if series == "server" else []
-            yield _scaled(THREADS, series, count, quick, "ops=" + ops, "threads=%d" % count, *extra)
+            arguments, blocks = "ops=%s threads=%d" % (ops, count), _SERVER_BLOCKS_IN_ALL // count
+            if series == "server":
+                arguments += " generations=2" + (" blocks=%d" % blocks if blocks < _SERVER_BLOCKS else "")
+            yield _scaled(THREADS, series, count, quick, arguments)
 
 
-def _heap(quick: bool) -> Iterator[Row]:
+def _heap(quick: bool) -> Iterator[Benchmark]:
     """The same number of blocks, of which ever more live at a time."""
     for live in _LIVE_MIB_QUICK if quick else _LIVE_MIB:
-        yield _scaled(HEAP, "churn", live, quick, "ops=" + ("500k" if quick else "4m"), "live=%dm" % live,
-                      pinned=True)
+        yield _scaled(HEAP, "churn", live, quick, "ops=%s live=%dm" % ("500k" if quick else "4m", live), pinned=True)
 
 
 def counts_up_to(cpus: int) -> List[int]:
     """1, 2, 4 ... and the last."""
-    powers = [1 << exponent for exponent in range(cpus.bit_length()) if 1 << exponent < cpus]
-    return powers + [cpus]
+    return [1 << exponent for exponent in range(cpus.bit_length()) if 1 << exponent < cpus] + [cpus]
 
 
-def _cpus(quick: bool, cpus: int) -> Iterator[Row]:
+def _cpus(quick: bool, cpus: int) -> Iterator[Benchmark]:
     """As many threads as CPUs, each with the same work: one more costs no time where the allocator scales."""
     for count in counts_up_to(cpus):
-        ops = count * (500 if quick else 3000)
-        yield _scaled(CPUS, "churn", count, quick, "ops=%dk" % ops, "threads=%d" % count,
-                      "live=%dm" % (16 * count), cpus=count)
+        arguments = "ops=%dk threads=%d live=%dm" % (count * (500 if quick else 3000), count, 16 * count)
+        yield _scaled(CPUS, "churn", count, quick, arguments, cpus=count)
 
 
-def workload_rows(quick: bool, cpus: int) -> List[Row]:
-    """Every row that a workload of our own makes."""
-    rows = [_workload(work, quick, True) for work in _SINGLE]
-    rows += [_workload(work, quick, False) for work in _PARALLEL]
-    return rows + [*_threads(quick), *_heap(quick), *_cpus(quick, cpus)]
+def workloads(quick: bool, cpus: int) -> List[Benchmark]:
+    """Every benchmark that a workload of our own makes."""
+    return [*(_workload(work, quick, True) for work in _SINGLE),
+            *(_workload(work, quick, False) for work in _PARALLEL),
+            *_threads(quick), *_heap(quick), *_cpus(quick, cpus)]
 
+
+# --- real programs ---
+
+def programs(folder: pathlib.Path, scratch: pathlib.Path, quick: bool) -> Tuple[List[Benchmark], List[str]]:
+    """The benchmarks of this machine, and what is missing with the package that brings it."""
+    path = folder / "catalogue.json"
+    made, missing = [], []
+    for program in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ():
+        needs = [program["needs"], *(command[0] for command in program.get("server", {}).values())]
+        lacking = [name for name in dict.fromkeys(needs) if shutil.which(name) is None]
+        if lacking:
+            missing.append("%s: not found on this machine: %s (apt-get install %s)"
+                           % (program["name"], ", ".join(lacking), program["package"]))
+        else:
+            made.append(_program(program, quick, {"inputs": str(folder), "scratch": str(scratch),
+                                                  "amount": program["amounts"][quick]}))
+    return made, missing
+
+
+def _program(program: Mapping[str, Any], quick: bool, values: Mapping[str, str]) -> Benchmark:
+    def filled(words: Sequence[str]) -> Tuple[str, ...]:
+        """The words, with {inputs}, {scratch} and {amount} replaced; other braces stay."""
+        return tuple(re.sub("{(%s)}" % "|".join(values), lambda found: values[found.group(1)], word)
+                     for word in words)
+
+    server = program.get("server")
+    return Benchmark(program["name"], PROGRAMS, filled(program["command"]), program["about"],
+                     repetitions=QUICK_ONCE if quick else REPETITIONS,
+                     expected_s=QUICK_PROGRAM_S if quick else PROGRAM_S,
+                     server=Server(**{part: filled(words) for part, words in server.items()}) if server else None,
+                     brings_malloc=program.get("brings_malloc", False))
+
+
+# --- which of them ---
 
 def matching(names: Sequence[str], pattern: Optional[str]) -> List[str]:
     """The names in which the pattern is found."""
     return [name for name in names if pattern is None or re.search(pattern, name)]
 
 
-def choose(rows: Sequence[Row], groups: Sequence[str], pattern: Optional[str]) -> List[Row]:
-    """Rows of the groups whose name the filter lets through."""
-    kept = set(matching([row.name for row in rows], pattern))
-    return [row for row in rows if row.group in groups and row.name in kept]
+def choose(benchmarks: Sequence[Benchmark], groups: Sequence[str], pattern: Optional[str]) -> List[Benchmark]:
+    """Benchmarks of the groups whose name the filter lets through."""
+    return [one for one in benchmarks if one.group in groups and matching([one.name], pattern)]
 
 
 def nothing_matches(pattern: Optional[str], groups: Sequence[str], names: Sequence[str]) -> UsageError:
     """The complaint that names what there is."""
     what = "--filter '%s'" % pattern if pattern else "--groups " + ",".join(groups)
-    there = ", ".join(names) or "no such rows on this machine"
+    there = ", ".join(names) or "no such benchmarks on this machine"
     return UsageError("%s: nothing to run; there are: %s" % (what, there))

@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """The environment of what is measured: the user's, without what steers an allocator behind our back."""
 
-from __future__ import annotations
-
 import re
 from typing import Dict, List, Mapping, Tuple
 
@@ -16,5 +14,4 @@ def clean(environ: Mapping[str, str]) -> Tuple[Dict[str, str], List[str]]:
     """The environment for programs, and the names of the user's variables that it lacks."""
     removed = sorted(name for name in environ if _STEERS.match(name))
     kept = {name: value for name, value in environ.items() if name not in removed and name not in _OURS}
-    kept["LC_ALL"] = "C"
-    return kept, removed
+    return {**kept, "LC_ALL": "C"}, removed

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""How figures are written, the same in every report: three significant digits, and a unit that keeps them
-short."""
+"""How figures are written in every report: three significant digits, and a unit that keeps them short."""
 
+import textwrap
 from typing import List, Optional, Sequence
 
 NOTHING = "-"
@@ -28,9 +28,7 @@ def seconds(value: Optional[float]) -> str:
     """0.41 s is 410 ms."""
     if value is None:
         return NOTHING
-    if value >= 0.9995:
-        return "%s s" % digits(value)
-    return scaled(value * 1e9, 1000, ("ns", "us", "ms"))
+    return "%s s" % digits(value) if value >= 0.9995 else scaled(value * 1e9, 1000, ("ns", "us", "ms"))
 
 
 def kib(value: Optional[float]) -> str:
@@ -39,7 +37,7 @@ def kib(value: Optional[float]) -> str:
 
 
 def count(value: Optional[float]) -> str:
-    """Whole, with a thin mark at each thousand."""
+    """Whole, with a comma at each thousand."""
     return NOTHING if value is None else format(round(value), ",d")
 
 
@@ -48,8 +46,10 @@ def ratio(value: Optional[float]) -> str:
     return NOTHING if value is None else digits(value)
 
 
-def percent(value: float) -> str:
+def percent(value: Optional[float]) -> str:
     """A part of one as a percentage: 4.1 %."""
+    if value is None:
+        return NOTHING
     return "%s %%" % ("%.1f" % (100 * value) if abs(value) < 0.0995 else "%.0f" % (100 * value))
 
 
@@ -59,7 +59,7 @@ def change(value: float) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """3 rows, 1 row."""
+    """3 runs, 1 run."""
     return "%d %s%s" % (number, noun, "" if number == 1 else "s")
 
 
@@ -68,7 +68,7 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     names = list(names)
     if len(names) > most:
         names = names[: most - 1] + ["%d more" % (len(names) - most + 1)]
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1] if names else "none"
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "none"
 
 
 WRITE = {"time": seconds, "cpu": seconds, "peak": kib, "final": kib, "faults": count}
@@ -81,11 +81,5 @@ def measured(measure: str, value: Optional[float]) -> str:
 
 def wrapped(text: str, width: int, indent: str = "") -> List[str]:
     """The text in lines of at most this width, each but the first indented."""
-    lines, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = indent + word
-        else:
-            line = line + " " + word if line.strip() else line + word
-    return lines + [line] if line else lines
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False,
+                         break_long_words=False)

@@ -2,84 +2,67 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """bazel run //bench:instructions: how many instructions a hot pair of malloc and free takes, on every malloc found.
 
-    options -> who there is -> each size on each, stepped instruction by instruction -> tables, JSON
+    options -> what there is -> each size on each, stepped instruction by instruction -> tables, JSON
 
-Unlike times, counts do not depend on who else is at work. With --control, valgrind counts them too.
+Unlike times, counts do not depend on what else is at work. With --control, valgrind's callgrind counts them too.
 """
-
-from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from bench.harness import callgrind, environment, machine, places, result, subjects
-from bench.harness.options import Parser, UsageError, given_names
-from bench.harness.places import Places
-from bench.harness.subjects import STACK, Subject
+from bench.harness import allocators, environment, machine, messages, options, paths, result
+from bench.harness.allocators import STACK, Allocator
+from bench.harness.document import Cell, Table
+from bench.harness.markdown import plain, table
+from bench.harness.options import UsageError
+from bench.harness.paths import Paths
 
 SCHEMA = "cairn-instructions 1"
 SIZES = (16, 64, 256, 1024, 16384)
 WARM_PAIRS, PAIRS = 10000, 256
-LIMIT_S = 60.0
-EXIT_NOTHING, EXIT_USAGE = 1, 2
+CONTROL_PAIRS = (500, 2500)  # callgrind: two runs of different length, so that the start cancels out
+LIMIT_S, CONTROL_LIMIT_S = 60.0, 120.0
 MEAN_DIFFERS = 0.005  # as a part: then the mean is told beside the median
 
 
 # --- options ---
 
-def _sizes(text: str) -> Tuple[int, ...]:
-    words = text.split(",")
-    if not all(word.isdecimal() and 1 <= int(word) <= 1 << 30 for word in words):
-        raise argparse.ArgumentTypeError("not sizes from 1 to 2^30: '%s'" % text)
-    return tuple(dict.fromkeys(int(word) for word in words))
-
-
-def _pair(text: str) -> Tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not value or not name.replace("-", "").isalnum():
-        raise argparse.ArgumentTypeError("not name=path: '%s'" % text)
-    return name, value
+_sizes = options.matched("sizes up to 999999999", r"((?:[1-9]\d{0,8},)*[1-9]\d{0,8})",
+                         lambda text: tuple(dict.fromkeys(map(int, text.split(",")))))
 
 
 def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
     """The options, with paths from where the user stands; raises UsageError."""
-    parser = Parser(
-        prog="bazel run //bench:instructions --", allow_abbrev=False,
+    parser = options.Parser(
+        prog="bazel run //bench:instructions --",
         description="Counts the instructions of a hot pair of malloc and free on each malloc of this machine.",
-        epilog="Exit status: 0 when somebody was counted, 1 when nobody, 2 for a wrong call.")
+        epilog="Exit status: 0 when a malloc was counted, 1 when none, 2 for a wrong call.")
+    options.add_allocators(parser)
     add = parser.add_argument
     add("--sizes", metavar="A,B", type=_sizes, default=SIZES, help="bytes (%s)" % ",".join(map(str, SIZES)))
-    add("--stacks", metavar="A,B", type=given_names, help="stacks of cairn; 'none' for none (all)")
-    add("--peers", metavar="A,B", type=given_names, help="peers and glibc; 'none' for none (all found)")
-    add("--peer", metavar="NAME=PATH", type=_pair, action="append", default=[], help="one more shared object")
     add("--control", action="store_true", help="count with valgrind's callgrind, too")
-    add("--json", metavar="FILE", help="the counts here too; '-' for stdout, instead of the tables")
-    options = parser.parse_args(list(arguments))
-    if options.json not in (None, "-"):
-        options.json = str(caller / pathlib.Path(options.json).expanduser())
-    options.peer = [(name, caller / pathlib.Path(path).expanduser()) for name, path in options.peer]
-    for name, library in options.peer:
-        if not library.is_file():
-            raise UsageError("--peer %s: no such file: %s" % (name, library))
-    if options.control and shutil.which("valgrind") is None:
+    chosen = parser.parse_args(list(arguments))
+    options.resolve(chosen, caller)
+    if chosen.control and shutil.which("valgrind") is None:
         raise UsageError("--control: valgrind is not found on this machine (apt-get install valgrind)")
-    return options
+    return chosen
 
 
 # --- counting ---
 
 @dataclasses.dataclass
 class Count:
-    """What came of one size on one subject."""
+    """What came of one size on one allocator."""
 
     subject: str
     bytes: int
@@ -90,26 +73,31 @@ class Count:
     error: Optional[str] = None
 
 
+def _run(command: Sequence[str], limit_s: float, environ: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(command, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=limit_s, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError("timed out after %g s" % limit_s) from error
+
+
 class Counter:
     """Runs the stepper and its control."""
 
-    def __init__(self, where: Places, scratch: pathlib.Path, cleaned: Mapping[str, str]) -> None:
+    def __init__(self, where: Paths, scratch: pathlib.Path, cleaned: Mapping[str, str]) -> None:
         self._pairs = where.runfiles / "bench/instructions/pairs"
         self._stepper = where.runfiles / "bench/instructions/stepper"
-        self._scratch = scratch
+        self._written = scratch / "callgrind"
         self._environment = dict(cleaned)
 
-    def _step(self, subject: Subject, size_bytes: int) -> Dict[str, List[int]]:
+    def _environ(self, allocator: Allocator, variable: str) -> Dict[str, str]:
+        preload = {variable: str(allocator.library)} if allocator.library else {}
+        return {**self._environment, **allocator.environment, **preload}
+
+    def _step(self, allocator: Allocator, size_bytes: int) -> Dict[str, List[int]]:
         """The counts of each pair; raises RuntimeError with a line."""
-        preload = {"STEPPER_PRELOAD": str(subject.library)} if subject.library else {}
-        command = [str(self._stepper), str(PAIRS), str(self._pairs), str(size_bytes), str(WARM_PAIRS),
-                   str(PAIRS)]
-        try:
-            done = subprocess.run(command, env={**self._environment, **subject.environment, **preload},
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                                  timeout=LIMIT_S, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise RuntimeError("timed out after %g s" % LIMIT_S) from error
+        done = _run([str(self._stepper), str(PAIRS), str(self._pairs), str(size_bytes), str(WARM_PAIRS), str(PAIRS)],
+                    LIMIT_S, self._environ(allocator, "STEPPER_PRELOAD"))
         if done.returncode != 0:
             said = done.stderr.strip().splitlines()
             raise RuntimeError(said[-1].replace("stepper: ", "", 1) if said else "crashed")
@@ -117,25 +105,56 @@ class Counter:
             raise RuntimeError("cannot be preloaded")
         return json.loads(done.stdout)
 
-    def count(self, subject: Subject, size_bytes: int, control: bool) -> Count:
-        """Both functions, and the control where it can be had."""
-        made = Count(subject.name, size_bytes)
+    def control(self, allocator: Allocator, size_bytes: int) -> float:
+        """The mean of malloc and free together by callgrind; raises RuntimeError with a line."""
+        costs = []
+        for count in CONTROL_PAIRS:
+            done = _run(["valgrind", "--tool=callgrind", "--callgrind-out-file=%s" % self._written, "--dump-line=no",
+                         str(self._pairs), str(size_bytes), "1000", str(count)], CONTROL_LIMIT_S,
+                        self._environ(allocator, "LD_PRELOAD"))
+            if done.returncode != 0:
+                raise RuntimeError("exit status %d under valgrind" % done.returncode)
+            costs.append(cost_outside(self._written.read_text(encoding="utf-8"), str(self._pairs.resolve())))
+        return (costs[1] - costs[0]) / (CONTROL_PAIRS[1] - CONTROL_PAIRS[0])
+
+    def count(self, allocator: Allocator, size_bytes: int, control: bool) -> Count:
+        """Both functions, and the control where it can be had: a stack of cairn reads its CPU where valgrind has
+        none, and would go another way below it."""
+        made = Count(allocator.name, size_bytes)
         try:
-            counts = self._step(subject, size_bytes)
+            counts = self._step(allocator, size_bytes)
             made.malloc, made.free = (statistics.median(counts[name]) for name in ("malloc", "free"))
             made.pair_mean = statistics.mean(counts["malloc"]) + statistics.mean(counts["free"])
-            if control and can_be_controlled(subject):
-                preload = {"LD_PRELOAD": str(subject.library)} if subject.library else {}
-                spoken = {**self._environment, **subject.environment, **preload}
-                made.callgrind_pair_mean = callgrind.pair(self._pairs, size_bytes, spoken, self._scratch)
-        except (RuntimeError, callgrind.CallgrindError) as error:
+            if control and allocator.kind != STACK:
+                made.callgrind_pair_mean = self.control(allocator, size_bytes)
+        except RuntimeError as error:
             made.error = str(error)
         return made
 
 
-def can_be_controlled(subject: Subject) -> bool:
-    """A stack of cairn reads its CPU where valgrind has none: below it, it would go another way."""
-    return subject.kind != STACK
+def cost_outside(text: str, program: str) -> int:
+    """Instructions in all objects but the program's own, of what callgrind wrote:
+
+        ob=(2) /usr/lib/libc.so.6     the object of the lines that follow
+        fn=(14) malloc
+        0 41                          a cost of its own
+        calls=1 0
+        0 88                          that of a function it calls, which has lines of its own: left out
+    """
+    names: Dict[str, str] = {}
+    cost, is_own, is_of_callee = 0, False, False
+    for line in text.splitlines():
+        found = re.match(r"(c?ob)=\((\d+)\)(?: (.*))?$", line)
+        if found:
+            kind, number, name = found.groups()
+            names.setdefault(number, name or "")
+            is_own = names[number] == program if kind == "ob" else is_own
+        elif line.startswith("calls="):
+            is_of_callee = True
+        elif re.match(r"[\d+*-]", line):
+            cost += 0 if is_own or is_of_callee else int(line.split()[-1])
+            is_of_callee = False
+    return cost
 
 
 # --- the tables ---
@@ -160,21 +179,16 @@ def _controlled(count: Count) -> str:
     return "-" if value is None else _number(round(value, 1))
 
 
-def table(made: Mapping[str, Any], head: str, text_of: Any) -> List[str]:
-    """A line for each subject, the one with the fewest instructions first."""
-    sizes = made["sizes"]
-    by = {(one["subject"], one["bytes"]): Count(**one) for one in made["counts"]}
-
-    def cost(subject: Mapping[str, Any]) -> float:
-        means = [by[subject["name"], size].pair_mean for size in sizes]
-        return sum(float("inf") if mean is None else mean for mean in means)
-
-    lines = ["| %s | %s |" % (head, " | ".join("%d bytes" % size for size in sizes)),
-             "| --- |" + " --: |" * len(sizes)]
-    for subject in sorted(made["subjects"], key=cost):
-        name = "**%s**" % subject["name"] if subject["kind"] == STACK else subject["name"]
-        lines.append("| %s | %s |" % (name, " | ".join(text_of(by[subject["name"], size]) for size in sizes)))
-    return lines
+def counted(made: Mapping[str, Any], head: str, text_of: Callable[[Count], str]) -> Table:
+    """A line for each allocator, the one with the fewest instructions first."""
+    by: Dict[str, List[Count]] = {}
+    for one in made["counts"]:
+        by.setdefault(one["subject"], []).append(Count(**one))
+    stacks = [one["name"] for one in made["subjects"] if one["kind"] == STACK]
+    order = sorted(by, key=lambda name: sum(count.pair_mean or float("inf") for count in by[name]))
+    body = [[Cell(name, mark="stack" if name in stacks else ""), *(Cell(text_of(count)) for count in by[name])]
+            for name in order]
+    return Table("", [head, *("%d bytes" % size for size in made["sizes"])], body)
 
 
 _ABOUT = """\
@@ -191,72 +205,47 @@ CPU in the area that the kernel keeps for restartable sequences, which valgrind 
 
 def text_of(made: Mapping[str, Any]) -> str:
     """Everything, as Markdown."""
-    about = made["machine"]
-    commit = "%s%s" % (made["commit"] or machine.UNKNOWN, " (changed)" if made["dirty"] else "")
-    lines = ["# Instructions of a pair", "",
-             "%s, %s, %s, Linux %s, commit %s." % (made["started"].replace("T", " ").replace("Z", " UTC"),
-                                                  about["cpu"], about["libc"], about["kernel"], commit), "",
-             _ABOUT.format(warm=WARM_PAIRS, pairs=PAIRS), ""]
-    lines += table(made, "instructions", cell)
+    lines = ["# Instructions of a pair", "", plain(messages.origin(made)) + ".", "",
+             _ABOUT.format(warm=WARM_PAIRS, pairs=PAIRS), "", *table(counted(made, "instructions", cell))]
     if made["control"]:
-        pairs = callgrind.MORE_PAIRS - callgrind.LEAST_PAIRS
-        lines += ["", "## Control", "", _CONTROL.format(pairs=pairs), ""]
-        lines += table(made, "callgrind", _controlled)
-    lines += ["", "## Versions", ""]
-    lines += ["- %s: %s" % (subject["name"], subject["version"] or "unknown") for subject in made["subjects"]]
-    failed = ["- %s, %d bytes: %s" % (one["subject"], one["bytes"], one["error"])
-              for one in made["counts"] if one["error"]]
-    notes = ["- " + note for note in made["notes"]]
-    if failed or notes:
-        lines += ["", "## Missing", ""] + failed + notes
+        lines += ["## Control", "", _CONTROL.format(pairs=CONTROL_PAIRS[1] - CONTROL_PAIRS[0]), "",
+                  *table(counted(made, "callgrind", _controlled))]
+    versions = ["- %s: %s" % (one["name"], one["version"] or "unknown") for one in made["subjects"]]
+    lines += ["## Versions", "", *versions]
+    missing = ["- %s, %d bytes: %s" % (one["subject"], one["bytes"], one["error"])
+               for one in made["counts"] if one["error"]] + ["- " + note for note in made["notes"]]
+    if missing:
+        lines += ["", "## Missing", "", *missing]
     return "\n".join(lines + ["", "Command: `%s`." % " ".join(made["command"]), ""])
 
 
 # --- the command ---
 
-def _begin(arguments: Sequence[str], options: argparse.Namespace, where: Places) -> Tuple[Dict[str, Any],
-                                                                                          List[Subject]]:
-    commit = machine.commit_of(where.workspace)
-    found = subjects.find(where.runfiles, commit.name, {}, options.peer)
-    chosen = [one for one in subjects.choose(found, options.stacks, options.peers, options.peer)
-              if one.kind != subjects.FLOOR or options.peers]
-    return {"schema": SCHEMA, "started": result.now(), "command": ["bazel", "run", "//bench:instructions"]
-            + (["--", *arguments] if arguments else []),
-            "commit": commit.name, "dirty": commit.is_dirty, "machine": machine.describe(),
-            "sizes": list(options.sizes), "warm_pairs": WARM_PAIRS, "pairs": PAIRS, "control": options.control,
-            "subjects": [one.as_json() for one in chosen], "counts": [],
-            "notes": subjects.notes_on_missing(found, options.peers)}, chosen
-
-
-def _act(arguments: Sequence[str], where: Places) -> int:
-    options = parse(arguments, where.caller)
+def _act(arguments: Sequence[str], where: Paths) -> int:
+    chosen = parse(arguments, where.caller)
     if not (where.runfiles / "bench/instructions/stepper").is_file():
         raise UsageError("the stepper is missing: start this with `bazel run //bench:instructions`")
-    made, chosen = _begin(arguments, options, where)
-    cleaned, _ = environment.clean(os.environ)
+    commit = machine.commit_of(where.workspace)
+    found = allocators.find(where.runfiles, commit.name, {}, chosen.peer)
+    wanted = [one for one in allocators.choose(found, chosen.stacks, chosen.peers, chosen.peer)
+              if one.kind != allocators.FLOOR or chosen.peers]
+    made: Dict[str, Any] = {
+        "schema": SCHEMA, "started": result.now(),
+        "command": ["bazel", "run", "//bench:instructions", *["--"] * bool(arguments), *arguments],
+        "commit": commit.name, "dirty": commit.is_dirty, "machine": machine.describe(),
+        "sizes": list(chosen.sizes), "warm_pairs": WARM_PAIRS, "pairs": PAIRS, "control": chosen.control,
+        "subjects": [one.as_json() for one in wanted], "counts": [],
+        "notes": allocators.notes_on_missing(found, chosen.peers)}
     with tempfile.TemporaryDirectory(prefix="cairn-instructions-") as scratch:
-        counter = Counter(where, pathlib.Path(scratch), cleaned)
-        for subject in chosen:
-            print("instructions: %s" % subject.name, file=sys.stderr)
-            made["counts"] += [dataclasses.asdict(counter.count(subject, size, options.control))
-                               for size in options.sizes]
-    if options.json not in (None, "-"):
-        pathlib.Path(options.json).write_text(result.text_of(made), encoding="utf-8")
-    sys.stdout.write(result.text_of(made) if options.json == "-" else text_of(made))
-    return 0 if any(one["pair_mean"] is not None for one in made["counts"]) else EXIT_NOTHING
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The exit status."""
-    try:
-        return _act(arguments, places.find())
-    except UsageError as error:
-        print("instructions: %s" % error, file=sys.stderr)
-        return EXIT_USAGE
-    except OSError as error:
-        print("instructions: %s: %s" % (error.filename or "the system", error.strerror), file=sys.stderr)
-        return EXIT_NOTHING
+        counter = Counter(where, pathlib.Path(scratch), environment.clean(os.environ)[0])
+        for one in wanted:
+            print("instructions: %s" % one.name, file=sys.stderr)
+            made["counts"] += [dataclasses.asdict(counter.count(one, size, chosen.control)) for size in chosen.sizes]
+    if chosen.json not in (None, "-"):
+        pathlib.Path(chosen.json).write_text(result.text_of(made), encoding="utf-8")
+    sys.stdout.write(result.text_of(made) if chosen.json == "-" else text_of(made))
+    return 0 if any(one["pair_mean"] is not None for one in made["counts"]) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(options.run("instructions", lambda: _act(sys.argv[1:], paths.find())))

@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """What machine, kernel, libc and commit a result was measured on. What cannot be told is null."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import platform
@@ -14,11 +12,20 @@ from typing import Any, Dict, List, NamedTuple, Optional
 UNKNOWN = "unknown"
 
 
-def _text(path: str) -> Optional[str]:
+def ask(*command: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """What a program says; a program that is not there, or hangs, says nothing and fails."""
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                              check=False, timeout=20, **more)
+    except (OSError, subprocess.TimeoutExpired):
+        return subprocess.CompletedProcess(command, 127, "", "")
+
+
+def _text(path: str) -> str:
     try:
         return pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
+        return ""
 
 
 def cpu_of(cpuinfo: str) -> str:
@@ -31,9 +38,9 @@ def cpu_of(cpuinfo: str) -> str:
     return platform.machine() or UNKNOWN
 
 
-def chosen(text: Optional[str]) -> Optional[str]:
+def chosen(text: str) -> Optional[str]:
     """The word in brackets of "always [madvise] never"."""
-    found = re.search(r"\[(\w+)\]", text or "")
+    found = re.search(r"\[(\w+)\]", text)
     return found.group(1) if found else None
 
 
@@ -58,27 +65,15 @@ def libc() -> str:
 
 def describe() -> Dict[str, Any]:
     """The result's "machine"."""
-    governor = _text("/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor" % allowed_cpus()[-1])
     return {
-        "cpu": cpu_of(_text("/proc/cpuinfo") or ""),
-        "cpus": len(allowed_cpus()),
-        "memory_kib": memory_kib_of(_text("/proc/meminfo") or ""),
-        "kernel": platform.release(),
-        "libc": libc(),
+        "cpu": cpu_of(_text("/proc/cpuinfo")), "cpus": len(allowed_cpus()),
+        "memory_kib": memory_kib_of(_text("/proc/meminfo")), "kernel": platform.release(), "libc": libc(),
         "thp": chosen(_text("/sys/kernel/mm/transparent_hugepage/enabled")),
         "page_bytes": os.sysconf("SC_PAGE_SIZE"),
-        "governor": governor.strip() if governor else None,
+        "governor": _text("/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor" % allowed_cpus()[-1]).strip()
+                    or None,
         "load": [round(load, 2) for load in os.getloadavg()],
     }
-
-
-def _git(workspace: pathlib.Path, *arguments: str) -> Optional[str]:
-    try:
-        done = subprocess.run(["git", "-C", str(workspace), *arguments], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
 
 
 class Commit(NamedTuple):
@@ -90,11 +85,12 @@ class Commit(NamedTuple):
 
 def commit_of(workspace: Optional[pathlib.Path]) -> Commit:
     """The commit of the workspace."""
-    head = _git(workspace, "rev-parse", "--short", "HEAD") if workspace else None
-    if workspace is None or head is None:
+    git = ("git", "-C", str(workspace))
+    head = ask(*git, "rev-parse", "--short", "HEAD")
+    if workspace is None or head.returncode != 0:
         return Commit(None, None)
-    changed = _git(workspace, "status", "--porcelain")
-    return Commit(head.strip(), None if changed is None else bool(changed.strip()))
+    changed = ask(*git, "status", "--porcelain")
+    return Commit(head.stdout.strip(), None if changed.returncode else bool(changed.stdout.strip()))
 
 
 def notes_on(machine: Dict[str, Any]) -> List[str]:

@@ -1,99 +1,77 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Options: what is understood, and the line that a wrong one gets."""
+"""What the user says: what is understood, and the line that a wrong word gets. What is told of the machine."""
 
 import pathlib
-import tempfile
+import shutil
+import subprocess
 import unittest
 
-from bench.harness import options
+from bench.harness import fixture, machine, options
 
 CALLER = pathlib.Path("/caller")
 
 
-def parse(*arguments: str) -> options.Options:
-    return options.parse(arguments, CALLER)
+class OptionsTest(fixture.FolderCase):
+    def test_what_is_said_is_understood_and_nothing_said_means_everything(self) -> None:
+        library = self.folder / "mine.so"
+        library.touch()
+        for arguments, name, value in (
+                ("", "quick", False), ("", "groups", options.GROUPS), ("", "stacks", None), ("", "rounds", None),
+                ("", "out", CALLER / "bench-report"), ("--out here", "out", CALLER / "here"),
+                ("--out /there", "out", pathlib.Path("/there")), ("--json a.json", "json", "/caller/a.json"),
+                ("--json -", "json", "-"), ("--stacks cairn,reference", "stacks", ("cairn", "reference")),
+                ("--peers none", "peers", ()), ("--rounds 7", "rounds", 7), ("--seconds 0.5", "seconds", 0.5),
+                ("--set A= --set B=c=d", "set", [("A", ""), ("B", "c=d")]), ("--list", "list", True),
+                ("--peer mine=%s" % library, "peer", [("mine", library)])):
+            self.assertEqual(getattr(options.parse(arguments.split(), CALLER), name), value, arguments)
+
+    def test_a_wrong_word_is_a_line_that_names_it(self) -> None:
+        wrong = [(["--rounds=" + word], "'%s'" % word) for word in ("0", "-1", "x", "1.5", "1001")]
+        wrong += [(["--seconds=" + word], "'%s'" % word) for word in ("0", "-1", "x", "nan", "inf")]
+        library = "=" + __file__
+        for arguments, said in wrong + [
+                (["--quik"], "unrecognized arguments: --quik (see --help)"), (["--round=3"], "--round=3"),
+                (["churn"], "churn"), (["--stacks", "cairn,,reference"], "empty name"),
+                (["--groups", "workloads,cpu"], "--groups: no such group: cpu; there are: components, workloads"),
+                (["--filter", "a("], "'a(': "), (["--set", "=x"], "'=x'"), (["--set", "x"], "'x'"),
+                (["--peer", "a b" + library], "not name=path: 'a b"), (["--peer", "mine"], "not name=path: 'mine'"),
+                (["--peer", "a" + library, "--peer", "a" + library], "--peer: twice the same name: a"),
+                (["--peer", "mine=lib.so"], "--peer mine: no such file: /caller/lib.so")]:
+            with self.assertRaises(options.UsageError) as caught:
+                options.parse(arguments, CALLER)
+            self.assertIn(said, str(caught.exception))
+            self.assertNotIn("\n", str(caught.exception))
 
 
-class OptionsTest(unittest.TestCase):
+class MachineTest(fixture.FolderCase):
+    def test_this_machine_has_what_every_machine_has(self) -> None:
+        about = machine.describe()
+        self.assertTrue(about["cpu"] and about["cpus"] > 0 and about["memory_kib"] > 1 << 16)
+        self.assertEqual(len(about["load"]), 3)
+        self.assertIn("glibc", about["libc"])
 
-    def complaint(self, *arguments: str) -> str:
-        with self.assertRaises(options.UsageError) as caught:
-            parse(*arguments)
-        self.assertNotIn("\n", str(caught.exception))
-        return str(caught.exception)
+    def test_what_the_kernel_writes_is_read(self) -> None:
+        text = "processor\t: 0\nmodel name\t: Some  CPU @ 2 GHz\n\nmodel name\t: Another\n"
+        self.assertEqual(machine.cpu_of(text), "Some CPU @ 2 GHz")
+        self.assertEqual(machine.cpu_of("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"),
+                         "implementer 0x41 part 0xd0c")
+        self.assertTrue(machine.cpu_of(""))
+        self.assertEqual([machine.chosen(text) for text in ("always [madvise] never", "")], ["madvise", None])
+        self.assertEqual(machine.memory_kib_of("MemTotal:       123 kB\nMemFree: 7 kB\n"), 123)
 
-    def test_nothing_said_means_everything_in_full(self) -> None:
-        chosen = parse()
-        self.assertFalse(chosen.quick)
-        self.assertEqual(chosen.groups, options.GROUPS)
-        self.assertIsNone(chosen.stacks)
-        self.assertIsNone(chosen.rounds)
+    def test_a_governor_that_saves_power_is_noted(self) -> None:
+        for governor, noted in ((None, 0), ("performance", 0), ("powersave", 1)):
+            self.assertEqual(len(machine.notes_on({"governor": governor})), noted)
 
-    def test_paths_are_taken_from_where_the_caller_stands(self) -> None:
-        chosen = parse("--out", "here", "--json", "a.json")
-        self.assertEqual(chosen.out, CALLER / "here")
-        self.assertEqual(chosen.json, "/caller/a.json")
-        self.assertEqual(parse().out, CALLER / "bench-report")
-        self.assertEqual(parse("--out", "/there").out, pathlib.Path("/there"))
-
-    def test_a_dash_is_stdout_and_no_file(self) -> None:
-        self.assertEqual(parse("--json", "-").json, "-")
-
-    def test_lists_are_split_at_commas_and_none_is_the_empty_one(self) -> None:
-        chosen = parse("--stacks", "cairn,reference", "--peers", "none")
-        self.assertEqual(chosen.stacks, ("cairn", "reference"))
-        self.assertEqual(chosen.peers, ())
-
-    def test_an_empty_name_in_a_list_is_an_error(self) -> None:
-        self.assertIn("empty name", self.complaint("--stacks", "cairn,,reference"))
-
-    def test_an_unknown_option_is_named_with_those_that_exist(self) -> None:
-        said = self.complaint("--quik")
-        self.assertIn("--quik", said)
-        self.assertIn("--quick", said)
-        self.assertIn("--filter", said)
-
-    def test_an_option_is_not_guessed_from_its_beginning(self) -> None:
-        self.assertIn("--round;", self.complaint("--round=3"))
-
-    def test_a_word_that_is_no_option_is_named(self) -> None:
-        self.assertIn("'churn'", self.complaint("churn"))
-
-    def test_an_unknown_group_is_named_with_those_that_exist(self) -> None:
-        said = self.complaint("--groups", "workloads,cpu")
-        self.assertIn("no such group: cpu;", said)
-        self.assertIn("cpus", said)
-
-    def test_a_broken_regular_expression_says_where(self) -> None:
-        self.assertIn("'a(': ", self.complaint("--filter", "a("))
-
-    def test_rounds_are_a_number_above_zero(self) -> None:
-        for wrong in ("0", "-1", "x", "1.5", "1001"):
-            self.assertIn("'%s'" % wrong, self.complaint("--rounds=" + wrong))
-        self.assertEqual(parse("--rounds", "7").rounds, 7)
-
-    def test_a_time_limit_is_above_zero(self) -> None:
-        for wrong in ("0", "-1", "x", "nan", "inf"):
-            self.assertIn("'%s'" % wrong, self.complaint("--seconds=" + wrong))
-        self.assertEqual(parse("--seconds", "0.5").seconds, 0.5)
-
-    def test_settings_may_be_empty_but_have_a_name(self) -> None:
-        self.assertEqual(parse("--set", "A=", "--set", "B=c=d").environment, {"A": "", "B": "c=d"})
-        self.assertIn("'=x'", self.complaint("--set", "=x"))
-        self.assertIn("'x'", self.complaint("--set", "x"))
-
-    def test_an_added_peer_is_a_name_and_a_file(self) -> None:
-        with tempfile.NamedTemporaryFile() as library:
-            mine = ("--peer", "mine=" + library.name)
-            self.assertEqual(parse(*mine).added, (("mine", pathlib.Path(library.name)),))
-            self.assertIn("twice", self.complaint(*mine, *mine))
-            self.assertIn("'a b'", self.complaint("--peer", "a b=" + library.name))
-
-    def test_an_added_peer_without_its_file_is_an_error(self) -> None:
-        self.assertEqual(self.complaint("--peer", "mine=lib.so"), "--peer mine: no such file: /caller/lib.so")
-        self.assertIn("not name=value", self.complaint("--peer", "mine"))
-
-
-if __name__ == "__main__":
-    unittest.main()
+    @unittest.skipUnless(shutil.which("git"), "git is not installed")
+    def test_a_changed_file_makes_the_commit_dirty_and_without_a_repository_there_is_none(self) -> None:
+        self.assertEqual([machine.commit_of(folder) for folder in (None, self.folder)], [(None, None)] * 2)
+        for arguments in (["init"], ["commit", "--allow-empty", "-m", "x"]):
+            subprocess.run(["git", "-C", str(self.folder), "-c", "user.name=x", "-c", "user.email=x@x", *arguments],
+                           check=True, capture_output=True)
+        commit, is_dirty = machine.commit_of(self.folder)
+        self.assertRegex(commit or "", "^[0-9a-f]{7,}$")
+        self.assertFalse(is_dirty)
+        (self.folder / "new").touch()
+        self.assertEqual(machine.commit_of(self.folder), (commit, True))

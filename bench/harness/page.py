@@ -7,20 +7,42 @@ A content security policy in its head forbids any request, so that a mistake her
 
 import pathlib
 import shlex
-import string
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from bench.harness import figures, gbench, handovers, plots, tables, text, words
-from bench.harness.stats import RowSummary, Summary
+from bench.harness import document, figures, messages, plots, stats, svg
+from bench.harness.stats import Benchmark, Summary
 from bench.harness.svg import Plot
-from bench.harness.tables import escape, tag
+
+try:
+    import jinja2
+    from markupsafe import Markup
+
+    MISSING = None
+except ImportError:
+    jinja2 = Markup = None
+    MISSING = "jinja2 is missing, so there is no page: apt-get install python3-jinja2"
 
 PARTS = pathlib.Path(__file__).absolute().parent / "page"
 JAVASCRIPT = pathlib.Path("/usr/share/javascript")
 SORTER = ("jquery/jquery.min.js", "jquery-tablesorter/jquery.tablesorter.min.js")
-NO_SORTER = (
-    "jquery.tablesorter is missing, so the tables do not sort: apt-get install libjs-jquery-tablesorter"
-)
+NO_SORTER = "jquery.tablesorter is missing, so the tables do not sort: apt-get install libjs-jquery-tablesorter"
+
+
+class Part(NamedTuple):
+    """A piece of a section; page.html knows the kinds. A document.Table is one by itself."""
+
+    kind: str
+    content: Any
+    title: str = ""
+    style: str = ""
+
+
+class Section(NamedTuple):
+    """What the contents of the page lead to."""
+
+    name: str
+    title: str
+    parts: Sequence[Any]
 
 
 def sorter(folder: pathlib.Path = JAVASCRIPT) -> Optional[str]:
@@ -31,177 +53,82 @@ def sorter(folder: pathlib.Path = JAVASCRIPT) -> Optional[str]:
         return None
 
 
-def page(summary: Summary, drawn: Sequence[Plot], folder: pathlib.Path = JAVASCRIPT) -> str:
+def shortcomings(folder: pathlib.Path = JAVASCRIPT) -> List[str]:
+    """What a page lacks on this machine, a line each with what to install."""
+    return [note for note in (MISSING, plots.MISSING, None if sorter(folder) else NO_SORTER) if note]
+
+
+def rendered(title: str, heading: str, origin: Sequence[str], banner: Optional[str],
+             sections: Sequence[Section], folder: pathlib.Path = JAVASCRIPT) -> str:
     """The whole file."""
-    return _Page(summary, drawn, sorter(folder)).html()
+    templates = jinja2.Environment(loader=jinja2.FileSystemLoader(str(PARTS)), autoescape=True,
+                                   trim_blocks=True)
+    style, script = ((PARTS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    script = "\n".join(filter(None, (sorter(folder), script))).replace("</script", "<\\/script")
+    return templates.get_template("page.html").render(
+        title=title, heading=heading, origin=origin, banner=banner, sections=sections, style=Markup(style),
+        script=Markup(script))
 
 
-class _Page:
-    """Collects sections, and with them the contents."""
-
-    def __init__(self, summary: Summary, drawn: Sequence[Plot], script: Optional[str]) -> None:
-        self.summary, self.script = summary, script
-        self.plots = {plot.name: plot for plot in drawn}
-        self.anchors = {row.name: "row-%d" % index for index, row in enumerate(summary.rows)}
-        self.sections: List[Tuple[str, str, str]] = []
-
-    def html(self) -> str:
-        self._summary()
-        for index, group in enumerate(self.summary.groups):
-            self._group(index, group)
-        self._components()
-        self._handovers()
-        self._rows()
-        self._machine()
-        partial = words.unfinished(self.summary)
-        script = (PARTS / "page.js").read_text(encoding="utf-8")
-        return string.Template((PARTS / "page.html").read_text(encoding="utf-8")).substitute(
-            title=escape("cairn: %s" % words.origin(self.summary.result)),
-            origin=escape(words.origin(self.summary.result)),
-            style=(PARTS / "page.css").read_text(encoding="utf-8"),
-            contents="".join(
-                tag("li", tag("a", escape(title), href="#" + name)) for name, title, _ in self.sections
-            ),
-            banner=tag("p", escape(partial), class_="banner", role="status") if partial else "",
-            body="\n".join(
-                tag("section", tag("h2", escape(title), id=name) + "\n" + inside)
-                for name, title, inside in self.sections
-            ),
-            script="\n".join(part for part in (self.script, script) if part).replace(
-                "</script", "<\\/script"
-            ),
-        )
-
-    def _section(self, name: str, title: str, *inside: str) -> None:
-        self.sections.append((name, title, "\n".join(part for part in inside if part)))
-
-    def _figure(self, name: str) -> str:
-        plot = self.plots.get(name)
-        return tag("figure", tag("figcaption", tag("b", escape(plot.title))) + plot.inline) if plot else ""
-
-    def _summary(self) -> None:
-        notes = words.failure_lines(self.summary) + words.warnings(self.summary)
-        notes += ["Geometric mean of time, " + line for line in words.missing_lines(self.summary)]
-        notes += [note for note in (plots.MISSING, None if self.script else NO_SORTER) if note]
-        picture, overall = self._figure("time-memory"), tables.overall(self.summary)
-        self._section(
-            "summary",
-            "Summary",
-            tables.paragraphs(words.leads(self.summary), "lead"),
-            tag("div", tables.bullets(notes), class_="notes") if notes else "",
-            tag("div", overall + picture, class_="beside") if picture else overall,
-            tables.means(self.summary, "time"),
-            tables.means(self.summary, "peak"),
-        )
-
-    def _group(self, index: int, group: str) -> None:
-        rows = self.summary.in_group(group)
-        names = [plots.name_of(group, "time-ratio"), plots.name_of(group, "memory-ratio")]
-        names += [plots.name_of(group, name) for name in plots.series(self.summary, group)]
-        parts = [self._figure(name) for name in names] + [self._phases(group)]
-        parts += [tables.matrix(self.summary, rows, measure, self.anchors) for measure in ("time", "peak")]
-        label = "Every figure: time, CPU, peak and final memory, page faults"
-        parts.append(
-            tag("details", tag("summary", label) + tables.everything(self.summary, rows, self.anchors))
-        )
-        self._section("group-%d" % index, words.group_title(group), *parts)
-
-    def _phases(self, group: str) -> str:
-        parts = []
-        for row, keys in text.phased(self.summary):
-            if row.group == group:
-                parts.append(self._figure(plots.name_of("resident", row.name)))
-                parts.append(tables.resident(self.summary, row, keys, [text.phase_name(key) for key in keys]))
-        return "\n".join(parts)
-
-    def _components(self) -> None:
-        found = gbench.benchmarks(self.summary.result.get("components"))
-        if found:
-            self._section(
-                "components",
-                "Components alone",
-                tables.paragraphs(
-                    ["Each component by itself, in one process, by Google Benchmark."], "aside"
-                ),
-                tables.components(found),
-            )
-
-    def _handovers(self) -> None:
-        part = self.summary.result.get("handovers")
-        if handovers.records(part):
-            said = (
-                "A simulation, not a measurement: how often a lock changes hands on CPUs that this "
-                "machine does not have."
-            )
-            every = tag("details", tag("summary", "Every figure of the simulation") + tables.simulated(part))
-            self._section(
-                "handovers",
-                "Lock handovers (simulated)",
-                tag("p", tag("strong", escape(said))),
-                tables.paragraphs(handovers.about(part), "aside"),
-                self._figure("handovers"),
-                every,
-            )
-
-    def _rows(self) -> None:
-        said = "What each row stresses, and the exact command of each subject."
-        self._section(
-            "rows", "Rows and commands", tables.paragraphs([said]), *map(self._row, self.summary.rows)
-        )
-
-    def _row(self, row: RowSummary) -> str:
-        facts = (
-            [row.group]
-            + (["pinned"] if row.pinned else [])
-            + (["compared by memory alone"] if row.metric == "memory" else [])
-        )
-        commands = "\n".join(
-            "# %s\n%s" % (name, shlex.join(map(str, one.command)))
-            for name, one in row.cells.items()
-            if one.command
-        )
-        head = tag("h3", escape(row.name), id=self.anchors[row.name])
-        about = tag(
-            "p",
-            escape(row.about or "It says nothing of itself.")
-            + " "
-            + tag("span", escape("(%s)" % ", ".join(facts)), class_="aside"),
-        )
-        plain = tag("p", tag("code", escape(shlex.join(map(str, row.command))))) if row.command else ""
-        exact = (
-            tag("details", tag("summary", "Exact commands") + tag("pre", escape(commands)))
-            if commands
-            else ""
-        )
-        return tag("div", head + tag("div", about + plain + exact), class_="row")
-
-    def _machine(self) -> None:
-        result = self.summary.result
-        settings = [
-            (key.replace("_", " "), "none" if value is None else str(value))
-            for key, value in result["settings"].items()
-        ]
-        times = [
-            ("started", result.get("started")),
-            ("finished", result.get("finished")),
-            ("command", shlex.join(map(str, result.get("command") or ()))),
-            ("commit", _commit(result)),
-            ("runs", figures.count(len(result["runs"]))),
-        ]
-        self._section("method", "Method", tables.bullets(words.METHOD))
-        self._section(
-            "machine",
-            "Machine and versions",
-            tables.machine(result),
-            tag("h3", "This run"),
-            tables.definitions([(key, str(value)) for key, value in times if value] + settings),
-            tag("h3", "Versions"),
-            tables.subjects(self.summary),
-        )
+def page(summary: Summary, drawn: Sequence[Plot], folder: pathlib.Path = JAVASCRIPT) -> str:
+    """The page of a result."""
+    plot_of = {plot.name: Part("figure", plot) for plot in drawn}
+    sections = [_overview(summary, plot_of, folder)]
+    sections += [_group(summary, index, group, plot_of) for index, group in enumerate(summary.groups)]
+    components = document.components(summary.result)
+    if components.body:
+        said = "Each component by itself, in one process, by Google Benchmark."
+        sections.append(Section("components", "Components alone",
+                                [Part("lines", [said], style="aside"), components]))
+    said = "What each benchmark stresses, and the exact command of each allocator."
+    sections.append(Section("rows", "Benchmarks and commands", [
+        Part("lines", [said]), *(Part("benchmark", _about(summary, one)) for one in summary.benchmarks)]))
+    sections.append(Section("method", "Method", [Part("bullets", messages.METHOD)]))
+    sections.append(_machine(summary))
+    origin = messages.origin(summary.result)
+    return rendered("cairn: " + origin, "How cairn compares", [origin], messages.unfinished(summary), sections,
+                    folder)
 
 
-def _commit(result: Dict[str, object]) -> str:
-    return "%s%s" % (
-        result.get("commit") or "unknown",
-        ", with changes that are in no commit" if result.get("dirty") else "",
-    )
+def _overview(summary: Summary, plot_of: Dict[str, Part], folder: pathlib.Path) -> Section:
+    overall, picture = document.overall(summary), plot_of.get("time-memory")
+    return Section("summary", "Summary", [
+        Part("lines", messages.leads(summary), style="lead"),
+        Part("bullets", messages.notes(summary) + shortcomings(folder), style="notes"),
+        Part("beside", [overall, picture]) if picture else overall,
+        *(document.means(summary, measure) for measure in ("time", "peak"))])
+
+
+def _group(summary: Summary, index: int, group: str, plot_of: Dict[str, Part]) -> Section:
+    names = [svg.name_of(group, name) for name in ("time-ratio", "memory-ratio", *summary.series(group))]
+    parts: List[Any] = [plot_of.get(name) for name in names]
+    for one in filter(stats.phases, summary.in_group(group)):
+        parts += [plot_of.get(svg.name_of("resident", one.name)), document.resident(summary, one)]
+    parts += [document.matrix(summary, group, measure) for measure in ("time", "peak")]
+    parts.append(Part("details", [document.everything(summary, group)],
+                      "Every figure: time, CPU, peak and final memory, page faults"))
+    return Section("group-%d" % index, messages.GROUPS[group], list(filter(None, parts)))
+
+
+def _about(summary: Summary, one: Benchmark) -> Dict[str, str]:
+    facts = [one.group, *["pinned"] * one.pinned, *["compared by memory alone"] * (one.metric == "memory")]
+    return {"anchor": document.anchor(summary, one), "name": one.name, "facts": ", ".join(facts),
+            "about": one.about or "It says nothing of itself.", "command": shlex.join(one.command),
+            "commands": "\n".join("# %s\n%s" % (name, shlex.join(cell.command))
+                                  for name, cell in one.cells.items() if cell.command)}
+
+
+def run_of(result: Dict[str, Any]) -> List[Any]:
+    """What is told of a run, in pairs."""
+    changed = ", with changes that are in no commit" if result["dirty"] else ""
+    settings = [(key.replace("_", " "), "none" if value is None else str(value))
+                for key, value in result["settings"].items()]
+    return [("started", result["started"]), ("finished", result["finished"]),
+            ("command", shlex.join(result["command"])), ("commit", (result["commit"] or "unknown") + changed),
+            ("runs", figures.count(len(result["runs"]))), *settings]
+
+
+def _machine(summary: Summary) -> Section:
+    return Section("machine", "Machine and versions", [
+        Part("pairs", messages.machine(summary.result)), Part("heading", "This run"),
+        Part("pairs", run_of(summary.result)), Part("heading", "Versions"), document.allocators(summary)])

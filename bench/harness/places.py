@@ -1,52 +1,8 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Where the parts of the bench lie: below Bazel's runfiles; and where workspace and caller are."""
+"""The old name of paths.py, for bench/trace."""
 
-from __future__ import annotations
+from bench.harness.paths import Paths as Places
+from bench.harness.paths import find
 
-import dataclasses
-import os
-import pathlib
-from typing import Mapping, Optional
-
-
-@dataclasses.dataclass(frozen=True)
-class Places:
-    """Roots, and the files below them that the harness runs."""
-
-    runfiles: pathlib.Path
-    workspace: Optional[pathlib.Path]
-    caller: pathlib.Path
-
-    @property
-    def measure(self) -> pathlib.Path:
-        """What runs one program and tells its cost."""
-        return self.runfiles / "bench/measure/measure"
-
-    @property
-    def components(self) -> pathlib.Path:
-        """The Google Benchmark suites."""
-        return self.runfiles / "bench/components/components"
-
-    @property
-    def handovers(self) -> pathlib.Path:
-        """The simulation of CPUs that the machine lacks."""
-        return self.runfiles / "bench/simulate/handovers"
-
-    @property
-    def programs(self) -> pathlib.Path:
-        """Inputs of real programs, and their catalogue."""
-        return self.runfiles / "bench/programs"
-
-    def workload(self, name: str) -> pathlib.Path:
-        """A workload's program."""
-        return self.runfiles / "bench/workloads" / name
-
-
-def find(environ: Mapping[str, str] = os.environ) -> Places:
-    """The places as `bazel run` tells them; a direct call stands in its own directory."""
-    here = pathlib.Path.cwd()
-    runfiles = pathlib.Path(environ.get("CAIRN_RUNFILES", here)).absolute()
-    workspace = environ.get("BUILD_WORKSPACE_DIRECTORY")
-    return Places(runfiles, pathlib.Path(workspace) if workspace else None,
-                  pathlib.Path(environ.get("BUILD_WORKING_DIRECTORY", here)))
+__all__ = ["Places", "find"]

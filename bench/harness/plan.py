@@ -1,121 +1,69 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""In which order things run, and how long they will take.
+"""In which order things run.
 
-A machine drifts: it warms up, its memory fragments, a neighbour wakes. So in each round every row meets every
-subject, and the order of subjects turns:
+A machine drifts: it warms up, its memory fragments, another one takes its time. So in each repetition every
+benchmark meets every allocator, and the order of allocators turns:
 
-    round 0   row 0: a b c d   row 1: b c d a   ...
-    round 1   row 0: d c b a   row 1: a d c b   ...      the mirror image of the round before
-    round 2   row 0: b c d a   ...                       turned by one more
+    repetition 0   benchmark 0: a b c d   benchmark 1: b c d a   ...
+    repetition 1   benchmark 0: d c b a   benchmark 1: a d c b   ...      the mirror image of the one before
+    repetition 2   benchmark 0: b c d a   ...                             turned by one more
 
-Over two rounds each subject has the same mean place in each row; over 2n rounds of n subjects, each place
-twice.
+Over two repetitions each allocator has the same mean place in each benchmark; over 2n repetitions of n
+allocators, each place twice.
 """
 
-from __future__ import annotations
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-import collections
-import dataclasses
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
-
-from bench.harness.catalogue import Row
-from bench.harness.subjects import Subject
+from bench.harness.allocators import Allocator
+from bench.harness.catalogue import Benchmark
 
 FULL_BUDGET_S = 30 * 60
 QUICK_BUDGET_S = 100
-FAILURES_MOST = 2
 
 
-@dataclasses.dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One run to be made."""
 
-    row: Row
-    subject: Subject
-    round: int
-    order: int  # the place of the subject among those of its row in this round
+    benchmark: Benchmark
+    allocator: Allocator
+    repetition: int
+    order: int  # the place of the allocator among those of its benchmark in this repetition
 
 
-def order_of(count: int, row_index: int, round_index: int) -> List[int]:
-    """Indices of `count` subjects as they come in a row of a round."""
-    turn = (row_index + round_index // 2) % count
+def order_of(count: int, index: int, repetition: int) -> List[int]:
+    """Indices of `count` allocators as they come in a benchmark of a repetition."""
+    turn = (index + repetition // 2) % count
     order = [(turn + place) % count for place in range(count)]
-    return order[::-1] if round_index % 2 else order
+    return order[::-1] if repetition % 2 else order
 
 
-def steps_of(row: Row, row_index: int, subjects: Sequence[Subject], round_index: int) -> List[Step]:
-    """The runs of one row in one round."""
-    order = order_of(len(subjects), row_index, round_index)
-    return [Step(row, subjects[index], round_index, place) for place, index in enumerate(order)]
+class Plan(NamedTuple):
+    """All runs: the allocators of a benchmark follow each other in time."""
 
+    benchmarks: Tuple[Benchmark, ...]
+    allocators: Tuple[Allocator, ...]
+    repetitions: Optional[int]  # of every benchmark; None: each one's own
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """All runs: rows outermost within a round, so that the subjects of a row follow each other in time."""
-
-    rows: Tuple[Row, ...]
-    subjects: Tuple[Subject, ...]
-    rounds: Optional[int]  # of every row; None: each row's own
-
-    def rounds_of(self, row: Row) -> int:
-        """Rounds that a row is to have."""
-        return row.rounds if self.rounds is None else self.rounds
+    def repetitions_of(self, benchmark: Benchmark) -> int:
+        """Repetitions that a benchmark is to have."""
+        return benchmark.repetitions if self.repetitions is None else self.repetitions
 
     def batches(self) -> Iterator[List[Step]]:
-        """A row of a round at a time."""
-        for round_index in range(max((self.rounds_of(row) for row in self.rows), default=0)):
-            for row_index, row in enumerate(self.rows):
-                if round_index < self.rounds_of(row):
-                    yield steps_of(row, row_index, self.subjects, round_index)
+        """A benchmark of a repetition at a time."""
+        for repetition in range(max(map(self.repetitions_of, self.benchmarks), default=0)):
+            for index, one in enumerate(self.benchmarks):
+                if repetition < self.repetitions_of(one) and self.allocators:
+                    order = order_of(len(self.allocators), index, repetition)
+                    yield [Step(one, self.allocators[which], repetition, place)
+                           for place, which in enumerate(order)]
 
     @property
     def run_count(self) -> int:
         """Runs in all."""
-        return sum(self.rounds_of(row) for row in self.rows) * len(self.subjects)
+        return sum(map(self.repetitions_of, self.benchmarks)) * len(self.allocators)
 
     @property
     def expected_s(self) -> float:
         """How long all of it takes, by the catalogue."""
-        return sum(self.rounds_of(row) * row.expected_s for row in self.rows) * len(self.subjects)
-
-
-class Costs:
-    """What runs have cost so far, and what is left by that."""
-
-    def __init__(self) -> None:
-        self._spent: Dict[str, List[float]] = collections.defaultdict(list)
-        self._expected_s = 0.0
-        self._actual_s = 0.0
-
-    def add(self, row: Row, cost_s: float) -> None:
-        """A run of this row took so long, with everything around it."""
-        self._spent[row.name].append(cost_s)
-        self._expected_s += row.expected_s
-        self._actual_s += cost_s
-
-    def of(self, row: Row) -> float:
-        """A run of this row: the mean of those seen, else the catalogue's, as wrong as for the others."""
-        seen = self._spent.get(row.name)
-        if seen:
-            return sum(seen) / len(seen)
-        return row.expected_s * (self._actual_s / self._expected_s if self._expected_s else 1.0)
-
-    def left_s(self, steps: Sequence[Step]) -> float:
-        """All of these."""
-        return sum(self.of(step.row) for step in steps)
-
-
-class Failures:
-    """Who failed how often in which row: after two failures it is not tried again, nor after a time-out."""
-
-    def __init__(self) -> None:
-        self._counts: Dict[Tuple[str, str], int] = collections.Counter()
-
-    def add(self, step: Step, timed_out: bool) -> None:
-        """This run failed."""
-        self._counts[step.row.name, step.subject.name] += FAILURES_MOST if timed_out else 1
-
-    def given_up(self, step: Step) -> bool:
-        """It is pointless to make this run."""
-        return self._counts[step.row.name, step.subject.name] >= FAILURES_MOST
+        return sum(self.repetitions_of(one) * one.expected_s for one in self.benchmarks) * len(self.allocators)

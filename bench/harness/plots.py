@@ -2,206 +2,283 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """The pictures of a report, drawn by matplotlib; without it there are none, and a note says so.
 
-    one per group        rows downwards, a multiple of the best to the right, a mark for each subject
-    time-memory          geometric mean of time against that of memory
-    one per series       time per operation, and peak memory, over threads, heap or CPUs
-    phases, handovers    resident memory after each phase; lock handovers in the simulation
+    time-memory      geometric mean of time against that of memory
+    one per group    benchmarks downwards, a multiple of the best to the right, a mark for each allocator
+    one per series   time per operation, and peak memory, over threads, heap or CPUs
+    phases           resident memory after each phase
 """
 
+import math
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from bench.harness import curves, drawing, figures, svg, text, words
-from bench.harness.drawing import MISSING, WIDE, matplotlib, name_of, pyplot
-from bench.harness.stats import RowSummary, Summary
-from bench.harness.svg import INK, Look, Plot, Tips
+from bench.harness import figures, messages, stats, svg
+from bench.harness.stats import MEASURES, Benchmark, Summary
+from bench.harness.svg import INK, Look, Plot, Tips, name_of
+
+try:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot, ticker
+
+    MISSING = None
+except ImportError:
+    matplotlib = pyplot = ticker = None
+    MISSING = "matplotlib is missing, so there are no plots: apt-get install python3-matplotlib"
+
+Looks = Dict[str, Look]
+
+WIDE = 9.9  # of the axes; what is written beside them comes on top
+FLOOR = (0, (4, 3))  # the dashes of its lines
+X_NAMES = {"threads": "threads", "heap": "live heap, MiB", "cpus": "CPUs"}
+TICKS = [base * 10.0**power for power in range(-3, 9) for base in (1, 2, 5)]
+MORE_TICKS = [base * 10.0**power for power in range(-3, 9) for base in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
+NARROW_TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.75, 2, 2.5, 3)
+WIDER_TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 1.2, 1.5, 2, 2.5, 3)
 
 
 def draw(summary: Summary) -> List[Plot]:
     """Every plot for which the result has something to show."""
     if MISSING:
         return []
+    looks = svg.looks(summary.kinds)
     with matplotlib.rc_context(svg.STYLE):
-        return _draw(summary, svg.looks(summary.kinds))
-
-
-def _draw(summary: Summary, looks: Dict[str, Look]) -> List[Plot]:
-    made = [_scatter(summary, looks)]
-    for group in summary.groups:
-        rows = [row for row in summary.in_group(group) if row.series is None or row.x is None]
-        made += [_ratios(rows, looks, group, measure) for measure in ("time", "peak")]
-        made += [curves.scaling(rows, looks, group, name) for name, rows in series(summary, group).items()]
-    made += [curves.phases(row, keys, looks) for row, keys in text.phased(summary)]
-    made += [curves.simulated(summary.result.get("handovers"))]
+        made = [_scatter(summary, looks)]
+        for group in summary.groups:
+            ones = [one for one in summary.in_group(group) if one.series is None or one.x is None]
+            made += [_ratios(ones, looks, group, measure) for measure in ("time", "peak")]
+            made += [_scaling(ones, looks, group, name) for name, ones in summary.series(group).items()]
+        made += [_phases(one, looks) for one in filter(stats.phases, summary.benchmarks)]
     return [plot for plot in made if plot]
 
 
-def series(summary: Summary, group: str) -> Dict[str, List[RowSummary]]:
-    """The series of a scaling group, each with its rows in ascending x."""
-    found: Dict[str, List[RowSummary]] = {}
-    for row in summary.in_group(group):
-        if row.series is not None and row.x is not None:
-            found.setdefault(row.series, []).append(row)
-    return {name: sorted(rows, key=lambda row: row.x or 0) for name, rows in found.items()}
+# --- what all share ---
+
+def _legend(figure: Any, looks: Looks, names: Sequence[str], are_lines: bool = False) -> None:
+    """A line or two above the first panel, and above its title if it has one; stacks in bold."""
+    handles = []
+    for name in names:
+        look = looks[name]
+        is_floor = look.dashes == "dashed"
+        handles.append(matplotlib.lines.Line2D(
+            [], [], color=look.colour, marker="" if is_floor else look.marker, markersize=look.size,
+            linewidth=look.width, linestyle=look.dashes if are_lines or is_floor else "none"))
+    columns = max(1, min(len(names), int(WIDE / (0.38 + 0.075 * max(map(len, names))))))
+    above = matplotlib.transforms.ScaledTranslation(0, (22 if are_lines else 4) / 72, figure.dpi_scale_trans)
+    drawn = figure.legend(
+        handles=handles, labels=["name"] * len(names), loc="lower left", bbox_to_anchor=(0.0, 1.0),
+        bbox_transform=figure.axes[0].transAxes + above, borderaxespad=0, borderpad=0, ncol=columns,
+        handlelength=2.0 if are_lines else 1.4, columnspacing=1.4)
+    # Set afterwards, for matplotlib leaves out a label that begins with an underscore.
+    for label, name in zip(drawn.get_texts(), names):
+        label.set_text(name)
+        label.set_fontweight("bold" if looks[name].stack else "normal")
 
 
-def _ratios(rows: Sequence[RowSummary], looks: Dict[str, Look], group: str, measure: str) -> Optional[Plot]:
-    """Rows downwards, ratios to the right, the interquartile range as a thin line through each mark."""
-    rows = [row for row in rows if measure in row.best]
-    if not rows:
+def _ticks(axis: Any, places: Sequence[float]) -> None:
+    """At these places alone, as they are."""
+    axis.set_major_locator(ticker.FixedLocator(places))
+    axis.set_minor_locator(ticker.NullLocator())
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: "%g" % value))
+
+
+def _ratio_ticks(axis: Any, low: float, high: float) -> None:
+    """Round numbers, closer together where the range is narrow."""
+    scale = TICKS if high / low >= 6 else WIDER_TICKS if high / low >= 2.5 else NARROW_TICKS
+    _ticks(axis, [tick for tick in scale if low <= tick <= high] or [low, high])
+
+
+def _line(axes: Any, look: Look, xs: Sequence[float], ys: Sequence[float], size: float = 1.0, **more: Any) -> Any:
+    """Marks and lines as the allocator has them."""
+    (line,) = axes.plot(xs, ys, **{
+        "color": look.colour, "zorder": look.layer, "markeredgewidth": 0, "markersize": look.size * size,
+        "marker": None if look.marker == "|" else look.marker, "linewidth": look.width,
+        "linestyle": look.dashes, **more})
+    return line
+
+
+# --- benchmarks downwards, ratios to the right ---
+
+def _ratios(ones: Sequence[Benchmark], looks: Looks, group: str, measure: str) -> Optional[Plot]:
+    """The interquartile range is a thin line through each mark."""
+    ones = [one for one in ones if measure in one.best]
+    if not ones:
         return None
-    names = [name for name in looks if any(row.ratio(name, measure) for row in rows)]
-    figure, axes = pyplot.subplots(figsize=(WIDE, 0.38 * len(rows)))
-    tips = Tips()
-    low = high = 1.0
-    for y, row in enumerate(rows):
+    names = [name for name in looks if any(one.ratio(name, measure) for one in ones)]
+    figure, axes = pyplot.subplots(figsize=(WIDE, 0.38 * len(ones)))
+    tips, ends = Tips(), [1.0]
+    for y, one in enumerate(ones):
         if y % 2:
             axes.axhspan(y - 0.5, y + 0.5, color=INK, alpha=0.045, linewidth=0)
         for lane, name in enumerate(names):
-            ends = _mark(
-                axes, tips, row, name, measure, looks[name], y + 0.66 * ((lane + 0.5) / len(names) - 0.5)
-            )
-            low, high = min(low, ends[0]), max(high, ends[1])
-    low, high = low / 1.06, high * 1.06
-    axes.set(xscale="log", xlim=(low, high), ylim=(len(rows) - 0.5, -0.5))
+            if one.ratio(name, measure):
+                place = y + 0.66 * ((lane + 0.5) / len(names) - 0.5)
+                ends += _mark(axes, tips, one, name, measure, looks[name], place)
+    low, high = min(ends) / 1.06, max(ends) * 1.06
+    axes.set(xscale="log", xlim=(low, high), ylim=(len(ones) - 0.5, -0.5))
     axes.axvline(1, color=INK, linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_yticks(range(len(ones)), [one.name for one in ones])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
-    drawing.ratio_ticks(axes.xaxis, low, high)
-    what = "time" if measure == "time" else "peak memory"
+    _ratio_ticks(axes.xaxis, low, high)
+    what = MEASURES[measure]
     axes.set_xlabel("%s, as a multiple of the best allocator that frees (logarithmic; less is better)" % what)
-    drawing.legend(figure, looks, names)
-    title = "%s: %s" % (words.group_title(group), what)
-    about = (
-        "For each row the %s of each subject as a multiple of the best one; lines span the quartiles." % what
-    )
+    _legend(figure, looks, names)
     return svg.finish(
-        figure,
-        name_of(group, "%s-ratio" % ("time" if measure == "time" else "memory")),
-        title,
-        about,
-        tips.texts,
-    )
+        figure, name_of(group, "time-ratio" if measure == "time" else "memory-ratio"),
+        "%s: %s" % (messages.GROUPS[group], what),
+        "For each benchmark the %s of each allocator as a multiple of the best one; lines span the quartiles."
+        % what, tips.texts)
 
 
-def _mark(
-    axes: Any, tips: Tips, row: RowSummary, name: str, measure: str, look: Look, y: float
-) -> Tuple[float, float]:
-    """One subject in one row; returns how far it reaches to the left and to the right."""
-    ratio = row.ratio(name, measure)
-    if not ratio:
-        return 1.0, 1.0
-    sample = row.cells[name].samples[measure]
-    best = sample.median / ratio
-    low, high = (quartile / best for quartile in sample.quartiles)
+def _mark(axes: Any, tips: Tips, one: Benchmark, name: str, measure: str, look: Look, y: float) -> Tuple[float, ...]:
+    """One allocator in one benchmark; returns how far it reaches to the left and to the right."""
+    ratio, sample = one.ratio(name, measure) or 1.0, one.cells[name].samples[measure]
+    low, high = (quartile * ratio / sample.median for quartile in sample.quartiles)
     if look.dashes == "dashed":
-        place = round(y)
-        (mark,) = axes.plot(
-            [ratio, ratio],
-            [place - 0.42, place + 0.42],
-            color=look.colour,
-            linestyle=(0, (3, 2)),
-            linewidth=1.1,
-            zorder=look.layer,
-        )
+        mark = _line(axes, look, [ratio, ratio], [round(y) - 0.42, round(y) + 0.42], linestyle=(0, (3, 2)),
+                     linewidth=1.1)
     else:
-        axes.plot(
-            [low, high], [y, y], color=look.colour, linewidth=1.4, solid_capstyle="butt", zorder=look.layer
-        )
-        (mark,) = axes.plot(
-            [ratio],
-            [y],
-            marker=look.marker,
-            markersize=look.size,
-            color=look.colour,
-            linestyle="none",
-            markeredgewidth=0,
-            zorder=look.layer,
-        )
-    tips.on(
-        mark,
-        "%s, %s: %s times the best, %s, spread %s"
-        % (
-            row.name,
-            name,
-            figures.ratio(ratio),
-            figures.measured(measure, sample.median),
-            figures.percent(sample.spread),
-        ),
-    )
-    return min(low, ratio), max(high, ratio)
+        _line(axes, look, [low, high], [y, y], marker=None, linewidth=1.4, solid_capstyle="butt")
+        mark = _line(axes, look, [ratio], [y], linestyle="none")
+    tips.on(mark, "%s, %s: %s times the best, %s, spread %s" % (
+        one.name, name, figures.ratio(ratio), figures.measured(measure, sample.median),
+        figures.percent(sample.spread)))
+    return low, ratio, high
 
 
-def _scatter(summary: Summary, looks: Dict[str, Look]) -> Optional[Plot]:
-    """Each subject at its geometric means; hollow where it lacks rows that others have."""
-    points = {}
-    for name in looks:
-        time, memory = summary.mean(name, "time"), summary.mean(name, "peak")
-        if time.value and memory.value:
-            points[name] = (time.value, memory.value, bool(time.missing or memory.missing))
+# --- time against memory ---
+
+def _scatter(summary: Summary, looks: Looks) -> Optional[Plot]:
+    """Each allocator at its geometric means; hollow where it lacks benchmarks that others have."""
+    both = {name: (summary.mean(name, "time"), summary.mean(name, "peak")) for name in looks}
+    points = {name: (time.value, memory.value) for name, (time, memory) in both.items()
+              if time.value and memory.value}
     if len(points) < 2:
         return None
     figure, axes = pyplot.subplots(figsize=(5.6, 3.7))
     tips = Tips()
-    for name, (x, y, lacking) in points.items():
+    for name, (x, y) in points.items():
         look = looks[name]
         if look.dashes == "dashed":
-            axes.axvline(x, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
-            axes.axhline(y, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
-        (mark,) = axes.plot(
-            [x],
-            [y],
-            marker="+" if look.dashes == "dashed" else look.marker,
-            color=look.colour,
-            markersize=look.size + 2,
-            linestyle="none",
-            markeredgewidth=1.4,
-            markerfacecolor="none" if lacking else look.colour,
-            zorder=look.layer,
-        )
+            axes.axvline(x, color=INK, linestyle=FLOOR, linewidth=0.9)
+            axes.axhline(y, color=INK, linestyle=FLOOR, linewidth=0.9)
+        is_hollow = any(mean.missing for mean in both[name])
+        mark = _line(axes, look, [x], [y], marker="+" if look.dashes == "dashed" else look.marker,
+                     markersize=look.size + 2, linestyle="none", markeredgewidth=1.4,
+                     markerfacecolor="none" if is_hollow else look.colour)
         tips.on(mark, "%s: time %s, memory %s" % (name, figures.ratio(x), figures.ratio(y)))
-    for axis, index in ((axes.xaxis, 0), (axes.yaxis, 1)):
-        low, high = (edge(point[index] for point in points.values()) for edge in (min, max))
-        low, high = min(low, 1) / 1.1, high * 1.18
-        (axes.set_xlim if index == 0 else axes.set_ylim)(low, high)
-        (axes.set_xscale if index == 0 else axes.set_yscale)("log")
-        drawing.ratio_ticks(axis, low, high)
+    axes.set(xscale="log", yscale="log")
+    for axis, limit, values in zip((axes.xaxis, axes.yaxis), (axes.set_xlim, axes.set_ylim),
+                                   zip(*points.values())):
+        low, high = min(*values, 1) / 1.1, max(values) * 1.18
+        limit(low, high)
+        _ratio_ticks(axis, low, high)
     axes.grid()
-    _label_points(axes, points, looks)
+    _label(axes, points, looks)
     axes.set(xlabel="time, geometric mean of multiples of the best", ylabel="peak memory, likewise")
-    about = (
-        "Each subject at its geometric mean of time (to the right) and of peak memory (upwards): nearer to "
-        "the lower "
-        "left is better. A hollow mark lacks rows that others have. Dashed: the floor."
-    )
-    return svg.finish(figure, "time-memory", "Time against memory, over all rows", about, tips.texts)
+    return svg.finish(
+        figure, "time-memory", "Time against memory, over all benchmarks",
+        "Each allocator at its geometric mean of time (to the right) and of peak memory (upwards): nearer to the "
+        "lower left is better. A hollow mark lacks benchmarks that others have. Dashed: the floor.", tips.texts)
 
 
-def _label_points(axes: Any, points: Dict[str, Tuple[float, float, bool]], looks: Dict[str, Look]) -> None:
-    """A name right of each point, moved up or down until it covers neither a name nor a point set before."""
+def _label(axes: Any, points: Dict[str, Tuple[float, float]], looks: Looks) -> None:
+    """A name beside each point, moved up or down until it covers neither a name nor a point set before."""
     axes.figure.canvas.draw()
-    places = {name: axes.transData.transform(point[:2]) for name, point in points.items()}
-    taken: List[Tuple[float, float, float, float]] = [
-        (x - 5, y - 5, x + 5, y + 5) for x, y in places.values()
-    ]
+    places = {name: axes.transData.transform(point) for name, point in points.items()}
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places.values()]
     for name, (x, y) in sorted(places.items(), key=lambda item: -item[1][1]):
         wide = 5.6 * len(name)
         choices = [(8, dy) for dy in (-3, 5, -11, 12, -19)] + [(-8 - wide, dy) for dy in (-3, 6, -12)]
         boxes = [(x + dx, y + dy, x + dx + wide, y + dy + 9) for dx, dy in choices]
         best = min(range(len(boxes)), key=lambda i: (sum(_overlap(boxes[i], other) for other in taken), i))
         taken.append(boxes[best])
-        look = looks[name]
-        axes.annotate(
-            name,
-            points[name][:2],
-            xytext=choices[best],
-            textcoords="offset points",
-            color=look.colour,
-            fontsize=8.5,
-            fontweight="bold" if look.stack else "normal",
-        )
+        axes.annotate(name, points[name], xytext=choices[best], textcoords="offset points",
+                      color=looks[name].colour, fontsize=8.5,
+                      fontweight="bold" if looks[name].stack else "normal")
 
 
 def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
     return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+# --- over threads, heap, CPUs ---
+
+def _scaling(ones: Sequence[Benchmark], looks: Looks, group: str, series: str) -> Optional[Plot]:
+    """Two panels over the same x: time for one operation, and peak memory."""
+    names = [name for name in looks if any(one.cells[name].ok for one in ones)]
+    if len(ones) < 2 or not names:
+        return None
+    figure, panels = pyplot.subplots(1, 2, figsize=(WIDE + 0.4, 2.8))
+    tips = Tips()
+    xs = [float(one.x or 0) for one in ones]
+    for axes, measure, title, unit in zip(panels, ("time", "peak"), ("time for one operation", "peak memory"),
+                                          ("ns", "MiB")):
+        values = {name: [_scaled(one, name, measure) for one in ones] for name in names}
+        for name, ys in values.items():
+            line = _line(axes, looks[name], xs, ys, size=0.72)  # a failed cell is a gap
+            tips.on(line, "%s: %s" % (name, ", ".join("%g: %s" % (
+                x, "failed" if math.isnan(y) else figures.digits(y) + " " + unit) for x, y in zip(xs, ys))))
+        axes.set_xscale("log", base=2)
+        _ticks(axes.xaxis, sorted({x for x in xs if x > 0}))
+        known = [y for ys in values.values() for y in ys if y > 0]
+        if known:
+            low, high = min(known) / 1.15, max(known) * 1.15
+            axes.set(yscale="log", ylim=(low, high))
+            coarse, fine = ([tick for tick in scale if low <= tick <= high] for scale in (TICKS, MORE_TICKS))
+            _ticks(axes.yaxis, fine if len(coarse) < 3 else coarse)
+        axes.grid()
+        axes.set(title="%s, %s" % (title, unit), xlabel=X_NAMES.get(group, group))
+    _legend(figure, looks, names, are_lines=True)
+    figure.subplots_adjust(wspace=0.14)
+    return svg.finish(
+        figure, name_of(group, series), "%s: %s" % (messages.GROUPS[group], series),
+        "Lines over %s for each allocator: on the left the time for one operation, on the right peak memory, both "
+        "axes logarithmic. Dashed: the floor." % X_NAMES.get(group, group), tips.texts)
+
+
+def _scaled(one: Benchmark, name: str, measure: str) -> float:
+    """Nanoseconds for one operation (for all of it where they are not counted), or MiB; not a number
+    where there is none."""
+    value = one.cells[name].median(measure)
+    if value is None:
+        return math.nan
+    return 1e9 * value / (one.cells[name].ops or 1) if measure == "time" else value / 1024
+
+
+# --- phases ---
+
+def _phases(one: Benchmark, looks: Looks) -> Optional[Plot]:
+    """A cluster of bars for each phase; over it what the floor keeps, and what the program itself holds."""
+    keys, done = stats.phases(one), [name for name in looks if one.cells[name].ok]
+    bars = [name for name in done if looks[name].dashes == "solid"]
+    floors = [name for name in done if name not in bars]
+    if not bars:
+        return None
+    figure, axes = pyplot.subplots(figsize=(WIDE + 0.4, 2.4))
+    tips = Tips()
+    wide = 0.8 / len(bars)
+    for place, key in enumerate(keys):
+        for lane, name in enumerate(bars):
+            kib = one.cells[name].extra.get(key, 0)
+            (bar,) = axes.bar(place + (lane + 0.5) * wide - 0.4, kib / 1024, wide * 0.86, linewidth=0,
+                              color=looks[name].colour, alpha=1 if looks[name].stack else 0.72)
+            tips.on(bar, "%s, %s: %s" % (stats.phase_name(key), name, figures.kib(kib)))
+        limits = [(name, one.cells[name].extra.get(key), FLOOR) for name in floors]
+        for name, kib, dashes in (*limits, ("live", stats.live_kib(one, key), "solid")):
+            if kib is not None:
+                (line,) = axes.plot([place - 0.44, place + 0.44], [kib / 1024] * 2, color=INK,
+                                    linestyle=dashes, linewidth=1)
+                tips.on(line, "%s: %s" % (name, figures.kib(kib)))
+    axes.set_xticks(range(len(keys)), list(map(stats.phase_name, keys)))
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylabel("resident, MiB")
+    axes.grid(axis="y")
+    _legend(figure, looks, bars + floors)
+    return svg.finish(
+        figure, name_of("resident", one.name),
+        "Resident memory after each phase of %s (line: live bytes)" % one.name,
+        "Bars for each allocator: the resident memory after each phase of the program. Dashed: the floor. A solid "
+        "line: what the program itself holds.", tips.texts)

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The line on stderr that says how far it is: redrawn in place on a terminal, elsewhere every ten seconds."""
+"""Lines on stderr that say how far it is, at most one every ten seconds."""
 
-from __future__ import annotations
-
-import shutil
 import sys
 import time
 from typing import Callable, Optional, TextIO
 
-PLAIN_EVERY_S = 10.0
-DRAWN_EVERY_S = 0.1
+EVERY_S = 10.0
 
 
 def duration(seconds: float) -> str:
@@ -18,49 +14,28 @@ def duration(seconds: float) -> str:
     whole = int(round(seconds))
     if whole < 60:
         return "%d s" % whole
-    if whole < 3600:
-        return "%d min %d s" % divmod(whole, 60)
-    return "%d h %d min" % (whole // 3600, whole % 3600 // 60)
+    return "%d min %d s" % divmod(whole, 60) if whole < 3600 else "%d h %d min" % divmod(whole // 60, 60)
 
 
 class Progress:
     """How far it is."""
 
     def __init__(self, stream: Optional[TextIO] = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = sys.stderr if stream is None else stream
-        self._clock = clock
-        self._is_terminal = self._stream.isatty()
-        self._shown_s: Optional[float] = None
-        self._is_drawn = False
+        self._stream, self._clock = stream or sys.stderr, clock
+        self._began_s, self._due_s = clock(), 0.0
 
-    def is_due(self) -> bool:
-        """Whether the last line is old enough for another one."""
-        every_s = DRAWN_EVERY_S if self._is_terminal else PLAIN_EVERY_S
-        return self._shown_s is None or self._clock() - self._shown_s >= every_s
-
-    def show(self, done: int, total: int, what: str, left_s: float) -> None:
-        """What runs now, and the time left."""
-        if not self.is_due():
-            return
-        self._shown_s = self._clock()
-        line = "%d/%d  %s, %s left" % (done, total, what, duration(left_s))
-        if self._is_terminal:
-            columns = shutil.get_terminal_size().columns
-            self._stream.write("\r\033[K" + line[:columns - 1])
-            self._is_drawn = True
-        else:
-            self._stream.write("bench: " + line + "\n")
-        self._stream.flush()
+    def show(self, done: int, total: int, what: str) -> None:
+        """What runs now, and the time left if the rest is like what was done."""
+        now_s = self._clock()
+        if now_s >= self._due_s:
+            self._due_s = now_s + EVERY_S
+            left = ", %s left" % duration((now_s - self._began_s) * (total - done) / done) if done else ""
+            self.say("%d/%d  %s%s" % (done, total, what, left))
 
     def say(self, line: str) -> None:
-        """A line that stays."""
-        self.clear()
+        """A line, now."""
         self._stream.write("bench: " + line + "\n")
         self._stream.flush()
 
     def clear(self) -> None:
-        """Takes the drawn line away."""
-        if self._is_drawn:
-            self._stream.write("\r\033[K")
-            self._stream.flush()
-            self._is_drawn = False
+        """For bench/trace: there is no line to take away."""

@@ -1,57 +1,42 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Whether a subject works here at all: a small program runs on it, and must have got its malloc from it."""
-
-from __future__ import annotations
+"""Whether an allocator works here at all: a small program runs on it, and must have got its malloc from it."""
 
 import dataclasses
 import pathlib
 import re
 from typing import List, Optional, Sequence, Tuple
 
+from bench.harness.allocators import Allocator
 from bench.harness.runner import Runner
-from bench.harness.subjects import Subject
 
 _PROGRAM = ("churn", "threads=2", "ops=4000", "live=256k")
 _BOUND = re.compile(r"binding file \S+ \[0\] to (\S+) .*: normal symbol `malloc'")
 
 
-def _bound_to(prefix: pathlib.Path) -> Optional[str]:
-    """The object that malloc was bound to, by what glibc's loader wrote; None where it wrote nothing."""
-    for path in prefix.parent.glob(prefix.name + ".*"):
-        found = _BOUND.search(path.read_text(encoding="utf-8", errors="replace"))
-        if found:
-            return found.group(1)
-    return None
-
-
-def fault(runner: Runner, subject: Subject) -> Optional[str]:
-    """Why the subject cannot be measured, in a few words; None if it can."""
-    bindings = runner.scratch / ("bindings-" + subject.name)
-    spoken = {**subject.environment, "LD_DEBUG": "bindings", "LD_DEBUG_OUTPUT": str(bindings)}
-    program = [str(runner.places.workload(_PROGRAM[0])), *_PROGRAM[1:]]
-    outcome = runner.measure(dataclasses.replace(subject, environment=spoken), program)
+def fault(runner: Runner, allocator: Allocator) -> Optional[str]:
+    """Why the allocator cannot be measured, in a few words; None if it can. glibc's loader writes which object
+    malloc was bound to."""
+    bindings = "bindings-" + allocator.name
+    spoken = {**allocator.environment, "LD_DEBUG": "bindings", "LD_DEBUG_OUTPUT": str(runner.scratch / bindings)}
+    program = [str(runner.paths.workload(_PROGRAM[0])), *_PROGRAM[1:]]
+    outcome = runner.measure(dataclasses.replace(allocator, environment=spoken), program)
     if outcome.error == "the library was not loaded":
-        return "cannot be preloaded" + _loader_says(runner)
-    if outcome.error is not None:
-        return outcome.error
-    if not outcome.told:
-        return "a program that runs on it says nothing"
-    bound = _bound_to(bindings) if subject.library else None
-    if bound is not None and re.match(r"libc[.-]", pathlib.Path(bound).name):
-        return "has no malloc: a program that preloads it uses libc's"
+        said = (runner.scratch / "program.err").read_text(encoding="utf-8", errors="replace")
+        why = re.search(r"cannot be preloaded( \(.*?\)): ignored", said)
+        return "cannot be preloaded" + (why.group(1) if why else "")
+    if outcome.error is not None or not outcome.told:
+        return outcome.error or "a program that runs on it says nothing"
+    for path in runner.scratch.glob(bindings + ".*") if allocator.library else ():
+        bound = _BOUND.search(path.read_text(encoding="utf-8", errors="replace"))
+        if bound and re.match(r"libc[.-]", pathlib.Path(bound.group(1)).name):
+            return "has no malloc: a program that preloads it uses libc's"
     return None
 
 
-def _loader_says(runner: Runner) -> str:
-    text = (runner.scratch / "program.err").read_text(encoding="utf-8", errors="replace")
-    found = re.search(r"cannot be preloaded \((.*?)\): ignored", text)
-    return " (%s)" % found.group(1) if found else ""
-
-
-def prove(runner: Runner, subjects: Sequence[Subject]) -> Tuple[List[Subject], List[str]]:
-    """The subjects that work, and a line for each that does not."""
-    faults = {subject.name: fault(runner, subject) for subject in subjects}
-    notes = ["%s: dropped: %s: %s" % (subject.name, subject.library or "libc's malloc", faults[subject.name])
-             for subject in subjects if faults[subject.name]]
-    return [subject for subject in subjects if not faults[subject.name]], notes
+def prove(runner: Runner, allocators: Sequence[Allocator]) -> Tuple[List[Allocator], List[str]]:
+    """The allocators that work, and a line for each that does not."""
+    faults = {one.name: fault(runner, one) for one in allocators}
+    return ([one for one in allocators if not faults[one.name]],
+            ["%s: dropped: %s: %s" % (one.name, one.library or "libc's malloc", faults[one.name])
+             for one in allocators if faults[one.name]])

@@ -1,230 +1,130 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The report as a reader meets it: in a browser without a network, its tables sorted, its pictures seen."""
+"""The report as a reader meets it: in a browser without a network, its tables sorted, its pictures seen; in the
+terminal; in Markdown."""
 
 import contextlib
-import html.parser
+import html
 import io
 import json
 import os
 import pathlib
 import re
 import shutil
-import tempfile
+import subprocess
 import unittest
 import xml.etree.ElementTree
 from unittest import mock
 
-from bench.harness import fixture, page, plots, report, stats, svg
-
-try:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.ui import WebDriverWait
-except ImportError:
-    webdriver = None
+from bench.harness import figures, fixture, markdown, mimalloc_bench, page, plots, report, stats, svg, text
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--window-size=1280,1000",
-)
-HOSTILE = '<script>document.title="owned"</script>"\'&$x_{$'
+QUIET = ("--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking "
+         "--disable-component-update --disable-sync --no-first-run --virtual-time-budget=120000 --dump-dom")
+HOSTILE = '<script>document.title="owned"</script>"\'&$x_{{$'
 SOME = ("churn", "bursts", "phases", "redis", "random/threads=1", "random/threads=2")
-VOID = {"meta", "link", "br", "hr", "img", "input"}
+FEW, FAILED = fixture.result(only=SOME), fixture.with_failures(fixture.result())
+NO_JAVASCRIPT = pathlib.Path("/nonexistent")
 
 
 def hostile(made):
     """The result, in which every name that comes from outside tries to be markup."""
-    text = json.dumps(made)
+    words = json.dumps(made)
     for name in ("jemalloc", "churn"):
-        text = text.replace(json.dumps(name), json.dumps(HOSTILE + name))
-    made = json.loads(text)
-    made["notes"] = made["notes"] + [HOSTILE]
-    made["machine"]["cpu"] = HOSTILE
-    return made
+        words = words.replace(json.dumps(name), json.dumps(HOSTILE + name))
+    made = json.loads(words)
+    return {**made, "notes": made["notes"] + [HOSTILE], "machine": {**made["machine"], "cpu": HOSTILE}}
 
 
-class Nesting(html.parser.HTMLParser):
-    """What a validator would say first: an element that is not closed, or a name that two elements have."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.names, self.twice, self.faults, self.links = [], set(), [], [], []
-        self.feed(text)
-        self.close()
-        self.faults += self.open
-
-    def handle_starttag(self, tag, attributes):
-        given = dict(attributes)
-        name = given.get("id")
-        if name in self.names:
-            self.twice.append(name)
-        self.names.update([name] if name else [])
-        self.links += [value for key, value in attributes if key in ("href", "src", "xlink:href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.faults.append("/" + tag)
+def parsed(words):
+    """The page as XML, which an element that is not closed would break; without its script."""
+    return xml.etree.ElementTree.fromstring(re.sub("(?s)<script>\n.*?</script>", "", words))
 
 
-class FilesTest(unittest.TestCase):
+@unittest.skipIf(page.MISSING, "jinja2 is not installed")
+class FilesTest(fixture.FolderCase):
     """What can be said of the files without a browser."""
 
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
     def page(self, made, **more):
-        return pathlib.Path(report.write_all(made, self.folder, **more)[0]).read_text(encoding="utf-8")
-
-    def test_it_writes_the_page_the_pictures_the_text_and_the_lines(self):
-        paths = [
-            os.path.relpath(path, self.folder)
-            for path in report.write_all(fixture.result(only=SOME), self.folder)
-        ]
-        self.assertEqual(paths[0], "report.html")
-        self.assertEqual(paths[-2:], ["report.txt", "lines.txt"])
-        self.assertEqual(len(paths) > 3, plots.MISSING is None)
-        self.assertTrue(all(os.path.getsize(os.path.join(self.folder, path)) for path in paths))
+        return pathlib.Path(report.write_all(made, str(self.folder), **more)[0]).read_text(encoding="utf-8")
 
     def test_elements_are_closed_names_are_unique_and_links_stay_inside(self):
-        for made in (fixture.with_failures(fixture.result()), hostile(fixture.result(only=SOME))):
-            found = Nesting(self.page(made))
-            self.assertEqual((found.faults, found.twice), ([], []))
-            for link in found.links:
-                self.assertTrue(link == "data:," or link[1:] in found.names, link)
+        for made in (FAILED, hostile(FEW)):
+            elements = list(parsed(self.page(made)).iter())
+            names = [one.get("id") for one in elements if one.get("id")]
+            self.assertEqual(len(names), len(set(names)))
+            links = [value for one in elements for key, value in one.items() if key.split("}")[-1] in ("href", "src")]
+            self.assertLessEqual({link for link in links if link != "data:,"}, {"#" + name for name in names})
 
-    def test_every_failure_says_why(self):
-        made = self.page(fixture.with_failures(fixture.result(only=("redis", "grow"))))
-        self.assertIn("timed out after 60 s", made)
-        self.assertIn("exit status 3 (1 of 5 runs)", made)
-
-    def test_a_name_from_outside_is_text(self):
-        made = self.page(hostile(fixture.result(only=SOME)))
+    def test_failures_say_why_and_a_name_from_outside_is_text(self):
+        made = self.page(hostile(fixture.with_failures(fixture.result(only=("redis", "grow")))))
+        for part in ("timed out after 60 s", "exit status 3 (1 of 5 runs)", "&lt;script&gt;document.title="):
+            self.assertIn(part, made)
         self.assertNotIn("<script>document.title", made)
-        self.assertIn("&lt;script&gt;document.title=", made)
 
-    def test_without_the_sorter_the_page_says_what_to_install(self):
-        made = self.page(fixture.result(only=SOME), folder=pathlib.Path(self.folder))
-        self.assertIn("apt-get install libjs-jquery-tablesorter", made)
-        self.assertEqual(
-            [note for note in report.shortcomings(pathlib.Path(self.folder)) if "tablesorter" in note],
-            [page.NO_SORTER],
-        )
-
-    def test_without_matplotlib_there_are_no_plots_and_a_note(self):
-        with mock.patch.object(plots, "MISSING", "matplotlib is missing, so there are no plots"):
-            made = self.page(fixture.result(only=SOME))
+    def test_what_is_missing_is_told_and_the_rest_is_written(self):
+        with mock.patch.object(plots, "MISSING", "matplotlib is missing"):
+            made = self.page(FEW, folder=NO_JAVASCRIPT)
+            self.assertEqual(page.shortcomings(NO_JAVASCRIPT), ["matplotlib is missing", page.NO_SORTER])
+        for part in ("apt-get install libjs-jquery-tablesorter", "matplotlib is missing"):
+            self.assertIn(part, made)
         self.assertNotIn("<svg", made)
-        self.assertIn("matplotlib is missing", made)
-        self.assertEqual(os.listdir(os.path.join(self.folder, "svg")), [])
+        self.assertEqual(os.listdir(self.folder / "svg"), [])
+        with mock.patch.object(page, "MISSING", "jinja2 is missing"):
+            self.assertTrue(report.write_all(FEW, str(self.folder))[-1].endswith("lines.txt"))
 
     def test_results_with_little_in_them_are_reports_too(self):
-        whole = fixture.result(only=SOME)
-        for made in (
-            {**whole, "runs": []},
-            {**whole, "runs": [], "rows": [], "subjects": []},
-            {
-                **whole,
-                "subjects": whole["subjects"][:1],
-                "rows": whole["rows"][:1],
-                "runs": whole["runs"][:1],
-                "components": {},
-                "handovers": {},
-            },
-            fixture.result(only=("phases",)),
-            fixture.partial(fixture.with_failures(whole)),
-        ):
-            self.assertEqual(Nesting(self.page(made)).faults, [])
+        little = {key: FEW[key][:1] for key in ("subjects", "rows", "runs")}
+        for made in ({**FEW, "runs": []}, {**FEW, "runs": [], "rows": [], "subjects": []},
+                     {**FEW, **little, "components": {}}, fixture.result(only=("phases",)), fixture.partial(FAILED)):
+            self.assertTrue(parsed(self.page(made)) is not None and markdown.report(made))
 
     def test_the_program_names_what_it_wrote_and_what_it_cannot_read(self):
-        source = os.path.join(self.folder, "a.json")
-        pathlib.Path(source).write_text(json.dumps(fixture.result(only=("churn",))), encoding="utf-8")
+        source = str(self.folder / "a.json")
+        pathlib.Path(source).write_text(json.dumps(FEW), encoding="utf-8")
         out, error = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-            self.assertEqual(report.main([source]), 0)
-            self.assertEqual(report.main([source, "--text"]), 0)
-            self.assertEqual(report.main([os.path.join(self.folder, "none.json")]), 2)
-            self.assertEqual(report.main([source, "-o", source]), 2)
-        self.assertIn(os.path.join(self.folder, "a.report", "report.html"), out.getvalue())
-        self.assertIn("none.json: cannot be read: No such file", error.getvalue())
-        self.assertIn("a.json", error.getvalue().splitlines()[-1])
+            for arguments, status in (([source], 0), ([source, "--text"], 0), (["--markdown", source], 0),
+                                      (["none.json"], 2), ([source, "-o", source], 1), ([], 2)):
+                self.assertEqual(report.main(arguments), status)
+        for part in (str(self.folder / "a.report/report.html"), "# How cairn compares", "cairn's bench: "):
+            self.assertIn(part, out.getvalue())
+        self.assertRegex(error.getvalue(), "none.json: cannot be read: No such file[^\n]*\n.*a.json[^\n]*\n.*required")
 
 
 @unittest.skipIf(plots.MISSING, "matplotlib is not installed")
 class PlotsTest(unittest.TestCase):
-    def test_the_same_result_gives_the_same_bytes(self):
-        first, second = (plots.draw(stats.summarise(fixture.result(only=SOME))) for _ in range(2))
-        self.assertEqual(first, second)
-
-    def test_there_is_a_plot_for_each_thing_to_show(self):
-        names = [plot.name for plot in plots.draw(stats.summarise(fixture.result()))]
-        self.assertEqual(
-            names,
-            [
-                "time-memory",
-                "workloads_time-ratio",
-                "workloads_memory-ratio",
-                "programs_time-ratio",
-                "programs_memory-ratio",
-                "threads_random",
-                "threads_pipeline",
-                "heap_random",
-                "cpus_random",
-                "resident_phases",
-                "handovers",
-            ],
-        )
+    def test_there_is_a_plot_for_each_thing_to_show_and_the_same_result_gives_the_same_bytes(self):
+        self.assertEqual(*(plots.draw(stats.summarise(FEW)) for _ in range(2)))
+        self.assertEqual(" ".join(plot.name for plot in plots.draw(stats.summarise(fixture.result()))),
+                         "time-memory workloads_time-ratio workloads_memory-ratio programs_time-ratio "
+                         "programs_memory-ratio threads_random threads_pipeline heap_random cpus_random "
+                         "resident_phases")
 
     def test_a_picture_is_sound_by_itself_and_has_a_title_and_its_text(self):
-        for plot in plots.draw(stats.summarise(hostile(fixture.result(only=SOME)))):
+        space = {"s": "http://www.w3.org/2000/svg"}
+        for plot in plots.draw(stats.summarise(hostile(FEW))):
             root = xml.etree.ElementTree.fromstring(plot.alone)
-            space = {"s": "http://www.w3.org/2000/svg"}
-            self.assertTrue(root.find("s:title", space).text)
-            self.assertTrue(root.find("s:desc", space).text)
+            self.assertTrue(root.find("s:title", space).text and root.find("s:desc", space).text)
             self.assertTrue(root.findall(".//s:text", space))
             self.assertNotIn(svg.INK, plot.alone)
 
     def test_names_that_lose_letters_stay_apart(self):
-        self.assertNotEqual(plots.name_of("a/b"), plots.name_of("a:b"))
-        self.assertEqual(plots.name_of("threads", "random"), "threads_random")
+        self.assertNotEqual(svg.name_of("a/b"), svg.name_of("a:b"))
+        self.assertEqual(svg.name_of("threads", "random"), "threads_random")
 
-    def test_every_colour_can_be_seen_on_both_pages(self):
+    def test_every_colour_can_be_seen_on_both_pages_and_allocators_keep_their_look(self):
         style = (page.PARTS / "page.css").read_text(encoding="utf-8")
-        backends = re.findall(r"--page: (#\w+)", style)[:2]
-        self.assertEqual(len(backends), 2)
+        pages = re.findall(r"--page: (#\w+)", style)[:2]
         for colour, _ in svg.STACKS + svg.PEERS + svg.LIBC:
-            for backend in backends:
-                self.assertGreaterEqual(contrast(colour, backend), 3, (colour, backend))
-
-    def test_subjects_look_different_and_keep_their_look(self):
-        looks = svg.looks({name: kind for name, kind, *_ in fixture.SUBJECTS})
+            self.assertTrue(all(contrast(colour, ground) >= 3 for ground in pages), (colour, pages))
+        looks = svg.looks({name: kind for name, kind, *_ in fixture.ALLOCATORS})
         self.assertEqual(len({(look.colour, look.marker) for look in looks.values()}), len(looks))
         self.assertEqual(looks["cairn"], svg.looks({"cairn": "stack"})["cairn"])
 
 
 def contrast(first, second):
     """The contrast of two colours as WCAG defines it."""
-
     def light(colour):
         colour = colour[1:] if len(colour) == 7 else "".join(part * 2 for part in colour[1:])
         parts = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
@@ -235,209 +135,131 @@ def contrast(first, second):
     return (high + 0.05) / (low + 0.05)
 
 
-@unittest.skipIf(
-    webdriver is None or not BROWSER or not DRIVER, "selenium, chromium or chromedriver is not installed"
-)
-class BrowserTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR"))
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = folder.name
-        with mock.patch.dict(os.environ, {"HOME": cls.folder}):
-            cls.browser = cls.start()
-        cls.addClassCleanup(cls.browser.quit)
-        cls.made = fixture.with_failures(fixture.result())
-        cls.whole = report.write_all(cls.made, os.path.join(cls.folder, "whole"))[0]
-
-    @classmethod
-    def start(cls):
-        options = webdriver.ChromeOptions()
-        for option in QUIET + ("--user-data-dir=" + os.path.join(cls.folder, "profile"),):
-            options.add_argument(option)
-        options.binary_location = BROWSER
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        return webdriver.Chrome(service=Service(DRIVER), options=options)
-
-    def open(self, name, made, **more):
-        path = report.write_all(made, os.path.join(self.folder, name), **more)[0]
-        for kind in ("browser", "performance"):
-            self.browser.get_log(kind)
-        self.browser.get(pathlib.Path(path).as_uri())
-        return path
-
-    def show_whole(self):
-        """A result with a failure here and there; written once."""
-        self.browser.get(pathlib.Path(self.whole).as_uri())
-
-    def need_sorter(self):
-        if page.sorter() is None:
-            self.skipTest("jquery.tablesorter is not installed")
-
-    @staticmethod
-    def await_order(head, order):
-        """The sorter lets the browser draw before it sorts."""
-        WebDriverWait(head, 30).until(lambda one: one.get_attribute("aria-sort") == order)
-
-    def requests(self):
-        """The addresses that the page asked for."""
-        said = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        return [
-            event["params"]["request"]["url"]
-            for event in said
-            if event["method"] == "Network.requestWillBeSent"
-        ]
-
-    def script(self, code, *arguments):
-        return self.browser.execute_script(code, *arguments)
-
-    def column(self, table, index):
-        """What the cells of a column are sorted by, as shown from top to bottom."""
-        return self.script(
-            "return [...arguments[0].tBodies[0].rows].map(r => r.cells[arguments[1]].dataset.sort)",
-            table,
-            index,
-        )
-
-    def test_the_browser_has_nothing_to_complain_of_and_nothing_to_fetch(self):
-        path = self.open("quiet", self.made)
-        self.assertEqual(self.browser.get_log("browser"), [])
-        outside = [url for url in self.requests() if not url.startswith("data:")]
-        self.assertEqual(outside, [pathlib.Path(path).as_uri()])
-
-    def test_a_click_sorts_by_value_and_another_the_other_way(self):
-        self.show_whole()
-        self.need_sorter()
-        self.script("document.querySelectorAll('details').forEach(d => d.open = true)")
-        tables = self.browser.find_elements(By.CSS_SELECTOR, "table.long")
-        self.assertTrue(tables)
-        heads = tables[0].find_elements(By.CSS_SELECTOR, "thead th")
-        index = [head.text.strip().split("\u00a0")[0] for head in heads].index("faults")
-        heads[index].click()
-        self.await_order(heads[index], "ascending")
-        rising = self.column(tables[0], index)
-        values = [float(text) for text in rising if text]
-        self.assertEqual(values, sorted(values))
-        self.assertNotEqual(
-            [str(value) for value in values], sorted(map(str, values)), "as text they are in order too"
-        )
-        self.assertEqual(
-            rising[len(values) :], [""] * (len(rising) - len(values)), "failed cells belong below"
-        )
-        self.assertTrue(rising[len(values) :])
-        heads[index].click()
-        self.await_order(heads[index], "descending")
-        self.assertEqual([float(text) for text in self.column(tables[0], index) if text], values[::-1])
-
-    def test_every_kind_of_table_sorts_by_every_column_of_figures(self):
-        self.show_whole()
-        self.need_sorter()
-        self.browser.set_script_timeout(120)
-        checked, wrong = self.browser.execute_async_script(
-            """
-            const done = arguments[arguments.length - 1];
-            const kinds = new Map();
-            document.querySelectorAll('table.sortable').forEach(t => kinds.set(t.tHead.textContent, t));
-            const clicked = (table, head) => new Promise(ended => {
-                jQuery(table).one('sortEnd', ended);
-                jQuery(head).trigger('sort');
-            });
-            (async () => {
-                const wrong = [];
-                let checked = 0;
-                for (const table of kinds.values()) {
-                    for (const head of table.tHead.querySelectorAll('.sorter-digit')) {
-                        await clicked(table, head);
-                        const rows = [...table.tBodies[0].rows];
-                        const cells = rows.map(row => row.cells[head.cellIndex].dataset.sort);
-                        const values = cells.filter(s => s !== '').map(Number);
-                        checked += 1;
-                        if (values.some((v, k) => !(k === 0 || values[k - 1] <= v)))
-                            wrong.push([table.caption.textContent, head.textContent, cells.slice(0, 9)]);
-                    }
-                }
-                done([checked, wrong]);
-            })();"""
-        )
-        self.assertEqual(wrong, [])
-        self.assertGreater(checked, 40)
-
-    def test_tables_sort_from_the_keyboard(self):
-        self.show_whole()
-        self.need_sorter()
-        table = self.browser.find_element(By.CSS_SELECTOR, "table.sortable")
-        head = table.find_elements(By.CSS_SELECTOR, "thead th")[3]
-        self.script("arguments[0].focus()", head)
-        self.assertTrue(self.script("return document.activeElement === arguments[0]", head))
-        head.send_keys(Keys.ENTER)
-        self.await_order(head, "ascending")
-        values = [float(text) for text in self.column(table, 3)]
-        self.assertEqual(values, sorted(values))
-
-    @unittest.skipIf(plots.MISSING, "matplotlib is not installed")
-    def test_every_plot_is_there_and_has_a_size(self):
-        self.show_whole()
-        drawn = plots.draw(stats.summarise(self.made))
-        sizes = self.script(
-            "return [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect())"
-            ".map(b => [b.width, b.height])"
-        )
-        self.assertEqual(len(sizes), len(drawn))
-        for plot, (width, height) in zip(drawn, sizes):
-            self.assertTrue(width > 200 and height > 50, (plot.name, width, height))
-
-    def test_a_wide_table_scrolls_and_the_page_does_not(self):
-        self.browser.set_window_size(800, 900)
-        self.addCleanup(self.browser.set_window_size, 1280, 1000)
-        self.show_whole()
-        self.script("document.querySelectorAll('details').forEach(d => d.open = true)")
-        wide, window = self.script("return [document.documentElement.scrollWidth, innerWidth]")
-        self.assertLessEqual(wide, window)
-
-    def test_words_typed_above_a_long_table_leave_the_rows_that_have_them(self):
-        self.show_whole()
-        self.script("document.querySelectorAll('details').forEach(d => d.open = true)")
-        table = self.browser.find_element(By.CSS_SELECTOR, "table.long")
-        self.browser.find_element(By.CSS_SELECTOR, "input.filter").send_keys("churn cairn")
-        shown = self.script(
-            "return [...arguments[0].tBodies[0].rows].filter(r => r.offsetParent).map(r => r.textContent)",
-            table,
-        )
-        self.assertEqual(len(shown), 1)
-        self.assertTrue(shown[0].startswith("churncairn"))
-
-    def test_a_partial_result_has_a_banner_and_a_whole_one_has_none(self):
-        self.open("partial", fixture.partial(fixture.result(only=SOME)))
-        banner = self.browser.find_element(By.CSS_SELECTOR, ".banner")
-        self.assertTrue(banner.is_displayed())
-        self.assertIn("interrupted after", banner.text)
-        self.assertEqual(self.browser.get_log("browser"), [])
-        self.show_whole()
-        self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, ".banner"), [])
-
-    def test_a_hostile_name_stays_a_name(self):
-        self.open("hostile", hostile(fixture.result(only=SOME)))
-        self.assertNotEqual(self.browser.title, "owned")
-        self.assertEqual(self.browser.get_log("browser"), [])
-        self.assertIn(HOSTILE, self.browser.find_element(By.TAG_NAME, "body").text)
-
-    def test_without_the_sorter_nothing_breaks(self):
-        self.open("plain", fixture.result(only=SOME), folder=pathlib.Path(self.folder))
-        self.assertEqual(self.browser.get_log("browser"), [])
-        self.assertTrue(self.browser.find_elements(By.CSS_SELECTOR, "table.sortable"))
-
-    def test_a_link_to_a_row_leads_there(self):
-        self.show_whole()
-        self.browser.find_element(By.CSS_SELECTOR, "td a").click()
-        name = self.script("return decodeURIComponent(location.hash.slice(1))")
-        self.assertTrue(
-            self.script(
-                "const b = document.getElementById(arguments[0]).getBoundingClientRect();"
-                "return b.top >= 0 && b.bottom <= innerHeight",
-                name,
-            )
-        )
+# What the browser says of the page, as an attribute of its root.
+EARLY = """<script>
+const errors = [];
+for (const kind of ["error", "securitypolicyviolation"])
+    addEventListener(kind, event => errors.push(kind + ": " + (event.message || event.blockedURI)), true);
+</script>"""
+LATE = """<script>
+const all = selector => [...document.querySelectorAll(selector)];
+const rows = table => [...table.tBodies[0].rows];
+const sorted = (table, head) => new Promise(ended => {
+    jQuery(table).one("sortEnd", ended);
+    jQuery(head).trigger("sort");
+});
+addEventListener("load", async () => {
+    const said = {title: document.title, text: document.body.innerText, errors, unsorted: [], sorted: 0};
+    said.fetched = performance.getEntriesByType("resource").map(one => one.name).filter(one => !one.startsWith("data:"));
+    said.banners = all(".banner").map(one => one.offsetHeight > 0 && one.textContent);
+    said.plots = all("figure svg").map(one => one.getBoundingClientRect()).map(box => [box.width, box.height]);
+    all("details").forEach(one => one.open = true);
+    said.wider = document.documentElement.scrollWidth - innerWidth;
+    const link = document.querySelector("td a");
+    link.click();
+    await new Promise(ended => setTimeout(ended, 1000));
+    const place = document.getElementById(link.hash.slice(1)).getBoundingClientRect();
+    said.leads = place.top >= 0 && place.bottom <= innerHeight;
+    const input = document.querySelector("input.filter");
+    for (const word of ["churn cairn", ""]) {
+        input.value = word;
+        input.dispatchEvent(new Event("input"));
+        said.filtered = said.filtered || rows(document.querySelector("table.long")).filter(one => one.offsetParent)
+            .map(one => one.textContent.slice(0, 10));
+    }
+    const kinds = new Map(all("table.sortable").map(one => [one.tHead.textContent, one]));
+    for (const table of window.jQuery ? kinds.values() : [])
+        for (const head of table.tHead.querySelectorAll(".sorter-digit"))
+            for (const sign of [1, -1]) {
+                await sorted(table, head);
+                const cells = rows(table).map(one => one.cells[head.cellIndex].dataset.sort);
+                const values = cells.filter(one => one !== "").map(Number);
+                said.sorted += 1;
+                if (values.some((value, k) => isNaN(value) || k > 0 && (value - values[k - 1]) * sign < 0)
+                    || cells.slice(0, values.length).includes(""))
+                    said.unsorted.push([table.caption.textContent, head.textContent, cells.slice(0, 9)]);
+            }
+    document.documentElement.dataset.said = JSON.stringify(said);
+});
+</script>"""
 
 
-if __name__ == "__main__":
-    unittest.main()
+@unittest.skipIf(not BROWSER or page.MISSING, "chromium or jinja2 is not installed")
+class BrowserTest(fixture.FolderCase):
+    def look(self, made, width, **more):
+        """The page in a window of this width."""
+        path = pathlib.Path(report.write_all(made, str(self.folder), **more)[0])
+        words = path.read_text(encoding="utf-8").replace("</body>", LATE + "</body>")
+        path.write_text(words.replace("<head>", "<head>" + EARLY, 1), encoding="utf-8")
+        done = subprocess.run(
+            [BROWSER, *QUIET.split(), "--user-data-dir=%s/profile" % self.folder, "--window-size=%d,900" % width,
+             path.as_uri()], env={**os.environ, "HOME": str(self.folder)}, capture_output=True, text=True, check=False)
+        said = re.search('<html[^>]* data-said="([^"]*)"', done.stdout)
+        self.assertTrue(said, done.stderr)
+        said = json.loads(html.unescape(said.group(1)))
+        self.assertEqual((said["errors"], said["fetched"], said["unsorted"]), ([], [], []))
+        self.assertLessEqual(said["wider"], 0)
+        self.assertTrue(said["leads"], "a link to a benchmark leads nowhere")
+        return said
+
+    def test_it_needs_no_network_sorts_every_column_both_ways_and_shows_the_lines_that_have_the_words(self):
+        said = self.look(FAILED, 800)
+        self.assertEqual((said["banners"], said["filtered"]), ([], ["churncairn"]))
+        self.assertEqual(len(said["plots"]), 0 if plots.MISSING else 10)
+        self.assertTrue(all(width > 200 and height > 50 for width, height in said["plots"]), said["plots"])
+        self.assertTrue(said["sorted"] > 80 or page.sorter() is None)
+
+    def test_a_partial_result_has_a_banner_and_a_hostile_name_stays_a_name_also_without_the_sorter(self):
+        said = self.look(hostile(fixture.partial(FEW)), 1280, folder=NO_JAVASCRIPT)
+        self.assertIn("interrupted after", said["banners"][0])
+        self.assertNotEqual(said["title"], "owned")
+        self.assertIn(HOSTILE, said["text"])
+        self.assertEqual(said["sorted"], 0)
+
+
+class TextTest(unittest.TestCase):
+    def test_figures_keep_three_digits(self):
+        for write, values, said in (
+                (figures.seconds, (2.2e-9, 0.0000123, 0.41, 0.99951, 12.34, 1234),
+                 "2.20 ns|12.3 us|410 ms|1.00 s|12.3 s|1234 s"),
+                (figures.kib, (0, 12, 12345, 1023.9, 3 << 20), "0 KiB|12.0 KiB|12.1 MiB|1.00 MiB|3.00 GiB"),
+                (figures.change, (1.041, 0.5, 1), "+4.1 %|-50 %|+0.0 %"),
+                (figures.listed, ([], ["a"], ["a", "b", "c"], "abcdefgh"), "none|a|a, b and c|a, b, c, d, e and 3 more"),
+                (mimalloc_bench.elapsed, (0, 0.41, 59.999, 3599.99, 3600, 3723.4),
+                 "0:00.00|0:00.41|1:00.00|59:59.99|1:00:00|1:02:03")):
+            self.assertEqual("|".join(map(write, values)), said)
+
+    def test_a_run_is_a_line_of_eight_fields_and_a_failed_one_has_none(self):
+        run = {"row": "two words", "subject": "mi", "wall_s": 61.239, "seconds": 60, "peak_kib": 12345, "user_s": 1.5,
+               "system_s": 0.126, "major_faults": 2, "minor_faults": 3021}
+        self.assertEqual(mimalloc_bench.line(run), "two_words mi 1:01.24 12345 1.50 0.13 2 3021")
+        self.assertEqual(len(mimalloc_bench.lines(FAILED)), len(FAILED["runs"]) - 5 - 5 - 1)
+
+    def test_the_text_fits_the_width_is_ascii_and_has_every_name(self):
+        for width in (20, 80, 100, 133, 200):
+            for line in text.report(FAILED, width).splitlines():
+                self.assertTrue(line.isascii() and len(line) <= max(width, 80), line)
+        narrow = text.report(FAILED, 80)
+        for name in [row["name"] for row in FAILED["rows"]] + [name for name, *_ in fixture.ALLOCATORS]:
+            self.assertIn(name, narrow)
+
+    def test_the_best_has_a_star_a_failure_says_so_and_phases_are_shown(self):
+        table = text.report(FAILED, 200)
+        line = next(line for line in table.splitlines() if line.startswith("bursts"))
+        self.assertEqual((line.count("1.00*"), line.count("failed")), (1, 1))
+        self.assertIn("scudo failed in bursts: crashed: SIGSEGV", table)
+        self.assertRegex(table, r"allocator +grown +thinned +thinned idle +freed")
+        for made, said in ((fixture.partial(FAILED), "Partial result: the run was interrupted"),
+                           ({**FAILED, "runs": []}, "No benchmark has a time to compare yet.")):
+            self.assertIn(said, text.report(made, 200))
+
+    def test_in_markdown_what_looks_bad_comes_first_and_tables_are_regular(self):
+        made = markdown.report(FAILED)
+        self.assertLess(made.index("## What looks bad"), made.index("## Geometric means"))
+        self.assertRegex(made, r"reference: time 1\.\d+ times that of")
+        width = None
+        for line in made.splitlines():
+            cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else None
+            self.assertTrue(None in (width, cells) or cells == width, line)
+            width = cells
+        self.assertEqual(markdown.plain("a|b\n*c* <script>"), "a\\|b \\*c\\* \\<script\\>")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Runs one subject doing one row once, under bench/measure, and says what came of it.
+"""Runs one benchmark on one allocator once, under bench/measure, and says what came of it.
 
     harness --- measure --- program          a session of its own, so that Ctrl-C reaches the harness alone
        |           \\------ report (JSON)
@@ -10,12 +10,9 @@ Nothing here raises because of what a program does: a crash, a time-out or nonse
 the record of the run.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math
-import os
 import pathlib
 import shutil
 import signal
@@ -23,19 +20,19 @@ import subprocess
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bench.harness.catalogue import Row, Server
-from bench.harness.places import Places
+from bench.harness.allocators import LIBC, Allocator, system_libraries
+from bench.harness.catalogue import Benchmark, Server
+from bench.harness.paths import Paths
 from bench.harness.plan import Step
-from bench.harness.subjects import LIBC, Subject, system_libraries
 
-ERROR_CHARACTERS_MOST = 160
-TAIL_BYTES = 1 << 16
-READY_WITHIN_S = 15.0
-POLL_S = 0.02
+ERROR_CHARACTERS_MOST, TAIL_BYTES = 160, 1 << 16
+READY_WITHIN_S, POLL_S = 15.0, 0.02
 
 # What the record of a run takes over from measure's report.
 MEASURED = ("wall_s", "user_s", "system_s", "peak_kib", "final_kib", "minor_faults", "major_faults",
             "involuntary_switches")
+
+Process = subprocess.Popen
 
 
 class Interrupted(Exception):
@@ -61,19 +58,16 @@ class Outcome:
 def _first_to_be_killed() -> None:
     """In the child: a machine out of memory ends what is measured, not the harness."""
     try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-            score.write("1000")
+        pathlib.Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     except OSError:
         pass  # an allowance that some containers do not give
 
 
-def _tail(path: pathlib.Path) -> List[str]:
-    """The last lines of a file, without empty ones."""
+def lines_of(path: pathlib.Path) -> List[str]:
+    """The last lines that a program wrote, without empty ones."""
     with open(path, "rb") as source:
-        source.seek(0, os.SEEK_END)
-        source.seek(max(0, source.tell() - TAIL_BYTES))
-        text = source.read().decode("utf-8", "replace")
-    return [line for line in text.splitlines() if line.strip()]
+        source.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        return [line for line in source.read().decode("utf-8", "replace").splitlines() if line.strip()]
 
 
 def _is_number(value: Any) -> bool:
@@ -94,13 +88,6 @@ def result_line(lines: Sequence[str]) -> Dict[str, Any]:
             "extra": {name: value for name, value in numbers if _is_number(value)}}
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "signal %d" % number
-
-
 def complaint(cost: Mapping[str, Any], said: Sequence[str], limit_s: float) -> Optional[str]:
     """Why a program that measure reports on did not do its work; `said` is its stderr."""
     if cost.get("timed_out"):
@@ -109,35 +96,35 @@ def complaint(cost: Mapping[str, Any], said: Sequence[str], limit_s: float) -> O
     if "out of memory" in last.lower():
         return "out of memory"
     if cost.get("signal"):
-        return "crashed: %s" % _signal_name(cost["signal"])
+        known = {number.value: number.name for number in signal.Signals}
+        return "crashed: " + known.get(cost["signal"], "signal %d" % cost["signal"])
     if cost.get("exit"):
         return "exit status %d%s" % (cost["exit"], ": " + last if last else "")
-    if cost.get("preloaded") is False:
-        return "the library was not loaded"
-    return None
+    return "the library was not loaded" if cost.get("preloaded") is False else None
 
 
-def put_before(subject: Subject) -> Subject:
-    """The subject for a program that is linked with a malloc of its own: libc's has to be preloaded, too."""
-    if subject.kind != LIBC:
-        return subject
-    return dataclasses.replace(subject, library=system_libraries().get("libc.so.6"))
+def put_before(allocator: Allocator) -> Allocator:
+    """The allocator for a program that is linked with a malloc of its own: libc's has to be preloaded, too."""
+    if allocator.kind != LIBC:
+        return allocator
+    return dataclasses.replace(allocator, library=system_libraries().get("libc.so.6"))
 
 
 class Runner:
     """Runs programs one at a time."""
 
-    def __init__(self, places: Places, scratch: pathlib.Path, environment: Mapping[str, str], limit_s: float,
+    def __init__(self, paths: Paths, scratch: pathlib.Path, environment: Mapping[str, str], limit_s: float,
                  cpus: Sequence[int]) -> None:
-        self.places = places
-        self.scratch = scratch
+        self.paths, self.scratch, self.limit_s, self.cpus = paths, scratch, limit_s, list(cpus)
         self.work = scratch / "work"  # the directory of the program: empty before each run
-        self.limit_s = limit_s
-        self.cpus = list(cpus)
         self.is_stopped = False
         self._environment = dict(environment)
-        self._running: Optional[subprocess.Popen[bytes]] = None
+        self._running: Optional[Process] = None
         self._clear()
+
+    def _clear(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(exist_ok=True)
 
     # --- one program ---
 
@@ -152,13 +139,13 @@ class Runner:
         if self._running is not None:
             self._running.kill()
 
-    def start(self, command: Sequence[str], name: str) -> "subprocess.Popen[bytes]":
+    def start(self, command: Sequence[str], name: str) -> Process:
         """A program with its output in files of this name."""
         if self.is_stopped:
             raise Interrupted
         path = str(self.scratch / name)
         with open(path + ".out", "wb") as out, open(path + ".err", "wb") as err:
-            process = subprocess.Popen(  # pylint: disable=consider-using-with
+            process = Process(  # pylint: disable=consider-using-with
                 list(command), stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self._environment,
                 cwd=self.work, start_new_session=True, preexec_fn=_first_to_be_killed)
         self._running = process
@@ -166,7 +153,7 @@ class Runner:
             process.terminate()
         return process
 
-    def wait(self, process: "subprocess.Popen[bytes]") -> int:
+    def wait(self, process: Process) -> int:
         """Its exit status; raises Interrupted if the user was first."""
         status = process.wait()
         self._running = None
@@ -174,33 +161,20 @@ class Runner:
             raise Interrupted
         return status
 
-    def prefix(self, subject: Subject, cpus: Sequence[int] = ()) -> List[str]:
-        """The command line up to the program."""
-        command = [str(self.places.measure), "--seconds", "%g" % self.limit_s]
-        if subject.library is not None:
-            command += ["--preload", str(subject.library)]
-        for name, value in subject.environment.items():
-            command += ["--set", "%s=%s" % (name, value)]
-        for cpu in cpus:
-            command += ["--cpu", str(cpu)]
-        return command
-
-    def _clear(self) -> None:
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(exist_ok=True)
-
-    def measure(self, subject: Subject, program: Sequence[str], cpus: Sequence[int] = (),
+    def measure(self, allocator: Allocator, program: Sequence[str], cpus: Sequence[int] = (),
                 server: Optional[Server] = None) -> Outcome:
-        """Runs a program on a subject."""
+        """Runs a program on an allocator."""
         self._clear()
-        prefix = self.prefix(subject, cpus)
-        outcome = Outcome([*prefix, "--", *program])
-        report = self.scratch / "report"
+        command = [str(self.paths.measure), "--seconds", "%g" % self.limit_s]
+        command += ["--preload", str(allocator.library)] if allocator.library else []
+        for option, values in (("--set", map("=".join, allocator.environment.items())), ("--cpu", map(str, cpus))):
+            command += [word for value in values for word in (option, value)]
+        outcome, report = Outcome([*command, "--", *program]), self.scratch / "report"
         report.unlink(missing_ok=True)
-        process = self.start([*prefix, "--report", str(report), "--", *program], "program")
+        process = self.start([*command, "--report", str(report), "--", *program], "program")
         told = self._serve(process, server, outcome) if server else {}
         self.wait(process)
-        said = _tail(self.scratch / "program.err")
+        said = lines_of(self.scratch / "program.err")
         try:
             outcome.cost = json.loads(report.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -209,7 +183,7 @@ class Runner:
         why = complaint(outcome.cost, said, self.limit_s) or outcome.error
         if why:
             return outcome.failed(why)
-        outcome.told = told or result_line(_tail(self.scratch / "program.out"))
+        outcome.told = told or result_line(lines_of(self.scratch / "program.out"))
         return outcome
 
     # --- a server and its load ---
@@ -222,48 +196,44 @@ class Runner:
         finally:
             self._running = server
 
-    def _serve(self, process: "subprocess.Popen[bytes]", server: Server, outcome: Outcome) -> Dict[str, Any]:
+    def _serve(self, process: Process, server: Server, outcome: Outcome) -> Dict[str, Any]:
         """Waits for the server, times the load, and ends the server."""
-        deadline = time.monotonic() + min(READY_WITHIN_S, self.limit_s)
+        within_s = min(READY_WITHIN_S, self.limit_s)
+        deadline = time.monotonic() + within_s
         while self._client(server.ready, "ready") != 0:
             if process.poll() is not None:
                 return {}
             if time.monotonic() > deadline:
                 process.terminate()
-                outcome.error = "the server was not ready within %g s" % min(READY_WITHIN_S, self.limit_s)
+                outcome.error = "the server was not ready within %g s" % within_s
                 return {}
             time.sleep(POLL_S)
         began = time.monotonic()
         status = self._client(server.load, "load")
-        told = {"seconds": time.monotonic() - began, **result_line(_tail(self.scratch / "load.out"))}
+        told = {"seconds": time.monotonic() - began, **result_line(lines_of(self.scratch / "load.out"))}
         if status != 0:
-            said = _tail(self.scratch / "load.err")
+            said = lines_of(self.scratch / "load.err")
             outcome.error = "the load ended with exit status %d%s" % (status, ": " + said[-1] if said else "")
         self._client(server.stop, "stop")
         return told
 
-    # --- one run of a row ---
+    # --- one run of a benchmark ---
 
-    def cpus_of(self, row: Row) -> List[int]:
-        """The CPUs that a row is held to; none: all of them. The first ones take the machine's interrupts."""
-        if row.pinned:
+    def cpus_of(self, benchmark: Benchmark) -> List[int]:
+        """The CPUs that a benchmark is held to; none: all of them. The first ones take the machine's interrupts."""
+        if benchmark.pinned:
             return self.cpus[-1:]
-        if row.cpus is not None and row.cpus < len(self.cpus):
-            return self.cpus[-row.cpus:]
-        return []
-
-    def program_of(self, row: Row) -> List[str]:
-        """The row's command, with the paths of this machine."""
-        if row.group == "programs":
-            return list(row.command)
-        return [str(self.places.workload(row.command[0])), *row.command[1:]]
+        count = benchmark.cpus or len(self.cpus)
+        return self.cpus[-count:] if count < len(self.cpus) else []
 
     def run(self, step: Step) -> Outcome:
         """Makes one run."""
-        row = step.row
-        subject = put_before(step.subject) if row.brings_malloc else step.subject
-        outcome = self.measure(subject, self.program_of(row), self.cpus_of(row), row.server)
-        if outcome.error is None and not outcome.told and row.group != "programs":
+        one, program = step.benchmark, list(step.benchmark.command)
+        if one.group != "programs":
+            program[0] = str(self.paths.workload(program[0]))
+        allocator = put_before(step.allocator) if one.brings_malloc else step.allocator
+        outcome = self.measure(allocator, program, self.cpus_of(one), one.server)
+        if outcome.error is None and not outcome.told and one.group != "programs":
             outcome.failed("no result line on stdout")
         return outcome
 
@@ -272,10 +242,7 @@ def record(step: Step, outcome: Outcome) -> Dict[str, Any]:
     """The run as the result has it."""
     is_ok = outcome.error is None
     cost, told = (outcome.cost, outcome.told) if is_ok else ({}, {})
-    made: Dict[str, Any] = {
-        "row": step.row.name, "subject": step.subject.name, "round": step.round, "order": step.order,
-        "ok": is_ok, "error": outcome.error, "seconds": told.get("seconds", cost.get("wall_s")),
-        "ops": told.get("ops")}
-    made.update({name: cost.get(name) for name in MEASURED})
-    made.update({"command": outcome.command, "extra": told.get("extra", {})})
-    return made
+    return {"row": step.benchmark.name, "subject": step.allocator.name, "round": step.repetition, "order": step.order,
+            "ok": is_ok, "error": outcome.error, "seconds": told.get("seconds", cost.get("wall_s")),
+            "ops": told.get("ops"), **{name: cost.get(name) for name in MEASURED},
+            "command": outcome.command, "extra": told.get("extra", {})}

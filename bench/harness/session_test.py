@@ -1,29 +1,79 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""A plan carried out: failures, the time budget, Ctrl-C. The runner is a stand-in that runs nothing."""
+"""The order of runs: what is measured early in one repetition is measured late in another. And a plan carried out:
+failures, the time budget, Ctrl-C. The runner is a stand-in that runs nothing."""
 
+import collections
 import io
 import os
 import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import unittest
 from typing import Any, Callable, Dict, List, Optional
 
-from bench.harness import session
-from bench.harness.catalogue import Row
-from bench.harness.plan import Plan, Step
+from bench.harness import fixture, progress, session
+from bench.harness.allocators import Allocator
+from bench.harness.catalogue import Benchmark
+from bench.harness.plan import Plan, Step, order_of
 from bench.harness.progress import Progress
 from bench.harness.runner import Interrupted, Outcome
 from bench.harness.session import Session
-from bench.harness.subjects import Subject
 
 Outcomes = Callable[[Step], Optional[str]]  # an error, or none
 
-ROWS = tuple(Row(name, "workloads", (name,), rounds=4, expected_s=0.001) for name in ("a", "b"))
-SUBJECTS = tuple(Subject(name, "peer") for name in ("x", "y", "z"))
+
+def benchmark(name: str, repetitions: int) -> Benchmark:
+    return Benchmark(name, "workloads", (name,), repetitions=repetitions, expected_s=0.001)
+
+
+PLAN = Plan(tuple(benchmark(name, 4) for name in "ab"), tuple(Allocator(name, "peer") for name in "xyz"), None)
+
+
+class OrderTest(unittest.TestCase):
+    def test_each_allocator_has_the_same_mean_place_and_each_place_as_often(self) -> None:
+        for count in range(1, 10):
+            for index in range(12):
+                orders = [order_of(count, index, repetition) for repetition in range(2 * count)]
+                for one, other in zip(orders[::2], orders[1::2]):
+                    self.assertEqual({one.index(who) + other.index(who) for who in range(count)}, {count - 1})
+                places = collections.Counter((who, place) for order in orders for place, who in enumerate(order))
+                self.assertEqual((set(places.values()), len(places)), ({2}, count * count))
+
+    def test_in_one_repetition_the_allocator_that_begins_changes_with_the_benchmark(self) -> None:
+        for repetition in range(4):
+            firsts = [order_of(7, index, repetition)[0] for index in range(7)]
+            self.assertEqual(sorted(firsts), list(range(7)))
+
+
+class PlanTest(unittest.TestCase):
+    def test_benchmarks_are_outermost_in_a_repetition_and_allocators_follow_each_other(self) -> None:
+        made = Plan((benchmark("a", 3), benchmark("b", 1)), PLAN.allocators[:2], None)
+        met = [(batch[0].repetition, batch[0].benchmark.name, {step.allocator.name for step in batch},
+                [step.order for step in batch]) for batch in made.batches()]
+        self.assertEqual(met, [(repetition, name, {"x", "y"}, [0, 1])
+                               for repetition, name in ((0, "a"), (0, "b"), (1, "a"), (2, "a"))])
+
+    def test_the_number_of_runs_is_that_of_the_steps(self) -> None:
+        for made, count in ((PLAN, 24), (PLAN._replace(repetitions=2), 12), (PLAN._replace(allocators=()), 0),
+                              (PLAN._replace(benchmarks=()), 0)):
+            self.assertEqual((made.run_count, sum(map(len, made.batches()))), (count, count))
+
+
+class ProgressTest(unittest.TestCase):
+    def test_there_is_a_line_every_ten_seconds(self) -> None:
+        stream, now_s = io.StringIO(), [1000.0]
+        bar = progress.Progress(stream, lambda: now_s[0])
+        for done in range(25):
+            bar.show(done, 25, "churn, cairn")
+            now_s[0] += 1
+        self.assertEqual(stream.getvalue().splitlines(), [
+            "bench: 0/25  churn, cairn", "bench: 10/25  churn, cairn, 15 s left", "bench: 20/25  churn, cairn, 5 s left"])
+
+    def test_durations_are_as_exact_as_one_cares(self) -> None:
+        self.assertEqual([progress.duration(seconds) for seconds in (0.4, 59.4, 60, 3599, 3660)],
+                         ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 1 min"])
 
 
 class Scripted:
@@ -40,8 +90,7 @@ class Scripted:
         if self.is_stopped:
             raise Interrupted
         self.steps.append(step)
-        made = Outcome(["x"], cost={"wall_s": 0.001})
-        error = self.outcome(step)
+        made, error = Outcome(["x"], cost={"wall_s": 0.001}), self.outcome(step)
         if error is not None:
             made.failed(error)
             made.timed_out = error.startswith("timed out")
@@ -53,102 +102,70 @@ class Scripted:
 
 
 class SessionTest(unittest.TestCase):
-
     def carry_out(self, outcome: Outcomes = lambda step: None, budget_s: Optional[float] = None,
                   warm_up: bool = False) -> Dict[str, Any]:
-        self.runner = Scripted(outcome)
-        self.said = io.StringIO()
-        self.saved: List[int] = []
+        self.runner, self.said, self.saved = Scripted(outcome), io.StringIO(), []
         self.result: Dict[str, Any] = {"runs": [], "notes": []}
-        plan = Plan(ROWS, SUBJECTS, None)
-        made = Session(plan, self.runner, Progress(self.said), self.result,  # type: ignore
+        made = Session(PLAN, self.runner, Progress(self.said), self.result,  # type: ignore
                        lambda: self.saved.append(len(self.result["runs"])))
-        made.carry_out(budget_s, warm_up)
+        with session.interrupts(self.runner, Progress(self.said)):  # type: ignore
+            made.carry_out(budget_s, warm_up)
         return self.result
 
-    def test_every_run_of_the_plan_is_recorded_once(self) -> None:
+    def test_every_run_of_the_plan_is_recorded_once_and_saved_after_each_repetition(self) -> None:
         runs = self.carry_out()["runs"]
         self.assertEqual(len({(run["row"], run["subject"], run["round"]) for run in runs}), 2 * 3 * 4)
-        self.assertEqual(len(runs), 2 * 3 * 4)
+        self.assertEqual((len(runs), self.saved), (2 * 3 * 4, [6, 12, 18]))
 
-    def test_a_subject_that_fails_stops_no_other(self) -> None:
-        runs = self.carry_out(lambda step: "crashed: SIGSEGV" if step.subject.name == "y" else None)["runs"]
-        self.assertEqual(sum(run["ok"] for run in runs), 2 * 2 * 4)
-
-    def test_after_two_failures_in_a_row_it_is_not_tried_again_there(self) -> None:
-        def outcome(step: Step) -> Optional[str]:
-            return "crashed: SIGSEGV" if (step.row.name, step.subject.name) == ("a", "y") else None
-        runs = self.carry_out(outcome)["runs"]
-        self.assertEqual(sum((run["row"], run["subject"]) == ("a", "y") for run in runs), 2)
-        self.assertEqual(sum((run["row"], run["subject"]) == ("b", "y") for run in runs), 4)
-
-    def test_a_time_out_is_not_waited_for_twice(self) -> None:
-        made = self.carry_out(lambda step: "timed out after 9 s" if step.subject.name == "z" else None)
-        runs = made["runs"]
-        self.assertEqual(sum(run["subject"] == "z" for run in runs), 2)
-
-    def test_the_same_failure_is_told_once(self) -> None:
-        self.carry_out(lambda step: "out of memory" if step.subject.name == "x" else None)
-        self.assertEqual(self.said.getvalue().count("a on x: out of memory"), 1)
+    def test_what_fails_is_tried_twice_or_once_if_slow_told_once_and_stops_nothing_else(self) -> None:
+        for error, tries in (("crashed: SIGSEGV", 2), ("timed out after 9 s", 1)):
+            runs = self.carry_out(lambda step: error if (step.benchmark.name, step.allocator.name) == ("a", "y")
+                                  else None)["runs"]
+            self.assertEqual(sum(not run["ok"] for run in runs), tries)
+            self.assertEqual(sum(run["ok"] for run in runs), (2 * 3 - 1) * 4)
+            self.assertEqual(self.said.getvalue().count("a on y: " + error), 1)
 
     def test_warm_up_runs_are_made_and_not_recorded(self) -> None:
         runs = self.carry_out(warm_up=True)["runs"]
-        self.assertEqual(len(self.runner.steps) - len(runs), len(ROWS))
+        self.assertEqual(len(self.runner.steps) - len(runs), 2)
 
-    def test_without_time_the_first_round_is_whole_and_no_other_begins(self) -> None:
+    def test_without_time_the_first_repetition_is_whole_and_no_other_begins(self) -> None:
         made = self.carry_out(budget_s=0.0)
-        self.assertEqual({run["round"] for run in made["runs"]}, {0})
-        self.assertEqual(len(made["runs"]), 2 * 3)
+        self.assertEqual([run["round"] for run in made["runs"]], [0] * 6)
         self.assertEqual(made["notes"],
-                         ["the time was used up in round 2: 2 rows got fewer rounds than planned"])
-
-    def test_the_result_is_saved_after_each_round(self) -> None:
-        self.carry_out()
-        self.assertEqual(self.saved, [6, 12, 18])
+                         ["the time was used up in repetition 2: 2 benchmarks got fewer than planned"])
 
     def test_an_interrupt_in_the_middle_keeps_what_was_there(self) -> None:
         def outcome(step: Step) -> Optional[str]:
-            if step.round == 1 and step.row.name == "b":
+            if step.repetition == 1 and step.benchmark.name == "b":
                 os.kill(os.getpid(), signal.SIGINT)
             return None
         with self.assertRaises(Interrupted):
-            scripted = Scripted(outcome)
-            self.result = {"runs": [], "notes": []}
-            plan, bar = Plan(ROWS, SUBJECTS, None), Progress(io.StringIO())
-            made = Session(plan, scripted, bar, self.result, lambda: None)  # type: ignore
-            with session.interrupts(scripted, bar):  # type: ignore
-                made.carry_out(None, False)
+            self.carry_out(outcome)
         self.assertEqual(len(self.result["runs"]), 6 + 3 + 1)
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
 
     def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
-        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self.addCleanup(signal.signal, signal.SIGHUP, before)
-        scripted = Scripted(lambda step: None)
-        with session.interrupts(scripted, Progress(io.StringIO())):  # type: ignore
-            os.kill(os.getpid(), signal.SIGHUP)
-        self.assertFalse(scripted.is_stopped)
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.carry_out(lambda step: os.kill(os.getpid(), signal.SIGHUP))
+        self.assertFalse(self.runner.is_stopped)
 
-    def test_the_estimate_says_how_many_runs_and_how_long(self) -> None:
-        said = session.estimate(Plan(ROWS, SUBJECTS, None), 90.0, None)
-        self.assertEqual(said, "2 rows, 3 subjects, 4 rounds: 24 runs, about 1 min 30 s")
-
-    def test_the_estimate_is_no_longer_than_the_budget(self) -> None:
-        said = session.estimate(Plan(ROWS, SUBJECTS, 1), 90.0, 40.0)
-        self.assertTrue(said.endswith("1 round: 6 runs, about 40 s"), said)
+    def test_the_estimate_says_how_many_runs_and_how_long_within_the_budget(self) -> None:
+        self.assertEqual(session.estimate(PLAN, 90.0, None),
+                         "2 benchmarks, 3 allocators, 4 repetitions: 24 runs, about 1 min 30 s")
+        self.assertTrue(session.estimate(PLAN._replace(repetitions=1), 90.0, 40.0).endswith(
+            "1 repetition: 6 runs, about 40 s"))
 
 
-class SecondInterruptTest(unittest.TestCase):
-
+class SecondInterruptTest(fixture.FolderCase):
     PROGRAM = """
-import os, pathlib, signal, sys, time
-from bench.harness import places, session
+import os, pathlib, signal, sys
+from bench.harness import paths, session
 from bench.harness.progress import Progress
 from bench.harness.runner import Runner
-from bench.harness.subjects import Subject
 scratch = pathlib.Path(sys.argv[1]) / "scratch"
 scratch.mkdir()
-runner = Runner(places.find(), scratch, dict(os.environ), 60.0, [0])
+runner = Runner(paths.find(), scratch, dict(os.environ), 60.0, [0])
 with session.interrupts(runner, Progress()):
     os.kill(os.getpid(), signal.SIGINT)
     print("after the first", flush=True)
@@ -157,13 +174,8 @@ with session.interrupts(runner, Progress()):
 """
 
     def test_the_second_one_ends_at_once_and_leaves_no_scratch(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run([sys.executable, "-c", self.PROGRAM, folder], capture_output=True,
-                                  text=True, check=False)
-            self.assertEqual((done.returncode, done.stdout), (130, "after the first\n"))
-            self.assertEqual(done.stderr.count("interrupted"), 1)
-            self.assertEqual(os.listdir(folder), [])
-
-
-if __name__ == "__main__":
-    unittest.main()
+        done = subprocess.run([sys.executable, "-c", self.PROGRAM, str(self.folder)], capture_output=True, text=True,
+                              check=False)
+        self.assertEqual((done.returncode, done.stdout), (130, "after the first\n"))
+        self.assertEqual(done.stderr.count("interrupted"), 1)
+        self.assertEqual(os.listdir(self.folder), [])

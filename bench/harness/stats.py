@@ -1,52 +1,39 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""What a result says: medians, spreads, ratios to the best of each row, geometric means.
+"""What a result says: medians, spreads, ratios to the best of each benchmark, geometric means.
 
-    result (JSON) --load--> dict --summarise--> Summary
-                                                 rows: RowSummary
-                                                    cells: Cell (one subject in one row)
-                                                       samples: Sample (one measure of it)
+    result (JSON) --summarise--> Summary
+                                    benchmarks: Benchmark
+                                       cells: Cell (one allocator in one benchmark)
+                                          samples: Sample (one measure of it)
 
 Rules
  - A cell counts only when all of its runs were good; one crash in five is a crash.
- - The best of a row is the smallest median among the allocators that free. The floor is shown, but is never
-   the best.
- - A geometric mean is taken over the rows in which the subject has a ratio, and says how many these were
-   and which lack.
- - Two cells are told apart by the test in differ.py; where it cannot tell, neither do we.
+ - The best of a benchmark is the smallest median among the allocators that free. The floor is shown, but is
+   never the best.
+ - A geometric mean is taken over the benchmarks in which the allocator has a ratio, and says how many these
+   were and which lack.
+ - Two cells differ where the test in significance.py says so.
 """
 
-import json
-import math
-import os
-import re
 import statistics
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from bench.harness import differ
+from bench.harness import result as results
+from bench.harness import significance
 
-SCHEMA = "cairn-bench 1"
-
-# What a cell has: key in here, how it is called, and where a run has it.
-MEASURES = {
-    "time": "time",
-    "cpu": "CPU time",
-    "peak": "peak memory",
-    "final": "final memory",
-    "faults": "page faults",
-}
+# What a cell has: key in here, and how it is called.
+MEASURES = {"time": "time", "cpu": "CPU time", "peak": "peak memory", "final": "final memory",
+            "faults": "page faults"}
 
 ALL = "all"
 
 
-class BadResult(Exception):
-    """A file that is no result of ours; its text is one line for the user."""
-
-
 @dataclass(frozen=True)
 class Sample:
-    """The values of one measure in the rounds of one cell, in ascending order."""
+    """The values of one measure in the repetitions of one cell, in ascending order."""
 
     values: Tuple[float, ...]
 
@@ -54,7 +41,7 @@ class Sample:
     def count(self) -> int:
         return len(self.values)
 
-    @property
+    @cached_property
     def median(self) -> float:
         return statistics.median(self.values)
 
@@ -74,34 +61,26 @@ class Sample:
 
 @dataclass(frozen=True)
 class Cell:
-    """One subject in one row."""
+    """One allocator in one benchmark."""
 
-    row: str
-    subject: str
     samples: Dict[str, Sample]
     failures: Tuple[str, ...]
     ops: Optional[float]
     extra: Dict[str, float]
     command: Tuple[str, ...]
-    rounds: int
+    repetitions: int
 
     @property
     def ok(self) -> bool:
-        return self.rounds > 0 and not self.failures
+        return self.repetitions > 0 and not self.failures
 
     @property
     def reason(self) -> str:
         """Why the cell does not count, or nothing."""
-        if self.ok:
-            return ""
-        if not self.rounds:
-            return "not run"
-        text = "; ".join(dict.fromkeys(self.failures))
-        return (
-            text
-            if len(self.failures) == self.rounds
-            else "%s (%d of %d runs)" % (text, len(self.failures), self.rounds)
-        )
+        if self.ok or not self.repetitions:
+            return "" if self.ok else "not run"
+        text, failed = "; ".join(dict.fromkeys(self.failures)), len(self.failures)
+        return text if failed == self.repetitions else "%s (%d of %d runs)" % (text, failed, self.repetitions)
 
     def median(self, measure: str) -> Optional[float]:
         sample = self.samples.get(measure)
@@ -109,8 +88,8 @@ class Cell:
 
 
 @dataclass
-class RowSummary:
-    """One row: its cells, and the best subject for each measure."""
+class Benchmark:
+    """One benchmark: its cells, and the best allocator for each measure."""
 
     name: str
     group: str
@@ -124,33 +103,33 @@ class RowSummary:
     best: Dict[str, str] = field(default_factory=dict)
 
     def compares(self, measure: str) -> bool:
-        """Whether the measure is one to compare here: time is not, in a row that is about memory."""
+        """Whether the measure is one to compare here: time is not, in a benchmark about memory."""
         return measure not in ("time", "cpu") or self.metric != "memory"
 
-    def ratio(self, subject: str, measure: str) -> Optional[float]:
-        """The subject's median as a multiple of the best one's."""
-        if measure not in self.best:
-            return None
-        mine = self.cells[subject].median(measure)
-        best = self.cells[self.best[measure]].median(measure)
+    def best_median(self, measure: str) -> Optional[float]:
+        return self.cells[self.best[measure]].median(measure) if measure in self.best else None
+
+    def ratio(self, allocator: str, measure: str) -> Optional[float]:
+        """The allocator's median as a multiple of the best one's."""
+        mine, best = self.cells[allocator].median(measure), self.best_median(measure)
         return mine / best if mine is not None and best else None
 
-    def told(self, subject: str, measure: str, other: Optional[str] = None) -> bool:
-        """Whether the subject's runs differ from the other's (by default: the best one's) by more than
+    def significant(self, allocator: str, measure: str, other: Optional[str] = None) -> bool:
+        """Whether the allocator's runs differ from the other's (by default: the best one's) by more than
         their noise."""
         other = other or self.best.get(measure)
-        cells = [self.cells[name] for name in (subject, other) if name]
+        cells = [self.cells[name] for name in (allocator, other) if name]
         if len(cells) < 2 or any(cell.median(measure) is None for cell in cells):
             return False
-        return differ.told_apart(*(cell.samples[measure].values for cell in cells))
+        return significance.differ(*(cell.samples[measure].values for cell in cells))
 
 
 @dataclass(frozen=True)
 class Mean:
-    """The geometric mean of a subject's ratios, over `rows` rows; those that lack are named."""
+    """The geometric mean of an allocator's ratios over so many benchmarks; those that lack are named."""
 
     value: Optional[float]
-    rows: int
+    count: int
     missing: Tuple[str, ...]
 
 
@@ -159,203 +138,167 @@ class Summary:
     """All that a report shows."""
 
     result: Dict[str, Any]
-    rows: List[RowSummary]
+    benchmarks: List[Benchmark]
     kinds: Dict[str, str]
-    means: Dict[Tuple[str, str, str], Mean] = field(default_factory=dict)
+    _means: Dict[Tuple[str, str, str], Mean] = field(default_factory=dict)
 
     @property
-    def subjects(self) -> List[str]:
+    def allocators(self) -> List[str]:
         return list(self.kinds)
 
     @property
     def groups(self) -> List[str]:
-        return list(dict.fromkeys(row.group for row in self.rows))
+        return list(dict.fromkeys(one.group for one in self.benchmarks))
 
     def of_kind(self, *kinds: str) -> List[str]:
         return [name for name, kind in self.kinds.items() if kind in kinds]
 
-    def in_group(self, group: str) -> List[RowSummary]:
-        return [row for row in self.rows if group in (row.group, ALL)]
+    def in_group(self, group: str) -> List[Benchmark]:
+        return [one for one in self.benchmarks if group in (one.group, ALL)]
 
-    def mean(self, subject: str, measure: str, group: str = ALL) -> Mean:
-        return self.means[group, subject, measure]
+    def mean(self, allocator: str, measure: str, group: str = ALL) -> Mean:
+        """A benchmark in which no allocator has the measure is not missing."""
+        if (group, allocator, measure) not in self._means:
+            ratios = {one.name: one.ratio(allocator, measure) for one in self.in_group(group) if measure in one.best}
+            good = [ratio for ratio in ratios.values() if ratio]
+            lacking = tuple(name for name, ratio in ratios.items() if not ratio)
+            self._means[group, allocator, measure] = Mean(geometric_mean(good), len(good), lacking)
+        return self._means[group, allocator, measure]
 
     def ranked(self, measure: str, *kinds: str) -> List[str]:
-        """Subjects of these kinds, best first: who lacks the fewest rows, then whose mean is the smallest."""
+        """Allocators of these kinds, best first: the fewest lacking, then the smallest mean. By default
+        those that free, then the floor."""
+        if not kinds:
+            return self.ranked(measure, "stack", "peer", "libc") + self.ranked(measure, "floor")
         means = {name: self.mean(name, measure) for name in self.of_kind(*kinds)}
-        return sorted(
-            (name for name, mean in means.items() if mean.value is not None),
-            key=lambda name: (len(means[name].missing), means[name].value),
-        )
+        known = [name for name, mean in means.items() if mean.value is not None]
+        return sorted(known, key=lambda name: (len(means[name].missing), means[name].value))
 
-    def versus(self, subject: str, other: str, measure: str) -> Tuple[Optional[float], int, int]:
-        """The subject against the other over the rows that both did: geometric mean, rows, rows told
-        apart."""
-        rows = [
-            row
-            for row in self.rows
-            if row.compares(measure)
-            and row.cells[subject].median(measure)
-            and row.cells[other].median(measure)
-        ]
-        ratios = [row.cells[subject].median(measure) / row.cells[other].median(measure) for row in rows]
-        return geometric_mean(ratios), len(rows), sum(row.told(subject, measure, other) for row in rows)
+    def versus(self, allocator: str, other: str, measure: str) -> Tuple[Optional[float], List[Benchmark]]:
+        """The allocator against the other: geometric mean, and the benchmarks that both did."""
+        both = [one for one in self.benchmarks if one.compares(measure)
+                and one.cells[allocator].median(measure) and one.cells[other].median(measure)]
+        ratios = [one.cells[allocator].median(measure) / one.cells[other].median(measure) for one in both]
+        return geometric_mean(ratios), both
 
+    def series(self, group: str) -> Dict[str, List[Benchmark]]:
+        """The series of a scaling group, each with its benchmarks in ascending x."""
+        found: Dict[str, List[Benchmark]] = {}
+        for one in self.in_group(group):
+            if one.series is not None and one.x is not None:
+                found.setdefault(one.series, []).append(one)
+        return {name: sorted(ones, key=lambda one: one.x or 0) for name, ones in found.items()}
+
+
+# --- resident memory, phase by phase ---
+
+LIVE = "_live_kib"  # ends the name of what a program holds, beside what is resident
+
+
+def phases(benchmark: Benchmark) -> List[str]:
+    """The keys of the resident memory after each of several phases, if the runs tell it."""
+    keys = dict.fromkeys(key for cell in benchmark.cells.values() for key in cell.extra)
+    resident = [key for key in keys if key.endswith("_kib") and not key.endswith(LIVE)]
+    return resident if len(resident) > 2 else []
+
+
+def phase_name(key: str) -> str:
+    """thinned_kib is "thinned"."""
+    return key[: -len("_kib")].replace("_", " ")
+
+
+def live_kib(benchmark: Benchmark, key: str) -> Optional[float]:
+    """What the program itself held after the phase, if its runs tell; idling changes nothing of that."""
+    phase = key[: -len("_kib")].replace("_idle", "") + LIVE
+    return next((cell.extra[phase] for cell in benchmark.cells.values() if phase in cell.extra), None)
+
+
+# --- from runs to cells, means and the whole ---
 
 def geometric_mean(ratios: Sequence[float]) -> Optional[float]:
     """The n-th root of the product, or None of nothing."""
-    return math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else None
-
-
-def given(path: str) -> str:
-    """A path as the user meant it: `bazel run` starts programs elsewhere, and says where the user was."""
-    return os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", ""), path)
-
-
-def tidy(value: Any) -> Any:
-    """The value without control characters in its texts: they are no part of a name, and a terminal would
-    obey them."""
-    if isinstance(value, str):
-        return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", value)
-    if isinstance(value, dict):
-        return {tidy(key): tidy(item) for key, item in value.items()}
-    return [tidy(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def load(path: str) -> Dict[str, Any]:
-    """The result in a file, or BadResult with one line that says what is wrong with it."""
-    try:
-        with open(given(path), encoding="utf-8") as source:
-            result = json.load(source)
-    except OSError as error:
-        raise BadResult("%s: cannot be read: %s" % (path, error.strerror)) from error
-    except ValueError as error:
-        raise BadResult("%s: not JSON, or cut off: %s" % (path, error)) from error
-    check(result, path)
-    return tidy(result)
-
-
-def check(result: Any, path: str) -> None:
-    """Raises BadResult unless the result is of our schema and whole."""
-    schema = result.get("schema") if isinstance(result, dict) else None
-    if not isinstance(schema, str) or not schema.startswith("cairn-bench "):
-        raise BadResult("%s: not a result of cairn's bench: no schema \"%s\"" % (path, SCHEMA))
-    if schema != SCHEMA:
-        raise BadResult("%s: has schema \"%s\", and this program reads \"%s\"" % (path, schema, SCHEMA))
-    for key, kind in (
-        ("subjects", list),
-        ("rows", list),
-        ("runs", list),
-        ("machine", dict),
-        ("settings", dict),
-    ):
-        if not isinstance(result.get(key), kind):
-            raise BadResult("%s: broken: no %s" % (path, key))
-    _check_parts(result, path)
-
-
-def _check_parts(result: Dict[str, Any], path: str) -> None:
-    needed = {
-        "subjects": ("name", "kind"),
-        "rows": ("name", "group"),
-        "runs": ("row", "subject", "round", "ok"),
-    }
-    for part, keys in needed.items():
-        for index, item in enumerate(result[part]):
-            lacking = [key for key in keys if not isinstance(item, dict) or key not in item]
-            if lacking:
-                raise BadResult("%s: broken: %s[%d] has no %s" % (path, part, index, lacking[0]))
-    for part in ("subjects", "rows"):
-        names = [item["name"] for item in result[part]]
-        twice = sorted(name for name in set(names) if names.count(name) > 1)
-        if twice:
-            raise BadResult("%s: broken: %s has %s twice" % (path, part, twice[0]))
-        known = set(names)
-        for run in result["runs"]:
-            if run[part[:-1]] not in known:
-                raise BadResult("%s: broken: a run of the unknown %s %s" % (path, part[:-1], run[part[:-1]]))
+    return statistics.geometric_mean(ratios) if ratios else None
 
 
 def values_of(run: Dict[str, Any]) -> Dict[str, float]:
     """What one good run measured, by the names of MEASURES."""
-    found = {
-        "time": run.get("seconds"),
-        "cpu": _sum(run, "user_s", "system_s"),
-        "peak": run.get("peak_kib"),
-        "final": run.get("final_kib"),
-        "faults": _sum(run, "minor_faults", "major_faults"),
-    }
-    return {measure: value for measure, value in found.items() if value is not None}
+    keys = {"time": ["seconds"], "cpu": ["user_s", "system_s"], "peak": ["peak_kib"], "final": ["final_kib"],
+            "faults": ["minor_faults", "major_faults"]}
+    known = {measure: [run[key] for key in parts if run.get(key) is not None]
+             for measure, parts in keys.items()}
+    return {measure: sum(values) for measure, values in known.items() if values}
 
 
-def _sum(run: Dict[str, Any], *keys: str) -> Optional[float]:
-    parts = [run.get(key) for key in keys]
-    return None if all(part is None for part in parts) else sum(part or 0 for part in parts)
-
-
-def cell_of(row: str, subject: str, runs: Sequence[Dict[str, Any]]) -> Cell:
+def cell_of(runs: Sequence[Dict[str, Any]]) -> Cell:
     """The cell that these runs make."""
     good = [run for run in runs if run["ok"]]
     measured = [values_of(run) for run in good]
-    samples = {}
-    for measure in MEASURES:
-        values = sorted(one[measure] for one in measured if measure in one)
-        if values:
-            samples[measure] = Sample(tuple(values))
+    values = {measure: tuple(sorted(one[measure] for one in measured if measure in one))
+              for measure in MEASURES}
     extras = [run.get("extra") or {} for run in good]
     keys = dict.fromkeys(key for extra in extras for key in extra)
-    extra = {key: statistics.median(e[key] for e in extras if key in e) for key in keys}
     ops = [run["ops"] for run in good if run.get("ops")]
-    command = next((tuple(run["command"]) for run in runs if run.get("command")), ())
-    failures = tuple(run.get("error") or "failed" for run in runs if not run["ok"])
-    return Cell(
-        row, subject, samples, failures, statistics.median(ops) if ops else None, extra, command, len(runs)
-    )
+    return Cell({measure: Sample(found) for measure, found in values.items() if found},
+                tuple(run.get("error") or "failed" for run in runs if not run["ok"]),
+                statistics.median(ops) if ops else None,
+                {key: statistics.median(one[key] for one in extras if key in one) for key in keys},
+                next((tuple(run["command"]) for run in runs if run.get("command")), ()), len(runs))
 
 
-def _best(row: RowSummary, kinds: Dict[str, str]) -> Dict[str, str]:
-    """For each measure the subject that frees and has the smallest median."""
+def _best(benchmark: Benchmark, kinds: Dict[str, str]) -> Dict[str, str]:
+    """For each measure the allocator that frees and has the smallest median."""
     best = {}
-    for measure in MEASURES:
-        medians = {name: cell.median(measure) for name, cell in row.cells.items() if kinds[name] != "floor"}
+    for measure in filter(benchmark.compares, MEASURES):
+        medians = {name: cell.median(measure) for name, cell in benchmark.cells.items()
+                   if kinds[name] != "floor"}
         known = [name for name, value in medians.items() if value is not None]
-        if known and row.compares(measure):
+        if known:
             best[measure] = min(known, key=lambda name: medians[name])
     return best
 
 
 def summarise(result: Dict[str, Any]) -> Summary:
     """Everything that is computed from the runs."""
-    result = tidy(result)
+    result = results.tidy(result)
     runs: Dict[Tuple[str, str], List[Dict[str, Any]]] = {}
     for run in result["runs"]:
         runs.setdefault((run["row"], run["subject"]), []).append(run)
-    kinds = {subject["name"]: subject["kind"] for subject in result["subjects"]}
-    summary = Summary(result, [], kinds)
+    kinds = {one["name"]: one["kind"] for one in result["subjects"]}
+    made = []
     for row in result["rows"]:
-        cells = {name: cell_of(row["name"], name, runs.get((row["name"], name), ())) for name in kinds}
-        one = RowSummary(
-            row["name"],
-            row["group"],
-            row.get("about") or "",
-            list(row.get("command") or ()),
-            row.get("series"),
-            row.get("x"),
-            row.get("metric") or "time",
-            bool(row.get("pinned")),
-            cells,
-        )
-        one.best = _best(one, kinds)
-        summary.rows.append(one)
-    for group in summary.groups + [ALL]:
-        for subject in kinds:
-            for measure in MEASURES:
-                summary.means[group, subject, measure] = _mean(summary.in_group(group), subject, measure)
-    return summary
+        cells = {name: cell_of(runs.get((row["name"], name), ())) for name in kinds}
+        told = ("name", "group", "about", "command", "series", "x", "metric", "pinned")
+        made.append(Benchmark(*(row[key] for key in told), cells))
+        made[-1].best = _best(made[-1], kinds)
+    return Summary(result, made, kinds)
 
 
-def _mean(rows: Sequence[RowSummary], subject: str, measure: str) -> Mean:
-    """Rows in which nobody has the measure are no one's lack."""
-    ratios = {row.name: row.ratio(subject, measure) for row in rows if measure in row.best}
-    good = [ratio for ratio in ratios.values() if ratio]
-    return Mean(geometric_mean(good), len(good), tuple(name for name, ratio in ratios.items() if not ratio))
+# --- the components' part: Google Benchmark's JSON ---
+
+SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One benchmark with its repetitions, in seconds for one iteration; without them where it failed."""
+
+    name: str
+    real: Optional[Sample]
+    cpu: Optional[Sample]
+    error: str = ""
+
+
+def components(result: Dict[str, Any]) -> List[Component]:
+    """Every benchmark, in the order in which they ran. Aggregates are left out, for we compute our own."""
+    by: Dict[str, List[Dict[str, Any]]] = {}
+    for entry in result["components"].get("benchmarks") or ():
+        if entry.get("run_type", "iteration") == "iteration":
+            by.setdefault(str(entry.get("run_name") or entry.get("name")), []).append(entry)
+    found = []
+    for name, entries in by.items():
+        times = [tuple(sorted(one[key] * SECONDS[one.get("time_unit", "ns")] for one in entries if key in one))
+                 for key in ("real_time", "cpu_time")]
+        errors = [str(one.get("error_message") or "failed") for one in entries if one.get("error_occurred")]
+        errors += [] if all(times) else ["has no time"]
+        found.append(Component(name, None, None, errors[0]) if errors else Component(name, *map(Sample, times)))
+    return found

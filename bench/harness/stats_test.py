@@ -1,267 +1,194 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Medians, ratios and means on examples that can be checked by hand, and files that are not results."""
+"""Medians, ratios and means on examples that can be checked by hand; what is significant; the sentences."""
 
-import json
-import math
-import os
-import tempfile
+import random
 import unittest
+from unittest import mock
 
-from bench.harness import fixture, stats, words
+from bench.harness import fixture, messages, significance, stats
 from bench.harness.stats import Sample
 
-ROW = {
-    "name": "r",
-    "group": "workloads",
-    "about": "",
-    "command": ["r"],
-    "x": None,
-    "series": None,
-    "metric": "time",
-    "pinned": False,
-}
+KINDS = {"cairn": "stack", "reference": "stack", "floor": "floor"}
 
 
-def result(values, kinds=None, rows=None):
-    """A result of {row: {subject: [seconds or an error, ...]}}; memory is 1000 KiB for each second."""
-    kinds = kinds or {}
+def summary(values, changed=None, **more):
+    """Of {benchmark: {allocator: [seconds or an error, ...]}}; memory is 1000 KiB for each second."""
     made = fixture.result(only=())
-    names = list(dict.fromkeys(name for row in values.values() for name in row))
-    made["subjects"] = [fixture.subject(name, kinds.get(name, "peer")) for name in names]
-    made["rows"] = [{**ROW, "name": row, **((rows or {}).get(row, {}))} for row in values]
-    for row in made["rows"]:
-        for name, seconds in values[row["name"]].items():
-            for turn, value in enumerate(seconds):
-                run = (
-                    fixture.failed(row, name, 0, value)
-                    if isinstance(value, str)
-                    else fixture.run(row, name, 0, value, value * 1000)
-                )
-                made["runs"].append({**run, "round": turn})
-    return made
+    names = dict.fromkeys(name for cells in values.values() for name in cells)
+    made["subjects"] = [fixture.allocator(name, KINDS.get(name, "peer")) for name in names]
+    for benchmark, cells in values.items():
+        made["rows"].append({**fixture.row(benchmark), **(changed or {}).get(benchmark, {})})
+        for name, seconds in cells.items():
+            for repetition, value in enumerate(seconds):
+                is_good = not isinstance(value, str)
+                run = fixture.run(benchmark, name, repetition, *((value, value * 1000) if is_good else (1, 1)))
+                made["runs"].append(run if is_good else fixture.failed(run, value))
+    return stats.summarise({**made, **more})
 
 
 class SampleTest(unittest.TestCase):
-    def test_the_median_of_five_is_the_middle_one(self):
-        self.assertEqual(Sample((1, 2, 3, 10, 100)).median, 3)
-
-    def test_quartiles_of_five_are_the_second_and_the_fourth(self):
-        self.assertEqual(Sample((1, 2, 4, 8, 100)).quartiles, (2, 8))
-
-    def test_the_spread_is_the_interquartile_range_as_a_part_of_the_median(self):
-        self.assertEqual(Sample((1, 2, 4, 8, 100)).spread, 6 / 4)
-
-    def test_one_value_has_no_spread(self):
-        self.assertEqual(Sample((3,)).spread, 0)
-
-    def test_a_median_of_zero_has_no_spread(self):
-        self.assertEqual(Sample((0, 0, 5)).spread, 0)
+    def test_median_quartiles_and_spread(self):
+        for values, median, quartiles, spread in (
+                ((1, 2, 4, 8, 100), 4, (2, 8), 6 / 4), ((1, 3), 2, (1.5, 2.5), 0.5), ((3,), 3, (3, 3), 0),
+                ((0, 0, 5), 0, (0, 2.5), 0)):
+            sample = Sample(values)
+            self.assertEqual((sample.median, sample.quartiles, sample.spread), (median, quartiles, spread))
 
 
 class SummaryTest(unittest.TestCase):
-    def test_ratios_are_to_the_smallest_median(self):
-        summary = stats.summarise(result({"r": {"a": [2, 2, 9], "b": [3, 3, 3]}}))
-        row = summary.rows[0]
-        self.assertEqual(row.best["time"], "a")
-        self.assertEqual(row.ratio("b", "time"), 1.5)
-        self.assertEqual(row.ratio("a", "time"), 1)
+    def test_ratios_are_to_the_smallest_median_of_those_that_free(self):
+        one = summary({"r": {"a": [2, 2, 9], "b": [3, 3, 3], "floor": [1, 1, 1]}}).benchmarks[0]
+        self.assertEqual(one.best["time"], "a")
+        self.assertEqual([one.ratio(name, "time") for name in ("a", "b", "floor")], [1, 1.5, 0.5])
 
-    def test_the_floor_has_a_ratio_and_is_never_the_best(self):
-        summary = stats.summarise(result({"r": {"floor": [1], "a": [4]}}, {"floor": "floor"}))
-        self.assertEqual(summary.rows[0].best["time"], "a")
-        self.assertEqual(summary.rows[0].ratio("floor", "time"), 0.25)
-
-    def test_cpu_and_faults_are_sums_of_their_two_kinds(self):
-        cell = stats.cell_of(
-            "r",
-            "a",
-            [
-                {
-                    **fixture.run(ROW, "a", 0, 1, 1),
-                    "user_s": 2,
-                    "system_s": 3,
-                    "minor_faults": 5,
-                    "major_faults": 7,
-                }
-            ],
-        )
-        self.assertEqual(cell.median("cpu"), 5)
-        self.assertEqual(cell.median("faults"), 12)
+    def test_cpu_and_faults_are_sums_of_their_two_kinds_and_extras_are_medians(self):
+        run = {**fixture.run("r", "a", 0, 1, 1), "user_s": 2, "system_s": 3, "minor_faults": 5, "major_faults": 7}
+        cell = stats.cell_of([{**run, "extra": {"grown_kib": value}} for value in (1, 5, 2)])
+        self.assertEqual((cell.median("cpu"), cell.median("faults"), cell.extra), (5, 12, {"grown_kib": 2}))
 
     def test_one_failed_run_makes_the_cell_fail_and_another_the_best(self):
-        summary = stats.summarise(result({"r": {"a": [1, "crashed: SIGSEGV"], "b": [5, 5]}}))
-        row = summary.rows[0]
-        self.assertEqual(row.best["time"], "b")
-        self.assertIsNone(row.ratio("a", "time"))
-        self.assertEqual(row.cells["a"].reason, "crashed: SIGSEGV (1 of 2 runs)")
+        one = summary({"r": {"a": [1, "crashed: SIGSEGV"], "b": [5, 5]}}).benchmarks[0]
+        self.assertEqual((one.best["time"], one.ratio("a", "time")), ("b", None))
+        self.assertEqual(one.cells["a"].reason, "crashed: SIGSEGV (1 of 2 runs)")
 
-    def test_geometric_means_are_over_the_rows_that_were_done_and_name_the_others(self):
-        summary = stats.summarise(
-            result(
-                {
-                    "r": {"a": [1], "b": [2]},
-                    "s": {"a": [1], "b": [8]},
-                    "t": {"a": [1], "b": ["exit status 3"]},
-                }
-            )
-        )
-        mean = summary.mean("b", "time")
+    def test_geometric_means_are_over_the_benchmarks_that_were_done_and_name_the_others(self):
+        found = summary({"r": {"a": [1], "b": [2]}, "s": {"a": [1], "b": [8]}, "t": {"a": [1], "b": ["x"]}},
+                        {"s": {"group": "programs"}})
+        mean = found.mean("b", "time")
         self.assertAlmostEqual(mean.value, 4)
-        self.assertEqual((mean.rows, mean.missing), (2, ("t",)))
+        self.assertEqual((mean.count, mean.missing), (2, ("t",)))
+        self.assertAlmostEqual(found.mean("b", "time", "workloads").value, 2)
+        self.assertAlmostEqual(found.mean("b", "time", "programs").value, 8)
+        self.assertEqual(found.ranked("time", "peer"), ["a", "b"])
+        self.assertIsNone(stats.geometric_mean([]))
 
-    def test_means_are_taken_for_each_group_and_for_all_rows(self):
-        summary = stats.summarise(
-            result({"r": {"a": [1], "b": [2]}, "s": {"a": [1], "b": [8]}}, rows={"s": {"group": "programs"}})
-        )
-        for group, value in (("workloads", 2), ("programs", 8), (stats.ALL, 4)):
-            self.assertAlmostEqual(summary.mean("b", "time", group).value, value)
+    def test_an_allocator_that_lacks_a_benchmark_does_not_lead(self):
+        self.assertEqual(summary({"r": {"a": [1], "b": [2]}, "s": {"a": ["x"], "b": [2]}}).ranked("time"), ["b", "a"])
 
-    def test_time_is_not_compared_in_a_row_about_memory(self):
-        summary = stats.summarise(result({"r": {"a": [1], "b": [2]}}, rows={"r": {"metric": "memory"}}))
-        self.assertNotIn("time", summary.rows[0].best)
-        self.assertEqual(summary.rows[0].ratio("b", "peak"), 2)
-        self.assertEqual(summary.mean("b", "time").rows, 0)
+    def test_time_is_not_compared_in_a_benchmark_about_memory(self):
+        found = summary({"r": {"a": [1], "b": [2]}}, {"r": {"metric": "memory"}})
+        self.assertNotIn("time", found.benchmarks[0].best)
+        self.assertEqual((found.benchmarks[0].ratio("b", "peak"), found.mean("b", "time").count), (2, 0))
 
     def test_a_best_of_nothing_gives_no_ratio(self):
-        made = result({"r": {"a": [1], "b": [2]}})
-        for run in made["runs"]:
-            run.update(minor_faults=0, major_faults=0)
-        self.assertIsNone(stats.summarise(made).rows[0].ratio("b", "faults"))
+        run = {"r": {"a": [0.001], "b": [2]}}  # 1 KiB is no page fault
+        self.assertIsNone(summary(run).benchmarks[0].ratio("b", "faults"))
 
-    def test_who_lacks_a_row_does_not_lead(self):
-        made = result({"r": {"a": [1], "b": [2]}, "s": {"a": ["out of memory"], "b": [2]}})
-        self.assertEqual(stats.summarise(made).ranked("time", "peer"), ["b", "a"])
-
-    def test_two_subjects_are_set_against_each_other_over_the_rows_that_both_did(self):
-        summary = stats.summarise(
-            result({"r": {"a": [1], "b": [2]}, "s": {"a": [4], "b": [2]}, "t": {"a": [1], "b": ["x"]}})
-        )
-        ratio, rows, told = summary.versus("a", "b", "time")
+    def test_two_allocators_are_set_against_each_other_over_what_both_did(self):
+        found = summary({"r": {"a": [1], "b": [2]}, "s": {"a": [4], "b": [2]}, "t": {"a": [1], "b": ["x"]}})
+        ratio, both = found.versus("a", "b", "time")
         self.assertAlmostEqual(ratio, 1)
-        self.assertEqual((rows, told), (2, 0))
-
-    def test_extras_are_medians(self):
-        runs = [{**fixture.run(ROW, "a", 0, 1, 1), "extra": {"grown_kib": value}} for value in (1, 5, 2)]
-        self.assertEqual(stats.cell_of("r", "a", runs).extra, {"grown_kib": 2})
+        self.assertEqual([one.name for one in both], ["r", "s"])
 
     def test_a_cell_that_was_never_run_says_so_and_is_no_failure(self):
-        made = result({"r": {"a": [1], "b": [1]}})
-        made["runs"] = [run for run in made["runs"] if run["subject"] == "a"]
-        summary = stats.summarise(made)
-        self.assertEqual(summary.rows[0].cells["b"].reason, "not run")
-        self.assertEqual(words.failures(summary), [])
+        found = summary({"r": {"a": [1], "b": []}})
+        self.assertEqual(found.benchmarks[0].cells["b"].reason, "not run")
+        self.assertEqual(messages.failures(found), [])
 
 
-class WordsTest(unittest.TestCase):
-    KINDS = {"cairn": "stack", "reference": "stack", "mi": "peer", "slow": "peer"}
+class SignificanceTest(unittest.TestCase):
+    def test_probabilities_that_can_be_counted_by_hand(self):
+        for first, second, probability in (
+                (range(5), range(5, 10), 2 / 252), ([1, 4], [2, 3], 1), ([5] * 5, [5] * 5, 1),
+                ([1, 1], [2, 2], 2 / 6)):  # of the 6 ways to choose two of {1, 1, 2, 2}, one has both ones
+            self.assertAlmostEqual(significance.mann_whitney([*first], [*second]), probability)
 
-    def test_the_summary_says_which_stack_leads_and_by_how_much_it_trails(self):
-        made = result(
-            {"r": {"cairn": [2.2] * 4, "reference": [4] * 4, "mi": [2.0] * 4, "slow": [9] * 4}}, self.KINDS
-        )
-        text = words.leads(stats.summarise(made))[0]
-        self.assertIn(
-            "the stack cairn is at 1.10 times the best of each row (geometric mean over 1 row), "
-            "ahead of reference (2.00)",
-            text,
-        )
-        self.assertIn(
-            "It trails the best of the others, mi (1.00), by 10 % over the 1 row that both did: "
-            "slower in 1, faster in 0.",
-            text,
-        )
+    def test_scipys_exact_test_says_the_same_and_many_values_are_approximated(self):
+        chance = random.Random(3)
+        for count, other in ((4, 4), (5, 7), (9, 3)):
+            first, second = ([chance.gauss(middle, 1) for _ in range(size)]
+                             for middle, size in ((0, count), (0.5, other)))
+            expected = significance.stats.mannwhitneyu(first, second, method="exact").pvalue
+            self.assertAlmostEqual(significance.mann_whitney(first, second), expected, 9)
+        self.assertLess(significance.mann_whitney(range(40), range(30, 75)), 0.001)
 
-    def test_the_summary_says_when_a_stack_leads_all(self):
-        made = result({"r": {"cairn": [2.0] * 4, "mi": [2.2] * 4}}, self.KINDS)
-        self.assertIn(
-            "It leads the best of the others, mi (1.10), by 10 %", words.leads(stats.summarise(made))[0]
-        )
+    def test_samples_differ_by_the_test_or_by_their_ranges(self):
+        for first, second, is_told in (
+                ((1,), (100,), False), ((1, 2, 3), (4, 5, 6), True), ((1, 2, 3), (3, 5, 6), False),
+                ((4, 5), (1, 2, 3, 3), True), ((1, 2, 3, 4), (5, 6, 7, 8), True), ((1, 2, 3, 6), (5, 7, 8, 9), False),
+                ((1, 2, 3, 4, 5, 7), (6, 8, 9, 10, 11, 12), True)):
+            self.assertEqual(significance.differ(first, second), is_told, (first, second))
+        significance.differ.cache_clear()
+        with mock.patch.object(significance, "MISSING", "scipy is missing"):
+            self.assertFalse(significance.differ((1, 2, 3, 4, 5, 7), (6, 8, 9, 10, 11, 12)))
+        significance.differ.cache_clear()
 
-    def test_without_a_stack_or_a_peer_the_summary_still_says_something(self):
-        for values in ({"r": {"mi": [1]}}, {"r": {"cairn": [1]}}, {"r": {"cairn": ["x"]}}):
-            for sentence in words.leads(stats.summarise(result(values, self.KINDS))):
+    @staticmethod
+    def blocks(seed, count, shift, noise=0.02):
+        """One pair of five values each; those in `shift` changed by 15 %."""
+        chance = random.Random(seed)
+        draw = lambda middle: [chance.lognormvariate(middle, noise) for _ in range(5)]
+        return [[(draw(0), draw(0.15 if index in shift else 0))] for index in range(count)]
+
+    def test_step_down_finds_one_change_among_many_pairs_and_all_of_many(self):
+        for blocks, changed in ((self.blocks(5, 60, {7}), {7}), (self.blocks(6, 30, range(30), 0.01), set(range(30)))):
+            found = significance.step_down(blocks)
+            self.assertEqual({i for i, (p,) in enumerate(found) if p < significance.ALPHA}, changed)
+
+    def test_without_a_change_false_alarms_are_rare(self):
+        alarms = sum(min(significance.step_down(self.blocks(seed, 12, ()), 300))[0] < significance.ALPHA
+                     for seed in range(100))
+        self.assertLess(alarms, 11)
+
+    def test_step_down_at_the_edges(self):
+        for pair, low, high in (
+                (([4096] * 5, [8192] * 5), 0, 0.05), (([4096] * 5, [4096] * 5), 1, 1),  # without any noise
+                (([1.0, 1.01, 1.02], [9.0, 9.1, 9.2]), 0.05, 1)):  # three repetitions never suffice
+            ((probability,),) = significance.step_down([[pair]])
+            self.assertTrue(low <= probability <= high, (pair, probability))
+        self.assertEqual(significance.step_down([[], []]), [[], []])
+
+    def test_intervals_hold_the_ratio_and_no_more(self):
+        low, high = significance.interval([1.0, 1.01, 0.99, 1.02, 1.0], [1.1, 1.12, 1.09, 1.1, 1.11])
+        self.assertTrue(1.05 < low < 1.1 < high < 1.15, (low, high))
+        self.assertEqual(significance.interval([2], [3]), (1.5, 1.5))
+        for edge in significance.interval_of_mean([1.1] * 9):
+            self.assertAlmostEqual(edge, 1.1)
+
+
+class MessagesTest(unittest.TestCase):
+    def test_the_lead_says_which_stack_is_ahead_and_how_it_stands_against_the_best_peer(self):
+        cells = {"cairn": [2.2] * 4, "reference": [4] * 4, "mi": [2.0] * 4, "slow": [9] * 4}
+        self.assertEqual(
+            messages.leads(summary({"r": cells}))[0],
+            "In time the stack cairn is at 1.10 times the best of each benchmark (geometric mean over 1 benchmark), "
+            "ahead of reference (2.00). It trails the best of the others, mi (1.00), by 10 % over the 1 benchmark "
+            "that both did: slower in 1, faster in 0.")
+        text = messages.leads(summary({"r": {"cairn": [2.0] * 3, "mi": [1, 2.2, 3]}}))[0]
+        self.assertIn("It leads the best of the others, mi (1.10), by 10 %", text)
+        self.assertIn("no significant difference in 1", text)
+
+    def test_without_a_stack_or_a_peer_there_is_still_a_sentence(self):
+        for cells in ({"mi": [1]}, {"cairn": [1]}, {"cairn": ["x"]}):
+            for sentence in messages.leads(summary({"r": cells})):
                 self.assertTrue(sentence.endswith("."), sentence)
 
     def test_what_makes_figures_uncertain_is_said(self):
-        made = {**result({"r": {"a": [1, 2, 3, 4]}}), "dirty": True, "notes": ["a note"]}
-        made["machine"]["load"] = [1.9, 1, 1]
-        made["settings"].update(quick=True, rounds=3)
-        text = "\n".join(words.warnings(stats.summarise(made)))
-        for part in (
-            "changes that are in no commit",
-            "load 1.9 on 2 CPUs",
-            "A quick run",
-            "more than 10 %",
-            "3 rounds",
-            "a note",
-        ):
+        self.assertEqual(messages.warnings(summary({"r": {"a": [1, 1, 1, 1, 1]}})), [])
+        text = "\n".join(messages.warnings(summary(
+            {"r": {"a": [1, 2, 3, 4]}}, dirty=True, notes=["a note"], machine={**fixture.MACHINE, "load": [1.9]},
+            settings={"rounds": 3, "quick": True, "filter": None})))
+        for part in ("changes that are in no commit", "load 1.9 on 2 CPUs", "A quick run", "more than 10 %",
+                     "3 repetitions", "a note"):
             self.assertIn(part, text)
 
-    def test_a_calm_whole_result_gives_no_warning(self):
-        self.assertEqual(words.warnings(stats.summarise(result({"r": {"a": [1, 1, 1, 1, 1]}}))), [])
-
     def test_a_partial_result_is_called_so(self):
-        made = fixture.partial(fixture.result())
-        self.assertRegex(
-            words.unfinished(stats.summarise(made)), r"interrupted after \d+ runs; \d+ of 342 cells"
-        )
-        self.assertIsNone(words.unfinished(stats.summarise(fixture.result(only=()))))
+        found = stats.summarise(fixture.partial(fixture.result()))
+        self.assertRegex(messages.unfinished(found), r"interrupted after \d+ runs; \d+ of 342 cells")
+        self.assertIsNone(messages.unfinished(summary({})))
 
 
-class LoadTest(unittest.TestCase):
-    def load(self, content):
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "a.json")
-            with open(path, "w", encoding="utf-8") as target:
-                target.write(content)
-            return stats.load(path)
+class ComponentsTest(unittest.TestCase):
+    def test_they_are_medians_of_their_repetitions_and_aggregates_are_left_out(self):
+        found = stats.components({"components": fixture.components()})
+        self.assertEqual([(one.name, one.real.count) for one in found],
+                         [("buddy/take_give", 5), ("sizeclass/take_give", 5), ("percpu/pop_push", 5)])
+        self.assertAlmostEqual(found[0].real.median, 21e-9, delta=2e-9)
+        self.assertEqual(stats.components({"components": {}}), [])
 
-    def complaint(self, content):
-        with self.assertRaises(stats.BadResult) as caught:
-            self.load(content if isinstance(content, str) else json.dumps(content))
-        text = str(caught.exception)
-        self.assertNotIn("\n", text)
-        return text
-
-    def test_what_was_written_is_read(self):
-        made = fixture.result(only=("churn",))
-        self.assertEqual(self.load(json.dumps(made)), made)
-
-    def test_a_missing_file_is_named(self):
-        with self.assertRaisesRegex(stats.BadResult, "nowhere.json: cannot be read: No such file"):
-            stats.load("nowhere.json")
-
-    def test_what_is_not_ours_is_told(self):
-        self.assertIn("not JSON, or cut off", self.complaint('{"schema": "cairn-b'))
-        self.assertIn("not a result of cairn's bench", self.complaint([1]))
-        self.assertIn("not a result of cairn's bench", self.complaint({"context": {}}))
-        self.assertIn('has schema "cairn-bench 0"', self.complaint({"schema": "cairn-bench 0"}))
-
-    def test_a_broken_result_names_what_is_broken(self):
-        made = fixture.result(only=("churn",), rounds=1)
-        self.assertIn("broken: no runs", self.complaint({**made, "runs": None}))
-        self.assertIn("rows[0] has no group", self.complaint({**made, "rows": [{"name": "churn"}]}))
-        self.assertIn("unknown subject", self.complaint({**made, "subjects": made["subjects"][1:]}))
-        self.assertIn(
-            "has cairn twice", self.complaint({**made, "subjects": made["subjects"] + made["subjects"][:1]})
-        )
-
-    def test_control_characters_do_not_reach_a_terminal(self):
-        made = fixture.result(only=("churn",), rounds=1)
-        read = self.load(json.dumps({**made, "notes": ["\x1b[31mred\x00"]}))
-        self.assertEqual(read["notes"], ["\ufffd[31mred\ufffd"])
-
-
-class FixtureTest(unittest.TestCase):
-    def test_the_made_up_result_is_the_same_every_time(self):
-        self.assertEqual(fixture.result(), fixture.result())
-        self.assertNotEqual(fixture.result(seed=2), fixture.result())
-
-    def test_geometric_mean_of_nothing_is_nothing(self):
-        self.assertIsNone(stats.geometric_mean([]))
-        self.assertTrue(math.isclose(stats.geometric_mean([2, 8]), 4))
-
-
-if __name__ == "__main__":
-    unittest.main()
+    def test_one_that_failed_says_why(self):
+        for entry, error in (({"error_occurred": True, "error_message": "no memory"}, "no memory"), ({}, "has no time")):
+            (one,) = stats.components(
+                {"components": {"benchmarks": [{"name": "x", "run_type": "iteration", **entry}]}})
+            self.assertEqual((one.real, one.error), (None, error))

@@ -1,83 +1,64 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""What is measured without anything to compare with: the components alone, the simulated lock handovers."""
-
-from __future__ import annotations
+"""The components alone: Google Benchmark suites, which have nothing to compare with."""
 
 import json
 import re
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from bench.harness.runner import Runner
 
-# Of one benchmark, and of the simulation: what the plan goes by.
-REPETITIONS, QUICK_REPETITIONS = 5, 2
-MIN_TIME_S, QUICK_MIN_TIME_S = 0.05, 0.01
+# Repetitions, and the least time of one.
+FULL, QUICK = (5, 0.05), (2, 0.01)
 OVERHEAD = 1.6  # Google Benchmark finds the number of iterations by trial
-HANDOVERS_S, QUICK_HANDOVERS_S = 10.0, 2.0
 
 
 class SuiteError(Exception):
     """A suite came to nothing: one line."""
 
 
-def benchmark_names(runner: Runner) -> List[str]:
+def _repeated(quick: bool) -> Tuple[int, float]:
+    return QUICK if quick else FULL
+
+
+def names(runner: Runner) -> List[str]:
     """Every benchmark of the components."""
-    if not runner.places.components.is_file():
+    if not runner.paths.components.is_file():
         return []
-    listed = _finished(runner, [str(runner.places.components), "--benchmark_list_tests=true"], "components")
-    return [line.strip() for line in listed.splitlines() if line.strip()]
+    return _said(runner, "--benchmark_list_tests=true").split()
 
 
-def expected_components_s(names: Sequence[str], quick: bool) -> float:
-    """How long these benchmarks take."""
-    repetitions, least_s = (QUICK_REPETITIONS, QUICK_MIN_TIME_S) if quick else (REPETITIONS, MIN_TIME_S)
-    return len(names) * repetitions * least_s * OVERHEAD
+def expected_s(count: int, quick: bool) -> float:
+    """How long so many of them take."""
+    repetitions, least_s = _repeated(quick)
+    return count * repetitions * least_s * OVERHEAD
 
 
-def _finished(runner: Runner, command: Sequence[str], what: str) -> str:
-    """What a program says on stdout; raises SuiteError."""
-    status = runner.wait(runner.start(command, what))
+def _said(runner: Runner, *options: str) -> str:
+    """What the program says on stdout; raises SuiteError."""
+    status = runner.wait(runner.start([str(runner.paths.components), *options], "components"))
+    said = [(runner.scratch / ("components" + end)).read_text(encoding="utf-8", errors="replace")
+            for end in (".out", ".err")]
     if status != 0:
-        said = (runner.scratch / (what + ".err")).read_text(encoding="utf-8", errors="replace").splitlines()
-        raise SuiteError("%s: exit status %d%s" % (what, status, ": " + said[-1] if said else ""))
-    return (runner.scratch / (what + ".out")).read_text(encoding="utf-8", errors="replace")
+        last = said[1].splitlines()[-1:]
+        raise SuiteError("components: exit status %d%s" % (status, ": " + last[0] if last else ""))
+    return said[0]
 
 
-def _json(text: str, what: str) -> Dict[str, Any]:
-    try:
-        made = json.loads(text)
-    except ValueError as error:
-        raise SuiteError("%s: not JSON: %s" % (what, error)) from error
-    if not isinstance(made, dict):
-        raise SuiteError("%s: not an object of JSON" % what)
-    return made
-
-
-def _escaped(name: str) -> str:
-    """For the regular expressions of Google Benchmark, which know fewer escapes than ours."""
-    return re.sub(r"([.^$*+?()\[\]{}|\\])", r"\\\1", name)
-
-
-def components(runner: Runner, names: Optional[Sequence[str]], quick: bool) -> Dict[str, Any]:
-    """Google Benchmark's JSON of these benchmarks; None: of all."""
-    repetitions, least_s = (QUICK_REPETITIONS, QUICK_MIN_TIME_S) if quick else (REPETITIONS, MIN_TIME_S)
+def run(runner: Runner, chosen: Optional[Sequence[str]], quick: bool) -> Dict[str, Any]:
+    """Google Benchmark's JSON of these benchmarks; None: of all. Its regular expressions know fewer escapes than
+    ours."""
     written = runner.scratch / "components.json"
-    command = [str(runner.places.components), "--benchmark_out=%s" % written, "--benchmark_out_format=json",
-               "--benchmark_format=json", "--benchmark_min_time=%g" % least_s,
-               "--benchmark_repetitions=%d" % repetitions]
-    if names is not None:
-        command.append("--benchmark_filter=^(%s)$" % "|".join(_escaped(name) for name in names))
-    _finished(runner, command, "components")
-    return _json(written.read_text(encoding="utf-8", errors="replace"), "components")
-
-
-def handovers(runner: Runner, quick: bool) -> Dict[str, Any]:
-    """The simulation's JSON."""
-    command = [str(runner.places.handovers)] + (["--quick"] if quick else [])
-    return _json(_finished(runner, command, "handovers"), "handovers")
-
-
-def handovers_s(quick: bool) -> float:
-    """How long the simulation takes."""
-    return QUICK_HANDOVERS_S if quick else HANDOVERS_S
+    options = ["--benchmark_out=%s" % written, "--benchmark_out_format=json",
+               "--benchmark_repetitions=%d" % _repeated(quick)[0], "--benchmark_min_time=%g" % _repeated(quick)[1]]
+    if chosen is not None:
+        escaped = "|".join(re.sub(r"([.^$*+?()\[\]{}|\\])", r"\\\1", name) for name in chosen)
+        options.append("--benchmark_filter=^(%s)$" % escaped)
+    _said(runner, *options)
+    try:
+        made = json.loads(written.read_text(encoding="utf-8", errors="replace"))
+    except ValueError as error:
+        raise SuiteError("components: not JSON: %s" % error) from error
+    if not isinstance(made, dict):
+        raise SuiteError("components: not an object of JSON")
+    return made

@@ -10,6 +10,7 @@ result gives the same bytes: no date, and names made by a salted hash.
 import html
 import io
 import re
+import zlib
 from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence
 
@@ -19,68 +20,32 @@ INK = "#010203"
 # Each at least 3:1 against white and against the dark page (WCAG 1.4.11), and apart from each other also
 # for eyes that do not tell red from green; the shape of the marker says it once more.
 STACKS = (("#1c78c8", "o"), ("#d55e00", "D"), ("#00917c", "s"), ("#c4408e", "^"))
-PEERS = (
-    ("#8a63d2", "^"),
-    ("#8c8a1a", "s"),
-    ("#c9596c", "v"),
-    ("#2b95ae", "P"),
-    ("#a0673a", "X"),
-    ("#4e9a3b", "<"),
-    ("#b07a10", ">"),
-    ("#b565a7", "p"),
-    ("#5f7f4f", "h"),
-    ("#cf5a3c", "*"),
-)
+PEERS = (("#8a63d2", "^"), ("#8c8a1a", "s"), ("#c9596c", "v"), ("#2b95ae", "P"), ("#a0673a", "X"),
+         ("#4e9a3b", "<"), ("#b07a10", ">"), ("#b565a7", "p"), ("#5f7f4f", "h"), ("#cf5a3c", "*"))
 LIBC = (("#75808c", "d"),)
 
 STYLE = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "figure.dpi": 72,
-    "figure.subplot.left": 0,
-    "figure.subplot.right": 1,
-    "figure.subplot.bottom": 0,
-    "figure.subplot.top": 1,
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.facecolor": "none",
-    "figure.facecolor": "none",
-    "savefig.facecolor": "none",
-    "legend.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.minor.size": 0,
-    "ytick.minor.size": 0,
-    "grid.color": INK,
-    "grid.alpha": 0.14,
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color",
+                     "grid.color"), INK),
+    **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor", "legend.facecolor"), "none"),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width", "grid.linewidth"), 0.6),
+    **dict.fromkeys(("text.parse_math", "axes.spines.top", "axes.spines.right", "legend.frameon"), False),
+    **dict.fromkeys(("figure.subplot.left", "figure.subplot.bottom", "xtick.minor.size",
+                     "ytick.minor.size"), 0),
+    "figure.subplot.right": 1, "figure.subplot.top": 1, "figure.dpi": 72, "svg.fonttype": "none",
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "grid.alpha": 0.14,
+    "axes.axisbelow": True, "axes.titlesize": 9.5, "axes.titlelocation": "left", "axes.titleweight": "bold",
 }
 
 # A colour has no contrast of its own; outside of the report the reader's preference decides.
-ALONE = (
-    "<style>svg{color:#1d2228;background:#fff}"
-    "@media (prefers-color-scheme:dark){svg{color:#dde2e8;background:#14171c}}</style>"
-)
+ALONE = ("<style>svg{color:#1d2228;background:#fff}"
+         "@media (prefers-color-scheme:dark){svg{color:#dde2e8;background:#14171c}}</style>")
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a subject is drawn, everywhere the same."""
+    """How an allocator is drawn, everywhere the same."""
 
     colour: str
     marker: str
@@ -101,32 +66,8 @@ class Plot:
 
     @property
     def alone(self) -> str:
-        at = self.inline.index(">") + 1
-        return '<?xml version="1.0" encoding="UTF-8"?>\n%s%s%s\n' % (
-            self.inline[:at],
-            ALONE,
-            self.inline[at:],
-        )
-
-
-def looks(kinds: Dict[str, str]) -> Dict[str, Look]:
-    """A look for each subject, by its place among those of its kind: two reports of the same subjects
-    agree."""
-    pools = {"stack": STACKS, "peer": PEERS, "libc": LIBC}
-    seen: Dict[str, int] = {}
-    made = {}
-    for name, kind in kinds.items():
-        if kind == "floor":
-            made[name] = Look(INK, "|", 6, 1.0, "dashed", False, 2)
-            continue
-        pool = pools.get(kind, PEERS)
-        colour, marker = pool[seen.get(kind, 0) % len(pool)]
-        seen[kind] = seen.get(kind, 0) + 1
-        stack = kind == "stack"
-        made[name] = Look(
-            colour, marker, 7.5 if stack else 5, 2.4 if stack else 1.1, "solid", stack, 4 if stack else 3
-        )
-    return made
+        head, rest = self.inline.split(">", 1)
+        return '<?xml version="1.0" encoding="UTF-8"?>\n%s>%s%s\n' % (head, ALONE, rest)
 
 
 class Tips:
@@ -138,6 +79,30 @@ class Tips:
     def on(self, artist: Any, text: str) -> None:
         artist.set_gid("tip%d" % len(self.texts))
         self.texts.append(text)
+
+
+def looks(kinds: Dict[str, str]) -> Dict[str, Look]:
+    """A look for each allocator, by its place among those of its kind: reports of the same allocators
+    agree."""
+    pools = {"stack": STACKS, "peer": PEERS, "libc": LIBC}
+    seen: Dict[str, int] = {}
+    made = {}
+    for name, kind in kinds.items():
+        if kind == "floor":
+            made[name] = Look(INK, "|", 6, 1.0, "dashed", False, 2)
+            continue
+        pool = pools.get(kind, PEERS)
+        style = (7.5, 2.4, "solid", True, 4) if kind == "stack" else (5, 1.1, "solid", False, 3)
+        made[name] = Look(*pool[seen.get(kind, 0) % len(pool)], *style)
+        seen[kind] = seen.get(kind, 0) + 1
+    return made
+
+
+def name_of(*parts: str) -> str:
+    """A name for a file and for an anchor; one that lost letters ends in a number made of what it was."""
+    slugs = [re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-").lower() for part in parts]
+    lost = any(slug != part.lower() for slug, part in zip(slugs, parts))
+    return "_".join(slugs) + ("_%08x" % zlib.crc32("\0".join(parts).encode()) if lost else "")
 
 
 def finish(figure: Any, name: str, title: str, about: str, tips: Sequence[str] = ()) -> Plot:
@@ -154,27 +119,15 @@ def finish(figure: Any, name: str, title: str, about: str, tips: Sequence[str] =
 
 def _clean(drawn: str, prefix: str, title: str, about: str, tips: Sequence[str]) -> str:
     drawn = drawn[drawn.index("<svg") :].rstrip()
-    drawn = re.sub(r"<metadata>.*?</metadata>\s*", "", drawn, flags=re.S)
-    drawn = re.sub(r"<!--.*?-->\s*", "", drawn, flags=re.S)
-    drawn = re.sub(r'\bid="([^"]+)"', r'id="%s-\1"' % prefix, drawn)
-    drawn = re.sub(r'xlink:href="#', 'xlink:href="#%s-' % prefix, drawn)
-    drawn = drawn.replace("url(#", "url(#%s-" % prefix)
-    drawn = (
-        drawn.replace(INK, "currentColor")
-        .replace("'DejaVu Sans'", FONT)
-        .replace(", sans-serif, sans-serif", ", sans-serif")
-    )
+    for pattern, written in (
+            (r"(?s)<metadata>.*?</metadata>\s*|<!--.*?-->\s*", ""), (r'\bid="([^"]+)"', r'id="%s-\1"' % prefix),
+            (r'xlink:href="#', 'xlink:href="#%s-' % prefix), (r"url\(#", "url(#%s-" % prefix),
+            (INK, "currentColor"), ("'DejaVu Sans'(, sans-serif)*", FONT)):
+        drawn = re.sub(pattern, written, drawn)
     for number, text in enumerate(tips):
         mark = '<g id="%s-tip%d">' % (prefix, number)
         drawn = drawn.replace(mark, "%s<title>%s</title>" % (mark, html.escape(text)))
-    head = '<svg role="img" aria-labelledby="%s-title %s-about"' % (prefix, prefix)
-    at = drawn.index(">") + 1
-    return '%s%s<title id="%s-title">%s</title><desc id="%s-about">%s</desc>%s' % (
-        head,
-        drawn[len("<svg") : at],
-        prefix,
-        html.escape(title),
-        prefix,
-        html.escape(about),
-        drawn[at:],
-    )
+    head, rest = drawn.split(">", 1)
+    return ('<svg role="img" aria-labelledby="{0}-title {0}-about"{1}><title id="{0}-title">{2}</title>'
+            '<desc id="{0}-about">{3}</desc>{4}').format(
+                prefix, head[len("<svg") :], html.escape(title), html.escape(about), rest)

@@ -22,12 +22,12 @@
 
 #include "bench/measure/follow.h"
 
-#include "bench/measure/memory.h"
-
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -66,6 +66,86 @@ static double now_s(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* --- what /proc says of a process --- */
+
+/* Any thread of it may be named: its first one may have ended before the others. */
+struct memory {
+    pid_t process; /* to which the thread belongs */
+    long peak_kib; /* VmHWM; -1 when the memory is gone already */
+    long now_kib;  /* VmRSS; likewise */
+    long threads;  /* that still live, this one included */
+};
+
+static FILE *open_of(pid_t thread, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)thread, name);
+    return fopen(path, "re");
+}
+
+static void read_field(const char *line, const char *name, long *value)
+{
+    size_t name_bytes = strlen(name);
+
+    if (strncmp(line, name, name_bytes) == 0)
+        sscanf(line + name_bytes, "%ld", value);
+}
+
+/* False when there is no such thread (any more), or no /proc. */
+static bool memory_read(pid_t thread, struct memory *memory)
+{
+    FILE *status = open_of(thread, "status");
+    long process = 0;
+    char line[256];
+
+    *memory = (struct memory){.peak_kib = -1, .now_kib = -1};
+    if (status == NULL)
+        return false;
+    while (fgets(line, sizeof(line), status) != NULL) {
+        read_field(line, "Tgid:", &process);
+        read_field(line, "VmHWM:", &memory->peak_kib);
+        read_field(line, "VmRSS:", &memory->now_kib);
+        read_field(line, "Threads:", &memory->threads);
+    }
+    fclose(status);
+    memory->process = (pid_t)process;
+    return process > 0;
+}
+
+/* Whether the file with this absolute path is mapped into the memory of the thread. */
+static bool is_mapped(pid_t thread, const char *path)
+{
+    FILE *maps = open_of(thread, "maps");
+    char line[PATH_MAX + 128];
+    bool is_found = false;
+
+    if (maps == NULL)
+        return false;
+    while (!is_found && fgets(line, sizeof(line), maps) != NULL) {
+        const char *file = strchr(line, '/');
+
+        line[strcspn(line, "\n")] = '\0';
+        is_found = file != NULL && strcmp(file, path) == 0;
+    }
+    fclose(maps);
+    return is_found;
+}
+
+/* Whether a stopped thread is in this system call. */
+static bool is_in_call(pid_t thread, long expected)
+{
+    FILE *call = open_of(thread, "syscall");
+    long number = -1;
+
+    if (call == NULL)
+        return false;
+    if (fscanf(call, "%ld", &number) != 1)
+        number = -1;
+    fclose(call);
+    return number == expected;
 }
 
 /* --- the table of processes --- */
@@ -181,9 +261,9 @@ static void at_exit(struct followed *f, pid_t thread)
         return;
     read_memory(f, process, &memory);
     if (process->pid == f->root && f->limits->library != NULL && memory.now_kib >= 0)
-        f->result.preloaded = memory_maps(thread, f->limits->library) ? FOLLOW_YES : FOLLOW_NO;
+        f->result.preloaded = is_mapped(thread, f->limits->library) ? FOLLOW_YES : FOLLOW_NO;
     if (thread == process->pid && memory.threads > 1) {
-        if (memory_system_call(thread) == SYS_exit)
+        if (is_in_call(thread, SYS_exit))
             attach_to_threads(thread);
         else
             process->is_detached = true;
@@ -220,7 +300,7 @@ static void at_stop(struct followed *f, pid_t thread, int status)
     int event = status >> 16;
 
     if (event == PTRACE_EVENT_STOP && stops_a_group(signal_number)) {
-        ptrace(PTRACE_LISTEN, thread, NULL, 0L); /* stays stopped, until somebody continues it */
+        ptrace(PTRACE_LISTEN, thread, NULL, 0L); /* stays stopped, until it is continued */
         return;
     }
     if (event == PTRACE_EVENT_EXIT)
@@ -330,22 +410,32 @@ static void compare_with_rusage(struct followed *f)
         result->peak_kib = by_rusage_kib;
 }
 
-struct follow_result follow(struct launch *launch, const struct follow_limits *limits)
+static void let_go(int go_fd)
+{
+    ssize_t written;
+
+    do
+        written = write(go_fd, "", 1);
+    while (written < 0 && errno == EINTR);
+    close(go_fd);
+}
+
+struct follow_result follow(pid_t child, int go_fd, const struct follow_limits *limits)
 {
     struct followed f = {.limits = limits,
                          .result = {.peak_kib = -1, .final_kib = -1, .processes = 0},
-                         .root = launch->pid};
+                         .root = child};
     struct memory before = {.peak_kib = 0};
 
-    memory_read(launch->pid, &before);
+    memory_read(child, &before);
     f.inherited_kib = before.peak_kib;
-    f.is_traced = attach(launch->pid, process_options);
-    note_birth(&f, launch->pid);
+    f.is_traced = attach(child, process_options);
+    note_birth(&f, child);
     if (limits->seconds > 0)
         f.deadline_s = now_s() + limits->seconds;
     if (!f.is_traced)
         f.started_s = now_s();
-    launch_go(launch);
+    let_go(go_fd);
     while (handle_all(&f), !f.is_ended)
         pause_for_signal(&f);
     read_survivors(&f);

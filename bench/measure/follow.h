@@ -5,10 +5,10 @@
 #ifndef CAIRN_BENCH_MEASURE_FOLLOW_H_
 #define CAIRN_BENCH_MEASURE_FOLLOW_H_
 
-#include "bench/measure/launch.h"
-
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
 struct follow_limits {
     double seconds;      /* 0: none */
@@ -31,7 +31,7 @@ struct follow_result {
     int stopped_by; /* the signal to measure that ended it; 0: none */
 };
 
-/* Lets the child go. What the program leaves running is killed in the end. */
-struct follow_result follow(struct launch *launch, const struct follow_limits *limits);
+/* Lets the child go, which waits for a byte in the pipe. What the program leaves running is killed in the end. */
+struct follow_result follow(pid_t child, int go_fd, const struct follow_limits *limits);
 
 #endif

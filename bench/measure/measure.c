@@ -15,20 +15,44 @@
  */
 
 #include "bench/measure/follow.h"
-#include "bench/measure/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <math.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { EXIT_OWN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_BY_SIGNAL = 128 };
+enum { EXIT_NOT_LAUNCHED = 127 }; /* of a child that did not become the program */
+
+struct launch_plan {
+    char **program;      /* argument vector, looked up on PATH */
+    const char *library; /* the program's LD_PRELOAD; NULL: none */
+    char **settings;     /* "NAME=VALUE" */
+    size_t setting_count;
+    cpu_set_t cpus;
+    bool is_pinned;       /* to `cpus` */
+    sigset_t signal_mask; /* of the program */
+};
+
+struct launch {
+    pid_t pid;
+    int go_fd;
+    int failure_fd;
+};
+
+struct launch_failure {
+    bool is_program; /* the program itself; else what was to be prepared for it */
+    int error;
+};
 
 struct options {
     struct launch_plan plan;
@@ -52,13 +76,7 @@ static void usage(FILE *stream)
 {
     fputs(
         "usage: measure [--preload LIBRARY] [--set NAME=VALUE]... [--cpu N]... [--seconds LIMIT]\n"
-        "               [--report FILE] [--] program [arguments]\n"
-        "\n"
-        "  --preload   the program's LD_PRELOAD; without it, the program has none\n"
-        "  --set       a variable of the program's environment\n"
-        "  --cpu       a CPU that the program may run on (all that measure may)\n"
-        "  --seconds   after which the program and its children are killed (never)\n"
-        "  --report    where the line of JSON goes (stderr)\n",
+        "               [--report FILE] [--] program [arguments]\n",
         stream);
 }
 
@@ -98,22 +116,6 @@ static double read_seconds(const char *argument)
     return seconds;
 }
 
-static char *read_setting(char *argument)
-{
-    if (strchr(argument, '=') == NULL || argument[0] == '=')
-        fail("--set: not NAME=VALUE: %s", argument);
-    return argument;
-}
-
-static FILE *open_report(const char *path)
-{
-    FILE *report = fopen(path, "we");
-
-    if (report == NULL)
-        fail("--report: %s: %s", path, strerror(errno));
-    return report;
-}
-
 static void read_option(struct options *options, int option, char *argument)
 {
     struct launch_plan *plan = &options->plan;
@@ -123,7 +125,9 @@ static void read_option(struct options *options, int option, char *argument)
         plan->library = read_library(argument);
         break;
     case 's':
-        plan->settings[plan->setting_count++] = read_setting(argument);
+        if (strchr(argument, '=') == NULL || argument[0] == '=')
+            fail("--set: not NAME=VALUE: %s", argument);
+        plan->settings[plan->setting_count++] = argument;
         break;
     case 'c':
         CPU_SET((size_t)read_cpu(argument), &plan->cpus);
@@ -133,7 +137,9 @@ static void read_option(struct options *options, int option, char *argument)
         options->limits.seconds = read_seconds(argument);
         break;
     case 'r':
-        options->report = open_report(argument);
+        options->report = fopen(argument, "we");
+        if (options->report == NULL)
+            fail("--report: %s: %s", argument, strerror(errno));
         break;
     case 'h':
         usage(stdout);
@@ -198,6 +204,93 @@ static void block_signals(struct options *options)
     sigprocmask(SIG_BLOCK, &blocked, &options->plan.signal_mask);
 }
 
+/*
+ * --- from fork to exec ---
+ *
+ *     parent  fork ----- attach ----- go ---------------- nothing to read: the program runs
+ *     child     \- own group, waits ---\- prepare, exec --- or: why not
+ *
+ * Both pipes close at exec.
+ */
+
+static __attribute__((noreturn)) void give_up(int failure_fd, bool is_program)
+{
+    struct launch_failure failure = {.is_program = is_program, .error = errno};
+    ssize_t written = write(failure_fd, &failure, sizeof(failure));
+
+    _exit(written == (ssize_t)sizeof(failure) ? EXIT_NOT_LAUNCHED : EXIT_NOT_LAUNCHED + 1);
+}
+
+/* LD_PRELOAD is the library and nothing else: what measure itself was given would be measured too. */
+static bool set_environment(const struct launch_plan *plan)
+{
+    if (unsetenv("LD_PRELOAD") != 0)
+        return false;
+    if (plan->library != NULL && setenv("LD_PRELOAD", plan->library, 1) != 0)
+        return false;
+    for (size_t idx = 0; idx < plan->setting_count; idx++)
+        if (putenv(plan->settings[idx]) != 0)
+            return false;
+    return true;
+}
+
+/* A crash leaves no core file: its size would be the program's memory. */
+static bool prepare(const struct launch_plan *plan)
+{
+    struct rlimit core;
+
+    if (getrlimit(RLIMIT_CORE, &core) != 0)
+        return false;
+    core.rlim_cur = 0;
+    return setrlimit(RLIMIT_CORE, &core) == 0 &&
+           (!plan->is_pinned || sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) == 0) &&
+           set_environment(plan) && sigprocmask(SIG_SETMASK, &plan->signal_mask, NULL) == 0;
+}
+
+static __attribute__((noreturn)) void become_the_program(const struct launch_plan *plan, int go_fd,
+                                                         int failure_fd)
+{
+    char go;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a measure that is killed takes the program with it */
+    if (read(go_fd, &go, 1) != 1)
+        _exit(EXIT_NOT_LAUNCHED); /* it was killed already */
+    if (!prepare(plan))
+        give_up(failure_fd, false);
+    execvp(plan->program[0], plan->program);
+    give_up(failure_fd, true);
+}
+
+/* False when the system gives no process or no pipe: errno says why. */
+static bool launch_start(struct launch *launch, const struct launch_plan *plan)
+{
+    int go[2];
+    int failure[2];
+
+    if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failure, O_CLOEXEC) != 0)
+        return false;
+    launch->pid = fork();
+    if (launch->pid < 0)
+        return false;
+    if (launch->pid == 0) {
+        close(go[1]);
+        become_the_program(plan, go[0], failure[1]);
+    }
+    setpgid(launch->pid, launch->pid); /* the second of the two calls fails harmlessly */
+    close(go[0]);
+    close(failure[1]);
+    launch->go_fd = go[1];
+    launch->failure_fd = failure[0];
+    return true;
+}
+
+/* To be asked when the child has ended: whether it did so without becoming the program. */
+static bool launch_failed(const struct launch *launch, struct launch_failure *failure)
+{
+    return read(launch->failure_fd, failure, sizeof(*failure)) == (ssize_t)sizeof(*failure);
+}
+
 /* --- the report --- */
 
 static double seconds_of(struct timeval time)
@@ -207,28 +300,18 @@ static double seconds_of(struct timeval time)
 
 static void write_known(FILE *report, const char *name, long value)
 {
-    if (value < 0)
-        fprintf(report, "\"%s\": null, ", name);
-    else
-        fprintf(report, "\"%s\": %ld, ", name, value);
+    fprintf(report, value < 0 ? "\"%s\": null, " : "\"%s\": %ld, ", name, value);
 }
 
 /* The exit status of a program that a signal ended is the one that a shell would show: never 0. */
-static void write_end(FILE *report, const struct follow_result *result)
-{
-    int signal_number = WIFSIGNALED(result->status) ? WTERMSIG(result->status) : 0;
-    int exit_status =
-        signal_number != 0 ? EXIT_BY_SIGNAL + signal_number : WEXITSTATUS(result->status);
-
-    fprintf(report, "\"exit\": %d, \"signal\": %d, \"timed_out\": %s, ", exit_status, signal_number,
-            result->is_timed_out ? "true" : "false");
-}
-
 static void write_report(FILE *report, const struct follow_result *result)
 {
     static const char *const answers[] = {
         [FOLLOW_UNKNOWN] = "null", [FOLLOW_NO] = "false", [FOLLOW_YES] = "true"};
     const struct rusage *usage = &result->usage;
+    int signal_number = WIFSIGNALED(result->status) ? WTERMSIG(result->status) : 0;
+    int exit_status =
+        signal_number != 0 ? EXIT_BY_SIGNAL + signal_number : WEXITSTATUS(result->status);
 
     fprintf(report, "{\"wall_s\": %.6f, \"user_s\": %.6f, \"system_s\": %.6f, ", result->wall_s,
             seconds_of(usage->ru_utime), seconds_of(usage->ru_stime));
@@ -239,7 +322,8 @@ static void write_report(FILE *report, const struct follow_result *result)
     fprintf(report, "\"voluntary_switches\": %ld, \"involuntary_switches\": %ld, ", usage->ru_nvcsw,
             usage->ru_nivcsw);
     write_known(report, "processes", result->processes);
-    write_end(report, result);
+    fprintf(report, "\"exit\": %d, \"signal\": %d, \"timed_out\": %s, ", exit_status, signal_number,
+            result->is_timed_out ? "true" : "false");
     fprintf(report, "\"memory_by\": \"%s\", \"preloaded\": %s}\n",
             result->is_peak_by_status ? "status" : "rusage", answers[result->preloaded]);
 }
@@ -266,7 +350,7 @@ int main(int argument_count, char **arguments)
     block_signals(&options);
     if (!launch_start(&launch, &options.plan))
         fail("no process: %s", strerror(errno));
-    result = follow(&launch, &options.limits);
+    result = follow(launch.pid, launch.go_fd, &options.limits);
     if (result.stopped_by != 0)
         return EXIT_BY_SIGNAL + result.stopped_by;
     if (launch_failed(&launch, &failure))

@@ -197,8 +197,6 @@ static __attribute__((noreturn)) void perform_last(const char *verb, char **rest
         exit_like(fork_and_perform(rest));
     if (is_verb(verb, "spawn"))
         exit_like(spawn(rest));
-    if (is_verb(verb, "leave-behind"))
-        exit(fork_and_perform(rest) < 0);
     if (is_verb(verb, "exec")) {
         execv(own_path, with_own_path(rest));
         abort();

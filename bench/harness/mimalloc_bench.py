@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The line format of the common allocator benchmark suites, for those who have tools that read it.
+"""The line format of mimalloc-bench, for those who have tools that read it.
 
     <test> <allocator> <elapsed m:ss.cc> <peak KiB> <user s> <system s> <major faults> <minor faults>
 
 That is GNU time's "%E %M %U %S %F %R" behind two names, one line for each run, in the order in which they
-ran within a row. A run that failed has no line, for the format has no word for it. Elapsed is of the whole
-program, as GNU time has it.
+ran within a benchmark. A run that failed has no line, for the format has no word for it. Elapsed is of the
+whole program, as GNU time has it.
 """
 
 import re
@@ -22,26 +22,13 @@ def elapsed(seconds: float) -> str:
     return "%d:%02d.%02d" % (hundredths // 6000, hundredths // 100 % 60, hundredths % 100)
 
 
-def word(name: str) -> str:
-    """A name without the blanks that separate fields."""
-    return re.sub(r"\s+", "_", name.strip()) or "_"
-
-
 def line(run: Dict[str, Any]) -> str:
-    """One run."""
+    """One run; blanks separate fields, so names have none."""
+    names = [re.sub(r"\s+", "_", run[key].strip()) or "_" for key in ("row", "subject")]
     wall = run.get("wall_s")
-    return " ".join(
-        (
-            word(run["row"]),
-            word(run["subject"]),
-            elapsed(wall if wall is not None else run["seconds"]),
-            "%d" % (run.get("peak_kib") or 0),
-            "%.2f" % (run.get("user_s") or 0),
-            "%.2f" % (run.get("system_s") or 0),
-            "%d" % (run.get("major_faults") or 0),
-            "%d" % (run.get("minor_faults") or 0),
-        )
-    )
+    of = {key: run.get(key) or 0 for key in ("peak_kib", "user_s", "system_s", "major_faults", "minor_faults")}
+    return "%s %s %s %d %.2f %.2f %d %d" % (*names, elapsed(run["seconds"] if wall is None else wall),
+                                            *of.values())
 
 
 def lines(result: Dict[str, Any]) -> List[str]:

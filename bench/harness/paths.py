@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: 2026 The cairn authors
+"""Where the parts of the bench lie: below Bazel's runfiles; and where workspace and caller are."""
+
+import os
+import pathlib
+from typing import Mapping, NamedTuple, Optional
+
+
+class Paths(NamedTuple):
+    """Roots, and the files below them that the harness runs."""
+
+    runfiles: pathlib.Path
+    workspace: Optional[pathlib.Path]
+    caller: pathlib.Path
+
+    @property
+    def measure(self) -> pathlib.Path:
+        """What runs one program and tells its cost."""
+        return self.runfiles / "bench/measure/measure"
+
+    @property
+    def components(self) -> pathlib.Path:
+        """The Google Benchmark suites."""
+        return self.runfiles / "bench/components/components"
+
+    @property
+    def programs(self) -> pathlib.Path:
+        """Inputs of real programs, and their catalogue."""
+        return self.runfiles / "bench/programs"
+
+    def workload(self, name: str) -> pathlib.Path:
+        """A workload's program."""
+        return self.runfiles / "bench/workloads" / name
+
+
+def find(environ: Mapping[str, str] = os.environ) -> Paths:
+    """The paths as `bazel run` tells them; a direct call stands in its own directory."""
+    here = pathlib.Path.cwd()
+    runfiles = pathlib.Path(environ.get("CAIRN_RUNFILES", here)).absolute()
+    workspace = environ.get("BUILD_WORKSPACE_DIRECTORY")
+    return Paths(runfiles, pathlib.Path(workspace) if workspace else None,
+                 pathlib.Path(environ.get("BUILD_WORKING_DIRECTORY", here)))

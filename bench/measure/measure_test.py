@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: 2026 The cairn authors
+"""How measure is called, what the program is given, how it ends, and every number against a program whose cost is
+known; see subject.c for what its verbs do."""
+
+import ctypes
+import json
+import os
+import pathlib
+import platform
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+from typing import Any, Dict, List, Sequence
+
+HERE = os.environ["CAIRN_RUNFILES"] + "/bench/measure/"
+MEASURE, SUBJECT, STATIC, LIBRARY = (HERE + name for name in ("measure", "subject", "static_subject", "libpreloadable.so"))
+PRELOAD = ("--preload", LIBRARY)
+LIBC_KIB = 12 * 1024  # more than any of our programs has beside what it touches
+
+# Verbs of the subject, options, and what is reported: of peak and final the MiB that were touched.
+CASES = (
+    ("touch 64 exit 0", (), {"peak_kib": 64, "final_kib": 64, "memory_by": "status"}),
+    ("touch 64 release touch 8", (), {"peak_kib": 64, "final_kib": 8, "memory_by": "status"}),
+    # The largest of several processes counts; a copy of the parent's 8 MiB is among its own, but for a spawned one.
+    ("touch 8 fork touch 48 exit 0", (), {"peak_kib": 56, "final_kib": 56, "processes": 2}),
+    ("touch 8 spawn touch 48 spawn touch 16", (), {"peak_kib": 48, "final_kib": 48, "processes": 3}),
+    # An exec begins anew, but its past is in the peak.
+    ("touch 80 exec touch 8", (), {"peak_kib": 80, "final_kib": 8, "memory_by": "rusage", "processes": 1}),
+    # Threads are no processes, any of them may end the program, and it outlives its first one.
+    ("threads 200 touch 16 exit 2", (), {"processes": 1, "exit": 2, "final_kib": 16}),
+    ("idle idle in-thread touch 40 exit 4", (), {"exit": 4, "peak_kib": 40, "final_kib": 40, "memory_by": "status"}),
+    ("idle without-main touch 48 release touch 24 threads 3 exit 5", PRELOAD,
+     {"exit": 5, "peak_kib": 48, "final_kib": 24, "preloaded": True}),
+    ("idle without-main sleep 20 touch 48 release touch 24 exit 5", PRELOAD,
+     {"exit": 5, "peak_kib": 48, "final_kib": 24, "memory_by": "status", "preloaded": True}),
+    ("in-thread fork touch 60 exit 0", (), {"peak_kib": 60}),
+    # An exec by another thread than the first, and after the first has ended.
+    *[("idle idle idle touch 8 in-thread exec sleep 50 touch 64 exit 6", ("--seconds", "20"),
+       {"exit": 6, "timed_out": False, "peak_kib": 64, "final_kib": 64, "memory_by": "status"})] * 10,
+    *[("idle idle without-main sleep 20 exec touch 32 fork touch 8 exit 7", ("--seconds", "20"),
+       {"exit": 7, "final_kib": 40, "processes": 2})] * 10,
+    # The status is exact, and after a signal the memory is still read.
+    *[("exit %d" % status, (), {"exit": status, "signal": 0, "timed_out": False}) for status in (0, 1, 125, 127, 255)],
+    *[("touch 32 raise %d" % number, (), {"signal": number, "exit": 128 + number, "peak_kib": 32, "final_kib": 32})
+      for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL, signal.SIGTERM, signal.SIGTRAP)],
+    # Signals are the program's own, and it stays stopped until it is continued.
+    ("handle 10 raise 10 handle 5 raise 5", (), {"out": "got 10\ngot 5\n"}),
+    ("stop exit 3", ("--seconds", "20"), {"exit": 3, "out": "stopped for long enough\n"}),
+    ("show LD_PRELOAD", PRELOAD, {"preloaded": True, "out": "LD_PRELOAD=%s\n" % os.path.realpath(LIBRARY)}),
+)
+
+# Arguments, the line that a wrong call gets, and its status.
+WRONG = (
+    ("--preload no.so true", "--preload: no.so: No such file or directory", 125),
+    ("--set novalue true", "--set: not NAME=VALUE: novalue", 125), ("--set =x true", "--set: not NAME=VALUE: =x", 125),
+    ("--cpu 1x true", "--cpu: not the number of a CPU: 1x", 125), ("--cpu -1 true", "--cpu: not the number of a CPU: -1", 125),
+    ("--cpu 1023 true", "--cpu: this machine has none of the CPUs that were named", 125),
+    ("--seconds 0 true", "--seconds: not a positive number: 0", 125),
+    ("--seconds nan true", "--seconds: not a positive number: nan", 125),
+    ("--report no/such/folder true", "--report: no/such/folder: No such file or directory", 125),
+    ("--fast true", "unrecognized option '--fast'", 125), ("--cpu", "option '--cpu' requires an argument", 125),
+    ("no-such-program", "no-such-program: No such file or directory", 127),
+    ("./no/such", "./no/such: No such file or directory", 127), ("/dev/null", "/dev/null: Permission denied", 126),
+)
+
+
+def forbid_ptrace() -> None:
+    """In the child: a filter after which ptrace is not permitted."""
+    number = {"x86_64": 101, "aarch64": 117}[platform.machine()]
+    filters = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in filters))
+    program = ctypes.create_string_buffer(struct.pack("HP", len(filters), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, program) != 0:
+        os._exit(126)
+
+
+def is_gone(pid: str) -> bool:
+    """Whether a process that is killed ends."""
+    for _ in range(500):
+        if not os.path.exists("/proc/%d" % int(pid)):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+class MeasureTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def call(self, *arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([MEASURE, *arguments], capture_output=True, text=True, check=False, timeout=60, **more)
+
+    def measure(self, program: Sequence[str], options: Sequence[str] = (), **more: Any) -> Dict[str, Any]:
+        """The report, with the output; measure itself must succeed."""
+        done = self.call("--report", str(self.folder / "report"), *options, "--", *program, **more)
+        self.assertEqual(done.returncode, 0, done)
+        report = json.loads((self.folder / "report").read_text(encoding="utf-8"))
+        return {**report, "out": done.stdout, "err": done.stderr}
+
+    def subject(self, verbs: str, options: Sequence[str] = (), **more: Any) -> Dict[str, Any]:
+        return self.measure([SUBJECT, *verbs.split()], options, **more)
+
+    def expect(self, report: Dict[str, Any], fields: Dict[str, Any]) -> None:
+        for name, value in fields.items():
+            if name in ("peak_kib", "final_kib") and value is not None:
+                self.assertTrue(value * 1024 <= report[name] <= value * 1024 + LIBC_KIB, (name, value, report))
+            else:
+                self.assertEqual(report[name], value, (name, report))
+
+    def test_what_a_program_of_known_cost_did_is_reported(self) -> None:
+        for verbs, options, fields in CASES:
+            with self.subTest(verbs):
+                self.expect(self.subject(verbs, options), fields)
+
+    def test_a_fat_parent_does_not_count_nor_does_measure_itself(self) -> None:
+        fat = bytearray(b"1" * (200 << 20))
+        self.expect(self.subject("touch 4"), {"peak_kib": 4, "memory_by": "status"})
+        self.assertTrue(0 < self.measure([STATIC])["peak_kib"] < 1024)
+        self.assertEqual(len(fat), 200 << 20)
+
+    def test_what_lives_on_at_the_end_counts_and_is_killed(self) -> None:
+        report = self.measure(["sh", "-c", "%s touch 40 sleep 60000 >/dev/null 2>&1 & sleep 1; echo $!" % SUBJECT])
+        self.expect(report, {"peak_kib": 40, "final_kib": 40})
+        self.assertTrue(is_gone(report["out"]))
+
+    def test_faults_and_times_are_its_own_and_its_childrens(self) -> None:
+        little, much, sleepy = map(self.subject, ("touch 1", "touch 65 fork touch 64", "sleep 300"))
+        page_kib = os.sysconf("SC_PAGESIZE") // 1024
+        self.assertGreaterEqual(much["minor_faults"], 128 * 1024 // page_kib)
+        self.assertLess(little["minor_faults"], 8 * 1024 // page_kib)
+        self.assertGreater(much["user_s"] + much["system_s"], 0)
+        self.assertTrue(sleepy["wall_s"] >= 0.3 and sleepy["user_s"] + sleepy["system_s"] < 0.2, sleepy)
+        self.assertGreaterEqual(sleepy["voluntary_switches"], 1)
+
+    def test_a_timeout_kills_the_whole_group_and_what_left_it(self) -> None:
+        left = self.folder / "pid"
+        for program in (["sh", "-c", "sleep 60 & echo $! >%s; exec sleep 60" % left], ["setsid", "--wait", "sleep", "60"]):
+            report = self.measure(program, ["--seconds", "0.5"])
+            self.expect(report, {"timed_out": True, "signal": 9})
+            self.assertTrue(0.4 <= report["wall_s"] < 30, report)
+        self.assertTrue(is_gone(left.read_text(encoding="ascii")))
+
+    def test_a_stopped_or_killed_measure_takes_the_program_with_it(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            report = self.folder / ("report-%d" % number)
+            process = subprocess.Popen([MEASURE, "--report", str(report), "sh", "-c", "echo $$; exec sleep 60"],
+                                       stdout=subprocess.PIPE, text=True)
+            with process:
+                pid = process.stdout.readline()
+                process.send_signal(number)
+                self.assertEqual(process.wait(30), -9 if number == signal.SIGKILL else 128 + number)
+            self.assertTrue(is_gone(pid))
+            self.assertEqual(report.read_text(encoding="ascii"), "")
+
+    def test_a_caller_that_ignores_its_children_is_no_hindrance(self) -> None:
+        ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        self.expect(self.subject("fork exit 4", preexec_fn=ignore), {"exit": 4})
+
+    def test_the_program_has_the_streams_of_the_caller_and_its_environment_with_what_was_set(self) -> None:
+        report = self.measure(["sh", "-c", "cat; echo oops >&2"], input="hello\n")
+        self.expect(report, {"out": "hello\n", "err": "oops\n"})
+        environ = {**os.environ, "KEPT": "1", "CHANGED": "1", "LD_PRELOAD": LIBRARY}
+        report = self.subject("show KEPT show CHANGED show ADDED show LD_PRELOAD",
+                              ["--set", "CHANGED=2", "--set", "ADDED=a=b"], env=environ)
+        self.expect(report, {"out": "KEPT=1\nCHANGED=2\nADDED=a=b\nLD_PRELOAD=(unset)\n", "preloaded": None})
+        self.expect(self.measure([STATIC], PRELOAD), {"preloaded": False})
+
+    def test_it_runs_on_the_given_cpus_alone(self) -> None:
+        options: List[str] = []
+        for count, cpu in enumerate(sorted(os.sched_getaffinity(0))[:2], 1):
+            options += ["--cpu", str(cpu)]
+            said = self.subject("cpus", options)["out"].split("\n")[:-1]
+            self.assertEqual(said, ["cpu " + word for word in options[1::2]])
+            self.assertEqual(len(said), count)
+
+    def test_without_ptrace_the_peak_is_still_the_programs_and_a_timeout_kills_the_group(self) -> None:
+        report = self.subject("touch 64 release exit 3", PRELOAD, preexec_fn=forbid_ptrace)
+        self.expect(report, {"peak_kib": 64, "memory_by": "rusage", "exit": 3, "processes": None, "preloaded": None,
+                             "final_kib": None})
+        self.assertGreater(report["wall_s"], 0)
+        report = self.subject("fork sleep 60000", ["--seconds", "0.3"], preexec_fn=forbid_ptrace)
+        self.assertTrue(report["timed_out"] and report["wall_s"] < 30, report)
+
+    def test_a_wrong_call_is_one_clear_line(self) -> None:
+        (self.folder / "a b.so").touch()
+        split = str(self.folder / "a b.so")
+        calls = [(arguments.split(), line, status) for arguments, line, status in WRONG]
+        calls.append((["--preload", split, "true"],
+                      "--preload: %s: a path with a space or a colon cannot be preloaded" % split, 125))
+        for arguments, line, status in calls:
+            done = self.call(*arguments)
+            self.assertEqual((done.stderr, done.stdout, done.returncode), ("measure: " + line + "\n", "", status))
+
+    def test_without_a_program_it_says_how_it_is_called_and_options_end_with_the_program(self) -> None:
+        for arguments in ([], ["--"], ["--cpu", "0"]):
+            done = self.call(*arguments)
+            self.assertEqual((done.returncode, done.stderr[:15]), (125, "usage: measure "))
+        self.assertEqual(self.call("--help").returncode, 0)
+        self.expect(self.measure(["sh", "-c", 'echo "$@"', "sh", "--cpu", "x"]), {"out": "--cpu x\n"})
+
+    def test_without_a_file_the_report_is_the_last_line_on_stderr(self) -> None:
+        done = self.call("sh", "-c", "echo first >&2")
+        first, report = done.stderr.splitlines()
+        self.assertEqual((first, report[:11], done.stdout), ("first", '{"wall_s": ', ""))
