@@ -89,7 +89,8 @@ WatchedCaches::WatchedCaches(unsigned shards, const std::vector<uint32_t> &block
     config.state = state_;
     config.state_bytes = state_bytes_;
     Require(cairn_percpu_init(&percpu_, &config) == 0, "cairn_percpu_init failed");
-    cairn_cpu_init_callback(&percpu_.cpu, CurrentCpu, this);
+    const cairn_cpu_config cpu = {CAIRN_CPU_CALLBACK, CurrentCpu, this};
+    Require(cairn_cpu_init(&percpu_.cpu, &cpu) == 0, "cairn_cpu_init failed");
 }
 
 WatchedCaches::~WatchedCaches()

@@ -96,6 +96,11 @@ static int init_pages(struct cairn_backend *backend, const struct cairn_backend_
 
 int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend_config *config)
 {
+    struct cairn_pagemap_config map = {
+        .root = config->map_root,
+        .empty = config->map_empty,
+        .leaves = {&leaf_ops, backend},
+    };
     int error = init_pages(backend, config);
 
     if (error != 0)
@@ -108,8 +113,8 @@ int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend
         config->has_runs && backend->granule_bytes == CAIRN_BACKEND_GRANULE_MIN_BYTES;
     cairn_lock_init(&backend->buddy_lock, CAIRN_RANK_BUDDY);
     backend->settled_ms = UINT64_MAX;
-    error = cairn_pagemap_init(&backend->map, backend->granule_bytes, config->map_root,
-                               config->map_empty, (struct cairn_source){&leaf_ops, backend});
+    map.granule_bytes = backend->granule_bytes;
+    error = cairn_pagemap_init(&backend->map, &map);
     if (error == 0)
         error = cairn_backend_init_runs(backend);
     if (error != 0)

@@ -55,11 +55,12 @@ int cairn_backend_init_runs(struct cairn_backend *backend)
     struct cairn_buddy_config config = buddy_config(backend);
     size_t state_bytes = cairn_buddy_state_bytes(&config);
 
+    config.state_bytes = state_bytes;
     backend->buddy = cairn_backend_reserve(backend, state_bytes);
     if (backend->buddy == NULL)
         return -ENOMEM;
     backend->buddy_state_bytes = state_bytes;
-    return cairn_buddy_init(backend->buddy, state_bytes, &config);
+    return cairn_buddy_init(backend->buddy, &config);
 }
 
 /* Under the buddy's lock: moves it into a larger state. Returns the state that is not needed any

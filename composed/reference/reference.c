@@ -83,9 +83,11 @@ static int init_shard(unsigned shard_idx)
 
 static int init_shards(unsigned wanted_count)
 {
-    int error = 0;
+    const struct cairn_cpu_config cpu = {.method = CAIRN_CPU_GETCPU};
+    int error = cairn_cpu_init(&reference.cpu, &cpu);
 
-    cairn_cpu_init(&reference.cpu, CAIRN_CPU_GETCPU);
+    if (error != 0)
+        return error;
     reference.shard_count = wanted_count != 0 ? wanted_count : cairn_cpu_possible_count();
     reference.shard_count = (unsigned)cairn_min(reference.shard_count, SHARDS_MAX);
     reference.shards =
