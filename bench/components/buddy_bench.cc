@@ -70,7 +70,8 @@ class Buddy {
         size_t state_bytes = cairn_buddy_state_bytes(config);
         state_ = std::make_unique<Memory>(state_bytes);
         buddy_ = static_cast<cairn_buddy *>(state_->base());
-        Require(cairn_buddy_init(buddy_, state_bytes, config) == 0, "cairn_buddy_init");
+        config->state_bytes = state_bytes;
+        Require(cairn_buddy_init(buddy_, config) == 0, "cairn_buddy_init");
     }
 
     std::unique_ptr<Memory> range_;

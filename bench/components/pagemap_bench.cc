@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "bench/components/memory.h"
+#include "components/pagemap/pagemap_testing.h"
 
 namespace {
 
@@ -75,12 +76,12 @@ class World {
     int Init(cairn_pagemap_shape shape)
     {
         if (shape == CAIRN_PAGEMAP_TREE)
-            return cairn_pagemap_init(&map_, kGranuleBytes, root_.base(), empty_.base(),
-                                      cairn_pagesource_as_reserve_source(&pages_));
+            return pagemap_testing::InitTree(&map_, kGranuleBytes, root_.base(), empty_.base(),
+                                             cairn_pagesource_as_reserve_source(&pages_));
         size_t bytes = cairn_pagemap_window_state_bytes(heap_.bytes(), kGranuleBytes);
         window_ = std::make_unique<Memory>(bytes);
-        return cairn_pagemap_init_window(&map_, heap_.base(), heap_.bytes(), kGranuleBytes,
-                                         window_->base(), bytes);
+        return pagemap_testing::InitWindow(&map_, heap_.base(), heap_.bytes(), kGranuleBytes,
+                                           window_->base(), bytes);
     }
 
     Memory heap_;

@@ -202,7 +202,8 @@ void ByWay(State &state, cairn_cpu_id_method way)
 void CpuId(State &state, cairn_cpu_id_method way)
 {
     cairn_cpu cpu;
-    cairn_cpu_init(&cpu, way);
+    const cairn_cpu_config config = {way, nullptr, nullptr};
+    Require(cairn_cpu_init(&cpu, &config) == 0, "cairn_cpu_init");
     for (auto _ : state)
         Keep(cairn_cpu_current(&cpu));
 }
@@ -230,7 +231,8 @@ template <cairn_percpu_mode kMode> bool RegisterMode()
 void RegisterWay(const char *name, cairn_cpu_id_method way)
 {
     cairn_cpu cpu;
-    cairn_cpu_init(&cpu, way);
+    const cairn_cpu_config config = {way, nullptr, nullptr};
+    Require(cairn_cpu_init(&cpu, &config) == 0, "cairn_cpu_init");
     if (cpu.method != way)
         return;
     benchmark::RegisterBenchmark((std::string("percpu/cpu_id/") + name).c_str(),

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "bench/components/memory.h"
+#include "components/pagemap/pagemap_testing.h"
 
 namespace {
 
@@ -32,8 +33,8 @@ class Set {
     Set()
     {
         Require(cairn_pagesource_init(&pages_, nullptr) == 0, "cairn_pagesource_init");
-        Require(cairn_pagemap_init(&map_, kGranuleBytes, map_root_.base(), map_empty_.base(),
-                                   cairn_pagesource_as_reserve_source(&pages_)) == 0,
+        Require(pagemap_testing::InitTree(&map_, kGranuleBytes, map_root_.base(), map_empty_.base(),
+                                          cairn_pagesource_as_reserve_source(&pages_)) == 0,
                 "cairn_pagemap_init");
         cairn_sizeclass_config config = {};
         config.pagemap = &map_;

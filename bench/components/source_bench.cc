@@ -9,6 +9,7 @@
 #include <cairn/counted.h>
 #include <cairn/locked.h>
 
+#include "components/source/source_testing.h"
 #include "bench/components/memory.h"
 
 namespace {
@@ -37,7 +38,7 @@ BENCHMARK(Bare)->Name("source/bare")->ArgName("batch")->Arg(1)->Arg(32);
 void Counted(benchmark::State &state)
 {
     cairn_counted counted;
-    cairn_counted_init(&counted, Invented::Source());
+    source_testing::Init(&counted, Invented::Source());
     Pairs(state, cairn_counted_as_source(&counted));
     cairn_counted_fini(&counted);
 }
@@ -47,7 +48,7 @@ cairn_locked g_locked;
 
 void OpenLocked(const benchmark::State &)
 {
-    cairn_locked_init(&g_locked, Invented::Source(), CAIRN_RANK_BUDDY);
+    source_testing::Init(&g_locked, Invented::Source(), CAIRN_RANK_BUDDY);
 }
 void CloseLocked(const benchmark::State &)
 {
@@ -72,7 +73,7 @@ void Buffer(benchmark::State &state)
 {
     Memory memory(1 << 20);
     cairn_buffer buffer;
-    cairn_buffer_init(&buffer, memory.base(), memory.bytes());
+    source_testing::Init(&buffer, memory.base(), memory.bytes());
     Pairs(state, cairn_buffer_as_source(&buffer));
     cairn_buffer_fini(&buffer);
 }

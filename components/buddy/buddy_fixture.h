@@ -133,13 +133,20 @@ class Guarded {
     char *data_;
 };
 
+// A buddy in a state block of so many bytes.
+inline int Init(cairn_buddy *buddy, std::size_t state_bytes, cairn_buddy_config config)
+{
+    config.state_bytes = state_bytes;
+    return cairn_buddy_init(buddy, &config);
+}
+
 // A buddy in guarded state of exactly the size that it asks for.
 class Placed {
   public:
     explicit Placed(const cairn_buddy_config &config, Hard hard = Hard::kBack)
         : state_(cairn_buddy_state_bytes(&config), hard)
     {
-        Require(cairn_buddy_init(state_.buddy(), state_.size(), &config) == 0, "init");
+        Require(Init(state_.buddy(), state_.size(), config) == 0, "init");
     }
 
     cairn_buddy *get() const

@@ -79,7 +79,7 @@ Pair::Pair(const cairn_buddy_config &config, ChunkFixture *chunks, Hard hard)
       state_(new Guarded(cairn_buddy_state_bytes(&config), hard)),
       oracle_(granule_count_, top_order_)
 {
-    Require(cairn_buddy_init(state_->buddy(), state_->size(), &config) == 0, "init");
+    Require(buddy_fixture::Init(state_->buddy(), state_->size(), config) == 0, "init");
     if (chunks_ != nullptr)
         return;
     std::size_t granule = config.granule_bytes;

@@ -12,6 +12,7 @@
 #include <cairn/failing.h>
 #include <cairn/source_laws.h>
 
+#include "components/source/source_testing.h"
 #include "buddy_fixture.h"
 
 namespace {
@@ -35,9 +36,9 @@ class Chunks : public ::testing::Test {
     void Start(std::size_t keep_count, std::size_t chunk_count_max = 4, int protection = PROT_NONE)
     {
         region_.reset(new Region(64 * kChunk, kChunk, protection));
-        cairn_buffer_init(&buffer_, region_->At(0), 64 * kChunk);
-        cairn_counted_init(&counted_, cairn_buffer_as_source(&buffer_));
-        cairn_failing_init(&failing_, cairn_counted_as_source(&counted_));
+        source_testing::Init(&buffer_, region_->At(0), 64 * kChunk);
+        source_testing::Init(&counted_, cairn_buffer_as_source(&buffer_));
+        source_testing::Init(&failing_, cairn_counted_as_source(&counted_));
         config_ = OverSource(cairn_failing_as_source(&failing_), kChunk, chunk_count_max, kGranule);
         config_.chunk_keep_count = keep_count;
         buddy_.reset(new Placed(config_));
@@ -383,7 +384,7 @@ TEST(ChunksTable, AHugeSpaceOfSlotsCostsWhatItUses)
     places.next = Addresses(64, std::size_t{1} << 22, 0);
     Region state(bytes, 4096, PROT_READ | PROT_WRITE);
     cairn_buddy *buddy = static_cast<cairn_buddy *>(state.At(0));
-    ASSERT_EQ(cairn_buddy_init(buddy, bytes, &config), 0);
+    ASSERT_EQ(buddy_fixture::Init(buddy, bytes, config), 0);
     std::vector<void *> runs;
     for (int i = 0; i < 64; i++)
         runs.push_back(cairn_buddy_alloc(buddy, std::size_t{1} << 22, 1, nullptr));

@@ -133,7 +133,7 @@ TEST(BuddyExhaustive, EverySequenceOfAllOperationsOverSixteenGranulesToDepthThre
 
 // Takes granule by granule until nothing is left, and gives back in another order: all granules were
 // there, once.
-void DrainAndRefill(const cairn_buddy_config &config, std::size_t granule_count, Hard hard)
+void ExhaustAndRefill(const cairn_buddy_config &config, std::size_t granule_count, Hard hard)
 {
     Placed buddy(config, hard);
     std::vector<char> before = buddy.state().Bytes();
@@ -195,7 +195,7 @@ void TryRange(const Region &region, std::size_t offset, std::size_t length, std:
         ASSERT_EQ(cairn_buddy_state_bytes(&config), 0u);
         return;
     }
-    DrainAndRefill(config, end - first, hard);
+    ExhaustAndRefill(config, end - first, hard);
     Placed buddy(config, hard);
     std::size_t space = align == 0 ? first : first / (align / granule) * (align / granule);
     ASSERT_EQ(buddy.stats().largest_free_bytes, LargestBlock(first - space, end - space) * granule);

@@ -7,6 +7,7 @@
 
 #include <cairn/buffer.h>
 
+#include "components/source/source_testing.h"
 #include "buddy_fixture.h"
 
 namespace {
@@ -139,7 +140,7 @@ TEST_F(Hand, OverASourceChunksMayComeAndGoByHandToo)
 {
     cairn_buffer buffer;
 
-    cairn_buffer_init(&buffer, region_.At(0), 8 * kChunk);
+    source_testing::Init(&buffer, region_.At(0), 8 * kChunk);
     Placed buddy(OverSource(cairn_buffer_as_source(&buffer), kChunk, 4, kGranule));
     void *chunk = cairn_source_take_one(cairn_buffer_as_source(&buffer), kChunk, kChunk);
     cairn_buddy_feed(buddy.get(), chunk, true);

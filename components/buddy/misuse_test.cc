@@ -8,6 +8,7 @@
 
 #include <cairn/buffer.h>
 
+#include "components/source/source_testing.h"
 #include "buddy_fixture.h"
 
 namespace {
@@ -29,7 +30,7 @@ class BuddyDeathTest : public ::testing::TestWithParam<bool> {
   protected:
     void SetUp() override
     {
-        cairn_buffer_init(&buffer_, region_.At(0), 1 << 18);
+        source_testing::Init(&buffer_, region_.At(0), 1 << 18);
         if (GetParam())
             buddy_.reset(
                 new Placed(OverSource(cairn_buffer_as_source(&buffer_), 4096, 8, kGranule)));

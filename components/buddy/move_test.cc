@@ -11,6 +11,7 @@
 
 #include <cairn/buffer.h>
 
+#include "components/source/source_testing.h"
 #include "buddy_fixture.h"
 
 namespace {
@@ -66,7 +67,7 @@ TEST(BuddyMoveDeathTest, ABlockThatIsNotAlignedPanics)
         return cairn_buddy_move(static_cast<cairn_buddy *>(memory.At(offset)), 1 << 14, from, 8);
     };
 
-    ASSERT_EQ(cairn_buddy_init(from, bytes, &config), 0);
+    ASSERT_EQ(buddy_fixture::Init(from, bytes, config), 0);
     EXPECT_DEATH((void)move(32), "cairn: the state of a buddy is not aligned to 64");
     EXPECT_EQ(move(0), 0);
 }
@@ -76,7 +77,7 @@ TEST(BuddyMove, OverASourceItGoesOnTakingAndGiving)
     Region region(64 * kChunk, kChunk);
     cairn_buffer buffer;
 
-    cairn_buffer_init(&buffer, region.At(0), 64 * kChunk);
+    source_testing::Init(&buffer, region.At(0), 64 * kChunk);
     Placed from(OverSource(cairn_buffer_as_source(&buffer), kChunk, 1, kGranule));
     void *first = cairn_buddy_alloc(from.get(), kChunk, 1, nullptr);
     ASSERT_NE(first, nullptr);
@@ -103,7 +104,7 @@ class Twins {
     {
         cairn_buddy_config config = ByHand(chunk_bytes, 1, kGranule);
 
-        Init(cairn_buddy_init(Moving(), moves_->size(), &config));
+        Init(buddy_fixture::Init(Moving(), moves_->size(), config));
         for (std::size_t place = 0; place < count_max; place++)
             outside_.push_back(region_.At(place * chunk_bytes));
         std::shuffle(outside_.begin(), outside_.end(), random_);
@@ -145,7 +146,7 @@ class Twins {
             cairn_buddy_feed(buddy, outside_.back(), is_zeroed);
         outside_.pop_back();
     }
-    void Drain()
+    void FreeAll()
     {
         while (!runs_.empty())
             Free();
@@ -298,7 +299,7 @@ TEST(BuddyMove, AMovedBuddyAnswersAsItsTwinThatNeverMoved)
             twins.Step();
         twins.Compare();
         EXPECT_GT(twins.moved_count(), 4u);
-        twins.Drain();
+        twins.FreeAll();
     }
 }
 

@@ -6,6 +6,7 @@
 #include <cairn/buffer.h>
 #include <cairn/counted.h>
 
+#include "components/source/source_testing.h"
 #include "buddy_fixture.h"
 
 namespace {
@@ -179,8 +180,8 @@ TEST_F(Purge, EmptyChunksGoBackAndStretchesEndWithTheirChunk)
     cairn_buffer buffer;
     cairn_counted counted;
 
-    cairn_buffer_init(&buffer, region_.At(0), 8 * chunk);
-    cairn_counted_init(&counted, cairn_buffer_as_source(&buffer));
+    source_testing::Init(&buffer, region_.At(0), 8 * chunk);
+    source_testing::Init(&counted, cairn_buffer_as_source(&buffer));
     cairn_buddy_config config = OverSource(cairn_counted_as_source(&counted), chunk, 8, kGranule);
     config.chunk_keep_count = 8;
     Placed buddy(config);

@@ -160,13 +160,12 @@ static void start_range(struct cairn_buddy *buddy, const struct cairn_buddy_conf
     buddy->steps = 0;
 }
 
-int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_bytes,
-                     const struct cairn_buddy_config *config)
+int cairn_buddy_init(struct cairn_buddy *buddy, const struct cairn_buddy_config *config)
 {
     struct cairn_buddy none = {0};
     struct cairn_buddy_shape shape;
 
-    if (!shape_of(config, &shape) || state_bytes < shape.state_bytes)
+    if (!shape_of(config, &shape) || config->state_bytes < shape.state_bytes)
         return -EINVAL;
     CAIRN_CHECK(cairn_is_aligned((uintptr_t)buddy, CAIRN_CACHE_LINE_BYTES),
                 "the state of a buddy is not aligned to 64", buddy, __func__);

@@ -33,7 +33,7 @@ void ExpectInvalid(const cairn_buddy_config &config, const char *why)
 
     SCOPED_TRACE(why);
     EXPECT_EQ(cairn_buddy_state_bytes(&config), 0u);
-    EXPECT_EQ(cairn_buddy_init(state.buddy(), state.size(), &config), -EINVAL);
+    EXPECT_EQ(buddy_fixture::Init(state.buddy(), state.size(), config), -EINVAL);
     EXPECT_EQ(state.Bytes(), std::vector<char>(state.size(), 0));
 }
 
@@ -94,10 +94,10 @@ TEST(BuddySetup, TooLittleStateIsRefused)
     std::size_t needed = cairn_buddy_state_bytes(&config);
     Guarded state(needed, Hard::kBack);
 
-    EXPECT_EQ(cairn_buddy_init(state.buddy(), needed - 1, &config), -EINVAL);
-    EXPECT_EQ(cairn_buddy_init(state.buddy(), 0, &config), -EINVAL);
+    EXPECT_EQ(buddy_fixture::Init(state.buddy(), needed - 1, config), -EINVAL);
+    EXPECT_EQ(buddy_fixture::Init(state.buddy(), 0, config), -EINVAL);
     EXPECT_EQ(state.Bytes(), std::vector<char>(needed, 0));
-    EXPECT_EQ(cairn_buddy_init(state.buddy(), needed, &config), 0);
+    EXPECT_EQ(buddy_fixture::Init(state.buddy(), needed, config), 0);
 }
 
 // The formula of the documentation, written down a second time.
@@ -190,7 +190,7 @@ TEST(BuddySetup, TheLargestBuddyTouchesLittleOfItsState)
     ASSERT_GT(bytes, granules / 8 * 5);
     Region state(bytes, 4096, PROT_READ | PROT_WRITE);
     cairn_buddy *buddy = static_cast<cairn_buddy *>(state.At(0));
-    ASSERT_EQ(cairn_buddy_init(buddy, bytes, &config), 0);
+    ASSERT_EQ(buddy_fixture::Init(buddy, bytes, config), 0);
     EXPECT_EQ(cairn_buddy_stats(buddy).largest_free_bytes, granules * 4096);
     std::vector<void *> runs;
     for (std::size_t order = 0; order < 10; order++)
@@ -219,7 +219,7 @@ TEST(BuddySetup, GranulesAtTheEndOfTheLargestIndexSpaceAreReached)
     ASSERT_NE(bytes, 0u);
     Region state(bytes, 4096, PROT_READ | PROT_WRITE);
     cairn_buddy *buddy = static_cast<cairn_buddy *>(state.At(0));
-    ASSERT_EQ(cairn_buddy_init(buddy, bytes, &config), 0);
+    ASSERT_EQ(buddy_fixture::Init(buddy, bytes, config), 0);
     EXPECT_EQ(cairn_buddy_alloc(buddy, 64 * 4096, 64 * 4096, nullptr),
               Address(2 * align - 64 * 4096));
     EXPECT_EQ(cairn_buddy_alloc(buddy, 4096, align, nullptr), nullptr) << "no such place in it";
@@ -254,9 +254,9 @@ TEST(BuddySetupDeathTest, AStateThatIsNotAlignedPanics)
     cairn_buddy_config config = OverRange(region.At(0), 1 << 16, 64);
     Guarded state(8192, Hard::kFront);
 
-    EXPECT_DEATH(
-        Ignore(cairn_buddy_init(reinterpret_cast<cairn_buddy *>(state.data() + 32), 8000, &config)),
-        "cairn: the state of a buddy is not aligned to 64");
+    EXPECT_DEATH(Ignore(buddy_fixture::Init(reinterpret_cast<cairn_buddy *>(state.data() + 32),
+                                            8000, config)),
+                 "cairn: the state of a buddy is not aligned to 64");
 }
 
 TEST(BuddySetupDeathTest, AStateInItsOwnRangePanics)
@@ -264,11 +264,11 @@ TEST(BuddySetupDeathTest, AStateInItsOwnRangePanics)
     Guarded memory(1 << 16, Hard::kFront);
     cairn_buddy_config config = OverRange(memory.data(), 4096 * 4, 64);
 
-    EXPECT_DEATH(Ignore(cairn_buddy_init(reinterpret_cast<cairn_buddy *>(memory.data() + 4096),
-                                         1 << 14, &config)),
+    EXPECT_DEATH(Ignore(buddy_fixture::Init(reinterpret_cast<cairn_buddy *>(memory.data() + 4096),
+                                            1 << 14, config)),
                  "cairn: the state of a buddy lies in its range");
-    EXPECT_EQ(cairn_buddy_init(reinterpret_cast<cairn_buddy *>(memory.data() + 4096 * 4), 1 << 14,
-                               &config),
+    EXPECT_EQ(buddy_fixture::Init(reinterpret_cast<cairn_buddy *>(memory.data() + 4096 * 4),
+                                  1 << 14, config),
               0)
         << "right behind the range is fine";
 }
@@ -342,7 +342,7 @@ int InitShared(const Shared &shared)
 {
     cairn_buddy_config config = OverRange(shared.range(), Shared::kRangeBytes, 256, 4096);
 
-    return cairn_buddy_init(shared.buddy(), Shared::kStateBytes, &config);
+    return buddy_fixture::Init(shared.buddy(), Shared::kStateBytes, config);
 }
 
 TEST(BuddySetup, StateAndRangeWorkWhereverBothAreMapped)

@@ -3,6 +3,7 @@
 
 // What both shapes promise, by one suite.
 
+#include "pagemap_testing.h"
 #include "table_source.h"
 
 #include <cairn/base/config.h>
@@ -53,12 +54,12 @@ class Pagemap : public ::testing::TestWithParam<cairn_pagemap_shape> {
         int result = -1;
 
         if (GetParam() == CAIRN_PAGEMAP_TREE) {
-            result = cairn_pagemap_init(&map_, kGranule, tables_.root(), tables_.empty(),
-                                        leaves_.source());
+            result = pagemap_testing::InitTree(&map_, kGranule, tables_.root(), tables_.empty(),
+                                               leaves_.source());
         } else {
             state_.resize(cairn_pagemap_window_state_bytes(kArea * kGranule, kGranule) / 8 + 1);
-            result = cairn_pagemap_init_window(&map_, GranuleAt(0), kArea * kGranule, kGranule,
-                                               state_.data(), state_.size() * 8);
+            result = pagemap_testing::InitWindow(&map_, GranuleAt(0), kArea * kGranule, kGranule,
+                                                 state_.data(), state_.size() * 8);
         }
         ASSERT_EQ(result, 0);
         ASSERT_EQ(map_.shape, GetParam());

@@ -3,6 +3,8 @@
 
 // A map over the whole address space: how it is made, and where its leaves come from and go to.
 
+#include "components/source/source_testing.h"
+#include "pagemap_testing.h"
 #include "table_source.h"
 
 #include <cairn/base/config.h>
@@ -40,9 +42,10 @@ class Tree : public ::testing::Test {
   protected:
     void SetUp() override
     {
-        cairn_failing_init(&failing_, leaves_.source());
-        ASSERT_EQ(cairn_pagemap_init(&map_, kGranule, tables_.root(), tables_.empty(), source()),
-                  0);
+        source_testing::Init(&failing_, leaves_.source());
+        ASSERT_EQ(
+            pagemap_testing::InitTree(&map_, kGranule, tables_.root(), tables_.empty(), source()),
+            0);
     }
 
     void TearDown() override
@@ -133,7 +136,8 @@ TEST_F(Tree, CoversEveryAddressWithEveryGranule)
         Tables tables(shift);
         cairn_pagemap map;
 
-        ASSERT_EQ(cairn_pagemap_init(&map, granule, tables.root(), tables.empty(), source()), 0);
+        ASSERT_EQ(pagemap_testing::InitTree(&map, granule, tables.root(), tables.empty(), source()),
+                  0);
         ASSERT_EQ(map.granule_count, kEnd / granule);
         EXPECT_EQ(cairn_pagemap_tag(&map, At(kEnd - 1)), 0);
         ASSERT_EQ(cairn_pagemap_set(&map, At(kEnd - granule), 1, 5, 6), 0);
@@ -156,8 +160,9 @@ TEST_F(Tree, RefusesABadGranule)
 
     for (size_t granule : {size_t{0}, size_t{1}, size_t{2048}, size_t{4095}, size_t{4097},
                            size_t{12288}, size_t{131072}, size_t{1} << 63, SIZE_MAX}) {
-        EXPECT_EQ(cairn_pagemap_init(&map, granule, tables_.root(), tables_.empty(), source()),
-                  -EINVAL)
+        EXPECT_EQ(
+            pagemap_testing::InitTree(&map, granule, tables_.root(), tables_.empty(), source()),
+            -EINVAL)
             << granule;
         ExpectNothing(map);
     }
@@ -169,7 +174,7 @@ TEST_F(Tree, RefusesBadTables)
     char *root = static_cast<char *>(tables_.root());
     char *empty = static_cast<char *>(tables_.empty());
     auto init = [&](void *a_root, void *an_empty) {
-        int result = cairn_pagemap_init(&map, kGranule, a_root, an_empty, source());
+        int result = pagemap_testing::InitTree(&map, kGranule, a_root, an_empty, source());
 
         ExpectNothing(map);
         return result;
@@ -192,9 +197,9 @@ TEST_F(Tree, RefusesASourceWithoutTheTraits)
         LeafSource poor;
 
         poor.ops.traits = traits;
-        EXPECT_EQ(
-            cairn_pagemap_init(&map, kGranule, tables_.root(), tables_.empty(), poor.source()),
-            -EINVAL);
+        EXPECT_EQ(pagemap_testing::InitTree(&map, kGranule, tables_.root(), tables_.empty(),
+                                            poor.source()),
+                  -EINVAL);
         ExpectNothing(map);
     }
 }
@@ -207,8 +212,9 @@ TEST_F(Tree, ReachesLeavesOnBothSidesOfTheEmptyTags)
     Tables tables;
     cairn_pagemap map;
 
-    ASSERT_EQ(
-        cairn_pagemap_init(&map, kGranule, tables.root(), base + kLeafBytes, leaves_.source()), 0);
+    ASSERT_EQ(pagemap_testing::InitTree(&map, kGranule, tables.root(), base + kLeafBytes,
+                                        leaves_.source()),
+              0);
     leaves_.stock = {base + kLeafBytes + CAIRN_PAGEMAP_EMPTY_BYTES, base};
     ASSERT_EQ(cairn_pagemap_set(&map, GranuleAt(3 * kLeaf), 2, 1, 10), 0);
     ASSERT_EQ(cairn_pagemap_set(&map, GranuleAt(9 * kLeaf + 1), 2, 2, 20), 0);
@@ -483,7 +489,8 @@ TEST_F(TreeDeathTest, EmptyTagsThatWereWrittenShow)
     for (size_t i : {size_t{0}, kLeaf / 2, kLeaf - 1}) {
         auto *tag = static_cast<uint16_t *>(empty.base()) + i;
 
-        ASSERT_EQ(cairn_pagemap_init(&map, kGranule, tables.root(), empty.base(), source()), 0);
+        ASSERT_EQ(pagemap_testing::InitTree(&map, kGranule, tables.root(), empty.base(), source()),
+                  0);
         *tag = 1;
         EXPECT_DEATH(cairn_pagemap_check(&map, nullptr, 0), "invariant broken: empty == 0");
         *tag = 0;

@@ -55,20 +55,20 @@ static bool is_table(const void *table)
     return table != NULL && cairn_is_aligned((size_t)(uintptr_t)table, CAIRN_CACHE_LINE_BYTES);
 }
 
-int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *root, void *empty,
-                       struct cairn_source leaves)
+static int init_tree(struct cairn_pagemap *map, const struct cairn_pagemap_config *config)
 {
-    clear_map(map);
-    if (!is_granule(granule_bytes, GRANULE_BYTES_MIN) || granule_bytes > GRANULE_BYTES_MAX ||
-        !is_table(root) || !is_table(empty))
+    if (!is_granule(config->granule_bytes, GRANULE_BYTES_MIN) ||
+        config->granule_bytes > GRANULE_BYTES_MAX || !is_table(config->root) ||
+        !is_table(config->empty))
         return -EINVAL;
-    if (!cairn_source_has(leaves, CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE))
+    if (config->leaves.ops == NULL ||
+        !cairn_source_has(config->leaves, CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE))
         return -EINVAL;
     map->shape = CAIRN_PAGEMAP_TREE;
-    map->root = root;
-    map->tags = empty;
-    map->leaves = leaves;
-    map->granule_shift = cairn_log2_floor(granule_bytes);
+    map->root = config->root;
+    map->tags = config->empty;
+    map->leaves = config->leaves;
+    map->granule_shift = cairn_log2_floor(config->granule_bytes);
     map->granule_count = (size_t)1 << (CAIRN_PAGEMAP_ADDRESS_BITS - map->granule_shift);
     CAIRN_ASSERT(cairn_pagemap_root_count(map) * sizeof(*map->root) ==
                  CAIRN_PAGEMAP_ROOT_BYTES(map->granule_shift));
@@ -86,30 +86,44 @@ size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_byte
     return (1 + others_bytes / granule_bytes + (others_bytes % granule_bytes != 0)) * place_bytes;
 }
 
-int cairn_pagemap_init_window(struct cairn_pagemap *map, void *base, size_t window_bytes,
-                              size_t granule_bytes, void *state, size_t state_bytes)
+static int init_window(struct cairn_pagemap *map, const struct cairn_pagemap_config *config)
 {
-    uintptr_t first = (uintptr_t)base;
+    uintptr_t first = (uintptr_t)config->base;
+    size_t window_bytes = config->window_bytes;
 
-    clear_map(map);
-    if (!is_granule(granule_bytes, WINDOW_GRANULE_BYTES_MIN))
+    if (!is_granule(config->granule_bytes, WINDOW_GRANULE_BYTES_MIN))
         return -EINVAL;
-    if (state_bytes < cairn_pagemap_window_state_bytes(window_bytes, granule_bytes) ||
-        !cairn_is_aligned((size_t)(uintptr_t)state, STATE_ALIGN_BYTES))
+    if (config->state_bytes <
+            cairn_pagemap_window_state_bytes(window_bytes, config->granule_bytes) ||
+        !cairn_is_aligned((size_t)(uintptr_t)config->state, STATE_ALIGN_BYTES))
         return -EINVAL;
     if (window_bytes > 0 && window_bytes - 1 > UINTPTR_MAX - first)
         return -EINVAL;
     map->shape = CAIRN_PAGEMAP_WINDOW;
-    map->granule_shift = cairn_log2_floor(granule_bytes);
+    map->granule_shift = cairn_log2_floor(config->granule_bytes);
     if (window_bytes == 0)
         return 0;
     map->granule_first = first >> map->granule_shift;
     map->granule_count =
         ((first + (window_bytes - 1)) >> map->granule_shift) - map->granule_first + 1;
-    CAIRN_ASSERT(map->granule_count * place_bytes <= state_bytes);
-    map->owners = state;
+    CAIRN_ASSERT(map->granule_count * place_bytes <= config->state_bytes);
+    map->owners = config->state;
     map->tags = (uint16_t *)(void *)(map->owners + map->granule_count);
     return 0;
+}
+
+int cairn_pagemap_init(struct cairn_pagemap *map, const struct cairn_pagemap_config *config)
+{
+    clear_map(map);
+    switch ((int)config->shape) {
+    case 0:
+    case CAIRN_PAGEMAP_TREE:
+        return init_tree(map, config);
+    case CAIRN_PAGEMAP_WINDOW:
+        return init_window(map, config);
+    default:
+        return -EINVAL;
+    }
 }
 
 static struct cairn_pagemap_leaf *take_leaf(struct cairn_pagemap *map)

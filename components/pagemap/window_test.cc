@@ -3,7 +3,7 @@
 
 // Windows, exhaustively where they are small: every length, every misalignment, several granules.
 
-#include <cairn/pagemap.h>
+#include "pagemap_testing.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -104,9 +104,9 @@ TEST(Window, AnswersForEveryByteOfEverySmallWindow)
                 State state(bytes);
                 cairn_pagemap map;
 
-                ASSERT_EQ(
-                    cairn_pagemap_init_window(&map, At(base), window, granule, state.data(), bytes),
-                    0);
+                ASSERT_EQ(pagemap_testing::InitWindow(&map, At(base), window, granule, state.data(),
+                                                      bytes),
+                          0);
                 ASSERT_EQ(map.granule_count, count);
                 ASSERT_EQ(reinterpret_cast<uintptr_t>(map.owners) % alignof(uint32_t), 0u);
                 ASSERT_EQ(reinterpret_cast<uintptr_t>(map.tags) % alignof(uint16_t), 0u);
@@ -128,8 +128,8 @@ TEST(Window, MarksEveryRunOfASmallWindow)
     State state(kCount * kPlaceBytes);
     cairn_pagemap map;
 
-    ASSERT_EQ(cairn_pagemap_init_window(&map, At(4096), (kCount - 1) * kGranule + 1, kGranule,
-                                        state.data(), kCount * kPlaceBytes),
+    ASSERT_EQ(pagemap_testing::InitWindow(&map, At(4096), (kCount - 1) * kGranule + 1, kGranule,
+                                          state.data(), kCount * kPlaceBytes),
               0);
     for (size_t from = 0; from < kCount; from++)
         for (size_t length = 1; from + length <= kCount; length++) {
@@ -150,7 +150,7 @@ TEST(Window, RefusesWhatItCannotServe)
     State state(1024);
     cairn_pagemap map;
     auto init = [&](uintptr_t base, size_t window, size_t granule, char *place, size_t bytes) {
-        int result = cairn_pagemap_init_window(&map, At(base), window, granule, place, bytes);
+        int result = pagemap_testing::InitWindow(&map, At(base), window, granule, place, bytes);
 
         EXPECT_EQ(cairn_pagemap_tag(&map, At(base)), 0);
         EXPECT_TRUE(result == 0 || map.granule_count == 0);
@@ -172,9 +172,9 @@ TEST(Window, MayLieAtBothEndsOfTheAddressSpace)
     State low_state(1024), high_state(1024);
     cairn_pagemap low, high;
 
-    ASSERT_EQ(cairn_pagemap_init_window(&low, nullptr, 100, 16, low_state.data(), 1024), 0);
+    ASSERT_EQ(pagemap_testing::InitWindow(&low, nullptr, 100, 16, low_state.data(), 1024), 0);
     ASSERT_EQ(
-        cairn_pagemap_init_window(&high, At(UINTPTR_MAX - 99), 100, 16, high_state.data(), 1024),
+        pagemap_testing::InitWindow(&high, At(UINTPTR_MAX - 99), 100, 16, high_state.data(), 1024),
         0);
     ASSERT_EQ(cairn_pagemap_set(&low, nullptr, 7, 1, 2), 0);
     ASSERT_EQ(cairn_pagemap_set(&high, At(0 - uintptr_t{112}), 7, 1, 2), 0);

@@ -24,20 +24,17 @@
 
 enum { PAGE_BYTES = CAIRN_OS_BUFFER_PAGE_BYTES, USED = 1, DIRTY = 2 };
 
-int cairn_os_buffer_init(struct cairn_os_buffer *buffer, void *base, size_t length_bytes)
+int cairn_os_buffer_init(struct cairn_os_buffer *buffer,
+                         const struct cairn_os_buffer_config *config)
 {
-    size_t head_bytes;
-    size_t lead_bytes;
+    size_t lead_bytes = (size_t)(0 - (uintptr_t)config->base) % PAGE_BYTES;
+    size_t head_bytes = cairn_align_up(config->length_bytes / PAGE_BYTES, PAGE_BYTES) + lead_bytes;
 
-    if (base == NULL)
+    if (config->base == NULL || config->length_bytes < head_bytes + PAGE_BYTES)
         return -EINVAL;
-    lead_bytes = (size_t)(0 - (uintptr_t)base) % PAGE_BYTES;
-    head_bytes = cairn_align_up(length_bytes / PAGE_BYTES, PAGE_BYTES) + lead_bytes;
-    if (length_bytes < head_bytes + PAGE_BYTES)
-        return -EINVAL;
-    buffer->states = base;
-    buffer->pages = (char *)base + head_bytes;
-    buffer->page_count = (length_bytes - head_bytes) / PAGE_BYTES;
+    buffer->states = config->base;
+    buffer->pages = (char *)config->base + head_bytes;
+    buffer->page_count = (config->length_bytes - head_bytes) / PAGE_BYTES;
     return 0;
 }
 

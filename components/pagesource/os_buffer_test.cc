@@ -24,7 +24,8 @@ class OsBuffer : public testing::Test {
   protected:
     explicit OsBuffer(size_t pages = 64) : memory_(pages * kPage + 2 * kPage)
     {
-        EXPECT_EQ(cairn_os_buffer_init(&buffer_, memory_.data(), memory_.size()), 0);
+        const cairn_os_buffer_config config = {memory_.data(), memory_.size()};
+        EXPECT_EQ(cairn_os_buffer_init(&buffer_, &config), 0);
         os_ = cairn_os_buffer_as_os(&buffer_);
     }
     char *Map(size_t pages)
@@ -49,9 +50,11 @@ TEST_F(OsBuffer, RefusesNothingAndTooLittle)
 {
     std::vector<char> small(2 * kPage);
     cairn_os_buffer buffer;
-    EXPECT_EQ(cairn_os_buffer_init(&buffer, nullptr, 1 << 20), -EINVAL);
-    for (size_t bytes = 0; bytes <= kPage; bytes += 512)
-        EXPECT_EQ(cairn_os_buffer_init(&buffer, small.data(), bytes), -EINVAL) << bytes;
+    cairn_os_buffer_config config = {nullptr, 1 << 20};
+    EXPECT_EQ(cairn_os_buffer_init(&buffer, &config), -EINVAL);
+    config.base = small.data();
+    for (config.length_bytes = 0; config.length_bytes <= kPage; config.length_bytes += 512)
+        EXPECT_EQ(cairn_os_buffer_init(&buffer, &config), -EINVAL) << config.length_bytes;
 }
 
 TEST_F(OsBuffer, GivesOutEveryPageOnceAndNoMore)

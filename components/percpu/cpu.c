@@ -71,15 +71,6 @@ static void choose(struct cairn_cpu *cpu, enum cairn_cpu_id_method method, const
     cpu->reason = reason;
 }
 
-/* A method that init can try; anything else means AUTO. */
-static enum cairn_cpu_id_method known(enum cairn_cpu_id_method requested)
-{
-    bool valid = requested == CAIRN_CPU_LIBC_RSEQ || requested == CAIRN_CPU_OWN_RSEQ ||
-                 requested == CAIRN_CPU_GETCPU;
-
-    return valid ? requested : CAIRN_CPU_AUTO;
-}
-
 /* Not by sched_getcpu(), which others may interpose, for a heap that starts holds a lock. */
 static bool kernel_tells(void)
 {
@@ -99,33 +90,39 @@ static const char *getcpu_reason(enum cairn_cpu_id_method requested)
     return "no rseq here: libc registered none, and our own was refused";
 }
 
-void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_id_method requested)
+static bool config_valid(const struct cairn_cpu_config *config)
 {
-    CAIRN_ASSERT(cpu != NULL);
-    requested = known(requested);
-    cpu->rseq_offset = 0;
-    cpu->callback = NULL;
-    cpu->callback_self = NULL;
-
-    if (requested <= CAIRN_CPU_LIBC_RSEQ && cairn_cpu_rseq_libc(&cpu->rseq_offset)) {
-        choose(cpu, CAIRN_CPU_LIBC_RSEQ, "libc registered rseq");
-        return;
+    switch (config->method) {
+    case CAIRN_CPU_AUTO:
+    case CAIRN_CPU_LIBC_RSEQ:
+    case CAIRN_CPU_OWN_RSEQ:
+    case CAIRN_CPU_GETCPU:
+        return true;
+    case CAIRN_CPU_CALLBACK:
+        return config->callback != NULL;
     }
-    if (requested <= CAIRN_CPU_OWN_RSEQ && cairn_cpu_rseq_own(&cpu->rseq_offset)) {
-        choose(cpu, CAIRN_CPU_OWN_RSEQ, "libc registered no rseq, the kernel accepts our own");
-        return;
-    }
-    choose(cpu, CAIRN_CPU_GETCPU, getcpu_reason(requested));
+    return false;
 }
 
-void cairn_cpu_init_callback(struct cairn_cpu *cpu, int (*callback)(void *self), void *self)
+int cairn_cpu_init(struct cairn_cpu *cpu, const struct cairn_cpu_config *config)
 {
-    CAIRN_ASSERT(cpu != NULL);
-    CAIRN_ASSERT(callback != NULL);
+    enum cairn_cpu_id_method requested = config->method;
+
+    if (!config_valid(config))
+        return -EINVAL;
     cpu->rseq_offset = 0;
-    cpu->callback = callback;
-    cpu->callback_self = self;
-    choose(cpu, CAIRN_CPU_CALLBACK, "ids come from a function");
+    cpu->callback = config->callback;
+    cpu->callback_self = config->callback_self;
+
+    if (requested == CAIRN_CPU_CALLBACK)
+        choose(cpu, CAIRN_CPU_CALLBACK, "ids come from a function");
+    else if (requested <= CAIRN_CPU_LIBC_RSEQ && cairn_cpu_rseq_libc(&cpu->rseq_offset))
+        choose(cpu, CAIRN_CPU_LIBC_RSEQ, "libc registered rseq");
+    else if (requested <= CAIRN_CPU_OWN_RSEQ && cairn_cpu_rseq_own(&cpu->rseq_offset))
+        choose(cpu, CAIRN_CPU_OWN_RSEQ, "libc registered no rseq, the kernel accepts our own");
+    else
+        choose(cpu, CAIRN_CPU_GETCPU, getcpu_reason(requested));
+    return 0;
 }
 
 const char *cairn_cpu_id_method_name(enum cairn_cpu_id_method method)

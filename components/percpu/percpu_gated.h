@@ -169,7 +169,7 @@ class GatedFixture : public ThreadsFixture {
         cairn_percpu_check(caches);
         cairn_percpu_flush(caches);
         if (caches.waiting_bytes() != 0)
-            return "something waits after the drain";
+            return "something waits after the flush";
         return tokens.broken == 0 ? nullptr : "a token came back that was not out";
     }
 

@@ -177,6 +177,7 @@ static void init_classes(struct cairn_percpu *percpu, const struct cairn_percpu_
 
 int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_config *config)
 {
+    const struct cairn_cpu_config cpu = {.method = config->cpu_id_method};
     struct cairn_depot_config depot;
     struct layout layout;
 
@@ -189,10 +190,9 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
     depot = depot_config(config);
     depot.state = (char *)config->state + layout.depot_offset;
     depot.state_bytes = layout.total_bytes - layout.depot_offset;
-    if (cairn_depot_init(&percpu->depot, &depot) != 0)
+    if (cairn_cpu_init(&percpu->cpu, &cpu) != 0 || cairn_depot_init(&percpu->depot, &depot) != 0)
         return -EINVAL;
 
-    cairn_cpu_init(&percpu->cpu, config->cpu_id_method);
     percpu->fence = config->fence;
     percpu->entry_count = layout.entry_count;
     percpu->shard_count = layout.shard_count;

@@ -35,8 +35,8 @@ using percpu_testing::TokenSource;
 TEST(PercpuMode, IsRseqByItselfWhereItCanBe)
 {
     constexpr long QUERY = 0, FENCE = 1 << 7;
-    const auto way = stats_with([](auto &) {}).cpu_id_method;
-    if (!CAIRN_RSEQ_AVAILABLE || way == CAIRN_CPU_GETCPU)
+    const auto method = stats_with([](auto &) {}).cpu_id_method;
+    if (!CAIRN_RSEQ_AVAILABLE || method == CAIRN_CPU_GETCPU)
         GTEST_SKIP() << "no sequences in this build, or no area";
     if ((syscall(CPU_MEMBARRIER_SYSCALL, QUERY, 0, 0) & FENCE) == 0)
         GTEST_SKIP() << "no membarrier for rseq";

@@ -409,9 +409,9 @@ TEST_P(Percpu, KeepsErrno)
 {
     TokenSource tokens({64}, 100);
     Caches caches = make(tokens, 2);
-    for (auto way : {CAIRN_CPU_AUTO, CAIRN_CPU_GETCPU}) {
+    for (auto method : {CAIRN_CPU_AUTO, CAIRN_CPU_GETCPU}) {
         if (is_locked())
-            cairn_cpu_init(&caches->cpu, way);
+            caches.init_cpu(method);
         errno = EXDEV;
         std::vector<void *> blocks = alloc_many(caches, 0, 101);
         EXPECT_EQ(blocks.back(), nullptr);

@@ -11,6 +11,7 @@
 #ifndef CAIRN_PERCPU_TESTING_H
 #define CAIRN_PERCPU_TESTING_H
 
+#include "percpu_state.h"
 #include "percpu_tokens.h"
 
 #include <algorithm>
@@ -113,7 +114,15 @@ class Caches {
         if (cairn_percpu_init(percpu_, &config_) != 0)
             abort();
         if (mode.mode == CAIRN_PERCPU_LOCK)
-            cairn_cpu_init_callback(&percpu_->cpu, current_id, nullptr);
+            init_cpu(CAIRN_CPU_CALLBACK);
+    }
+
+    /* Other ids than the configuration has: for lock mode. */
+    void init_cpu(cairn_cpu_id_method method)
+    {
+        cairn_cpu_config config = {method, current_id, nullptr};
+        if (cairn_cpu_init(&percpu_->cpu, &config) != 0)
+            abort();
     }
 
     ~Caches()

@@ -89,11 +89,11 @@ TEST_P(PercpuThreads, ConserveTokensWhileOthersFlushCountAndCheck)
 
 TEST_P(PercpuThreads, ConserveTokensWhileTheyAreMovedBetweenCpus)
 {
-    for (auto way : {CAIRN_CPU_AUTO, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
+    for (auto method : {CAIRN_CPU_AUTO, CAIRN_CPU_OWN_RSEQ, CAIRN_CPU_GETCPU}) {
         ThreadsFixture fixture(GetParam(), 5000, 0);
         if (is_locked())
-            cairn_cpu_init(&fixture.caches->cpu, way);
-        else if (way != CAIRN_CPU_AUTO)
+            fixture.caches.init_cpu(method);
+        else if (method != CAIRN_CPU_AUTO)
             break;
         std::array<std::atomic<int>, 4> tids{};
         std::atomic<bool> stop{false};

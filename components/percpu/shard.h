@@ -45,6 +45,8 @@
 
 #include <cairn/percpu.h>
 
+#include "percpu_state.h"
+
 #include <cairn/base/atomic.h>
 #include <cairn/base/check.h>
 #include <cairn/base/lock.h>

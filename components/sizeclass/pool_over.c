@@ -261,11 +261,16 @@ static bool assemble(struct alone *alone, const struct plan *plan, const struct 
                                         .granule_bytes = plan->granule_bytes,
                                         .state = units,
                                         .state_bytes = plan->units_bytes};
+    const struct cairn_pagemap_config window = {.shape = CAIRN_PAGEMAP_WINDOW,
+                                                .granule_bytes = plan->granule_bytes,
+                                                .base = (void *)base,
+                                                .window_bytes = window_bytes,
+                                                .state = map,
+                                                .state_bytes = plan->map_bytes};
     struct cairn_slab_geometry geometry;
 
     init_slots(&alone->slots, fitted, base, map + plan->map_bytes);
-    if (cairn_pagemap_init_window(&alone->map, (void *)base, window_bytes, plan->granule_bytes, map,
-                                  plan->map_bytes) != 0)
+    if (cairn_pagemap_init(&alone->map, &window) != 0)
         return false;
     if (cairn_slabs_init(&alone->slabs, &config) != 0)
         return false;

@@ -15,6 +15,7 @@
 
 #include <cairn/locked.h>
 
+#include "components/source/source_testing.h"
 #include "test_world.h"
 
 using namespace cairn_test;
@@ -32,7 +33,7 @@ struct SharedSet : Pieces, World {
     {
         struct cairn_sizeclass_config config = {};
 
-        cairn_locked_init(&locked, source(), CAIRN_RANK_BUDDY);
+        source_testing::Init(&locked, source(), CAIRN_RANK_BUDDY);
         config.pagemap = &map;
         config.source = cairn_locked_as_source(&locked);
         config.granule_bytes = granule_bytes;

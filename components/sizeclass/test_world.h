@@ -27,6 +27,8 @@
 
 #include <gtest/gtest.h>
 
+#include "components/pagemap/pagemap_testing.h"
+#include "components/source/source_testing.h"
 #include <cairn/base/align.h>
 #include <cairn/buffer.h>
 #include <cairn/classes.h>
@@ -87,7 +89,7 @@ class Pieces {
         static const struct cairn_source_ops ops = {
             "pieces", CAIRN_SOURCE_ZEROED | CAIRN_SOURCE_THREAD_SAFE, take, give};
 
-        cairn_failing_init(&failing, {&ops, this});
+        source_testing::Init(&failing, {&ops, this});
     }
     ~Pieces()
     {
@@ -146,12 +148,12 @@ struct World {
           descriptors(descriptor_source), pages(memory, protection), state(state_bytes, read_write),
           map_state(cairn_pagemap_window_state_bytes(memory, granule), read_write)
     {
-        cairn_buffer_init(&buffer, pages.base(), memory);
-        cairn_failing_init(&failing, cairn_buffer_as_source(&buffer));
-        cairn_counted_init(&counted, cairn_failing_as_source(&failing));
-        EXPECT_EQ(cairn_pagemap_init_window(&map, pages.base(), window == 0 ? memory : window,
-                                            granule, map_state.base(),
-                                            cairn_pagemap_window_state_bytes(memory, granule)),
+        source_testing::Init(&buffer, pages.base(), memory);
+        source_testing::Init(&failing, cairn_buffer_as_source(&buffer));
+        source_testing::Init(&counted, cairn_failing_as_source(&failing));
+        EXPECT_EQ(pagemap_testing::InitWindow(&map, pages.base(), window == 0 ? memory : window,
+                                              granule, map_state.base(),
+                                              cairn_pagemap_window_state_bytes(memory, granule)),
                   0);
     }
     ~World()

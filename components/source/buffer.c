@@ -25,6 +25,7 @@
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
 
+#include <errno.h>
 #include <string.h>
 
 static size_t hole_end(const struct cairn_buffer_hole *hole)
@@ -215,15 +216,16 @@ static void buffer_give(void *self, size_t block_bytes, void *const *blocks, siz
 
 static const struct cairn_source_ops buffer_ops = {"buffer", 0, buffer_take, buffer_give};
 
-void cairn_buffer_init(struct cairn_buffer *buffer, void *base, size_t length_bytes)
+int cairn_buffer_init(struct cairn_buffer *buffer, const struct cairn_buffer_config *config)
 {
-    CAIRN_CHECK(length_bytes <= UINTPTR_MAX - (uintptr_t)base, "buffer beyond the address space",
-                base, __func__);
-    buffer->base = base;
-    buffer->length_bytes = length_bytes;
+    if (config->length_bytes > UINTPTR_MAX - (uintptr_t)config->base)
+        return -EINVAL;
+    buffer->base = config->base;
+    buffer->length_bytes = config->length_bytes;
     buffer->top_bytes = 0;
     buffer->outstanding_bytes = 0;
     buffer->hole_count = 0;
+    return 0;
 }
 
 void cairn_buffer_fini(struct cairn_buffer *buffer)

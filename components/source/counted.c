@@ -19,6 +19,8 @@
 #include <cairn/base/atomic.h>
 #include <cairn/base/check.h>
 
+#include <errno.h>
+
 static void raise_peak(struct cairn_counts *counts, uint64_t outstanding)
 {
     uint64_t peak = cairn_load_relaxed(&counts->bytes_outstanding_peak);
@@ -62,17 +64,19 @@ static void counted_give(void *self, size_t block_bytes, void *const *blocks, si
     cairn_source_give(counted->below, block_bytes, blocks, count);
 }
 
-void cairn_counted_init(struct cairn_counted *counted, struct cairn_source below)
+int cairn_counted_init(struct cairn_counted *counted, const struct cairn_counted_config *config)
 {
     struct cairn_counts none = {0};
 
-    CAIRN_ASSERT(below.ops != NULL);
-    counted->below = below;
+    if (config->below.ops == NULL)
+        return -EINVAL;
+    counted->below = config->below;
     counted->counts = none;
     counted->ops.name = "counted";
-    counted->ops.traits = below.ops->traits;
+    counted->ops.traits = config->below.ops->traits;
     counted->ops.take = counted_take;
     counted->ops.give = counted_give;
+    return 0;
 }
 
 void cairn_counted_fini(struct cairn_counted *counted)

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
+#include "source_testing.h"
+
 #include <cairn/buffer.h>
 #include <cairn/counted.h>
 #include <cairn/locked.h>
 #include <cairn/source_laws.h>
 
+#include <cerrno>
 #include <thread>
 #include <vector>
 
@@ -17,8 +20,8 @@ class Counted : public ::testing::Test {
   protected:
     void SetUp() override
     {
-        cairn_buffer_init(&buffer_, memory_, sizeof(memory_));
-        cairn_counted_init(&counted_, cairn_buffer_as_source(&buffer_));
+        source_testing::Init(&buffer_, memory_, sizeof(memory_));
+        source_testing::Init(&counted_, cairn_buffer_as_source(&buffer_));
         source_ = cairn_counted_as_source(&counted_);
     }
 
@@ -42,6 +45,14 @@ class Counted : public ::testing::Test {
 };
 
 using CountedDeathTest = Counted;
+
+TEST_F(Counted, RefusesNoSource)
+{
+    const cairn_counted_config config = {{nullptr, nullptr}};
+    cairn_counted other;
+
+    EXPECT_EQ(cairn_counted_init(&other, &config), -EINVAL);
+}
 
 TEST_F(Counted, SaysHowMuchIsOut)
 {
@@ -103,7 +114,7 @@ TEST_F(Counted, HasTheTraitsOfTheLayerBelow)
 
     for (unsigned traits = 0; traits < 8; traits++) {
         ops.traits = traits;
-        cairn_counted_init(&other, {&ops, &buffer_});
+        source_testing::Init(&other, {&ops, &buffer_});
         EXPECT_EQ(cairn_counted_as_source(&other).ops->traits, traits);
         cairn_counted_fini(&other);
     }
@@ -126,8 +137,8 @@ TEST_F(Counted, IsExactWhenManyThreadsPassThrough)
     cairn_counted shared;
     std::vector<std::thread> threads;
 
-    cairn_locked_init(&locked, cairn_buffer_as_source(&buffer_), CAIRN_RANK_PAGES);
-    cairn_counted_init(&shared, cairn_locked_as_source(&locked));
+    source_testing::Init(&locked, cairn_buffer_as_source(&buffer_), CAIRN_RANK_PAGES);
+    source_testing::Init(&shared, cairn_locked_as_source(&locked));
     for (uint64_t t = 0; t < kThreads; t++)
         threads.emplace_back([&] {
             cairn_source source = cairn_counted_as_source(&shared);

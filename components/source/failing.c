@@ -14,7 +14,8 @@
 #include <cairn/failing.h>
 
 #include <cairn/base/atomic.h>
-#include <cairn/base/check.h>
+
+#include <errno.h>
 
 /* Does the take with this index fail? No sum, so that UINT64_MAX means for ever. */
 static bool is_planned(const struct cairn_failing *failing, uint64_t take_idx)
@@ -52,15 +53,17 @@ static void set_plan(struct cairn_failing *failing, uint64_t fail_from, uint64_t
     failing->short_not_empty = short_not_empty;
 }
 
-void cairn_failing_init(struct cairn_failing *failing, struct cairn_source below)
+int cairn_failing_init(struct cairn_failing *failing, const struct cairn_failing_config *config)
 {
-    CAIRN_ASSERT(below.ops != NULL);
-    failing->below = below;
+    if (config->below.ops == NULL)
+        return -EINVAL;
+    failing->below = config->below;
     failing->ops.name = "failing";
-    failing->ops.traits = below.ops->traits;
+    failing->ops.traits = config->below.ops->traits;
     failing->ops.take = failing_take;
     failing->ops.give = failing_give;
     set_plan(failing, 0, 0, false);
+    return 0;
 }
 
 void cairn_failing_fini(struct cairn_failing *failing)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
+#include "source_testing.h"
+
 #include <cairn/buffer.h>
 #include <cairn/failing.h>
 #include <cairn/source_laws.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 
@@ -16,8 +19,8 @@ class Failing : public ::testing::Test {
   protected:
     void SetUp() override
     {
-        cairn_buffer_init(&buffer_, memory_, sizeof(memory_));
-        cairn_failing_init(&failing_, cairn_buffer_as_source(&buffer_));
+        source_testing::Init(&buffer_, memory_, sizeof(memory_));
+        source_testing::Init(&failing_, cairn_buffer_as_source(&buffer_));
         source_ = cairn_failing_as_source(&failing_);
     }
 
@@ -56,6 +59,14 @@ class Failing : public ::testing::Test {
     cairn_failing failing_;
     cairn_source source_;
 };
+
+TEST_F(Failing, RefusesNoSource)
+{
+    const cairn_failing_config config = {{nullptr, nullptr}};
+    cairn_failing other;
+
+    EXPECT_EQ(cairn_failing_init(&other, &config), -EINVAL);
+}
 
 TEST_F(Failing, PassesEverythingOnUntilAPlanIsSet)
 {
@@ -132,7 +143,7 @@ TEST_F(Failing, HasTheTraitsOfTheLayerBelow)
 
     for (unsigned traits = 0; traits < 8; traits++) {
         ops.traits = traits;
-        cairn_failing_init(&other, {&ops, &buffer_});
+        source_testing::Init(&other, {&ops, &buffer_});
         EXPECT_EQ(cairn_failing_as_source(&other).ops->traits, traits);
         cairn_failing_fini(&other);
     }

@@ -13,6 +13,8 @@
 
 #include <cairn/base/check.h>
 
+#include <errno.h>
+
 static size_t locked_take(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
                           size_t count)
 {
@@ -35,17 +37,17 @@ static void locked_give(void *self, size_t block_bytes, void *const *blocks, siz
     cairn_lock_release(&locked->lock);
 }
 
-void cairn_locked_init(struct cairn_locked *locked, struct cairn_source below,
-                       enum cairn_lock_rank rank)
+int cairn_locked_init(struct cairn_locked *locked, const struct cairn_locked_config *config)
 {
-    CAIRN_ASSERT(below.ops != NULL);
-    CAIRN_ASSERT(rank < CAIRN_RANK_COUNT);
-    cairn_lock_init(&locked->lock, rank);
-    locked->below = below;
+    if (config->below.ops == NULL || config->rank >= CAIRN_RANK_COUNT)
+        return -EINVAL;
+    cairn_lock_init(&locked->lock, config->rank);
+    locked->below = config->below;
     locked->ops.name = "locked";
-    locked->ops.traits = below.ops->traits | CAIRN_SOURCE_THREAD_SAFE;
+    locked->ops.traits = config->below.ops->traits | CAIRN_SOURCE_THREAD_SAFE;
     locked->ops.take = locked_take;
     locked->ops.give = locked_give;
+    return 0;
 }
 
 void cairn_locked_fini(struct cairn_locked *locked)

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
+#include "source_testing.h"
+
 #include <cairn/base/config.h>
 #include <cairn/buffer.h>
 #include <cairn/counted.h>
 #include <cairn/locked.h>
 #include <cairn/source_laws.h>
 
+#include <cerrno>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -19,8 +22,8 @@ class Locked : public ::testing::Test {
   protected:
     void SetUp() override
     {
-        cairn_buffer_init(&buffer_, memory_, sizeof(memory_));
-        cairn_locked_init(&locked_, cairn_buffer_as_source(&buffer_), CAIRN_RANK_BUDDY);
+        source_testing::Init(&buffer_, memory_, sizeof(memory_));
+        source_testing::Init(&locked_, cairn_buffer_as_source(&buffer_), CAIRN_RANK_BUDDY);
         source_ = cairn_locked_as_source(&locked_);
     }
 
@@ -38,6 +41,16 @@ class Locked : public ::testing::Test {
 };
 
 using LockedDeathTest = Locked;
+
+TEST_F(Locked, RefusesNoSourceAndUnknownRanks)
+{
+    cairn_locked_config config = {{nullptr, nullptr}, CAIRN_RANK_NONE};
+    cairn_locked other;
+
+    EXPECT_EQ(cairn_locked_init(&other, &config), -EINVAL);
+    config = {cairn_buffer_as_source(&buffer_), CAIRN_RANK_COUNT};
+    EXPECT_EQ(cairn_locked_init(&other, &config), -EINVAL);
+}
 
 TEST_F(Locked, PassesBlocksOn)
 {
@@ -60,7 +73,7 @@ TEST_F(Locked, AddsThreadSafetyToTheTraitsBelow)
     EXPECT_TRUE(cairn_source_has(source_, CAIRN_SOURCE_THREAD_SAFE));
     for (unsigned traits = 0; traits < 8; traits++) {
         ops.traits = traits;
-        cairn_locked_init(&other, {&ops, &buffer_}, CAIRN_RANK_NONE);
+        source_testing::Init(&other, {&ops, &buffer_}, CAIRN_RANK_NONE);
         EXPECT_EQ(cairn_locked_as_source(&other).ops->traits, traits | CAIRN_SOURCE_THREAD_SAFE);
         cairn_locked_fini(&other);
     }
@@ -98,7 +111,7 @@ TEST_F(Locked, HoldsTheLockWhileTheLayerBelowWorks)
         }};
     cairn_locked around;
 
-    cairn_locked_init(&around, {&ops, &probe}, CAIRN_RANK_NONE);
+    source_testing::Init(&around, {&ops, &probe}, CAIRN_RANK_NONE);
     probe.lock = &around.lock;
     void *block = cairn_source_take_one(cairn_locked_as_source(&around), 64, 16);
     EXPECT_EQ(probe.held_count, 1);
@@ -137,7 +150,7 @@ TEST_F(Locked, NestsInStackOrder)
     const cairn_law_shape shape = {48, 16, 128, 1};
     cairn_locked above;
 
-    cairn_locked_init(&above, source_, CAIRN_RANK_CLASS);
+    source_testing::Init(&above, source_, CAIRN_RANK_CLASS);
     EXPECT_STREQ(cairn_laws_hold(cairn_locked_as_source(&above), &shape), nullptr);
     cairn_locked_fini(&above);
 }
@@ -148,7 +161,7 @@ TEST_F(LockedDeathTest, DiesInDebugBuildsWhenItNestsAgainstStackOrder)
 
     if (!CAIRN_DEBUG)
         GTEST_SKIP() << "ranks are checked in debug builds";
-    cairn_locked_init(&above, source_, CAIRN_RANK_PAGES);
+    source_testing::Init(&above, source_, CAIRN_RANK_PAGES);
     EXPECT_DEATH(cairn_source_take_one(cairn_locked_as_source(&above), 64, 16),
                  "lock order broken");
     cairn_locked_fini(&above);

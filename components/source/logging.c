@@ -10,6 +10,8 @@
 
 #include <cairn/base/check.h>
 
+#include <errno.h>
+
 enum { NAME_BYTES_MAX = 32, LINE_BYTES_MAX = 160, DIGITS_MAX = 20 };
 
 struct line {
@@ -42,7 +44,7 @@ static struct line begin(const struct cairn_logging *logging, const char *verb, 
 {
     struct line line = {.bytes = 0};
 
-    add(&line, logging->name, NAME_BYTES_MAX);
+    add(&line, logging->config.name, NAME_BYTES_MAX);
     add(&line, verb, LINE_BYTES_MAX);
     add_number(&line, block_bytes);
     add(&line, " bytes x ", LINE_BYTES_MAX);
@@ -53,14 +55,15 @@ static struct line begin(const struct cairn_logging *logging, const char *verb, 
 static void end(const struct cairn_logging *logging, struct line *line)
 {
     add(line, "\n", 1);
-    logging->write(logging->write_self, line->text, line->bytes);
+    logging->config.write(logging->config.write_self, line->text, line->bytes);
 }
 
 static size_t logging_take(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
                            size_t count)
 {
     const struct cairn_logging *logging = self;
-    size_t taken = cairn_source_take(logging->below, block_bytes, align_bytes, blocks, count);
+    size_t taken =
+        cairn_source_take(logging->config.below, block_bytes, align_bytes, blocks, count);
     struct line line = begin(logging, ": take ", block_bytes, count);
 
     add(&line, ", ", 2);
@@ -76,19 +79,17 @@ static void logging_give(void *self, size_t block_bytes, void *const *blocks, si
     struct line line = begin(logging, ": give ", block_bytes, count);
 
     end(logging, &line);
-    cairn_source_give(logging->below, block_bytes, blocks, count);
+    cairn_source_give(logging->config.below, block_bytes, blocks, count);
 }
 
-void cairn_logging_init(struct cairn_logging *logging, struct cairn_source below, const char *name,
-                        cairn_logging_write_fn write, void *write_self)
+int cairn_logging_init(struct cairn_logging *logging, const struct cairn_logging_config *config)
 {
-    CAIRN_ASSERT(below.ops != NULL && write != NULL);
-    logging->below = below;
-    logging->name = name;
-    logging->write = write;
-    logging->write_self = write_self;
+    if (config->below.ops == NULL || config->name == NULL || config->write == NULL)
+        return -EINVAL;
+    logging->config = *config;
     logging->ops =
-        (struct cairn_source_ops){"logging", below.ops->traits, logging_take, logging_give};
+        (struct cairn_source_ops){"logging", config->below.ops->traits, logging_take, logging_give};
+    return 0;
 }
 
 void cairn_logging_fini(struct cairn_logging *logging)

@@ -12,6 +12,8 @@
 #include <cairn/base/atomic.h>
 #include <cairn/base/check.h>
 
+#include <errno.h>
+
 /* Charges up to `count` blocks; returns how many. */
 static size_t charge(struct cairn_quota *quota, size_t block_bytes, size_t count)
 {
@@ -56,14 +58,16 @@ static void quota_give(void *self, size_t block_bytes, void *const *blocks, size
     CAIRN_CHECK(before >= count * block_bytes, "more given back than was taken", quota, __func__);
 }
 
-void cairn_quota_init(struct cairn_quota *quota, struct cairn_source below)
+int cairn_quota_init(struct cairn_quota *quota, const struct cairn_quota_config *config)
 {
-    CAIRN_ASSERT(below.ops != NULL);
-    quota->below = below;
-    quota->quota_bytes = SIZE_MAX;
+    if (config->below.ops == NULL)
+        return -EINVAL;
+    quota->below = config->below;
+    quota->quota_bytes = config->quota_bytes == 0 ? SIZE_MAX : config->quota_bytes;
     quota->outstanding_bytes = 0;
     quota->ops =
-        (struct cairn_source_ops){"quota", below.ops->traits, quota_take, quota_give};
+        (struct cairn_source_ops){"quota", config->below.ops->traits, quota_take, quota_give};
+    return 0;
 }
 
 void cairn_quota_set(struct cairn_quota *quota, size_t quota_bytes)
@@ -78,8 +82,8 @@ size_t cairn_quota_outstanding_bytes(const struct cairn_quota *quota)
 
 void cairn_quota_fini(struct cairn_quota *quota)
 {
-    CAIRN_CHECK(cairn_quota_outstanding_bytes(quota) == 0,
-                "quota ended with memory outstanding", quota, __func__);
+    CAIRN_CHECK(cairn_quota_outstanding_bytes(quota) == 0, "quota ended with memory outstanding",
+                quota, __func__);
     quota->ops.take = NULL;
     quota->ops.give = NULL;
 }

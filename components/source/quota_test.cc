@@ -7,7 +7,10 @@
 #include <cairn/source_laws.h>
 #include <gtest/gtest.h>
 
+#include "components/source/source_testing.h"
+
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <random>
 #include <thread>
@@ -19,9 +22,10 @@ class Quota : public ::testing::Test {
   protected:
     void SetUp() override
     {
-        cairn_buffer_init(&buffer_, memory_, sizeof(memory_));
-        cairn_locked_init(&locked_, cairn_buffer_as_source(&buffer_), CAIRN_RANK_BUDDY);
-        cairn_quota_init(&quota_, cairn_locked_as_source(&locked_));
+        source_testing::Init(&buffer_, memory_, sizeof(memory_));
+        source_testing::Init(&locked_, cairn_buffer_as_source(&buffer_), CAIRN_RANK_BUDDY);
+        const cairn_quota_config config = {cairn_locked_as_source(&locked_), 0};
+        ASSERT_EQ(cairn_quota_init(&quota_, &config), 0);
         source_ = cairn_quota_as_source(&quota_);
     }
     void TearDown() override
@@ -36,6 +40,12 @@ class Quota : public ::testing::Test {
     cairn_quota quota_;
     cairn_source source_;
 };
+
+TEST_F(Quota, NeedsASource)
+{
+    const cairn_quota_config config = {{nullptr, nullptr}, 1};
+    EXPECT_EQ(cairn_quota_init(&quota_, &config), -EINVAL);
+}
 
 TEST_F(Quota, KeepsTheLawsWhileThereIsNone)
 {

@@ -3,6 +3,8 @@
 
 // A law is worth what it catches: each is shown a source that keeps it, and sources that break just it.
 
+#include "source_testing.h"
+
 #include <cairn/buffer.h>
 #include <cairn/source_laws.h>
 
@@ -31,7 +33,7 @@ class Bendable {
         char *base = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(memory_.data()) + 4095) /
                                               4096 * 4096);
 
-        cairn_buffer_init(&buffer_, base + skew_bytes, kBytes - skew_bytes);
+        source_testing::Init(&buffer_, base + skew_bytes, kBytes - skew_bytes);
         ops = {"bendable", 0, &Bendable::Take, &Bendable::Give};
     }
 

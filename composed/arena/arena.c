@@ -58,13 +58,14 @@ static int build_runs(struct cairn_arena *arena)
     const struct cairn_arena_layout *at = &arena->layout;
     const struct cairn_buddy_config config = {
         .granule_bytes = at->shape.grain_bytes,
+        .state_bytes = at->buddy_bytes,
         .base = at->memory,
         .length_bytes = at->memory_bytes,
         .align_bytes = cairn_arena_run_align_bytes(&at->shape),
     };
 
     arena->buddy = (struct cairn_buddy *)(void *)at->buddy_state;
-    return cairn_buddy_init(arena->buddy, at->buddy_bytes, &config);
+    return cairn_buddy_init(arena->buddy, &config);
 }
 
 static int build_slabs(struct cairn_arena *arena)
@@ -77,8 +78,15 @@ static int build_slabs(struct cairn_arena *arena)
         .state = at->unit_state,
         .state_bytes = at->unit_bytes,
     };
-    int error = cairn_pagemap_init_window(&arena->pagemap, at->memory, at->memory_bytes,
-                                          at->shape.granule_bytes, at->map_state, at->map_bytes);
+    const struct cairn_pagemap_config window = {
+        .shape = CAIRN_PAGEMAP_WINDOW,
+        .granule_bytes = at->shape.granule_bytes,
+        .base = at->memory,
+        .window_bytes = at->memory_bytes,
+        .state = at->map_state,
+        .state_bytes = at->map_bytes,
+    };
+    int error = cairn_pagemap_init(&arena->pagemap, &window);
 
     return error != 0 ? error : cairn_slabs_init(&arena->slabs, &config);
 }

@@ -115,6 +115,18 @@ static void choose_sizes(struct cairn_backend *backend, const struct cairn_backe
     backend->medium_kind = (uint8_t)cairn_class_kind(config->class_count);
 }
 
+static int init_map(struct cairn_backend *backend, const struct cairn_backend_config *config)
+{
+    const struct cairn_pagemap_config map = {
+        .granule_bytes = backend->granule_bytes,
+        .root = config->map_root,
+        .empty = config->map_empty,
+        .leaves = {&leaf_ops, backend},
+    };
+
+    return cairn_pagemap_init(&backend->map, &map);
+}
+
 int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend_config *config)
 {
     int error;
@@ -129,8 +141,7 @@ int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend
     cairn_lock_init(&backend->runs_lock, CAIRN_RANK_BUDDY);
     backend->runs = config->runs;
     backend->settled_ms = UINT64_MAX;
-    error = cairn_pagemap_init(&backend->map, backend->granule_bytes, config->map_root,
-                               config->map_empty, (struct cairn_source){&leaf_ops, backend});
+    error = init_map(backend, config);
     if (error == 0)
         error = cairn_backend_init_runs(backend);
     if (error != 0)

@@ -368,7 +368,8 @@ size_t cairn_backend_purge_runs(struct cairn_backend *backend)
     size_t purged_bytes;
 
     cairn_lock_take(&backend->runs_lock);
-    purged_bytes = purge(backend, backend->granule_bytes, cairn_backend_runs_levels(backend).free_dirty_bytes, 0);
+    purged_bytes = purge(backend, backend->granule_bytes,
+                         cairn_backend_runs_levels(backend).free_dirty_bytes, 0);
     backend->short_bytes = 0;
     shed_chunks(backend, 0);
     note(backend, false);

@@ -6,7 +6,7 @@
  *
  *     CLONE_VM   CLONE_VFORK   CLONE_SETTLS
  *       no            any            any       a copy of the process: as fork(), with the gate closed meanwhile
- *       yes           yes            no        as vfork: the parent leaves, and rejoins when the child has called exec or exit
+ *       yes           yes            no        as vfork: the parent suspends, and resumes when the child has called exec or exit
  *       yes           no             no        parent and child go on at once, on one thread pointer: the parent leaves for good
  *       yes           any            yes       a thread with an area of its own, or none
  *
@@ -48,7 +48,7 @@ static bool is_beside(int flags)
     return (flags & CLONE_VM) != 0 && (flags & CLONE_VFORK) == 0;
 }
 
-/* True when this thread is to rejoin. */
+/* True when this thread is to resume. */
 static bool leave(int flags)
 {
     if (is_beside(flags))

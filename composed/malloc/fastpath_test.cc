@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "composed/malloc/fastpath.h"
+#include "components/pagemap/pagemap_testing.h"
 }
 
 #include <gtest/gtest.h>
@@ -49,8 +50,8 @@ class Hot : public testing::Test {
             EXPECT_EQ(
                 cairn_slab_geometry(&slabs_->geometry[idx], kClasses.block_bytes[idx], kGranule),
                 0);
-        EXPECT_EQ(cairn_pagemap_init(&Map(), kGranule, hot_->map_root, hot_->map_empty,
-                                     {&kLeafOps, nullptr}),
+        EXPECT_EQ(pagemap_testing::InitTree(&Map(), kGranule, hot_->map_root, hot_->map_empty,
+                                            {&kLeafOps, nullptr}),
                   0);
     }
     ~Hot() override

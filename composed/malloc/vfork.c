@@ -4,8 +4,8 @@
 /*
  * vfork.c - vfork() for programs whose child allocates.
  *
- *     parent   leave | vfork - - - - suspended - - - - | rejoin, return the pid
- *     child                return 0 ... exec or _exit
+ *     parent   suspend | vfork - - - suspended - - - - | resume, return the pid
+ *     child                   return 0 ... exec or _exit
  *
  * POSIX forbids that child nearly everything, malloc included. Programs do it all the same, and
  * every malloc with locks survives it, for the child is as good as a thread. Restartable sequences

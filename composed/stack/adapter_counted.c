@@ -11,7 +11,10 @@ static struct cairn_counted adapters[CAIRN_EDGE_COUNT];
 
 struct cairn_source cairn_adapter_counted(enum cairn_stack_edge edge, struct cairn_source below)
 {
-    cairn_counted_init(&adapters[edge], below);
+    const struct cairn_counted_config config = {.below = below};
+
+    if (cairn_counted_init(&adapters[edge], &config) != 0)
+        return below;
     return cairn_counted_as_source(&adapters[edge]);
 }
 

@@ -11,7 +11,10 @@ static struct cairn_failing adapters[CAIRN_EDGE_COUNT];
 
 struct cairn_source cairn_adapter_failing(enum cairn_stack_edge edge, struct cairn_source below)
 {
-    cairn_failing_init(&adapters[edge], below);
+    const struct cairn_failing_config config = {.below = below};
+
+    if (cairn_failing_init(&adapters[edge], &config) != 0)
+        return below;
     return cairn_failing_as_source(&adapters[edge]);
 }
 

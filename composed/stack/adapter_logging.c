@@ -29,6 +29,9 @@ struct cairn_source cairn_adapter_logging(enum cairn_stack_edge edge, struct cai
 {
     static struct cairn_logging adapters[CAIRN_EDGE_COUNT];
 
-    cairn_logging_init(&adapters[edge], below, names[edge], write_line, NULL);
+    const struct cairn_logging_config config = {below, names[edge], write_line, NULL};
+
+    if (cairn_logging_init(&adapters[edge], &config) != 0)
+        return below;
     return cairn_logging_as_source(&adapters[edge]);
 }

@@ -11,7 +11,10 @@ static struct cairn_quota adapters[CAIRN_EDGE_COUNT];
 
 struct cairn_source cairn_adapter_quota(enum cairn_stack_edge edge, struct cairn_source below)
 {
-    cairn_quota_init(&adapters[edge], below);
+    const struct cairn_quota_config config = {.below = below};
+
+    if (cairn_quota_init(&adapters[edge], &config) != 0)
+        return below;
     return cairn_quota_as_source(&adapters[edge]);
 }
 

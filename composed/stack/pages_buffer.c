@@ -18,10 +18,12 @@ struct cairn_os cairn_stack_pages(void)
 {
     static struct cairn_os_buffer buffer;
     bool is_given = &cairn_pages_buffer != NULL;
-    void *base = is_given ? cairn_pages_buffer.base : default_buffer;
-    size_t length_bytes = is_given ? cairn_pages_buffer.length_bytes : DEFAULT_BYTES;
+    const struct cairn_os_buffer_config config = {
+        .base = is_given ? cairn_pages_buffer.base : default_buffer,
+        .length_bytes = is_given ? cairn_pages_buffer.length_bytes : DEFAULT_BYTES,
+    };
 
-    if (cairn_os_buffer_init(&buffer, base, length_bytes) != 0)
+    if (cairn_os_buffer_init(&buffer, &config) != 0)
         buffer.page_count = 0; /* every map is refused */
     return cairn_os_buffer_as_os(&buffer);
 }

@@ -32,7 +32,8 @@ static int init(void *state, size_t state_length_bytes, const struct cairn_runs_
 {
     struct cairn_buddy_config buddy_config = config_of(config);
 
-    return cairn_buddy_init(state, state_length_bytes, &buddy_config);
+    buddy_config.state_bytes = state_length_bytes;
+    return cairn_buddy_init(state, &buddy_config);
 }
 
 static void *alloc(void *state, size_t length_bytes, size_t align_bytes, bool *is_zeroed)

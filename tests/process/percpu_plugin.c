@@ -21,8 +21,10 @@ __attribute__((constructor)) static void load(void)
 {
     static const uint32_t block_bytes[] = {64};
     struct cairn_percpu_config config = {.block_bytes = block_bytes, .class_count = 1};
-    cairn_buffer_init(&buffer, bytes, sizeof bytes);
-    cairn_locked_init(&locked, cairn_buffer_as_source(&buffer), CAIRN_RANK_NONE);
+    const struct cairn_buffer_config range = {.base = bytes, .length_bytes = sizeof bytes};
+    const struct cairn_locked_config around = {.below = cairn_buffer_as_source(&buffer)};
+    if (cairn_buffer_init(&buffer, &range) != 0 || cairn_locked_init(&locked, &around) != 0)
+        abort();
     config.source = cairn_locked_as_source(&locked);
     config.state_bytes = cairn_percpu_state_bytes(&config);
     config.state = mmap(NULL, config.state_bytes, PROT_READ | PROT_WRITE,

@@ -15,12 +15,12 @@ int main(void)
     struct cairn_buddy *buddy = (struct cairn_buddy *)state;
     const struct cairn_buddy_config config = {
         .granule_bytes = 256,
+        .state_bytes = sizeof(state),
         .base = memory,
         .length_bytes = sizeof(memory),
     };
 
-    if (cairn_buddy_state_bytes(&config) > sizeof(state) ||
-        cairn_buddy_init(buddy, sizeof(state), &config) != 0)
+    if (cairn_buddy_init(buddy, &config) != 0)
         return 1;
 
     char *run = cairn_buddy_alloc(buddy, 5 * 256, 256, NULL);

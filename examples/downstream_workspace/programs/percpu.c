@@ -38,8 +38,13 @@ int main(void)
     pthread_t threads[4];
     int failed = 0;
 
-    cairn_buffer_init(&bytes, memory, sizeof(memory));
-    cairn_locked_init(&locked, cairn_buffer_as_source(&bytes), CAIRN_RANK_PAGES);
+    const struct cairn_buffer_config range = {.base = memory, .length_bytes = sizeof(memory)};
+    const struct cairn_locked_config around = {
+        .below = cairn_buffer_as_source(&bytes),
+        .rank = CAIRN_RANK_PAGES,
+    };
+    if (cairn_buffer_init(&bytes, &range) != 0 || cairn_locked_init(&locked, &around) != 0)
+        return 1;
 
     const struct cairn_percpu_config config = {
         .block_bytes = block_bytes,

@@ -11,8 +11,9 @@ static _Alignas(2 << 20) char memory[256 << 20];
 struct cairn_os cairn_stack_pages(void)
 {
     static struct cairn_os_buffer buffer;
+    const struct cairn_os_buffer_config config = {memory, sizeof(memory)};
 
-    if (cairn_os_buffer_init(&buffer, memory, sizeof(memory)) != 0)
+    if (cairn_os_buffer_init(&buffer, &config) != 0)
         __builtin_trap();
     return cairn_os_buffer_as_os(&buffer);
 }

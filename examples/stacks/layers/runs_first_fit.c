@@ -85,6 +85,9 @@ static void feed(void *state, void *chunk, bool is_zeroed)
     heap->chunks[heap->chunk_count++] = chunk;
 }
 
-const struct cairn_runs_ops cairn_stack_runs = {.name = "first fit", .state_bytes = state_bytes,
-                                                .init = init, .alloc = alloc, .free = free_run,
+const struct cairn_runs_ops cairn_stack_runs = {.name = "first fit",
+                                                .state_bytes = state_bytes,
+                                                .init = init,
+                                                .alloc = alloc,
+                                                .free = free_run,
                                                 .feed = feed};

@@ -55,6 +55,9 @@ static void feed(void *state, void *chunk, bool is_zeroed)
     heap->used = 0;
 }
 
-const struct cairn_runs_ops cairn_stack_runs = {.name = "overlap", .state_bytes = state_bytes,
-                                                .init = init, .alloc = alloc, .free = free_run,
+const struct cairn_runs_ops cairn_stack_runs = {.name = "overlap",
+                                                .state_bytes = state_bytes,
+                                                .init = init,
+                                                .alloc = alloc,
+                                                .free = free_run,
                                                 .feed = feed};

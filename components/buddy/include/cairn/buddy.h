@@ -67,6 +67,7 @@ typedef int (*cairn_buddy_purge_fn)(void *self, void *base, size_t length_bytes)
 
 struct cairn_buddy_config {
     size_t granule_bytes; /* a power of two >= 16 */
+    size_t state_bytes;   /* of the block that the buddy is made in; not read by state_bytes() */
 
     /* Over a range: base not NULL. */
     void *base;
@@ -116,7 +117,8 @@ struct cairn_buddy;
  * How much state a buddy of this configuration needs: exact.
  *
  * Returns: bytes, a multiple of 64; 0 when the configuration is invalid (as cairn_buddy_init says).
- *          O(orders).
+ * Cost:    O(orders).
+ * Threads: safe.
  */
 size_t cairn_buddy_state_bytes(const struct cairn_buddy_config *config);
 
@@ -126,23 +128,30 @@ size_t cairn_buddy_state_bytes(const struct cairn_buddy_config *config);
  * Requires: the block is aligned to 64, reads as zero and stays in place (relative to the range)
  *           until fini; it does not overlap the range. Pages of it that are never needed are never
  *           touched. Panics when it is not aligned, or overlaps.
+ * Returns:  0.
  * Fails:    -EINVAL for a configuration out of the bounds named, a range without a whole granule,
  *           more than 2^31 granules, or too small a state block.
- * Cost:     O(orders) over a source, O(orders + length / granule / 64) over a range. Threads: not
- *           safe.
+ * Owns:     the caller keeps the block, and keeps it valid until fini.
+ * Cost:     O(orders) over a source, O(orders + length / granule / 64) over a range.
  */
-CAIRN_NODISCARD int cairn_buddy_init(struct cairn_buddy *buddy, size_t state_bytes,
+CAIRN_NODISCARD int cairn_buddy_init(struct cairn_buddy *buddy,
                                      const struct cairn_buddy_config *config);
 
 /*
  * Gives all chunks back to the source. Panics when a run is in use or a stretch is being purged, or
  * when a buddy fed by hand holds a chunk. The state block must be zeroed before another buddy is
- * made in it. O(slots ever used + granules held / 64).
+ * made in it.
+ *
+ * Cost: O(slots ever used + granules held / 64).
  */
 void cairn_buddy_fini(struct cairn_buddy *buddy);
 
-/* How much state this buddy needs for that many chunks: exact. 0 when it cannot have so many, or
-   has more already, or is over a range. O(orders). */
+/*
+ * How much state this buddy needs for that many chunks: exact.
+ *
+ * Returns: bytes; 0 when it cannot have so many, or has more already, or is over a range.
+ * Cost:    O(orders).
+ */
 size_t cairn_buddy_state_bytes_for(const struct cairn_buddy *buddy, size_t chunk_count_max);
 
 /*
@@ -151,6 +160,7 @@ size_t cairn_buddy_state_bytes_for(const struct cairn_buddy *buddy, size_t chunk
  * only one of the two may be used. A source made of `from` must be made anew.
  *
  * Requires: the block `to` is aligned to 64 and reads as zero. Panics when it is not aligned.
+ * Returns:  0.
  * Fails:    -EINVAL when cairn_buddy_state_bytes_for() says 0, or more than state_bytes.
  * Cost:     O(state of from); pages of `to` that are not needed are not touched.
  */
@@ -165,12 +175,18 @@ bool cairn_buddy_is_full(const struct cairn_buddy *buddy);
  *
  * Requires: not full; the chunk is of chunk_bytes, aligned to them, and not held. Over a source:
  *           the source takes it back. Panics when full, misaligned or held.
- * Owns:     the buddy, until shed. Cost: O(1) expected, and one operation per 64 granules if dirty.
+ * Owns:     the buddy, until shed.
+ * Cost:     O(1) expected, and one operation per 64 granules if dirty.
  */
 void cairn_buddy_feed(struct cairn_buddy *buddy, void *chunk, bool is_zeroed);
 
-/* Removes an empty chunk when there are more than keep_count, for the caller to give back where it
-   came from; otherwise NULL, and nothing changed. O(levels + granules in a chunk / 64). */
+/*
+ * Removes an empty chunk when there are more than keep_count.
+ *
+ * Returns: the chunk, or NULL, and nothing changed.
+ * Owns:    the caller, who gives it back where it came from.
+ * Cost:    O(levels + granules in a chunk / 64).
+ */
 void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count);
 
 /*
@@ -198,8 +214,10 @@ void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t a
 void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes);
 
 /*
- * The length of the run that begins at `pointer`, a multiple of the granule; 0 when no run in use
- * begins there, for any pointer value. O(length / granule / 64).
+ * The length of the run that begins at `pointer`.
+ *
+ * Returns: a multiple of the granule; 0 when no run in use begins there, for any pointer value.
+ * Cost:    O(length / granule / 64).
  */
 size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer);
 
@@ -210,8 +228,8 @@ bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer);
  * Makes a run longer or shorter without moving it. Panics unless it is a run in use of old_bytes.
  *
  * Returns: true; or false and nothing changed when new_bytes is 0, or what follows is not free up
- *          to there, or not in the same chunk. Granules that are added are of unknown content. Cost:
- *          as in the head.
+ *          to there, or not in the same chunk. Granules that are added are of unknown content.
+ * Cost:    as in the head.
  */
 bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, size_t new_bytes);
 
@@ -222,8 +240,8 @@ bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, 
  * keeps too, go back to the source instead, if there is one.
  *
  * Requires: purge does not call the buddy.
- * Returns:  how many bytes are zero that were not known to be. Cost: O(slots ever used + granules
- *           held / 64).
+ * Returns:  how many bytes are zero that were not known to be.
+ * Cost:     O(slots ever used + granules held / 64), and what purge does.
  */
 size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_buddy_purge_fn purge,
                          void *self);
@@ -236,15 +254,18 @@ size_t cairn_buddy_purge(struct cairn_buddy *buddy, size_t min_bytes, cairn_budd
  * other calls are allowed meanwhile, also more of these and cairn_buddy_move().
  *
  * Returns: how many; 0 when a whole pass found none, or count or quota_bytes is 0.
- * Owns:    the caller, until purge_end. Cost: at most one pass, O(slots ever used * granules of a
- *          chunk / 64); for each stretch as for two calls in the head.
+ * Owns:    the caller, until purge_end.
+ * Cost:    at most one pass, O(slots ever used * granules of a chunk / 64); for each stretch as for
+ *          two calls in the head.
  */
 size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size_t quota_bytes,
                                struct cairn_buddy_stretch *stretches, size_t count);
 
 /*
  * Makes stretches free again, in any order and grouping: those with is_emptied clean, the others
- * dirty all over. Panics unless each is a stretch being purged. Cost: as for a free of each.
+ * dirty all over. Panics unless each is a stretch being purged.
+ *
+ * Cost: as for a free of each.
  */
 void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_stretch *stretches,
                            size_t count);
@@ -267,6 +288,9 @@ struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy);
 /*
  * The source: blocks of any number of granules. NATURAL_ALIGN over a source. Not THREAD_SAFE. Give
  * panics like free.
+ *
+ * Requires: the buddy stays where it is.
+ * Cost:     O(1); take and give a block as alloc and free.
  */
 struct cairn_source cairn_buddy_as_source(struct cairn_buddy *buddy);
 

@@ -82,64 +82,93 @@ enum { CAIRN_PAGEMAP_ADDRESS_BITS = 47 };
 enum { CAIRN_PAGEMAP_ADDRESS_BITS = 48 };
 #endif
 
-/* Bytes of the root and of the empty tags for granules of 2^shift bytes, as constants for who
-   places them in a static object. */
+/* Bytes of the root and of the empty tags for granules of 2^shift bytes, as constants, for
+   tables that lie in a static object. */
 #define CAIRN_PAGEMAP_ROOT_BYTES(granule_shift)                                                    \
     ((size_t)8 << (CAIRN_PAGEMAP_ADDRESS_BITS - (granule_shift)-CAIRN_PAGEMAP_LEAF_SHIFT))
 #define CAIRN_PAGEMAP_EMPTY_BYTES ((size_t)2 << CAIRN_PAGEMAP_LEAF_SHIFT)
 
-/*
- * Makes a map over the whole address space.
- *
- * Requires: granule_bytes a power of two, 4096 to 64 KiB; root and empty are aligned to 64, zero,
- *           of at least CAIRN_PAGEMAP_ROOT_BYTES and CAIRN_PAGEMAP_EMPTY_BYTES; nothing ever writes
- *           to `empty`; leaves is ZEROED and THREAD_SAFE (it gives blocks of the size of a leaf).
- * Fails:    -EINVAL for a bad granule, a table that is NULL or not aligned, or a source without the
- *           traits. The map is all zero then.
- * Owns:     the caller keeps both tables, and keeps them valid until fini.
- * Cost:     O(1): nothing is taken. Threads: not safe.
- */
-CAIRN_NODISCARD int cairn_pagemap_init(struct cairn_pagemap *map, size_t granule_bytes, void *root,
-                                       void *empty, struct cairn_source leaves);
+struct cairn_pagemap_config {
+    enum cairn_pagemap_shape shape; /* 0: TREE */
+    size_t granule_bytes;           /* a power of two: tree 4096 to 64 KiB, window >= 16 */
 
-/* Bytes of state that a window over `window_bytes` at any alignment needs: exact, O(1). 0 for a bad
-   granule. */
+    /* Tree, over the whole address space. */
+    void *root;  /* CAIRN_PAGEMAP_ROOT_BYTES, aligned to 64, reads as zero */
+    void *empty; /* CAIRN_PAGEMAP_EMPTY_BYTES, aligned to 64, reads as zero; never written */
+    struct cairn_source leaves; /* ZEROED and THREAD_SAFE; serves blocks of the size of a leaf */
+
+    /* Window, over [base, base + window_bytes). Granules are counted from address 0, so the first
+       and the last may reach beyond it. */
+    void *base;
+    size_t window_bytes;
+    void *state; /* aligned to 8, reads as zero */
+    size_t state_bytes;
+};
+
+/*
+ * Bytes of state that a window over `window_bytes` at any alignment needs.
+ *
+ * Returns: the exact number; 0 for a bad granule, or no bytes.
+ * Cost:    O(1).
+ * Threads: safe.
+ */
 size_t cairn_pagemap_window_state_bytes(size_t window_bytes, size_t granule_bytes);
 
 /*
- * Makes a map over [base, base + window_bytes) in the caller's memory. Granules are counted from
- * address 0, so the first and the last may reach beyond the window.
+ * Makes a map in which nothing is marked.
  *
- * Requires: state is aligned to 8, of at least cairn_pagemap_window_state_bytes(), and reads as
- *           zero.
- * Fails:    -EINVAL for a bad granule (it is a power of two >= 16), a range beyond the address
+ * Requires: what the config says of its tables or its state.
+ * Returns:  0.
+ * Fails:    -EINVAL for an unknown shape or a bad granule; in a tree for a table that is NULL or
+ *           not aligned, or a source without the traits; in a window for a range beyond the address
  *           space, or state that is too little or not aligned. The map is all zero then.
- * Owns:     the caller keeps the state, and keeps it valid until fini.
+ * Owns:     the caller keeps tables and state, and keeps them valid until fini. The map must not
+ *           move.
+ * Cost:     O(1): nothing is taken.
+ * Threads:  not safe; initialise before sharing.
  */
-CAIRN_NODISCARD int cairn_pagemap_init_window(struct cairn_pagemap *map, void *base,
-                                              size_t window_bytes, size_t granule_bytes,
-                                              void *state, size_t state_bytes);
+CAIRN_NODISCARD int cairn_pagemap_init(struct cairn_pagemap *map,
+                                       const struct cairn_pagemap_config *config);
 
-/* Gives the leaves back; the map is all zero then. Requires: no lookup is under way. O(root) in a
-   tree. */
+/*
+ * Gives the leaves back; the map is all zero then.
+ *
+ * Requires: no lookup is under way.
+ * Cost:     O(root) in a tree, O(1) in a window.
+ * Threads:  not safe.
+ */
 void cairn_pagemap_fini(struct cairn_pagemap *map);
 
 /*
  * Marks a run: granule i of it gets {index min(i, 255), kind} and `owner`.
  *
  * Requires: base aligned to a granule; kind 1 ... 255.
+ * Returns:  0.
  * Fails:    -ENOMEM when a leaf cannot be had, -EINVAL when the run is not within the map: nothing
  *           is marked.
- * Cost:     O(granules). Threads: as said above; owners are written before tags (release).
+ * Cost:     O(granules).
+ * Threads:  one thread per granule at a time; owners are written before tags (release).
  */
 CAIRN_NODISCARD int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_count,
                                       uint8_t kind, uint32_t owner);
 
-/* Unmarks a run that was marked, or the last part of one. Never fails. O(granules). */
+/*
+ * Unmarks a run that was marked, or the last part of one. Never fails.
+ *
+ * Requires: base aligned to a granule; every granule of it is marked.
+ * Cost:     O(granules).
+ * Threads:  one thread per granule at a time.
+ */
 void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_count);
 
-/* Unmarks one granule if its tag is `tag`, at once: of two threads that try, one is told true.
-   O(1). */
+/*
+ * Unmarks one granule if its tag is `tag`, at once.
+ *
+ * Requires: base aligned to a granule within the map; tag not 0.
+ * Returns:  true when it did: of two threads that try, one is told true.
+ * Cost:     O(1).
+ * Threads:  safe.
+ */
 bool cairn_pagemap_claim(struct cairn_pagemap *map, void *base, uint16_t tag);
 
 /*
@@ -221,7 +250,13 @@ CAIRN_HOT_INLINE unsigned cairn_tag_granule_idx(uint16_t tag)
     return (unsigned)tag >> 8;
 }
 
-/* The owner given to cairn_pagemap_set(). Requires: the tag of `pointer` is not 0. */
+/*
+ * The owner given to cairn_pagemap_set().
+ *
+ * Requires: the tag of `pointer` is not 0.
+ * Cost:     O(1).
+ * Threads:  safe for a granule that stays marked meanwhile.
+ */
 uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointer);
 
 /*

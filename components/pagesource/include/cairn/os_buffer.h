@@ -31,10 +31,15 @@ struct cairn_os_buffer {
     size_t page_count;
 };
 
+struct cairn_os_buffer_config {
+    void *base; /* reads as zero */
+    size_t length_bytes;
+};
+
 /*
  * Serves a buffer.
  *
- * Requires: the buffer reads as zero.
+ * Requires: the buffer is not used otherwise.
  * Returns:  0.
  * Fails:    -EINVAL when the buffer is NULL, or has no room for a page.
  * Owns:     the caller keeps the buffer, and keeps it and the object in place as long as anything
@@ -42,8 +47,8 @@ struct cairn_os_buffer {
  * Cost:     O(1): nothing is touched.
  * Threads:  not safe.
  */
-CAIRN_NODISCARD int cairn_os_buffer_init(struct cairn_os_buffer *buffer, void *base,
-                                         size_t length_bytes);
+CAIRN_NODISCARD int cairn_os_buffer_init(struct cairn_os_buffer *buffer,
+                                         const struct cairn_os_buffer_config *config);
 
 /* The table. A map is O(pages of the buffer), and O(pages mapped) to clear; the clock stands at 0. */
 struct cairn_os cairn_os_buffer_as_os(struct cairn_os_buffer *buffer);

@@ -168,10 +168,13 @@ struct cairn_pagesource {
  * Makes a page source. Touches no memory and makes no system call but for the page size.
  *
  * Requires: config may be NULL (all defaults); it is copied. The struct need not be zeroed.
+ * Returns:  0.
  * Fails:    -EINVAL when a size in it is not a multiple of the page size, a maximum lies below its
  *           minimum, or the policy is unknown. A default gives way to the bound that is named
  *           beside it.
- * Cost:     O(1). Threads: not safe; initialise before sharing.
+ * Owns:     the caller keeps the struct, which must not move until fini.
+ * Cost:     O(1).
+ * Threads:  not safe; initialise before sharing.
  */
 CAIRN_NODISCARD int cairn_pagesource_init(struct cairn_pagesource *source,
                                           const struct cairn_pagesource_config *config);
@@ -180,6 +183,9 @@ CAIRN_NODISCARD int cairn_pagesource_init(struct cairn_pagesource *source,
  * Gives everything that is free back to the kernel and ends the source. Panics if anything is
  * outstanding or reserved. What lies below other code's data in the data segment stays there,
  * emptied; what munmap refuses is lost. Blocks taken past the lock are not looked for.
+ *
+ * Requires: no thread is inside any function.
+ * Cost:     O(n log n) in free runs, and as many system calls.
  */
 void cairn_pagesource_fini(struct cairn_pagesource *source);
 
@@ -193,8 +199,8 @@ void cairn_pagesource_fini(struct cairn_pagesource *source);
  *           or the kernel refuses: then nothing changed, except that retained memory was given back
  *           in search of room.
  * Owns:     the caller, until cairn_pagesource_free() with the same length.
- * Cost:     O(log n) in blocks and runs, and at most a few system calls. Threads: safe; waits for
- *           other threads' memory in transit before it returns NULL.
+ * Cost:     O(log n) in blocks and runs, and at most a few system calls.
+ * Threads:  safe; waits for other threads' memory in transit before it returns NULL.
  */
 void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_bytes,
                              size_t align_bytes, bool *is_zeroed);
@@ -204,8 +210,9 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
  *
  * Requires: base and length_bytes as taken (or as left by cairn_pagesource_resize); any part of a
  *           block that is a multiple of the page size may be given back on its own.
- * Cost:     O(log n); sometimes system calls. Threads: safe. Never fails; but a part for which
- *           there is no node is emptied and lost (lost_bytes).
+ * Fails:    never; but a part for which there is no node is emptied and lost (lost_bytes).
+ * Cost:     O(log n); sometimes system calls.
+ * Threads:  safe.
  */
 void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
@@ -219,27 +226,41 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
  *           changed when it cannot be done: the caller then takes, copies and gives. It cannot
  *           shrink when there is no memory for a node. Bytes beyond the old length are of unknown
  *           content.
- * Cost:     O(log n), at most one system call per try. Threads: safe.
+ * Owns:     the caller, until cairn_pagesource_free() with the new length.
+ * Cost:     O(log n), at most one system call per try.
+ * Threads:  safe.
  */
 void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_t old_bytes,
                               size_t new_bytes, size_t align_bytes, bool may_move);
 
-/* Gives all dirty free memory and the free top of the data segment back to the kernel, retrying
-   what failed before. Returns how many dirty bytes were released. O(runs log n) and as many system
-   calls. Threads: safe. */
+/*
+ * Gives all dirty free memory and the free top of the data segment back to the kernel, retrying
+ * what failed before.
+ *
+ * Returns: how many dirty bytes were released.
+ * Cost:    O(runs log n), and as many system calls.
+ * Threads: safe.
+ */
 size_t cairn_pagesource_purge(struct cairn_pagesource *source);
 
-/* Gives dirty memory back that has lain idle for retain_ms, down to the larger of retain_min_bytes
-   and 1/8 of what is outstanding. To be called now and then, with no lock held that ranks below
-   this one: two reads unless something is due. Does nothing without retain_ms. Threads: safe. */
+/*
+ * Gives dirty memory back that has lain idle for retain_ms, down to the larger of retain_min_bytes
+ * and 1/8 of what is outstanding. To be called periodically. Does nothing without retain_ms.
+ *
+ * Requires: the caller holds no lock that ranks below this one.
+ * Cost:     two reads unless something is due; then as cairn_pagesource_purge() at most.
+ * Threads:  safe.
+ */
 void cairn_pagesource_tick(struct cairn_pagesource *source);
 
 /*
  * Empties a page-aligned range of an outstanding block: it reads as zero afterwards and costs no
  * memory.
  *
- * Returns: 0, or -errno of madvise(2) with the content unknown. Threads: safe, if the range is
- *          not in use.
+ * Returns: 0.
+ * Fails:   -errno of madvise(2), with the content unknown.
+ * Cost:    one system call.
+ * Threads: safe, if the range is not in use.
  */
 int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
@@ -250,11 +271,17 @@ int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, si
  *          length_bytes is 0 or the kernel refuses: ask for less.
  * Owns:    the caller, until cairn_pagesource_unreserve(). Not counted as outstanding.
  * Cost:    O(log n); four system calls for each MiB of small ones, and for each of 512 KiB or more.
- *          Threads: safe.
+ * Threads: safe.
  */
 void *cairn_pagesource_reserve(struct cairn_pagesource *source, size_t length_bytes);
 
-/* Ends a reservation (whole): its memory is unmapped, or serves another. Panics when it is none. */
+/*
+ * Ends a reservation (whole): its memory is unmapped, or serves another. Panics when it is none.
+ *
+ * Requires: base and length_bytes as reserved.
+ * Cost:     O(log n); sometimes a system call.
+ * Threads:  safe.
+ */
 void cairn_pagesource_unreserve(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
 /*
@@ -265,14 +292,21 @@ void cairn_pagesource_unreserve(struct cairn_pagesource *source, void *base, siz
  *          refuses.
  * Owns:    the caller, until cairn_pagesource_unmap_past() with the same length; no other function
  *          knows the block.
- * Cost:    one system call each. Threads: safe, lock-free.
+ * Cost:    one system call.
+ * Threads: safe, lock-free.
  */
 void *cairn_pagesource_map_past(struct cairn_pagesource *source, size_t length_bytes);
 
-/* Unmaps such a block. What the kernel refuses is emptied and lost (lost_bytes). */
+/*
+ * Unmaps such a block. What the kernel refuses is emptied and lost (lost_bytes).
+ *
+ * Requires: base and length_bytes as mapped.
+ * Cost:     one system call, two when it is refused.
+ * Threads:  safe, lock-free.
+ */
 void cairn_pagesource_unmap_past(struct cairn_pagesource *source, void *base, size_t length_bytes);
 
-/* A snapshot. Threads: safe. */
+/* Returns: a snapshot. Cost: O(1). Threads: safe. */
 struct cairn_pagesource_stats cairn_pagesource_stats(struct cairn_pagesource *source);
 
 /* The source: THREAD_SAFE. Blocks of any number of pages, any alignment. */

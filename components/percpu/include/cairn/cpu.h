@@ -38,6 +38,13 @@ enum cairn_cpu_id_method {
     CAIRN_CPU_CALLBACK /* tests: ids from a function */
 };
 
+struct cairn_cpu_config {
+    enum cairn_cpu_id_method method; /* the one that is requested; 0: AUTO */
+    /* CALLBACK: says the id of the calling thread; may say -1, -2, sparse or absurd ones. */
+    int (*callback)(void *self);
+    void *callback_self;
+};
+
 struct cairn_cpu {
     enum cairn_cpu_id_method method;
     const char *reason;    /* why this method, for the statistics: a static sentence */
@@ -47,24 +54,38 @@ struct cairn_cpu {
 };
 
 /*
- * Chooses a method. `requested` AUTO takes the first that works; another is taken if it works on this
- * machine, else the next one down the list is, and `reason` says so. Never fails: the last resort
- * answers -1.
+ * Chooses a method. AUTO takes the first that works; another is taken if it works on this machine,
+ * else the next one down the list is, and `reason` says so. The last resort answers -1.
+ *
+ * Returns:  0.
+ * Fails:    -EINVAL for an unknown method, or CALLBACK without a callback: nothing is changed.
+ * Owns:     the caller keeps the struct; there is nothing to end.
+ * Cost:     O(1): at most two system calls.
+ * Threads:  not safe; initialise before sharing. May register an area of ours for this thread.
  */
-void cairn_cpu_init(struct cairn_cpu *cpu, enum cairn_cpu_id_method requested);
+CAIRN_NODISCARD int cairn_cpu_init(struct cairn_cpu *cpu, const struct cairn_cpu_config *config);
 
-/* Ids come from a function: -1, -2, sparse or absurd ones, as a test likes. */
-void cairn_cpu_init_callback(struct cairn_cpu *cpu, int (*callback)(void *self), void *self);
-
-/* The CPU id of the calling thread, >= 0, or -1 when it cannot be found. Keeps errno.
-   Signal-safe. */
+/*
+ * The CPU id of the calling thread.
+ *
+ * Returns: an id >= 0, or -1 when it cannot be found. Keeps errno.
+ * Cost:    one load by rseq; else a vdso call or a system call. A thread's first call may register
+ *          its area: one system call.
+ * Threads: safe, and signal-safe.
+ */
 int cairn_cpu_current(const struct cairn_cpu *cpu);
 
-/* CPUs that could ever be online here (/sys/devices/system/cpu/possible, else the affinity mask,
-   else 1): the highest possible id + 1. Reads files with raw system calls; O(1) system calls; keeps
-   errno. */
+/*
+ * CPUs that could ever be online here: /sys/devices/system/cpu/possible, else the affinity mask,
+ * else 1.
+ *
+ * Returns: the highest possible id + 1. Keeps errno.
+ * Cost:    O(1) system calls, raw: the file is read each time.
+ * Threads: safe.
+ */
 unsigned cairn_cpu_possible_count(void);
 
+/* Returns: a static name, for reports; "unknown" for any other value. Threads: safe. */
 const char *cairn_cpu_id_method_name(enum cairn_cpu_id_method method);
 
 CAIRN_END_DECLS

@@ -64,41 +64,97 @@ struct cairn_depot {
     struct cairn_depot_bin bins[CAIRN_DEPOT_CLASSES_MAX];
 };
 
-/* Bytes of state for this configuration: exact. 0 when it is invalid. O(classes). */
+/*
+ * Bytes of state that this configuration needs.
+ *
+ * Returns: the exact number; 0 when the classes are invalid.
+ * Cost:    O(classes).
+ * Threads: safe.
+ */
 size_t cairn_depot_state_bytes(const struct cairn_depot_config *config);
 
-/* Makes a depot. Fails: -EINVAL for no classes, too many, a block size of 0, a state that is
-   misaligned or too small, or a source that is not THREAD_SAFE. */
+/*
+ * Makes a depot, empty.
+ *
+ * Requires: the state reads as zero.
+ * Returns:  0.
+ * Fails:    -EINVAL for no classes, too many, a block size of 0, a state that is misaligned or too
+ *           small, or a source that is not THREAD_SAFE: nothing is changed.
+ * Owns:     the caller keeps the state, and keeps it valid until fini. The object must not move.
+ * Cost:     O(classes).
+ * Threads:  not safe; initialise before sharing.
+ */
 CAIRN_NODISCARD int cairn_depot_init(struct cairn_depot *depot,
                                      const struct cairn_depot_config *config);
 
-/* Gives everything that waits to the source and ends the depot. */
+/*
+ * Gives everything that waits to the source and ends the depot.
+ *
+ * Requires: no thread is inside any function.
+ * Cost:     O(blocks that wait), and what the source does.
+ */
 void cairn_depot_fini(struct cairn_depot *depot);
 
-/* Takes up to `count` > 0 blocks of a class: from the depot, then from the source, which is asked
-   to align them to min(16, largest power of two that divides block_bytes). Returns how many. Blocks
-   given together come together, in the order in which they were given. */
+/*
+ * Takes blocks of a class: from the depot, then from the source, which is asked to align them to
+ * min(16, largest power of two that divides block_bytes).
+ *
+ * Requires: class_idx < class_count; count > 0.
+ * Returns:  how many: fewer than `count` when both are exhausted. Blocks given together come
+ *           together, in the order in which they were given.
+ * Owns:     the caller, until it gives them.
+ * Cost:     O(count), and what the source does; the source is called without a lock.
+ * Threads:  safe.
+ */
 size_t cairn_depot_take(struct cairn_depot *depot, unsigned class_idx, void **blocks, size_t count);
 
-/* Gives blocks of a class: to the depot while there is room, the rest to the source. */
+/*
+ * Gives blocks of a class: to the depot while there is room, the rest to the source. Never fails.
+ *
+ * Requires: class_idx < class_count; the blocks were taken as ones of this class.
+ * Cost:     O(count), and what the source does.
+ * Threads:  safe.
+ */
 void cairn_depot_give(struct cairn_depot *depot, unsigned class_idx, void *const *blocks,
                       size_t count);
 
-/* Gives everything that waits to the source. Returns the number of blocks. */
+/*
+ * Gives everything that waits to the source.
+ *
+ * Returns: the number of blocks.
+ * Cost:    O(classes + blocks that wait), and what the source does.
+ * Threads: safe; ends although others may give all the time.
+ */
 size_t cairn_depot_flush(struct cairn_depot *depot);
 
-/* Idle time is counted in ticks: call cairn_depot_tick() periodically. cairn_depot_flush_idle()
-   gives the blocks of the classes that were unused for the last `ticks` ticks to the source; it
-   returns the number of blocks. O(classes) and what the source does. */
+/*
+ * Idle time is counted in ticks: call cairn_depot_tick() periodically. cairn_depot_flush_idle()
+ * gives the blocks of the classes that were unused for the last `ticks` ticks to the source.
+ *
+ * Returns: the number of blocks.
+ * Cost:    O(classes), and what the source does.
+ * Threads: safe.
+ */
 void cairn_depot_tick(struct cairn_depot *depot);
 size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned ticks);
 
-/* Blocks that wait, of one class / bytes in all classes. Approximate while others are at work. */
+/*
+ * Blocks that wait, of one class; bytes in all classes.
+ *
+ * Requires: class_idx < class_count.
+ * Returns:  the number, exact when no other thread uses the depot.
+ * Cost:     O(1); O(classes).
+ * Threads:  safe.
+ */
 size_t cairn_depot_count(const struct cairn_depot *depot, unsigned class_idx);
 size_t cairn_depot_bytes(const struct cairn_depot *depot);
 
-/* Panics on a broken invariant. O(blocks that wait)^2 per class at most 1024: for tests. Takes the
-   locks. */
+/*
+ * Walks all state; panics on a broken invariant. For tests.
+ *
+ * Cost:    quadratic in the blocks that wait in a class, at most 1024.
+ * Threads: safe; takes the locks.
+ */
 void cairn_depot_check(struct cairn_depot *depot);
 
 CAIRN_END_DECLS

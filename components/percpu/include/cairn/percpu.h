@@ -103,43 +103,11 @@ struct cairn_percpu_config {
     size_t state_bytes;
 };
 
-/* What happened to one array: since its limit last changed, and lately. */
-struct cairn_percpu_history {
-    bool has_refilled;
-    bool has_flushed;
-    uint8_t idle_after_ticks; /* ticks without a miss before the array counts as idle */
-    uint8_t unused;
-};
+/* Private, in the state: see percpu_state.h. */
+struct cairn_percpu_header;
+struct cairn_percpu_common;
 
-/*
- * Private. What a thread needs before it may touch a shard. These stand close together, apart
- * from the shards, so that forks and statistics go through them without faulting in the
- * shards of idle CPUs. Two cache lines each, because processors fetch lines in pairs.
- */
-struct cairn_percpu_header {
-    struct cairn_lock lock; /* rank CAIRN_RANK_SHARD, which shard.h knows: this is zeroed memory */
-    uint32_t used;          /* the shard holds or held something */
-    uint32_t contended;     /* times that it was found locked: approximate */
-    uint32_t misses;        /* refills and overflows; wraps */
-    uint32_t misses_seen;   /* at the last check whether the shard is idle */
-    uint32_t pressure_seen;
-    uint32_t steal_cursor;  /* the class where the search for idle arrays goes on */
-    size_t extra_bytes;     /* the limits of all arrays, beyond their first batches */
-    const void *stopped_by; /* who stopped it together with others: only compared */
-    uint32_t older_used;    /* 1 + the shard that came into use before this one; 0: none did */
-    char apart[76];
-} CAIRN_CACHE_ALIGNED;
-
-/* Private. What changes and is of no shard. In the state, so that a fork writes to one page
-   alone. */
-struct cairn_percpu_common {
-    uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
-    uint32_t shards_pressure; /* at the last search for idle shards */
-    bool has_seen;            /* the last close noted the array headers: there were other threads */
-    bool is_closed;           /* between cairn_percpu_close() and cairn_percpu_reopen() */
-    char apart[118];
-} CAIRN_CACHE_ALIGNED;
-
+/* Private. */
 struct cairn_percpu_class {
     uint32_t block_bytes;
     uint32_t slots_offset; /* first usable slot, in pointers from the shard's first */
@@ -209,7 +177,7 @@ CAIRN_NODISCARD int cairn_percpu_init(struct cairn_percpu *percpu,
  * Gives every cached block to the source and ends the object.
  *
  * Requires: all blocks were given back, and no thread is inside any function.
- * Cost:     O(shards * classes), and what the source does.
+ * Cost:     O(shards in use * classes), and what the source does.
  * Threads:  not safe.
  */
 void cairn_percpu_fini(struct cairn_percpu *percpu);
@@ -226,18 +194,33 @@ void cairn_percpu_fini(struct cairn_percpu *percpu);
  */
 void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 
-/* The fast path of cairn_percpu_alloc() alone, to inline: a block, or NULL, after which
-   cairn_percpu_alloc_slow() is to be called. Always NULL in lock mode. */
+/*
+ * The fast path of cairn_percpu_alloc() alone, to inline.
+ *
+ * Requires: class_idx < class_count.
+ * Returns:  a block, or NULL, after which cairn_percpu_alloc_slow() is to be called. Always NULL in
+ *           lock mode.
+ * Owns:     the caller, until it frees the block.
+ * Cost:     O(1): one restartable sequence, no atomic operation.
+ * Threads:  safe; may run beside a fork.
+ */
 CAIRN_HOT_INLINE void *cairn_percpu_pop(struct cairn_percpu *percpu, size_t class_idx)
 {
     return cairn_rseq_pop(&percpu->view, class_idx);
 }
 
-/* What remains of cairn_percpu_alloc() after a pop that returned NULL. */
+/* What remains of cairn_percpu_alloc() after a pop that returned NULL: the same contract. */
 void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx);
 
-/* The fast path of a free alone: true when the block is in. False: cairn_percpu_free_slow() is to
-   be called. */
+/*
+ * The fast path of cairn_percpu_free() alone, to inline.
+ *
+ * Requires: class_idx < class_count; the block was taken as one of this class.
+ * Returns:  true when the block is in; false: cairn_percpu_free_slow() is to be called. Always false
+ *           in lock mode.
+ * Cost:     O(1): one restartable sequence, no atomic operation.
+ * Threads:  safe; may run beside a fork.
+ */
 CAIRN_HOT_INLINE bool cairn_percpu_push(struct cairn_percpu *percpu, size_t class_idx, void *block)
 {
     return cairn_rseq_push(&percpu->view, class_idx, block);
@@ -250,7 +233,7 @@ CAIRN_HOT_INLINE bool cairn_percpu_push_from_1(struct cairn_percpu *percpu, size
     return cairn_rseq_push_from_1(&percpu->view, class_idx, block);
 }
 
-/* What remains of cairn_percpu_free_from() after a push that returned false. */
+/* What remains of cairn_percpu_free_from() after a push that returned false: the same contract. */
 void cairn_percpu_free_slow(struct cairn_percpu *percpu, unsigned class_idx, void *block,
                             const char *where);
 
@@ -292,28 +275,51 @@ size_t cairn_percpu_flush_shard(struct cairn_percpu *percpu, unsigned shard_idx)
  */
 size_t cairn_percpu_flush(struct cairn_percpu *percpu);
 
-/* The same without membarrier(2): while there are other threads, rseq mode flushes the shard of the
-   calling thread alone. */
+/*
+ * The same without membarrier(2): while there are other threads, rseq mode flushes the shard of the
+ * calling thread and the depot alone.
+ *
+ * Returns: the number of blocks.
+ * Cost:    O(shards in use * classes), and what the source does; no system call of its own.
+ * Threads: safe.
+ */
 size_t cairn_percpu_flush_own(struct cairn_percpu *percpu);
 
-/* One array, likewise: how many blocks it holds, and how many it may (0: not used yet). */
+/* One array: how many blocks it holds, and how many it may (0: not used yet). */
 struct cairn_percpu_level {
     unsigned count;
     unsigned limit;
 };
 
+/*
+ * Requires: shard_idx < shard_count, class_idx < class_count.
+ * Returns:  a snapshot, exact when no other thread uses the array.
+ * Cost:     O(1).
+ * Threads:  safe.
+ */
 struct cairn_percpu_level cairn_percpu_level(const struct cairn_percpu *percpu, unsigned shard_idx,
                                              unsigned class_idx);
 
-/* A snapshot; each field is exact when no other thread is at work. O(shards * classes). */
+/*
+ * Returns: a snapshot; each field is exact when no other thread uses the object.
+ * Cost:    O(shards in use * classes).
+ * Threads: safe.
+ */
 struct cairn_percpu_stats cairn_percpu_stats(struct cairn_percpu *percpu);
 
+/* Returns: a static name, for reports; "unknown" for any other value. Threads: safe. */
 const char *cairn_percpu_mode_name(enum cairn_percpu_mode mode);
 
 /*
- * The fast paths alone, in lock mode: a block, or NULL; true when the block is in. They touch
- * nothing but a shard that is in use, and its blocks only while it is not closed: so they may run
- * beside a fork, unlike every other function. Neither waits. In vain in rseq mode.
+ * The fast paths alone, in lock mode. They touch nothing but a shard that is in use, and its blocks
+ * only while it is not closed: so they may run beside a fork, unlike every other function.
+ *
+ * Requires: class_idx < class_count; the block was taken as one of this class.
+ * Returns:  a block, or NULL; true when the block is in. NULL and false in rseq mode.
+ * Owns:     the caller, until it frees the block.
+ * Fails:    when the shard is not in use, locked, closed, empty or full: nothing is changed then.
+ * Cost:     O(1). Never waits.
+ * Threads:  safe.
  */
 void *cairn_percpu_try_alloc(struct cairn_percpu *percpu, unsigned class_idx);
 bool cairn_percpu_try_free(struct cairn_percpu *percpu, unsigned class_idx, void *block,
@@ -333,6 +339,7 @@ bool cairn_percpu_try_free(struct cairn_percpu *percpu, unsigned class_idx, void
  * Cost:     O(shards in use); some microseconds of waiting in a process of several threads. No
  *           system call but of a lock that is held: lock mode waits until each fast path that began
  *           before has ended.
+ * Threads:  one at a time.
  */
 bool cairn_percpu_close(struct cairn_percpu *percpu);
 
@@ -340,12 +347,20 @@ bool cairn_percpu_close(struct cairn_percpu *percpu);
  * In the child of a fork, first, while they are closed.
  *
  * Rseq mode: undoes a push of another thread that committed after the close; its block is lost to
- * the child, as those in the hands of other threads are. Lock mode: no shard's lock is held.
- * O(shards in use).
+ * the child, as those that other threads hold are. Lock mode: no shard's lock is held.
+ *
+ * Requires: they are closed, by the thread that forked.
+ * Cost:     O(shards in use).
+ * Threads:  not safe: the child has one.
  */
 void cairn_percpu_repair(struct cairn_percpu *percpu);
 
-/* Opens them again, in parent and child. */
+/*
+ * Opens them again, in parent and child.
+ *
+ * Requires: they are closed, by this thread.
+ * Cost:     O(shards in use).
+ */
 void cairn_percpu_reopen(struct cairn_percpu *percpu);
 
 /*
@@ -357,14 +372,19 @@ void cairn_percpu_reopen(struct cairn_percpu *percpu);
  * Returns: true when cairn_percpu_resume() is to be called, in this thread. False: there is nothing
  *          to do, because this is lock mode, or the thread has no id as it is (a child of vfork()
  *          that calls vfork()); or the kernel refuses, then a child must not use the object.
- * Threads: about the calling thread alone; safe. Keeps errno. Two system calls for the pair in rseq
- *          mode, none else.
+ * Cost:    two system calls for the pair in rseq mode, none else. Keeps errno.
+ * Threads: safe; concerns the calling thread alone.
  */
 CAIRN_NODISCARD bool cairn_percpu_suspend(const struct cairn_percpu *percpu);
 void cairn_percpu_resume(const struct cairn_percpu *percpu);
 
-/* Walks every array under its lock; panics on a broken invariant. For tests: quadratic in an
-   array's length. */
+/*
+ * Walks every array and the depot; panics on a broken invariant. For tests. In rseq mode shards that
+ * cannot be stopped (see `fence`) are left out.
+ *
+ * Cost:    quadratic in an array's length; membarrier(2) as in a flush of each shard.
+ * Threads: safe.
+ */
 void cairn_percpu_check(struct cairn_percpu *percpu);
 
 CAIRN_END_DECLS

@@ -40,23 +40,47 @@ struct cairn_buffer {
     struct cairn_buffer_hole holes[CAIRN_BUFFER_HOLES]; /* by offset, disjoint, not touching */
 };
 
-/*
- * Makes a source of `length_bytes` at `base`.
- *
- * Requires: the range stays valid and untouched by others until fini. An empty one is allowed: it
- *           is always dry.
- * Owns:     the caller keeps the range; nothing is written into it.
- * Cost:     O(1). Threads: not safe; wrap it in cairn_locked.
- */
-void cairn_buffer_init(struct cairn_buffer *buffer, void *base, size_t length_bytes);
+struct cairn_buffer_config {
+    void *base;
+    size_t length_bytes; /* 0 is allowed: such a source is always dry */
+};
 
-/* Ends the source; panics when something is outstanding. */
+/*
+ * Makes a source of the range.
+ *
+ * Requires: the range stays valid and untouched by others until fini.
+ * Returns:  0.
+ * Fails:    -EINVAL for a range beyond the address space: nothing is changed.
+ * Owns:     the caller keeps the range; nothing is written into it. The struct must not move while
+ *           its source is used.
+ * Cost:     O(1).
+ * Threads:  not safe.
+ */
+CAIRN_NODISCARD int cairn_buffer_init(struct cairn_buffer *buffer,
+                                      const struct cairn_buffer_config *config);
+
+/*
+ * Ends the source; panics when something is outstanding.
+ *
+ * Cost:    O(1).
+ * Threads: not safe.
+ */
 void cairn_buffer_fini(struct cairn_buffer *buffer);
 
-/* The source. take and give cost O(holes), at most CAIRN_BUFFER_HOLES. */
+/*
+ * The source, without traits. A give panics on a block that is not of this buffer.
+ *
+ * Cost:    O(1); take and give O(holes) a block, at most CAIRN_BUFFER_HOLES.
+ * Threads: not safe; wrap it in cairn_locked.
+ */
 struct cairn_source cairn_buffer_as_source(struct cairn_buffer *buffer);
 
-/* Walks all state; panics on a broken invariant. O(holes). */
+/*
+ * Walks all state; panics on a broken invariant.
+ *
+ * Cost:    O(holes).
+ * Threads: not safe.
+ */
 void cairn_buffer_check(const struct cairn_buffer *buffer);
 
 CAIRN_END_DECLS

@@ -26,25 +26,52 @@ struct cairn_failing {
     struct cairn_source_ops ops;
 };
 
-/* Passes everything to `below` until a plan is set. The adapter is not moved afterwards. O(1). */
-void cairn_failing_init(struct cairn_failing *failing, struct cairn_source below);
+struct cairn_failing_config {
+    struct cairn_source below; /* outlives the adapter */
+};
 
-/* Ends the adapter. */
+/*
+ * Makes an adapter that passes everything to `below` until a plan is set.
+ *
+ * Returns: 0.
+ * Fails:   -EINVAL without a source: nothing is changed.
+ * Owns:    the caller keeps both; the adapter must not move while its source is used.
+ * Cost:    O(1).
+ * Threads: not safe; initialise before sharing.
+ */
+CAIRN_NODISCARD int cairn_failing_init(struct cairn_failing *failing,
+                                       const struct cairn_failing_config *config);
+
+/*
+ * Ends the adapter.
+ *
+ * Cost:    O(1).
+ * Threads: not safe.
+ */
 void cairn_failing_fini(struct cairn_failing *failing);
 
-/* Lets `fail_count` takes fail, beginning with the take number `fail_from` counted from now (0: the
-   next). */
+/*
+ * Lets `fail_count` takes fail, beginning with the take number `fail_from` counted from now (0: the
+ * next).
+ *
+ * Requires: no thread is inside.
+ * Cost:     O(1).
+ */
 void cairn_failing_plan(struct cairn_failing *failing, uint64_t fail_from, uint64_t fail_count);
 
 /* The same, but a failing take gets half of what it asked for (rounded down). */
 void cairn_failing_plan_short(struct cairn_failing *failing, uint64_t fail_from,
                               uint64_t fail_count);
 
-/* How many takes have been seen since the plan was set. */
+/* Returns: how many takes there were since the plan was set. Threads: safe. */
 uint64_t cairn_failing_seen(const struct cairn_failing *failing);
 
-/* The source, with the traits of `below`. As thread-safe as `below` is; plans are set while no
-   thread is inside. */
+/*
+ * The source, with the traits of `below`.
+ *
+ * Cost:    O(1); an atomic operation a take.
+ * Threads: as safe as `below` is.
+ */
 struct cairn_source cairn_failing_as_source(struct cairn_failing *failing);
 
 CAIRN_END_DECLS

@@ -20,19 +20,37 @@ struct cairn_locked {
     struct cairn_source_ops ops;
 };
 
-/*
- * Puts a lock of the given rank around `below`.
- *
- * Requires: `below` outlives the adapter; the adapter is not moved afterwards.
- * Cost:     O(1). Threads: not safe; initialise before sharing.
- */
-void cairn_locked_init(struct cairn_locked *locked, struct cairn_source below,
-                       enum cairn_lock_rank rank);
+struct cairn_locked_config {
+    struct cairn_source below; /* outlives the adapter */
+    enum cairn_lock_rank rank; /* 0: NONE */
+};
 
-/* Ends the adapter; panics when a thread is inside. Requires: nothing outstanding. */
+/*
+ * Makes an adapter with a lock around `below`.
+ *
+ * Returns: 0.
+ * Fails:   -EINVAL without a source, or for an unknown rank: nothing is changed.
+ * Owns:    the caller keeps both; the adapter must not move while its source is used.
+ * Cost:    O(1).
+ * Threads: not safe; initialise before sharing.
+ */
+CAIRN_NODISCARD int cairn_locked_init(struct cairn_locked *locked,
+                                      const struct cairn_locked_config *config);
+
+/*
+ * Ends the adapter; panics when a thread is inside.
+ *
+ * Requires: nothing outstanding.
+ * Cost:     O(1).
+ */
 void cairn_locked_fini(struct cairn_locked *locked);
 
-/* The source: the traits of `below`, and THREAD_SAFE. */
+/*
+ * The source: the traits of `below`, and THREAD_SAFE.
+ *
+ * Cost:    O(1); the lock once a call of take or give.
+ * Threads: safe.
+ */
 struct cairn_source cairn_locked_as_source(struct cairn_locked *locked);
 
 CAIRN_END_DECLS

@@ -20,23 +20,30 @@ CAIRN_BEGIN_DECLS
 /* Takes one whole line. May not allocate from a layer above the adapter. */
 typedef void (*cairn_logging_write_fn)(void *self, const char *line, size_t line_bytes);
 
-/* Private; visible so that the caller can place it. */
-struct cairn_logging {
-    struct cairn_source below;
-    const char *name;
+struct cairn_logging_config {
+    struct cairn_source below; /* outlives the adapter */
+    const char *name; /* at the head of each line, at most 32 characters; outlives it, too */
     cairn_logging_write_fn write;
     void *write_self;
+};
+
+/* Private; visible so that the caller can place it. */
+struct cairn_logging {
+    struct cairn_logging_config config;
     struct cairn_source_ops ops;
 };
 
 /*
- * Makes an adapter whose lines begin with `name`, at most 32 characters of it.
+ * Makes an adapter that writes a line for each call.
  *
- * Requires: `below` and `name` outlive it. Not moved afterwards.
- * Cost:     O(1). Threads: not safe.
+ * Returns: 0.
+ * Fails:   -EINVAL without a source, a name or a writer: nothing is changed.
+ * Owns:    the caller keeps all; the adapter must not move while its source is used.
+ * Cost:    O(1).
+ * Threads: not safe; initialise before sharing.
  */
-void cairn_logging_init(struct cairn_logging *logging, struct cairn_source below, const char *name,
-                        cairn_logging_write_fn write, void *write_self);
+CAIRN_NODISCARD int cairn_logging_init(struct cairn_logging *logging,
+                                       const struct cairn_logging_config *config);
 
 /* Ends the adapter. */
 void cairn_logging_fini(struct cairn_logging *logging);

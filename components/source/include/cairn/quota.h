@@ -23,13 +23,22 @@ struct cairn_quota {
     struct cairn_source_ops ops;
 };
 
+struct cairn_quota_config {
+    struct cairn_source below; /* outlives the adapter */
+    size_t quota_bytes;        /* 0: none */
+};
+
 /*
- * Makes an adapter without a limit.
+ * Makes an adapter that lets no more than the quota out.
  *
- * Requires: `below` outlives it. Not moved afterwards.
- * Cost:     O(1). Threads: not safe.
+ * Returns: 0.
+ * Fails:   -EINVAL without a source: nothing is changed.
+ * Owns:    the caller keeps both; the adapter must not move while its source is used.
+ * Cost:    O(1).
+ * Threads: not safe; initialise before sharing.
  */
-void cairn_quota_init(struct cairn_quota *quota, struct cairn_source below);
+CAIRN_NODISCARD int cairn_quota_init(struct cairn_quota *quota,
+                                     const struct cairn_quota_config *config);
 
 /* Sets the quota; SIZE_MAX: none. What is out already stays out. O(1). Threads: safe. */
 void cairn_quota_set(struct cairn_quota *quota, size_t quota_bytes);

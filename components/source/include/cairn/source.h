@@ -52,13 +52,19 @@ struct cairn_source_ops {
      *
      * Requires: block_bytes > 0; align_bytes a power of two; blocks has room for count pointers.
      * Returns:  how many were taken. Fewer than asked, even 0, means "no more now" (or a size or
-     * alignment that
-     *           this source never serves) and leaves everything consistent.
+     *           alignment that this source never serves) and leaves everything consistent.
      * Owns:     the caller, until give with the same block_bytes.
+     * Cost:     the provider says.
+     * Threads:  safe with the trait THREAD_SAFE, else one at a time.
      */
     size_t (*take)(void *self, size_t block_bytes, size_t align_bytes, void **blocks, size_t count);
 
-    /* Gives back blocks taken from this source with the same block_bytes. Never fails. */
+    /*
+     * Gives back blocks. Never fails.
+     *
+     * Requires: each was taken from this source with the same block_bytes.
+     * Threads:  as take.
+     */
     void (*give)(void *self, size_t block_bytes, void *const *blocks, size_t count);
 };
 

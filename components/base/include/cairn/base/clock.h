@@ -21,12 +21,20 @@
 
 CAIRN_BEGIN_DECLS
 
-/* Looks for the clock. Calls getauxval(3), nothing else. May be called again, also by several
-   threads at once. */
+/*
+ * Finds the clock. Calls getauxval(3), nothing else. May be called again.
+ *
+ * Cost:    O(symbols of the vDSO).
+ * Threads: safe.
+ */
 void cairn_clock_init(void);
 
-/* Milliseconds since some moment in the past. Always 0 before cairn_clock_init() and where there is
-   no vDSO: then no time passes. Threads: safe. */
+/*
+ * Returns: milliseconds since some moment in the past. Always 0 before cairn_clock_init() and where
+ *          there is no vDSO: then no time passes.
+ * Cost:    some nanoseconds.
+ * Threads: safe.
+ */
 uint64_t cairn_clock_ms(void);
 
 /* Private, for the test: the address of a defined symbol of an ELF image that lies in memory as it

@@ -81,8 +81,13 @@ CAIRN_HOT_INLINE int cairn_gate_counter_of_thread(void)
 }
 
 /*
- * Enters. Returns a ticket for cairn_gate_leave(), or CAIRN_GATE_CLOSED: the thread is not inside
- * then, and leaves nothing. Never waits. A thread must not enter twice.
+ * Enters.
+ *
+ * Requires: the thread is not inside.
+ * Returns:  a ticket for cairn_gate_leave(), or CAIRN_GATE_CLOSED: the thread is not inside then,
+ *           and leaves nothing.
+ * Cost:     O(1): an atomic operation, none in a process of one thread. Never waits.
+ * Threads:  safe, and signal-safe.
  */
 CAIRN_HOT_INLINE int cairn_gate_enter(struct cairn_gate *gate)
 {
@@ -106,7 +111,13 @@ CAIRN_HOT_INLINE int cairn_gate_enter(struct cairn_gate *gate)
     return cairn_gate_enter_closed(gate, ticket);
 }
 
-/* Leaves, with the ticket of the entry. */
+/*
+ * Leaves, with the ticket of the entry.
+ *
+ * Requires: the thread is inside, by that ticket.
+ * Cost:     as to enter; may wake a thread that closes the gate.
+ * Threads:  safe, and signal-safe.
+ */
 CAIRN_HOT_INLINE void cairn_gate_leave(struct cairn_gate *gate, int ticket)
 {
     if (ticket == CAIRN_GATE_UNCOUNTED)
@@ -121,39 +132,65 @@ CAIRN_HOT_INLINE void cairn_gate_leave(struct cairn_gate *gate, int ticket)
         cairn_gate_leave_closed(gate, ticket);
 }
 
-/* True while the gate is closed to the calling thread. */
+/* Returns: true while the gate is closed to the calling thread. Cost: O(1). Threads: safe. */
 bool cairn_gate_is_closed(const struct cairn_gate *gate);
 
-/* Waits until the gate is open, at most `timeout_us` microseconds; a signal may end it early. True
-   when it is open. One system call at the most; none when the gate is shut for good. */
+/*
+ * Waits until the gate is open, at most `timeout_us` microseconds; a signal may end it early.
+ *
+ * Requires: the thread is not inside.
+ * Returns:  true when it is open.
+ * Cost:     one system call at the most; none when the gate is shut for good.
+ * Threads:  safe.
+ */
 bool cairn_gate_wait(struct cairn_gate *gate, unsigned timeout_us);
 
 /*
  * Closes the gate and waits until every thread has left, at most about a second. Another thread
- * that closes it waits for the first. Returns true when it was open, false when this thread had
- * closed it before, or it is shut for good. May be called by a signal handler, whatever it
- * interrupted.
+ * that closes it waits for the first.
+ *
+ * Returns: true when it was open; false when this thread had closed it before, or it is shut for
+ *          good.
+ * Owns:    the calling thread, until it opened it as often.
+ * Cost:    O(counters), and the wait.
+ * Threads: safe; may be called by a signal handler, whatever it interrupted.
  */
 bool cairn_gate_close(struct cairn_gate *gate);
 
-/* Says that data may be half changed although the gate is empty: as if a thread had been inside.
-   After cairn_gate_close(). */
+/*
+ * Says that data may be half changed although the gate is empty: as if a thread had been inside.
+ *
+ * Requires: this thread closed it.
+ * Cost:     O(1).
+ */
 void cairn_gate_tear(struct cairn_gate *gate);
 
-/* How many times the calling thread has closed the gate; 0 when it did not, or the gate is shut for
-   good. */
+/*
+ * Returns: how many times the calling thread has closed the gate; 0 when it did not, or the gate is
+ *          shut for good.
+ * Cost:    O(1).
+ * Threads: safe.
+ */
 unsigned cairn_gate_depth(const struct cairn_gate *gate);
 
-/* After each close, in parent and child. In a gate that is shut for good: nothing. */
+/*
+ * Opens it, after each close, in parent and child. In a gate that is shut for good: nothing.
+ *
+ * Requires: this thread closed it.
+ * Cost:     O(1), and a system call when threads wait.
+ */
 void cairn_gate_open(struct cairn_gate *gate);
 
 /*
  * First in the child of a fork: the threads that were counted are not there. When one was inside
  * (cairn_gate_close() gave up waiting), the data may be half changed: the gate is shut for good.
+ *
+ * Requires: the thread that forked had closed it.
+ * Cost:     O(counters).
  */
 void cairn_gate_forget_others(struct cairn_gate *gate);
 
-/* Shuts the gate for all threads, and for ever. */
+/* Shuts the gate for all threads, and for ever. Cost: O(1). Threads: safe, and signal-safe. */
 void cairn_gate_shut(struct cairn_gate *gate);
 
 CAIRN_END_DECLS

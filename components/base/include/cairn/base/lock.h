@@ -81,7 +81,9 @@ extern __attribute__((visibility("hidden"))) bool cairn_lock_has_company;
  * no lock of this process is taken as if it were alone, and the order check of debug builds rests,
  * for its counts belong to a thread pointer, and there may be two on one.
  *
- * Requires: the caller holds no lock. Threads: safe. O(1).
+ * Requires: the caller holds no lock.
+ * Cost:     O(1).
+ * Threads:  safe.
  */
 void cairn_lock_expect_company(void);
 
@@ -118,7 +120,13 @@ CAIRN_HOT_INLINE bool cairn_lock_release_fast(struct cairn_lock *lock)
                             : cairn_cas_release(&lock->state, &expected, 0u);
 }
 
-/* Takes the lock if it is free; true when it did. Never waits. */
+/*
+ * Takes the lock if it is free.
+ *
+ * Returns: true when it did.
+ * Cost:    O(1): one atomic operation, none in a process of one thread. Never waits.
+ * Threads: safe.
+ */
 CAIRN_HOT_INLINE bool cairn_trylock(struct cairn_lock *lock)
 {
     if (!cairn_lock_take_fast(lock))
@@ -128,7 +136,13 @@ CAIRN_HOT_INLINE bool cairn_trylock(struct cairn_lock *lock)
     return true;
 }
 
-/* Takes the lock, spinning briefly and then sleeping while another thread holds it. */
+/*
+ * Takes the lock, spinning briefly and then sleeping while another thread holds it.
+ *
+ * Requires: this thread does not hold it, nor a lock of a higher rank.
+ * Cost:     O(1) when it is free: one atomic operation, none in a process of one thread.
+ * Threads:  safe.
+ */
 CAIRN_HOT_INLINE void cairn_lock_take(struct cairn_lock *lock)
 {
     if (CAIRN_DEBUG)
@@ -137,7 +151,13 @@ CAIRN_HOT_INLINE void cairn_lock_take(struct cairn_lock *lock)
         cairn_lock_take_slow(lock);
 }
 
-/* Releases the lock; wakes one sleeper if there are any. */
+/*
+ * Releases the lock; wakes one sleeper if there are any.
+ *
+ * Requires: this thread holds it.
+ * Cost:     O(1), and a system call when a thread sleeps.
+ * Threads:  safe.
+ */
 CAIRN_HOT_INLINE void cairn_lock_release(struct cairn_lock *lock)
 {
     if (CAIRN_DEBUG)
@@ -160,9 +180,14 @@ static inline bool cairn_lock_is_held(const struct cairn_lock *lock)
  */
 void cairn_lock_break_all(void);
 
-/* Sleeps until the lock may be free, at most `timeout_us` < 1,000,000 microseconds; takes nothing.
-   For a thread that has something else to do than to wait, once the holder has had a chance to
-   run. */
+/*
+ * Sleeps until the lock may be free, at most `timeout_us` microseconds; takes nothing. For a thread
+ * that has something else to do than to wait, once the holder has had a chance to run.
+ *
+ * Requires: timeout_us < 1,000,000.
+ * Cost:     two system calls at most, and the wait.
+ * Threads:  safe.
+ */
 void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us);
 
 CAIRN_END_DECLS

@@ -20,16 +20,21 @@ CAIRN_BEGIN_DECLS
 
 struct timespec;
 
+/* Returns: what the kernel returns, as above. Threads: safe. */
 long cairn_syscall6(long number, long a, long b, long c, long d, long e, long f);
 
 /*
  * Sleeps while `*word` is `value`, at most `timeout` (NULL: for ever); threads of this process
- * alone wake it. Returns 0 when it was woken, -EAGAIN when the word had another value, -ETIMEDOUT,
- * -EINTR, or -ENOSYS. Source: futex(2).
+ * alone wake it.
+ *
+ * Returns: 0 when it was woken.
+ * Fails:   -EAGAIN when the word had another value, -ETIMEDOUT, -EINTR, or -ENOSYS.
+ * Cost:    one system call, and the wait.
+ * Threads: safe. Source: futex(2).
  */
 long cairn_futex_wait(uint32_t *word, uint32_t value, const struct timespec *timeout);
 
-/* Wakes as many of the threads that sleep on the word. */
+/* Wakes as many of the threads that sleep on the word. Cost: one system call. Threads: safe. */
 void cairn_futex_wake(uint32_t *word, int count);
 
 CAIRN_END_DECLS
