@@ -19,7 +19,6 @@
 #include "bench/trace/log.h"
 
 #include "bench/trace/codec.h"
-#include "bench/trace/log_file.h"
 #include "bench/trace/ticks.h"
 
 #include <limits.h>

@@ -4,11 +4,11 @@
 /*
  * log_file.c - the file as mappings.
  *
- * Room is taken from the disk before it is mapped (fallocate): a full disk then ends the recording,
- * where a store into a hole of the file would end the program.
+ * By system calls alone: open(2) of the C library may be cancelled, and another preloaded library may
+ * have its own. No descriptor is kept, for a program may close those that it does not know. Room is taken
+ * from the disk before it is mapped: a full disk then ends the recording, where a store into a hole of
+ * the file would end the program.
  */
-
-#include "bench/trace/log_file.h"
 
 #include "bench/trace/codec.h"
 #include "bench/trace/log.h"
@@ -41,24 +41,26 @@ static void close_file(int file)
     syscall(SYS_close, file);
 }
 
-/* Read once: a program may have changed its environment before it forks. NULL when nobody asked for a trace. */
-static const char *find_path(void)
+/* Read once: a program may have changed its environment before it forks. False: no trace is asked for. */
+static bool find_path(void)
 {
     const char *path = getenv(TRACE_VARIABLE);
 
     if (asked_path[0] == '\0' && path != NULL && strlen(path) < sizeof(asked_path))
         strcpy(asked_path, path);
-    return asked_path[0] == '\0' ? NULL : asked_path;
+    return asked_path[0] != '\0';
 }
 
-/* The first process takes the name as it is, the others append their number: a number may come again, too. */
-static int create_file(const char *path)
+/* The first process takes the name as it is, the others append their number: a number may come again,
+   too. */
+static int create_file(void)
 {
+    static const char *const formats[] = {"%s", "%s.%d", "%s.%d.%d"};
     int file = -1;
 
     for (int attempt = 0; file < 0 && attempt < MOST_NAMES; attempt++) {
-        const char *format = attempt == 0 ? "%s" : attempt == 1 ? "%s.%d" : "%s.%d.%d";
-        int length = snprintf(file_path, sizeof(file_path), format, path, (int)getpid(), attempt);
+        int length = snprintf(file_path, sizeof(file_path), formats[attempt < 2 ? attempt : 2],
+                              asked_path, (int)getpid(), attempt);
 
         if (length < 0 || (size_t)length >= sizeof(file_path))
             return -1;
@@ -69,34 +71,15 @@ static int create_file(const char *path)
     return file;
 }
 
-/* Writes zeros: for file systems that cannot reserve room. */
-static bool write_zeros(int file, uint64_t offset, size_t bytes)
-{
-    static const char zeros[TRACE_PAGE_BYTES];
-
-    for (size_t done = 0; done < bytes; done += sizeof(zeros))
-        if (syscall(SYS_pwrite64, file, zeros, sizeof(zeros), offset + done) != (long)sizeof(zeros))
-            return false;
-    return true;
-}
-
-static bool reserve(int file, uint64_t offset, size_t bytes)
-{
-    long status;
-
-    do {
-        status = syscall(SYS_fallocate, file, 0, offset, bytes);
-    } while (status != 0 && errno == EINTR);
-    if (status == 0)
-        return true;
-    return errno != ENOSPC && errno != EDQUOT && errno != EFBIG && write_zeros(file, offset, bytes);
-}
-
 static void *map_room(int file, uint64_t offset, size_t bytes)
 {
     void *mapping;
+    int error;
 
-    if (!reserve(file, offset, bytes))
+    do {
+        error = posix_fallocate(file, (off_t)offset, (off_t)bytes);
+    } while (error == EINTR);
+    if (error != 0)
         return NULL;
     mapping =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, (off_t)offset);
@@ -178,9 +161,8 @@ static void fill_header(struct trace_header *header)
 struct trace_header *trace_file_create(void)
 {
     int saved_errno = errno;
-    const char *path = find_path();
     struct trace_header *header = NULL;
-    int file = path == NULL ? -1 : create_file(path);
+    int file = find_path() ? create_file() : -1;
 
     if (file >= 0) {
         header = map_room(file, 0, sizeof(*header));

@@ -2,19 +2,14 @@
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
 // The recorder on programs whose calls are known (recordable.c).
-extern "C" {
-#include "bench/trace/reader.h"
-}
-
 #include <gtest/gtest.h>
 
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -23,264 +18,207 @@ extern "C" {
 namespace {
 
 using cairn_test::Command;
+using cairn_test::Lines;
 using cairn_test::Outcome;
 using cairn_test::RunCommand;
-using cairn_test::ScratchDirectory;
+
+using Events = std::vector<std::string>;
 
 constexpr uint64_t kBegin = 123457;
 constexpr uint64_t kEnd = 123459;
 
-const char *const kRecorder = "bench/trace/librecord.so";
-const char *const kBehind = "bench/trace/libbehind.so";
-const char *const kProgram = "bench/trace/recordable";
-
-struct Trace {
-    std::map<uint32_t, std::vector<std::string>> threads; // "malloc 11", ... between the marks
-    std::string everything;                               // of all threads, in order
-    size_t events = 0;
-    uint64_t unknown_frees = 0;
-    uint64_t unknown_resizes = 0;
-    uint64_t inferred_frees = 0;
-    uint64_t lost_events = 0;
-    uint64_t bad_blocks = 0;
-    uint64_t cross_frees = 0;
-    uint32_t page_bytes = 0;
-    std::string command;
-};
-
-std::string Words(const trace_event &event)
+std::string Absolute(const std::string &name)
 {
-    bool is_free = event.kind == TRACE_EVENT_FREE || event.kind == TRACE_EVENT_UNKNOWN_FREE;
-    std::string words = trace_function_name(event.function);
-    if (event.kind == TRACE_EVENT_UNKNOWN_FREE)
-        return words + " unknown";
-    if (event.kind == TRACE_EVENT_RESIZE || is_free)
-        words += " of " + std::to_string(event.old_size_bytes);
-    if (!is_free && event.kind != TRACE_EVENT_FAILED)
-        words += " " + std::to_string(event.size_bytes);
-    if (trace_has_align(event.function))
-        words += " at " + std::to_string(uint64_t{1} << event.align_log2);
-    return event.kind == TRACE_EVENT_FAILED ? words + " failed" : words;
+    return std::filesystem::absolute("bench/trace/" + name).string();
 }
 
-// Keeps what lies between the marks of each thread.
-class Marks {
-  public:
-    bool Passes(uint32_t thread, const trace_event &event)
-    {
-        bool is_free = event.kind == TRACE_EVENT_FREE;
-        uint64_t size = is_free ? event.old_size_bytes : event.size_bytes;
-        if (size == kBegin || size == kEnd) {
-            inside_[thread] = size == kBegin;
-            return false;
-        }
-        return inside_[thread];
-    }
-
-  private:
-    std::map<uint32_t, bool> inside_;
-};
-
-Trace ReadTrace(const std::string &path)
+std::string Info(const Events &arguments)
 {
-    Trace trace;
-    trace_file file;
-    trace_reader reader;
-    trace_event event;
-    Marks marks;
-    EXPECT_TRUE(trace_open(&file, path.c_str())) << file.message;
-    if (file.bytes == nullptr)
-        return trace;
-    trace_read(&reader, &file);
-    while (trace_next(&reader, &event)) {
-        uint32_t thread = trace_thread_at(&file, event.thread)->number;
-        trace.events++;
-        trace.everything += Words(event) + "\n";
-        trace.cross_frees += event.kind == TRACE_EVENT_FREE && event.born_thread != event.thread;
-        if (marks.Passes(thread, event))
-            trace.threads[thread].push_back(Words(event));
-    }
-    trace.unknown_frees = reader.unknown_frees;
-    trace.unknown_resizes = reader.unknown_resizes;
-    trace.inferred_frees = reader.inferred_frees;
-    trace.bad_blocks = reader.bad_blocks;
-    trace.lost_events = file.header.lost_events;
-    trace.page_bytes = file.header.page_bytes;
-    trace.command.assign(file.header.command, file.header.command_bytes);
-    trace_end(&reader);
-    trace_close(&file);
-    return trace;
+    Command command;
+    command.argv = arguments;
+    command.argv.insert(command.argv.begin(), "bench/trace/info");
+    Outcome outcome = RunCommand(command);
+    EXPECT_TRUE(outcome.ok()) << outcome;
+    return outcome.out;
 }
 
 class RecordTest : public testing::Test {
   protected:
     Outcome Run(const std::string &way, const std::string &behind = "")
     {
-        std::string recorder = std::filesystem::absolute(kRecorder).string();
-        if (!behind.empty())
-            recorder += ":" + std::filesystem::absolute(behind).string();
-        Command command;
-        command.argv = {std::filesystem::absolute(kProgram).string(), way};
-        command.environment = {"LD_PRELOAD=" + recorder, "CAIRN_RECORD=" + scratch_.File("trace")};
-        return RunCommand(command);
+        command_.argv = {Absolute("recordable"), way};
+        command_.environment = {"LD_PRELOAD=" + Absolute("librecord.so") + behind,
+                                "CAIRN_RECORD=" + scratch_.File("trace")};
+        return RunCommand(command_);
     }
 
-    Trace Recorded(const std::string &way)
+    // Of each thread what lies between the marks, "malloc 11", ... : of frees the size of what was freed.
+    std::map<uint32_t, Events> Read(const std::string &path)
     {
-        Outcome outcome = Run(way);
+        std::map<uint32_t, Events> threads;
+        std::map<uint32_t, bool> inside;
+        summary_ = Info({path});
+        for (const std::string &line : Lines(Info({"--events", path}))) {
+            std::istringstream words(line);
+            std::string seconds, function, object, rest;
+            uint32_t thread = 0;
+            uint64_t size = 0;
+            words >> seconds >> thread >> function >> object >> size;
+            std::getline(words, rest);
+            if (size == kBegin || size == kEnd)
+                inside[thread] = size == kBegin;
+            else if (inside[thread])
+                threads[thread].push_back(function + " " + std::to_string(size) + rest);
+        }
+        return threads;
+    }
+
+    std::map<uint32_t, Events> Recorded(const std::string &way, const std::string &behind = "")
+    {
+        Outcome outcome = Run(way, behind);
         EXPECT_TRUE(outcome.ok()) << outcome;
-        return ReadTrace(scratch_.File("trace"));
+        return Read(scratch_.File("trace"));
     }
 
-    // The file of another process: the only one beside ours.
-    std::string OtherFile()
+    // The only file beside ours.
+    std::map<uint32_t, Events> ReadOther()
     {
-        std::string found;
         for (const auto &entry : std::filesystem::directory_iterator(scratch_.path()))
             if (entry.path() != scratch_.File("trace"))
-                found = entry.path().string();
-        return found;
+                return Read(entry.path().string());
+        ADD_FAILURE() << "there is no other file";
+        return {};
     }
 
-    ScratchDirectory scratch_;
-};
+    uint64_t Counted(const std::string &name)
+    {
+        return std::stoull(summary_.substr(summary_.find("\"" + name + "\": ") + name.size() + 4));
+    }
 
-using Events = std::vector<std::string>;
+    void ExpectNothingMissing()
+    {
+        for (const char *name : {"lost_events", "inferred_frees", "unknown_frees",
+                                 "unknown_resizes", "bad_blocks", "damaged_blocks"})
+            EXPECT_EQ(Counted(name), 0u) << name;
+    }
+
+    cairn_test::ScratchDirectory scratch_;
+    Command command_;
+    std::string summary_; // of the trace that was read last
+};
 
 TEST_F(RecordTest, EveryFunctionIsWrittenDownAsItWasCalled)
 {
-    Trace trace = Recorded("functions");
-    Events expected = {
-        "malloc 11",
-        "free of 11",
-        "calloc 21",
-        "free of 21",
-        "realloc 31",
-        "realloc of 31 3100",
-        "reallocarray of 3100 4000",
-        "free of 4000",
-        "posix_memalign 41 at 64",
-        "free of 41",
-        "aligned_alloc 256 at 128",
-        "free of 256",
-        "memalign 43 at 256",
-        "free of 43",
-        "valloc 44",
-        "free of 44",
-        "pvalloc 45",
-        "free of 45",
-    };
-    EXPECT_EQ(trace.threads[1], expected);
-    EXPECT_EQ(trace.lost_events + trace.inferred_frees + trace.unknown_frees +
-                  trace.unknown_resizes + trace.bad_blocks,
+    Events expected = {"malloc 11",
+                       "free 11",
+                       "calloc 21",
+                       "free 21",
+                       "realloc 31",
+                       "realloc 3100",
+                       "reallocarray 4000",
+                       "free 4000",
+                       "posix_memalign 41 64",
+                       "free 41",
+                       "aligned_alloc 256 128",
+                       "free 256",
+                       "memalign 43 256",
+                       "free 43",
+                       "valloc 44",
+                       "free 44",
+                       "pvalloc 45",
+                       "free 45"};
+    EXPECT_EQ(Recorded("functions")[1], expected);
+    ExpectNothingMissing();
+    EXPECT_EQ(summary_.find("{\"command\": [\"" + Absolute("recordable") + "\", \"functions\"]"),
               0u);
-    EXPECT_EQ(trace.page_bytes, static_cast<uint32_t>(sysconf(_SC_PAGESIZE)));
-    EXPECT_EQ(trace.command,
-              std::filesystem::absolute(kProgram).string() + std::string("\0functions\0", 11));
 }
 
-// A free is stamped before the address can be another thread's, what allocates after it is this one's.
+// A free is stamped before the address can be another thread's, what allocates after it is this one's. Each free and
+// each realloc allocates a block of 4242 bytes while it runs, in the library behind the recorder.
 TEST_F(RecordTest, AFreeIsWrittenDownBeforeItIsDoneAndAReallocAfterIt)
 {
-    Outcome outcome = Run("frees", kBehind);
-    ASSERT_TRUE(outcome.ok()) << outcome;
-    Trace trace = ReadTrace(scratch_.File("trace"));
-    Events expected = {"malloc 60", "free of 60",  "malloc 4242",
-                       "malloc 61", "malloc 4242", "realloc of 61 62"};
-    EXPECT_EQ(trace.threads[1], expected);
+    EXPECT_EQ(
+        Recorded("frees", ":" + Absolute("libbehind.so"))[1],
+        (Events{"malloc 60", "free 60", "malloc 4242", "malloc 61", "malloc 4242", "realloc 62"}));
 }
 
 TEST_F(RecordTest, CallsThatFailAreMarkedAndAReallocToZeroIsAFree)
 {
-    Trace trace = Recorded("failures");
-    Events expected = {"malloc failed", "calloc failed", "realloc failed",
-                       "posix_memalign at 64 failed", "realloc of 10"};
-    EXPECT_EQ(trace.threads[1], expected);
+    constexpr char kHuge[] = " 9223372036854775808";
+    EXPECT_EQ(
+        Recorded("failures")[1],
+        (Events{std::string("malloc") + kHuge + " failed", "calloc 18446744073709551615 failed",
+                std::string("realloc") + kHuge + " failed",
+                std::string("posix_memalign") + kHuge + " 64 failed", "realloc 10"}));
 }
 
 TEST_F(RecordTest, EachThreadHasItsOwnCallsInItsOwnOrder)
 {
-    Trace trace = Recorded("threads");
-    EXPECT_EQ(trace.threads.size(), 8u);
+    std::map<uint32_t, Events> threads = Recorded("threads");
     std::map<size_t, int> seen;
-    for (const auto &[thread, events] : trace.threads) {
+    for (const auto &[thread, events] : threads) {
         ASSERT_EQ(events.size(), 4000u) << "thread " << thread;
         size_t number = std::stoul(events[0].substr(7)) / 1000;
         seen[number]++;
         for (size_t i = 0; i < 2000; i++) {
             std::string size = std::to_string(1000 * number + i % 10);
             ASSERT_EQ(events[i], "malloc " + size);
-            ASSERT_EQ(events[2000 + i], "free of " + size);
+            ASSERT_EQ(events[2000 + i], "free " + size);
         }
     }
     EXPECT_EQ(seen.size(), 8u);
-    EXPECT_EQ(trace.lost_events + trace.inferred_frees + trace.unknown_frees + trace.bad_blocks,
-              0u);
+    ExpectNothingMissing();
 }
 
 TEST_F(RecordTest, AFreeInAnotherThreadComesAfterItsMalloc)
 {
-    Trace trace = Recorded("handoff");
-    EXPECT_GE(trace.cross_frees, 2000u);
-    EXPECT_EQ(trace.inferred_frees + trace.unknown_frees, 0u);
+    Recorded("handoff");
+    EXPECT_GE(Counted("cross_frees"), 2000u);
+    ExpectNothingMissing();
 }
 
 TEST_F(RecordTest, WhatTheDestructorsOfAThreadDoIsNotMissed)
 {
-    Trace trace = Recorded("late");
-    Events own = {"free of 66", "malloc 77", "free of 77", "malloc 77", "free of 77", "malloc 77"};
-    Events late = {"free of 77", "malloc 77"};
-    ASSERT_EQ(trace.threads.size(), 2u);
-    EXPECT_EQ(trace.threads[2], own);
-    EXPECT_EQ(trace.threads[TRACE_LATE_THREAD], late);
+    Events own = {"free 66", "malloc 77", "free 77", "malloc 77", "free 77", "malloc 77"};
+    EXPECT_EQ(Recorded("late"),
+              (std::map<uint32_t, Events>{{0, {"free 77", "malloc 77"}}, {2, own}}));
 }
 
-TEST_F(RecordTest, AProcessThatExitsAtOnceLeavesTheCallsOfAllItsThreads)
+TEST_F(RecordTest, AProcessThatExitsAtOnceOrIsKilledLeavesTheCallsOfAllItsThreads)
 {
-    Outcome outcome = Run("exit");
-    EXPECT_EQ(outcome.exit_code, 3) << outcome;
-    Trace trace = ReadTrace(scratch_.File("trace"));
-    EXPECT_EQ(trace.threads[1], (Events{"malloc 99", "free of 99"}));
-    EXPECT_EQ(trace.threads[2], (Events{"malloc 88", "free of 88"}));
-}
-
-TEST_F(RecordTest, AProcessThatIsKilledLeavesWhatItDidBefore)
-{
-    Outcome outcome = Run("crash");
-    EXPECT_EQ(outcome.signal, SIGKILL) << outcome;
-    Trace trace = ReadTrace(scratch_.File("trace"));
-    EXPECT_EQ(trace.threads[1], (Events{"malloc 55", "free of 55"}));
+    EXPECT_EQ(Run("exit").exit_code, 3);
+    EXPECT_EQ(
+        Read(scratch_.File("trace")),
+        (std::map<uint32_t, Events>{{1, {"malloc 99", "free 99"}}, {2, {"malloc 88", "free 88"}}}));
+    EXPECT_EQ(Run("crash").signal, SIGKILL);
+    EXPECT_EQ(ReadOther()[1], (Events{"malloc 55", "free 55"}));
 }
 
 TEST_F(RecordTest, TheChildOfAForkHasAFileOfItsOwn)
 {
-    Trace parent = Recorded("fork");
-    EXPECT_EQ(parent.threads[1], (Events{"malloc 23", "free of 23"}));
-    Trace child = ReadTrace(OtherFile());
-    EXPECT_EQ(child.threads[1], (Events{"malloc 22", "free of 22", "free unknown"}));
-    EXPECT_EQ(child.unknown_frees, 1u);
+    EXPECT_EQ(Recorded("fork")[1], (Events{"malloc 23", "free 23"}));
+    EXPECT_EQ(ReadOther()[1], (Events{"malloc 22", "free 22", "free 0"}));
+    EXPECT_EQ(Counted("unknown_frees"), 1u);
 }
 
 TEST_F(RecordTest, BeforeAnExecNothingIsLostAndTheNewProgramHasAFileOfItsOwn)
 {
-    Trace before = Recorded("exec");
-    EXPECT_EQ(before.threads[1], (Events{"malloc 24", "free of 24"}));
-    Trace after = ReadTrace(OtherFile());
-    EXPECT_EQ(after.threads[1].size(), 18u);
+    EXPECT_EQ(Recorded("exec")[1], (Events{"malloc 24", "free 24"}));
+    EXPECT_EQ(ReadOther()[1].size(), 18u);
 }
 
 TEST_F(RecordTest, ACallFromASignalHandlerIsRecordedOrCountedAsLostAndDisturbsNoOther)
 {
     Outcome outcome = Run("signals");
     ASSERT_TRUE(outcome.ok()) << outcome;
-    Trace trace = ReadTrace(scratch_.File("trace"));
     std::map<std::string, uint64_t> seen;
-    for (const std::string &event : trace.threads[1])
+    Events events = Read(scratch_.File("trace"))[1];
+    for (const std::string &event : events)
         seen[event]++;
     EXPECT_EQ(seen["malloc 500"], 200000u);
-    EXPECT_EQ(seen["free of 500"], 200000u);
-    EXPECT_EQ(seen["posix_memalign at 4 failed"] + trace.lost_events, std::stoul(outcome.out));
-    EXPECT_EQ(trace.bad_blocks + trace.inferred_frees + trace.unknown_frees, 0u);
+    EXPECT_EQ(seen["free 500"], 200000u);
+    EXPECT_EQ(seen["posix_memalign 8 4 failed"] + Counted("lost_events"), std::stoul(outcome.out));
+    EXPECT_EQ(Counted("bad_blocks") + Counted("inferred_frees") + Counted("unknown_frees"), 0u);
 }
 
 TEST_F(RecordTest, WithoutAFileToWriteTheProgramRunsAllTheSame)
@@ -291,20 +229,14 @@ TEST_F(RecordTest, WithoutAFileToWriteTheProgramRunsAllTheSame)
 
 TEST_F(RecordTest, AFullDiskEndsTheRecordingAndNotTheProgram)
 {
-    Command command;
-    command.argv = {std::filesystem::absolute(kProgram).string(), "threads"};
-    command.environment = {"LD_PRELOAD=" + std::filesystem::absolute(kRecorder).string(),
-                           "CAIRN_RECORD=" + scratch_.File("trace")};
-    command.before_exec = [] {
+    command_.before_exec = [] {
         signal(SIGXFSZ, SIG_IGN);
         rlimit limit{40960, 40960};
         setrlimit(RLIMIT_FSIZE, &limit);
     };
-    Outcome outcome = RunCommand(command);
-    EXPECT_TRUE(outcome.ok()) << outcome;
-    Trace trace = ReadTrace(scratch_.File("trace"));
-    EXPECT_GT(trace.lost_events, 1000u);
-    EXPECT_GT(trace.events, 1000u);
+    Recorded("threads");
+    EXPECT_GT(Counted("lost_events"), 1000u);
+    EXPECT_GT(Counted("events"), 1000u);
     EXPECT_LE(std::filesystem::file_size(scratch_.File("trace")), 40960u);
 }
 

@@ -34,10 +34,26 @@ static void end(void)
     free(malloc(END_BYTES));
 }
 
+/* What most of the ways below do. */
+static void mark_one(size_t bytes)
+{
+    begin();
+    free(malloc(bytes));
+    end();
+}
+
 static void must(int is_right)
 {
     if (!is_right)
         abort();
+}
+
+static pthread_t started(void *(*body)(void *), void *argument)
+{
+    pthread_t handle;
+
+    must(pthread_create(&handle, NULL, body, argument) == 0);
+    return handle;
 }
 
 /* Every function of the family, each block freed at once. */
@@ -64,7 +80,7 @@ static int all_functions(void)
     return 0;
 }
 
-/* One free and one realloc. The marks are leaked, for behind.c answers each free. */
+/* One free and one realloc. The marks are leaked, for a library behind the recorder answers each free. */
 static int frees(void)
 {
     void *volatile block = malloc(BEGIN_BYTES);
@@ -93,7 +109,7 @@ static int failures(void)
     return 0;
 }
 
-static void *thread_main(void *argument)
+static void *fill(void *argument)
 {
     size_t number = (size_t)(uintptr_t)argument;
     void *blocks[CALLS];
@@ -112,7 +128,7 @@ static int threads(void)
     pthread_t handles[THREADS];
 
     for (uintptr_t idx = 0; idx < THREADS; idx++)
-        must(pthread_create(&handles[idx], NULL, thread_main, (void *)idx) == 0);
+        handles[idx] = started(fill, (void *)idx);
     for (unsigned idx = 0; idx < THREADS; idx++)
         pthread_join(handles[idx], NULL);
     return 0;
@@ -120,7 +136,7 @@ static int threads(void)
 
 static void *handed_over[CALLS];
 
-static void *taker_main(void *unused)
+static void *take_all(void *unused)
 {
     for (size_t idx = 0; idx < CALLS; idx++) {
         void *block;
@@ -135,13 +151,11 @@ static void *taker_main(void *unused)
 /* Blocks that another thread frees as soon as it sees them. */
 static int handoff(void)
 {
-    pthread_t taker;
+    pthread_t taker = started(take_all, NULL);
 
-    must(pthread_create(&taker, NULL, taker_main, NULL) == 0);
     for (size_t idx = 0; idx < CALLS; idx++)
         __atomic_store_n(&handed_over[idx], malloc(100 + idx % 50), __ATOMIC_RELEASE);
-    pthread_join(taker, NULL);
-    return 0;
+    return pthread_join(taker, NULL);
 }
 
 static pthread_key_t key;
@@ -155,7 +169,7 @@ static void free_late(void *block)
     end();
 }
 
-static void *late_main(void *unused)
+static void *set_key(void *unused)
 {
     pthread_setspecific(key, malloc(66));
     return unused;
@@ -164,19 +178,13 @@ static void *late_main(void *unused)
 /* What destructors of a thread do is recorded, too. */
 static int late(void)
 {
-    pthread_t handle;
-
     must(pthread_key_create(&key, free_late) == 0);
-    must(pthread_create(&handle, NULL, late_main, NULL) == 0);
-    pthread_join(handle, NULL);
-    return 0;
+    return pthread_join(started(set_key, NULL), NULL);
 }
 
-static void *idle_main(void *unused)
+static void *mark_and_stay(void *unused)
 {
-    begin();
-    free(malloc(88));
-    end();
+    mark_one(88);
     __atomic_store_n(&handed_over[0], unused, __ATOMIC_RELEASE);
     for (;;)
         pause();
@@ -186,24 +194,17 @@ static void *idle_main(void *unused)
 /* The process ends without a word, while another thread lives. */
 static int quick_exit_with_thread(void)
 {
-    pthread_t handle;
-
-    must(pthread_create(&handle, NULL, idle_main, &key) == 0);
+    started(mark_and_stay, &key);
     while (__atomic_load_n(&handed_over[0], __ATOMIC_ACQUIRE) == NULL)
         continue;
-    begin();
-    free(malloc(99));
-    end();
+    mark_one(99);
     _exit(3);
 }
 
 static int crash(void)
 {
-    begin();
-    free(malloc(55));
-    end();
-    raise(SIGKILL);
-    return 0;
+    mark_one(55);
+    return raise(SIGKILL);
 }
 
 static int fork_child(void)
@@ -230,15 +231,11 @@ static int fork_child(void)
 
 static int exec_self(void)
 {
-    begin();
-    free(malloc(24));
-    end();
-    execl("/proc/self/exe", "recordable", "functions", (char *)NULL);
-    return 1;
+    mark_one(24);
+    return execl("/proc/self/exe", "recordable", "functions", (char *)NULL);
 }
 
 static volatile sig_atomic_t signals;
-static pthread_t disturbed;
 static int is_over;
 
 /* A call that no malloc gets to the bottom of: allocating in a handler would be wrong. */
@@ -251,27 +248,25 @@ static void handle(int number)
     signals++;
 }
 
-static void *disturber_main(void *unused)
+static void *disturb(void *disturbed)
 {
     while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
-        pthread_kill(disturbed, SIGUSR1);
+        pthread_kill(*(pthread_t *)disturbed, SIGUSR1);
         sched_yield();
     }
-    return unused;
+    return NULL;
 }
 
 /* Signals at any moment, also while the recorder writes. Prints how many came. */
 static int signalled(void)
 {
-    struct sigaction action;
+    struct sigaction action = {.sa_handler = handle};
+    pthread_t self = pthread_self();
     pthread_t disturber;
 
-    memset(&action, 0, sizeof(action));
-    action.sa_handler = handle;
     sigaction(SIGUSR1, &action, NULL);
-    disturbed = pthread_self();
     begin();
-    must(pthread_create(&disturber, NULL, disturber_main, NULL) == 0);
+    disturber = started(disturb, &self);
     for (int call = 0; call < 100 * CALLS; call++)
         free(malloc(500));
     __atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
