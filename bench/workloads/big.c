@@ -10,49 +10,28 @@
 
 #include "bench/workloads/table.h"
 
-static uint64_t ops = 400;
-static uint64_t threads = 1;
-static uint64_t live = 160 << 20;
-static uint64_t min = 5 << 20;
-static uint64_t max = 25 << 20;
-static uint64_t touch = 4096;
+static uint64_t touch;
 
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("live", &live, 1, UINT64_C(1) << 40),
-    WORKLOAD_NUMBER("min", &min, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("touch", &touch, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
-
-static void *make(struct workload_random *random)
+static void *make(struct rng *rng)
 {
-    size_t bytes = (size_t)(min + workload_random_below(random, max - min + 1));
-    void *block = workload_got(malloc(bytes));
+    size_t bytes = (size_t)(min + rng_below(rng, max - min + 1));
+    void *block = got(malloc(bytes));
 
-    workload_touch_every(block, bytes, touch);
+    touch_every(block, bytes, touch);
     return block;
 }
 
 static void work(size_t idx)
 {
-    struct workload_random random = workload_random_of(idx);
-    struct table table = table_new(live / threads, (min + max) / 2);
-
-    table_work(&table, workload_share(ops, idx, threads), &random, make);
-    table_drop(&table);
+    table_play(idx, (min + max) / 2, make);
 }
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("big",
-                   "blocks of 5 to 25 MiB that live for a random time, touched at each page or "
-                   "wider (touch=): mappings and page faults (ops: blocks made and freed)",
-                   parameters, argument_count, arguments);
-    if (min > max)
-        workload_fail("min is above max");
-    workload_threads(threads, work);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "blocks of 5 to 25 MiB that live for a random time, touched at each page or "
+          "wider (touch=): mappings and page faults (ops: blocks made and freed)",
+          PARAMETERS(OPS(400), THREADS(1), LIVE(160 << 20), SIZES(5 << 20, 25 << 20),
+                     PARAMETER(touch, 4096, 1, BYTES_MOST)));
+    return run(threads, work);
 }

@@ -14,22 +14,6 @@
 
 enum { WHOLE_BYTES = 512, LINE_BYTES = 64 };
 
-static uint64_t ops = 200000;
-static uint64_t threads = 1;
-static uint64_t live = 16 << 20;
-static uint64_t min = 16;
-static uint64_t max = 128 << 10;
-static struct workload_sizes sizes;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("live", &live, 1, UINT64_C(1) << 40),
-    WORKLOAD_NUMBER("min", &min, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
-
 static void check(const unsigned char *block, size_t bytes)
 {
     size_t step_bytes = bytes <= WHOLE_BYTES ? 1 : LINE_BYTES;
@@ -38,16 +22,16 @@ static void check(const unsigned char *block, size_t bytes)
     for (size_t at = 0; at < bytes; at += step_bytes)
         any |= block[at];
     if (any != 0)
-        workload_fail("a block of %zu bytes from calloc is not zero", bytes);
+        fail("a block of %zu bytes from calloc is not zero", bytes);
 }
 
 /* calloc is asked for a row of things, as programs do, or for one. */
-static void *make(struct workload_random *random)
+static void *make(struct rng *rng)
 {
-    size_t bytes = workload_size(&sizes, random);
-    uint64_t choice = workload_random_below(random, 4);
+    size_t bytes = some_size(rng);
+    uint64_t choice = rng_below(rng, 4);
     size_t each_bytes = bytes % 8 == 0 ? 8 : bytes;
-    unsigned char *block = workload_got(calloc(bytes / each_bytes, each_bytes));
+    unsigned char *block = got(calloc(bytes / each_bytes, each_bytes));
 
     check(block, bytes);
     if (choice < 2)
@@ -57,20 +41,14 @@ static void *make(struct workload_random *random)
 
 static void work(size_t idx)
 {
-    struct workload_random random = workload_random_of(idx);
-    struct table table = table_new(live / threads, workload_sizes_mean(&sizes));
-
-    table_work(&table, workload_share(ops, idx, threads), &random, make);
-    table_drop(&table);
+    table_play(idx, sizes_mean(), make);
 }
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("cleared",
-                   "calloc of mixed sizes, checked to be zero, half of them filled: clearing what "
-                   "needs it and no more (ops: blocks made and freed)",
-                   parameters, argument_count, arguments);
-    sizes = workload_sizes_between(min, max);
-    workload_threads(threads, work);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "calloc of mixed sizes, checked to be zero, half of them filled: clearing what "
+          "needs it and no more (ops: blocks made and freed)",
+          PARAMETERS(OPS(200000), THREADS(1), LIVE(16 << 20), SIZES(16, 128 << 10)));
+    return run(threads, work);
 }

@@ -24,14 +24,7 @@ enum { ROOTS = 2048, FULL_EVERY = 8, STRING_MOST = 120 };
 
 enum kind { CELL, NUMBER, STRING };
 
-static uint64_t ops = 1000000;
-static uint64_t nursery = 50000;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("nursery", &nursery, 1, WORKLOAD_TABLE_MOST),
-    WORKLOAD_END,
-};
+static uint64_t nursery;
 
 struct object {
     struct object *next; /* of its generation */
@@ -67,7 +60,7 @@ static struct object *gray;
 static uint64_t young_count;
 static uint64_t live_count;
 static uint64_t most_live_count;
-static struct workload_random randomness;
+static struct rng randomness;
 
 static uint32_t sum_of(const struct object *object)
 {
@@ -101,7 +94,7 @@ static struct object *add(struct object *object, enum kind kind, uint8_t length)
 
 static struct object *make_cell(struct object *head, struct object *tail)
 {
-    struct cell *cell = workload_got(malloc(sizeof(*cell)));
+    struct cell *cell = got(malloc(sizeof(*cell)));
 
     add(&cell->object, CELL, 0);
     cell->head = head;
@@ -112,18 +105,18 @@ static struct object *make_cell(struct object *head, struct object *tail)
 
 static struct object *make_number(void)
 {
-    struct number *number = workload_got(malloc(sizeof(*number)));
+    struct number *number = got(malloc(sizeof(*number)));
 
     add(&number->object, NUMBER, 0);
-    number->value = workload_random_next(&randomness);
+    number->value = rng_next(&randomness);
     number->object.sum = sum_of(&number->object);
     return &number->object;
 }
 
 static struct object *make_string(void)
 {
-    uint8_t length = (uint8_t)(1 + workload_random_below(&randomness, STRING_MOST));
-    struct string *string = workload_got(malloc(sizeof(*string) + length));
+    uint8_t length = (uint8_t)(1 + rng_below(&randomness, STRING_MOST));
+    struct string *string = got(malloc(sizeof(*string) + length));
 
     add(&string->object, STRING, length);
     memset(string->text, 'a' + length % 26, length);
@@ -136,7 +129,7 @@ static struct object *make_string(void)
 static void check(const struct object *object)
 {
     if (object->kind > STRING || object->sum != sum_of(object))
-        workload_fail("an object was overwritten");
+        fail("an object was overwritten");
 }
 
 static void find(struct object *object, bool is_full)
@@ -201,15 +194,15 @@ static void collect(bool is_full)
 /* What a cell holds: mostly the latest number or string, seldom another list. */
 static struct object *choose_head(void)
 {
-    if (workload_random_below(&randomness, 64) == 0)
-        return roots[workload_random_below(&randomness, ROOTS)];
+    if (rng_below(&randomness, 64) == 0)
+        return roots[rng_below(&randomness, ROOTS)];
     return latest;
 }
 
 static void evaluate(void)
 {
-    struct object **root = &roots[workload_random_below(&randomness, ROOTS)];
-    uint64_t choice = workload_random_below(&randomness, 100);
+    struct object **root = &roots[rng_below(&randomness, ROOTS)];
+    uint64_t choice = rng_below(&randomness, 100);
 
     if (choice < 2)
         *root = NULL;
@@ -223,7 +216,7 @@ static void evaluate(void)
 
 static void work(size_t thread)
 {
-    randomness = workload_random_of(thread);
+    randomness = rng_of(thread);
     for (uint64_t op = 0, collections = 0; op < ops; op++) {
         evaluate();
         if (young_count >= nursery)
@@ -234,17 +227,16 @@ static void work(size_t thread)
     latest = NULL;
     collect(true);
     if (live_count != 0)
-        workload_fail("%zu objects are left", (size_t)live_count);
+        fail("%zu objects are left", (size_t)live_count);
 }
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "cons",
-        "an interpreter's cells, numbers and strings, which a collector of two generations "
-        "frees by the ten thousand (ops: objects)",
-        parameters, argument_count, arguments);
-    workload_threads(1, work);
-    workload_extra("objects_most", most_live_count);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "an interpreter's cells, numbers and strings, which a collector of two generations "
+          "frees by the ten thousand (ops: objects)",
+          PARAMETERS(OPS(1000000), PARAMETER(nursery, 50000, 1, TABLE_MOST)));
+    run_threads(1, work);
+    extra("objects_most", most_live_count);
+    return report(ops);
 }

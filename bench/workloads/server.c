@@ -14,40 +14,25 @@
 
 #include "bench/workloads/table.h"
 
-static uint64_t ops = 10000000;
-static uint64_t threads = 2;
-static uint64_t generations = 100;
-static uint64_t blocks = 2000;
-static uint64_t min = 16;
-static uint64_t max = 1024;
-static struct workload_sizes sizes;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("generations", &generations, 1, 1 << 20),
-    WORKLOAD_NUMBER("blocks", &blocks, 1, WORKLOAD_TABLE_MOST),
-    WORKLOAD_NUMBER("min", &min, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
+static uint64_t generations;
+static uint64_t blocks;
 
 struct line {
     size_t idx;
-    struct workload_random random;
+    struct rng rng;
     struct table table;
     uint64_t generation;
     pthread_t last; /* the thread before this one; in the end, the last of the line */
 };
 
-static struct line lines[WORKLOAD_THREADS_MOST];
+static struct line lines[THREADS_MOST];
 static pthread_mutex_t end_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t line_ended = PTHREAD_COND_INITIALIZER;
 static uint64_t ended_count;
 
-static void *make(struct workload_random *random)
+static void *make(struct rng *rng)
 {
-    return workload_malloc(workload_size(&sizes, random));
+    return touched(some_size(rng));
 }
 
 static void end_line(void)
@@ -61,18 +46,17 @@ static void end_line(void)
 static void *serve(void *argument)
 {
     struct line *line = argument;
-    uint64_t share = workload_share(ops, line->idx, threads);
+    uint64_t share = share_of(ops, line->idx, threads);
     pthread_t successor;
 
     if (line->generation > 0)
         pthread_join(line->last, NULL);
-    table_replace(&line->table, workload_share(share, line->generation, generations), &line->random,
-                  make);
+    table_replace(&line->table, share_of(share, line->generation, generations), &line->rng, make);
     line->last = pthread_self();
     if (++line->generation == generations)
         end_line();
     else
-        workload_thread_start(&successor, serve, line);
+        start_thread(&successor, serve, line);
     return NULL;
 }
 
@@ -82,9 +66,9 @@ static void start_lines(void)
 
     for (size_t idx = 0; idx < threads; idx++) {
         lines[idx].idx = idx;
-        lines[idx].random = workload_random_of(idx);
+        lines[idx].rng = rng_of(idx);
         lines[idx].table = table_new(blocks, 1);
-        workload_thread_start(&thread, serve, &lines[idx]);
+        start_thread(&thread, serve, &lines[idx]);
     }
 }
 
@@ -102,14 +86,14 @@ static void await_ends(void)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("server",
-                   "threads that die and are replaced while their blocks live on and are freed by "
-                   "the successors: orphaned blocks and caches (ops: blocks made and freed)",
-                   parameters, argument_count, arguments);
-    sizes = workload_sizes_between(min, max);
-    workload_clock_start();
+    begin(argument_count, arguments,
+          "threads that die and are replaced while their blocks live on and are freed by "
+          "the successors: orphaned blocks and caches (ops: blocks made and freed)",
+          PARAMETERS(OPS(10000000), THREADS(2), PARAMETER(generations, 100, 1, 1 << 20),
+                     PARAMETER(blocks, 2000, 1, TABLE_MOST), SIZES(16, 1024)));
+    clock_start();
     start_lines();
     await_ends();
-    workload_clock_stop();
-    return workload_report(ops);
+    clock_stop();
+    return report(ops);
 }
