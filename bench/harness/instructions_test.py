@@ -17,7 +17,7 @@ from bench.harness.instructions import Count
 from bench.harness.subjects import Subject
 
 PLACES = places.find()
-CRASH = str(PLACES.runfiles / "bench/floor/libfake_crash.so")
+CRASH = str(PLACES.runfiles / "bench/bump/libfake_crash.so")
 
 
 def made(*counts: Count) -> Dict[str, Any]:

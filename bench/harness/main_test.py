@@ -16,7 +16,7 @@ from typing import Any, Dict, List
 from bench.harness import places, result
 
 PLACES = places.find()
-CRASH, FAIL, SLOW = (str(PLACES.runfiles / ("bench/floor/libfake_%s.so" % fault))
+CRASH, FAIL, SLOW = (str(PLACES.runfiles / ("bench/bump/libfake_%s.so" % fault))
                      for fault in ("crash", "fail", "slow"))
 GLIBC = ("--peers", "glibc")
 ONE_ROW = ("--quick", "--groups", "workloads", "--filter", "^tree$", "--rounds", "1", "--stacks", "none")

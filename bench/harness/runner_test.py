@@ -23,7 +23,7 @@ CHURN = Row("churn", "workloads", ("churn", "ops=%d" % OPS, "live=64k"))
 
 
 def fake(name: str, **settings: Any) -> Subject:
-    library = PLACES.runfiles / ("bench/floor/libfake_%s.so" % name)
+    library = PLACES.runfiles / ("bench/bump/libfake_%s.so" % name)
     return Subject(name, "peer", library, None, {key: str(value) for key, value in settings.items()})
 
 

@@ -229,7 +229,7 @@ def find(runfiles: pathlib.Path, commit: Optional[str], environment: Mapping[str
             libraries_of[peer.name] = library
     versions = versions_of(list(libraries_of.values()))
     peers = [Subject(name, PEER, library, versions[library]) for name, library in libraries_of.items()]
-    floor = runfiles / "bench/floor/libcairn_floor.so"
+    floor = runfiles / "bench/bump/libcairn_bump.so"
     floors = [Subject("floor", FLOOR, floor, commit)] if floor.is_file() else []
     libc = Subject("glibc", LIBC, None, machine.libc().replace("glibc ", ""))
     return Found(tuple(stacks + [libc] + peers + floors), missing)

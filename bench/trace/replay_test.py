@@ -23,8 +23,8 @@ from bench.harness.subjects import Subject
 from bench.trace import fixture, record
 from bench.trace.replay import Replay
 
-CRASH = str(fixture.RUNFILES / "bench/floor/libfake_crash.so")
-FAIL = str(fixture.RUNFILES / "bench/floor/libfake_fail.so")
+CRASH = str(fixture.RUNFILES / "bench/bump/libfake_crash.so")
+FAIL = str(fixture.RUNFILES / "bench/bump/libfake_fail.so")
 ON_GLIBC = ("--stacks", "none", "--peers", "glibc", "--rounds", "1")
 ON_TWO = ("--stacks", "cairn", "--peers", "glibc", "--rounds", "2")
 PYTHON = "/usr/bin/python3"
