@@ -4,7 +4,6 @@
 // source: what each adapter adds to a source that costs next to nothing (the row `bare`), per batch
 // taken and given; and the buffer, a source of its own.
 
-#include <benchmark/benchmark.h>
 #include <cairn/buffer.h>
 #include <cairn/counted.h>
 #include <cairn/locked.h>
@@ -13,28 +12,25 @@
 
 namespace {
 
-constexpr size_t kBlockBytes = 64;
-constexpr size_t kBatchMax = 64;
-
-void Pairs(benchmark::State &state, cairn_source source)
+void Pairs(State &state, cairn_source source)
 {
-    void *blocks[kBatchMax];
-    size_t batch = static_cast<size_t>(state.range(0));
+    void *blocks[64];
+    size_t batch = Arg(state);
     for (auto _ : state) {
-        size_t taken = cairn_source_take(source, kBlockBytes, 16, blocks, batch);
+        size_t taken = cairn_source_take(source, 64, 16, blocks, batch);
         Keep(blocks);
-        cairn_source_give(source, kBlockBytes, blocks, taken);
+        cairn_source_give(source, 64, blocks, taken);
     }
     state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 
-void Bare(benchmark::State &state)
+void Bare(State &state)
 {
     Pairs(state, Invented::Source());
 }
 BENCHMARK(Bare)->Name("source/bare")->ArgName("batch")->Arg(1)->Arg(32);
 
-void Counted(benchmark::State &state)
+void Counted(State &state)
 {
     cairn_counted counted;
     cairn_counted_init(&counted, Invented::Source());
@@ -43,32 +39,30 @@ void Counted(benchmark::State &state)
 }
 BENCHMARK(Counted)->Name("source/counted")->ArgName("batch")->Arg(1)->Arg(32);
 
-cairn_locked g_locked;
+struct LockedSource {
+    LockedSource()
+    {
+        cairn_locked_init(&locked, Invented::Source(), CAIRN_RANK_BUDDY);
+    }
+    ~LockedSource()
+    {
+        cairn_locked_fini(&locked);
+    }
+    cairn_locked locked;
+};
 
-void OpenLocked(const benchmark::State &)
+void Locked(State &state)
 {
-    cairn_locked_init(&g_locked, Invented::Source(), CAIRN_RANK_BUDDY);
-}
-void CloseLocked(const benchmark::State &)
-{
-    cairn_locked_fini(&g_locked);
-}
-void Locked(benchmark::State &state)
-{
-    Pairs(state, cairn_locked_as_source(&g_locked));
+    Pairs(state, cairn_locked_as_source(&Shared<LockedSource>::object->locked));
 }
 BENCHMARK(Locked)
     ->Name("source/locked")
     ->ArgName("batch")
     ->Arg(32)
-    ->Setup(OpenLocked)
-    ->Teardown(CloseLocked)
-    ->Threads(1)
-    ->Threads(2)
-    ->Threads(8)
-    ->UseRealTime();
+    ->Apply(Shared<LockedSource>::Of)
+    ->Apply(BesideOthers);
 
-void Buffer(benchmark::State &state)
+void Buffer(State &state)
 {
     Memory memory(1 << 20);
     cairn_buffer buffer;
