@@ -14,7 +14,7 @@
 
 #include "bench/trace/trace_writer.h"
 #include "tests/support/process.h"
-#include "tests/support/seed.h"
+#include "tests/support/random.h"
 
 namespace {
 

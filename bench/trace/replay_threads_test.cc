@@ -17,7 +17,7 @@ extern "C" {
 
 #include "bench/trace/trace_writer.h"
 #include "tests/support/process.h"
-#include "tests/support/seed.h"
+#include "tests/support/random.h"
 
 namespace {
 
