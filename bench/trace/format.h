@@ -52,7 +52,6 @@ enum {
     TRACE_VERSION = 1,
     TRACE_PAGE_BYTES = 4096, /* of the file, whatever the machine's pages are */
     TRACE_COMMAND_BYTES = 3968,
-    TRACE_LATE_THREAD = 0, /* calls that threads make after their last destructor */
 };
 
 enum trace_clock { TRACE_CLOCK_MONOTONIC, TRACE_CLOCK_TSC, TRACE_CLOCK_CNTVCT };
@@ -105,7 +104,7 @@ struct trace_header { /* a page */
 struct trace_block { /* a cache line */
     uint32_t magic;
     uint32_t capacity_bytes; /* with this header: a multiple of TRACE_PAGE_BYTES */
-    uint32_t thread;         /* 1, 2, ... by first event; TRACE_LATE_THREAD */
+    uint32_t thread;         /* 1, 2, ... by first event */
     uint32_t system_thread;  /* as the kernel calls it */
     uint64_t start_ticks;    /* the first event's time is relative to this one */
     uint64_t progress;       /* events << 32 | used_bytes */

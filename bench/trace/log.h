@@ -15,9 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The variable with the absolute path of the file; where that exists, ".PID" is appended. */
-#define TRACE_VARIABLE "CAIRN_RECORD"
-
 /* After the call; `result` is NULL when it failed. */
 void trace_log_alloc(enum trace_function function, size_t size_bytes, unsigned align_log2,
                      const void *result);
@@ -29,15 +26,5 @@ void trace_log_free(enum trace_function function, const void *block);
 uint64_t trace_log_begin_resize(void);
 void trace_log_resize(enum trace_function function, const void *old, size_t size_bytes,
                       const void *result, uint64_t begun_ticks);
-
-/* ---- log_file.c: the file of this process ---- */
-
-/* Creates the file and maps its header; NULL when there is no TRACE_VARIABLE or no file can be had. */
-struct trace_header *trace_file_create(void);
-
-/* Appends `bytes` of zeros to the file and maps them; NULL when there is no room. Any thread. */
-void *trace_file_extend(size_t bytes);
-
-void trace_file_unmap(void *mapping, size_t bytes);
 
 #endif

@@ -47,7 +47,7 @@ struct trace_event {
     uint64_t born_ticks;     /* of what is freed or resized */
     uint32_t born_thread;    /* likewise */
     uint32_t thread;         /* 0, 1, ... thread_count - 1 */
-    uint32_t thread_number;  /* as recorded: 1, 2, ... or TRACE_LATE_THREAD */
+    uint32_t thread_number;  /* as recorded: 1, 2, ... */
     uint32_t object;
     uint8_t kind;     /* enum trace_kind */
     uint8_t function; /* enum trace_function */
