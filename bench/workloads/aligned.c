@@ -10,8 +10,7 @@
 
 #include "bench/workloads/table.h"
 
-static uint64_t align;
-static uint64_t align_octaves;
+static uint64_t align, align_octaves;
 
 enum { ALIGN_LEAST = 16 };
 

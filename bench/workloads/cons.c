@@ -57,9 +57,7 @@ static struct object *latest; /* number or string: a root as well */
 static struct object *young;
 static struct object *old;
 static struct object *gray;
-static uint64_t young_count;
-static uint64_t live_count;
-static uint64_t most_live_count;
+static uint64_t young_count, live_count, most_live_count;
 static struct rng randomness;
 
 static uint32_t sum_of(const struct object *object)

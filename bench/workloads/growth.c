@@ -16,8 +16,7 @@
 
 enum { BUFFERS_MOST = 1024, PAGE_BYTES = 4096, FIRST_BYTES = 64 };
 
-static uint64_t buffers;
-static uint64_t stepped;
+static uint64_t buffers, stepped;
 
 struct buffer {
     unsigned char *content;

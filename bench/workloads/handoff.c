@@ -15,8 +15,7 @@
 
 enum { QUEUE_BLOCKS = 1024, BATCH_MOST = 256 };
 
-static uint64_t pairs;
-static uint64_t batch;
+static uint64_t pairs, batch;
 
 struct queue {
     pthread_mutex_t lock;

@@ -13,8 +13,7 @@
 
 enum { BLOCKS_MOST = 4096 };
 
-static uint64_t alive;
-static uint64_t blocks;
+static uint64_t alive, blocks;
 
 static pthread_barrier_t all_hold_blocks;
 static pthread_t started[THREADS_MOST];

@@ -25,8 +25,7 @@
 
 enum { LISTS = 16, IDLE_SLICES = 20 };
 
-static uint64_t keep;
-static uint64_t idle_ms;
+static uint64_t keep, idle_ms;
 
 struct block {
     struct block *next;
@@ -34,8 +33,7 @@ struct block {
 };
 
 static struct block *lists[LISTS];
-static uint64_t made_count;
-static uint64_t live_bytes;
+static uint64_t made_count, live_bytes;
 
 static void make_one(struct rng *rng)
 {

@@ -14,8 +14,7 @@
 
 #include "bench/workloads/table.h"
 
-static uint64_t generations;
-static uint64_t blocks;
+static uint64_t generations, blocks;
 
 struct line {
     size_t idx;

@@ -19,10 +19,7 @@ enum { MODE_ACTIVE, MODE_PASSIVE, BLOCKS_MOST = 256 };
 
 static const char *const mode_words[] = {"active", "passive", NULL};
 
-static uint64_t blocks;
-static uint64_t bytes;
-static uint64_t writes;
-static uint64_t mode;
+static uint64_t blocks, bytes, writes, mode;
 
 /* A row of each thread, in memory that no other thread writes. */
 struct hand {

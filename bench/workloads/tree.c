@@ -12,8 +12,7 @@
 
 enum { DEPTH_MOST = 28 };
 
-static uint64_t depth;
-static uint64_t walks;
+static uint64_t depth, walks;
 
 struct node {
     struct node *left;

@@ -16,9 +16,7 @@
 
 #include "bench/workloads/queue.h"
 
-static uint64_t producers;
-static uint64_t consumers;
-static uint64_t batch;
+static uint64_t producers, consumers, batch;
 
 struct job {
     size_t bytes;
@@ -26,8 +24,7 @@ struct job {
 };
 
 static struct queue queue;
-static uint64_t made_bytes;
-static uint64_t done_bytes;
+static uint64_t made_bytes, done_bytes;
 
 static unsigned char *end_of(struct job *job, size_t bytes)
 {

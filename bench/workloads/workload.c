@@ -176,8 +176,7 @@ void begin(int argument_count, char **arguments, const char *about,
 
 /* ---- time and result ---- */
 
-static uint64_t clock_started_ns;
-static uint64_t clock_sum_ns;
+static uint64_t clock_started_ns, clock_sum_ns;
 static char extras[LINE_BYTES];
 
 static uint64_t now_ns(void)
