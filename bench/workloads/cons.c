@@ -33,24 +33,15 @@ struct object {
     uint8_t kind;
     uint8_t is_marked;
     uint8_t is_old;
-    uint8_t length; /* of a string */
+    uint8_t length;             /* of a string */
+    union {                     /* of which a block has what it needs */
+        struct object *ends[2]; /* of a cell; may be NULL */
+        uint64_t value;
+        unsigned char text[STRING_MOST];
+    } content;
 };
 
-struct cell {
-    struct object object;
-    struct object *head; /* may be NULL, as the tail */
-    struct object *tail;
-};
-
-struct number {
-    struct object object;
-    uint64_t value;
-};
-
-struct string {
-    struct object object;
-    unsigned char text[];
-};
+enum { HEAD_BYTES = offsetof(struct object, content) };
 
 static struct object *roots[ROOTS];
 static struct object *latest; /* number or string: a root as well */
@@ -62,27 +53,27 @@ static struct rng randomness;
 
 static uint32_t sum_of(const struct object *object)
 {
-    const struct cell *cell = (const struct cell *)object;
-    uint32_t sum = 1;
+    struct object *const *ends = object->content.ends;
 
-    if (object == NULL)
-        return 0;
     if (object->kind == NUMBER)
-        return (uint32_t)((const struct number *)object)->value;
+        return (uint32_t)object->content.value;
     if (object->kind == STRING)
-        return (uint32_t)((const struct string *)object)->text[object->length - 1] + object->length;
-    if (cell->head != NULL)
-        sum += 3 * cell->head->sum;
-    if (cell->tail != NULL)
-        sum += cell->tail->sum;
-    return sum;
+        return (uint32_t)object->content.text[object->length - 1] + object->length;
+    return 1 + (ends[0] != NULL ? 3 * ends[0]->sum : 0) + (ends[1] != NULL ? ends[1]->sum : 0);
 }
 
-/* Making. */
+/* ---- making ---- */
 
-static struct object *add(struct object *object, enum kind kind, uint8_t length)
+static struct object *make(enum kind kind, const void *content, size_t bytes)
 {
-    *object = (struct object){.next = young, .kind = (uint8_t)kind, .length = length};
+    struct object *object = got(malloc(HEAD_BYTES + bytes));
+
+    memset(object, 0, HEAD_BYTES);
+    memcpy(&object->content, content, bytes);
+    object->next = young;
+    object->kind = (uint8_t)kind;
+    object->length = (uint8_t)bytes;
+    object->sum = sum_of(object);
     young = object;
     young_count++;
     if (++live_count > most_live_count)
@@ -92,43 +83,28 @@ static struct object *add(struct object *object, enum kind kind, uint8_t length)
 
 static struct object *make_cell(struct object *head, struct object *tail)
 {
-    struct cell *cell = got(malloc(sizeof(*cell)));
+    struct object *const ends[2] = {head, tail};
 
-    add(&cell->object, CELL, 0);
-    cell->head = head;
-    cell->tail = tail;
-    cell->object.sum = sum_of(&cell->object);
-    return &cell->object;
+    return make(CELL, ends, sizeof(ends));
 }
 
 static struct object *make_number(void)
 {
-    struct number *number = got(malloc(sizeof(*number)));
+    uint64_t value = rng_next(&randomness);
 
-    add(&number->object, NUMBER, 0);
-    number->value = rng_next(&randomness);
-    number->object.sum = sum_of(&number->object);
-    return &number->object;
+    return make(NUMBER, &value, sizeof(value));
 }
 
 static struct object *make_string(void)
 {
-    uint8_t length = (uint8_t)(1 + rng_below(&randomness, STRING_MOST));
-    struct string *string = got(malloc(sizeof(*string) + length));
+    size_t length = (size_t)(1 + rng_below(&randomness, STRING_MOST));
+    char text[STRING_MOST];
 
-    add(&string->object, STRING, length);
-    memset(string->text, 'a' + length % 26, length);
-    string->object.sum = sum_of(&string->object);
-    return &string->object;
+    memset(text, (int)('a' + length % 26), length);
+    return make(STRING, text, length);
 }
 
-/* Collecting. */
-
-static void check(const struct object *object)
-{
-    if (object->kind > STRING || object->sum != sum_of(object))
-        fail("an object was overwritten");
-}
+/* ---- collecting ---- */
 
 static void find(struct object *object, bool is_full)
 {
@@ -145,13 +121,12 @@ static void mark(bool is_full)
         find(roots[root], is_full);
     find(latest, is_full);
     while (gray != NULL) {
-        const struct cell *cell = (const struct cell *)gray;
-        check(gray);
-        gray = gray->gray;
-        if (cell->object.kind != CELL)
-            continue;
-        find(cell->head, is_full);
-        find(cell->tail, is_full);
+        const struct object *object = gray;
+        if (object->kind > STRING || object->sum != sum_of(object))
+            fail("an object was overwritten");
+        gray = object->gray;
+        for (size_t end = 0; object->kind == CELL && end < 2; end++)
+            find(object->content.ends[end], is_full);
     }
 }
 

@@ -17,6 +17,7 @@
  */
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,31 +54,20 @@ static void grow(struct rng *rng)
         make_one(rng);
 }
 
-/* Frees the blocks of a list, save for `kept` of a hundred. */
-static void thin_list(struct block **link, uint64_t kept, struct rng *rng)
+/* Frees the blocks of all lists, save for `kept` of a hundred. */
+static void thin(uint64_t kept, struct rng *rng)
 {
-    while (*link != NULL) {
-        struct block *block = *link;
-        if (rng_below(rng, 100) < kept) {
-            link = &block->next;
-            continue;
+    for (struct block **link, **list = lists; list < lists + LISTS; list++)
+        for (link = list; *link != NULL;) {
+            struct block *block = *link;
+            if (rng_below(rng, 100) < kept) {
+                link = &block->next;
+                continue;
+            }
+            *link = block->next;
+            live_bytes -= block->bytes;
+            free(block);
         }
-        *link = block->next;
-        live_bytes -= block->bytes;
-        free(block);
-    }
-}
-
-static void thin(struct rng *rng)
-{
-    for (size_t idx = 0; idx < LISTS; idx++)
-        thin_list(&lists[idx], keep, rng);
-}
-
-static void free_rest(struct rng *rng)
-{
-    for (size_t idx = 0; idx < LISTS; idx++)
-        thin_list(&lists[idx], 0, rng);
 }
 
 /* A small block would come out of a cache; the large ones reach the paths where a purge happens. */
@@ -109,40 +99,47 @@ static uint64_t resident_kib(void)
     return strtoull(strchrnul(text, ' '), NULL, 10) * ((uint64_t)sysconf(_SC_PAGESIZE) / 1024);
 }
 
-static void run_phase(void (*phase)(struct rng *), struct rng *rng)
+static void tell_memory(const char *phase, bool with_live)
 {
-    clock_start();
-    phase(rng);
-    clock_stop();
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s_kib", phase);
+    extra(name, resident_kib());
+    snprintf(name, sizeof(name), "%s_live_kib", phase);
+    if (with_live)
+        extra(name, live_bytes / 1024);
 }
 
-static void run_phases(struct rng *rng)
+static void run_phases(void)
 {
-    run_phase(grow, rng);
-    extra("grown_kib", resident_kib());
-    extra("grown_live_kib", live_bytes / 1024);
-    run_phase(thin, rng);
-    extra("thinned_kib", resident_kib());
-    extra("thinned_live_kib", live_bytes / 1024);
+    struct rng rng = rng_of(0);
+
+    clock_start();
+    grow(&rng);
+    clock_stop();
+    tell_memory("grown", true);
+    clock_start();
+    thin(keep, &rng);
+    clock_stop();
+    tell_memory("thinned", true);
     idle();
-    extra("thinned_idle_kib", resident_kib());
-    run_phase(free_rest, rng);
-    extra("freed_kib", resident_kib());
-    extra("freed_live_kib", live_bytes / 1024);
+    tell_memory("thinned_idle", false);
+    clock_start();
+    thin(0, &rng);
+    clock_stop();
+    tell_memory("freed", true);
     idle();
-    extra("freed_idle_kib", resident_kib());
+    tell_memory("freed_idle", false);
 }
 
 int main(int argument_count, char **arguments)
 {
-    struct rng rng = rng_of(0);
-
     begin(argument_count, arguments,
           "grows to live= bytes of small blocks, frees 90 % at random, idles, frees the "
           "rest, idles: what stays resident (ops: blocks made and freed)",
           PARAMETERS(LIVE(1 << 30), PARAMETER(keep, 10, 0, 100),
                      PARAMETER(idle_ms, 500, 0, 3600000), PARAMETER(min, 16, 16, BYTES_MOST),
                      PARAMETER(max, 512, 16, BYTES_MOST)));
-    run_phases(&rng);
+    run_phases();
     return report(made_count);
 }

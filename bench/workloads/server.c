@@ -14,6 +14,8 @@
 
 #include "bench/workloads/table.h"
 
+#include <semaphore.h>
+
 static uint64_t generations, blocks;
 
 struct line {
@@ -25,21 +27,11 @@ struct line {
 };
 
 static struct line lines[THREADS_MOST];
-static pthread_mutex_t end_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t line_ended = PTHREAD_COND_INITIALIZER;
-static uint64_t ended_count;
+static sem_t line_ended;
 
 static void *make(struct rng *rng)
 {
     return touched(some_size(rng));
-}
-
-static void end_line(void)
-{
-    pthread_mutex_lock(&end_lock);
-    ended_count++;
-    pthread_cond_signal(&line_ended);
-    pthread_mutex_unlock(&end_lock);
 }
 
 static void *serve(void *argument)
@@ -53,7 +45,7 @@ static void *serve(void *argument)
     table_replace(&line->table, share_of(share, line->generation, generations), &line->rng, make);
     line->last = pthread_self();
     if (++line->generation == generations)
-        end_line();
+        sem_post(&line_ended);
     else
         start_thread(&successor, serve, line);
     return NULL;
@@ -73,10 +65,8 @@ static void start_lines(void)
 
 static void await_ends(void)
 {
-    pthread_mutex_lock(&end_lock);
-    while (ended_count < threads)
-        pthread_cond_wait(&line_ended, &end_lock);
-    pthread_mutex_unlock(&end_lock);
+    for (uint64_t left = threads; left > 0;)
+        left -= sem_wait(&line_ended) == 0;
     for (size_t idx = 0; idx < threads; idx++) {
         pthread_join(lines[idx].last, NULL);
         table_drop(&lines[idx].table);
