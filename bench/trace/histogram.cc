@@ -11,7 +11,6 @@
 //
 // One line for each size that occurs, smallest first. A realloc that returned a block counts as an allocation of
 // its new size. live_at_peak: blocks of the size that were live when the sum of all live bytes was highest.
-// Exit status: 0; 1 when the file is no trace; 2 for a wrong call.
 
 #include <cinttypes>
 #include <cstdint>
@@ -19,7 +18,7 @@
 #include <cstring>
 #include <map>
 
-#include "bench/trace/reader.h"
+#include "bench/trace/printer.h"
 
 namespace {
 
@@ -30,29 +29,29 @@ struct Counts {
 
 using Sizes = std::map<uint64_t, Counts>;
 
-// Calls `visit(event)` for each event until it returns false. A realloc both frees and allocates.
-template <typename Visit> bool ForEachEvent(const char *path, Visit visit)
+// Visits all events about objects, up to the number-th; returns the exit status.
+template <typename Visit> int ForEach(const char *path, uint64_t number, Visit visit)
 {
-    trace_reader reader;
-    trace_event event;
-
-    if (!trace_open(&reader, path)) {
-        std::fprintf(stderr, "histogram: %s\n", reader.message);
-        return false;
-    }
-    while (trace_next(&reader, &event))
-        if (event.object != TRACE_NO_OBJECT && !visit(event))
-            break;
-    trace_close(&reader);
-    return true;
+    return ReadTrace(
+        path,
+        [&](const trace_reader &, const trace_event &event) {
+            if (event.object == TRACE_NO_OBJECT)
+                return true;
+            if (number-- == 0)
+                return false;
+            visit(event);
+            return true;
+        },
+        [](const trace_reader &) { return 0; });
 }
 
-// Counts all allocations; `peak` becomes the number of the event after which the most bytes are live.
-bool CountAllocations(const char *path, Sizes &sizes, uint64_t &peak)
-{
-    uint64_t number = 0, live_bytes = 0, most_bytes = 0;
+} // namespace
 
-    return ForEachEvent(path, [&](const trace_event &event) {
+int main(int argument_count, char **arguments)
+{
+    Sizes sizes;
+    uint64_t number = 0, live_bytes = 0, most_bytes = 0, peak = 0;
+    auto count = [&](const trace_event &event) {
         number++;
         live_bytes += event.size_bytes - event.old_size_bytes;
         if (event.kind != TRACE_EVENT_FREE)
@@ -61,37 +60,18 @@ bool CountAllocations(const char *path, Sizes &sizes, uint64_t &peak)
             most_bytes = live_bytes;
             peak = number;
         }
-        return true;
-    });
-}
-
-bool CountLive(const char *path, Sizes &sizes, uint64_t peak)
-{
-    uint64_t number = 0;
-
-    return ForEachEvent(path, [&](const trace_event &event) {
-        if (number++ == peak)
-            return false;
+    };
+    auto count_live = [&](const trace_event &event) {
         if (event.kind != TRACE_EVENT_ALLOC)
             sizes[event.old_size_bytes].live--;
         if (event.kind != TRACE_EVENT_FREE)
             sizes[event.size_bytes].live++;
-        return true;
-    });
-}
+    };
 
-} // namespace
-
-int main(int argument_count, char **arguments)
-{
-    Sizes sizes;
-    uint64_t peak = 0;
-
-    if (argument_count != 2 || arguments[1][0] == '-') {
-        std::fputs("usage: histogram file\n", stderr);
-        return 2;
-    }
-    if (!CountAllocations(arguments[1], sizes, peak) || !CountLive(arguments[1], sizes, peak))
+    if (argument_count != 2 || arguments[1][0] == '-')
+        return Usage("file");
+    if (ForEach(arguments[1], UINT64_MAX, count) != 0 ||
+        ForEach(arguments[1], peak, count_live) != 0)
         return 1;
     std::puts("# size_bytes allocations live_at_peak");
     for (const auto &[size_bytes, counts] : sizes)

@@ -8,14 +8,13 @@
 // Prints a JSON object on one line: times are seconds, sizes bytes. --events prints every event on a line
 // of its own: the seconds since the recording began, the thread's number, the function, the object's number
 // or '-', the size (of a free: of what it freed), and the alignment where one was asked for.
-// Exit status: 0; 1 when the file is no trace; 2 for a wrong call.
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string>
 
-#include "bench/trace/reader.h"
+#include "bench/trace/printer.h"
 
 extern "C" {
 #include "bench/trace/codec.h"
@@ -169,26 +168,20 @@ void PrintEvent(const trace_reader &reader, const trace_event &event)
 int main(int argument_count, char **arguments)
 {
     bool has_events = argument_count == 3 && std::strcmp(arguments[1], "--events") == 0;
-    trace_reader reader;
-    trace_event event;
     Summary sums = {};
 
-    if (argument_count != 2 + has_events || arguments[argument_count - 1][0] == '-') {
-        std::fputs("usage: info [--events] file\n", stderr);
-        return 2;
-    }
-    if (!trace_open(&reader, arguments[argument_count - 1])) {
-        std::fprintf(stderr, "info: %s\n", reader.message);
-        return 1;
-    }
-    while (trace_next(&reader, &event))
-        if (has_events)
-            PrintEvent(reader, event);
-        else
-            Count(&sums, reader, event);
-    sums.blocks_of_lifetime[kLifetimes - 1] = sums.live_blocks;
-    if (!has_events)
-        PrintSummary(reader, sums);
-    trace_close(&reader);
-    return 0;
+    if (argument_count != 2 + has_events || arguments[argument_count - 1][0] == '-')
+        return Usage("[--events] file");
+    return ReadTrace(
+        arguments[argument_count - 1],
+        [&](const trace_reader &reader, const trace_event &event) {
+            has_events ? PrintEvent(reader, event) : Count(&sums, reader, event);
+            return true;
+        },
+        [&](const trace_reader &reader) {
+            sums.blocks_of_lifetime[kLifetimes - 1] = sums.live_blocks;
+            if (!has_events)
+                PrintSummary(reader, sums);
+            return 0;
+        });
 }

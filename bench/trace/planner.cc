@@ -4,8 +4,6 @@
 // planner.cc - the events of a trace to a plan (plan.h).
 //
 //     planner [--paced] trace plan
-//
-// Exit status: 0; 1 when the first file is no trace, or the second cannot be written; 2 for a wrong call.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -14,7 +12,7 @@
 #include <vector>
 
 #include "bench/trace/plan.h"
-#include "bench/trace/reader.h"
+#include "bench/trace/printer.h"
 
 extern "C" {
 #include "bench/trace/codec.h"
@@ -50,24 +48,23 @@ uint64_t PackedOf(const trace_event &event, uint64_t page_bytes)
 
 class Planner {
   public:
-    Planner(uint32_t thread_count, uint64_t page_bytes, bool is_paced)
-        : page_bytes_(page_bytes), is_paced_(is_paced), threads_(thread_count)
+    explicit Planner(bool is_paced) : is_paced_(is_paced)
     {
-        plan_.magic = PLAN_MAGIC;
-        plan_.thread_count = thread_count;
     }
 
-    void Add(const trace_event &event)
+    void Add(const trace_event &event, uint64_t page_bytes)
     {
         if (event.object == TRACE_NO_OBJECT) {
             plan_.skipped_calls++;
             return;
         }
+        if (event.thread >= threads_.size())
+            threads_.resize(event.thread + size_t{1});
         Introduce(event.thread);
         if (event.object >= turns_.size())
             turns_.resize(event.object + size_t{1});
         threads_[event.thread].ops.push_back(
-            {event.object, turns_[event.object]++, PackedOf(event, page_bytes_)});
+            {event.object, turns_[event.object]++, PackedOf(event, page_bytes)});
         threads_[event.thread].epoch_calls++;
         last_thread_ = event.thread;
         plan_.calls++;
@@ -75,8 +72,11 @@ class Planner {
         plan_.peak_live_bytes = std::max(plan_.peak_live_bytes, plan_.end_live_bytes);
     }
 
-    std::string Bytes()
+    std::string Bytes(uint32_t thread_count)
     {
+        threads_.resize(thread_count);
+        plan_.magic = PLAN_MAGIC;
+        plan_.thread_count = thread_count;
         std::string threads, ops;
         for (const Thread &thread : threads_) {
             plan_thread planned = {plan_.op_count, thread.ops.size(), thread.epoch_calls};
@@ -108,7 +108,6 @@ class Planner {
         plan_.epoch_count = static_cast<uint32_t>(epoch + 1);
     }
 
-    uint64_t page_bytes_;
     bool is_paced_;
     plan plan_ = {};
     std::vector<Thread> threads_;
@@ -122,25 +121,21 @@ int main(int argument_count, char **arguments)
 {
     bool is_paced = argument_count == 4 && std::strcmp(arguments[1], "--paced") == 0;
     char **paths = arguments + argument_count - 2;
-    trace_reader reader;
-    trace_event event;
+    Planner planner(is_paced);
 
-    if (argument_count != 3 + is_paced || paths[0][0] == '-') {
-        std::fputs("usage: planner [--paced] trace plan\n", stderr);
-        return 2;
-    }
-    if (!trace_open(&reader, paths[0])) {
-        std::fprintf(stderr, "planner: %s\n", reader.message);
-        return 1;
-    }
-    Planner planner(reader.thread_count, reader.header->page_bytes, is_paced);
-    while (trace_next(&reader, &event))
-        planner.Add(event);
-    trace_close(&reader);
-    std::ofstream file(paths[1], std::ios::binary);
-    if (!(file << planner.Bytes()).flush()) {
-        std::fprintf(stderr, "planner: %s: cannot be written\n", paths[1]);
-        return 1;
-    }
-    return 0;
+    if (argument_count != 3 + is_paced || paths[0][0] == '-')
+        return Usage("[--paced] trace plan");
+    return ReadTrace(
+        paths[0],
+        [&](const trace_reader &reader, const trace_event &event) {
+            planner.Add(event, reader.header->page_bytes);
+            return true;
+        },
+        [&](const trace_reader &reader) {
+            std::ofstream file(paths[1], std::ios::binary);
+            if ((file << planner.Bytes(reader.thread_count)).flush())
+                return 0;
+            std::fprintf(stderr, "planner: %s: cannot be written\n", paths[1]);
+            return 1;
+        });
 }

