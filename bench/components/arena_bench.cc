@@ -19,7 +19,7 @@ namespace {
 
 struct Arena {
     explicit Arena(const State &state)
-        : buffer(Arg(state) << 10), arena(cairn_arena_init(buffer.base(), buffer.bytes()))
+        : buffer(Arg(state) << 10), arena(cairn_arena_init(buffer.base, buffer.bytes))
     {
         Require(arena != nullptr, "cairn_arena_init");
     }
@@ -48,7 +48,7 @@ void Mixed(State &state)
 {
     Arena one(state);
     std::mt19937 random(1);
-    std::vector<void *> live(one.buffer.bytes() / 1024);
+    std::vector<void *> live(one.buffer.bytes / 1024);
     auto step = [&] {
         void *&slot = live[random() % live.size()];
         cairn_arena_free(one.arena, slot);
@@ -78,7 +78,7 @@ void Reset(State &state)
 BENCHMARK(Reset)->Name("arena/reset")->ArgName("kib")->Arg(1024)->Arg(65536);
 
 struct LockedArena {
-    LockedArena() : arena(cairn_arena_locked_init(buffer.base(), buffer.bytes()))
+    LockedArena() : arena(cairn_arena_locked_init(buffer.base, buffer.bytes))
     {
         Require(arena != nullptr, "cairn_arena_locked_init");
     }

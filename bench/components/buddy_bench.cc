@@ -29,8 +29,7 @@ constexpr size_t kGrainBytes = 16384;
 constexpr size_t kRangeBytes = size_t{256} << 20;
 constexpr size_t kRangeGrains = kRangeBytes / kGrainBytes;
 
-class Buddy {
-  public:
+struct Buddy {
     // Over a range of its own.
     Buddy() : range_(std::make_unique<Memory>(2 * kRangeBytes))
     {
@@ -47,10 +46,6 @@ class Buddy {
         config.chunk_count_max = 1024;
         config.chunk_keep_count = chunk_keep_count;
         Init(&config);
-    }
-    cairn_buddy *get() const
-    {
-        return buddy_;
     }
     void *Take(size_t grains) const
     {
@@ -70,13 +65,12 @@ class Buddy {
         Tell(state, "steps_max", cairn_buddy_stats(buddy_).steps_max);
     }
 
-  private:
     void Init(cairn_buddy_config *config)
     {
         config->grain_bytes = kGrainBytes;
         size_t state_bytes = cairn_buddy_state_bytes(config);
         state_ = std::make_unique<Memory>(state_bytes);
-        buddy_ = static_cast<cairn_buddy *>(state_->base());
+        buddy_ = static_cast<cairn_buddy *>(state_->base);
         Require(cairn_buddy_init(buddy_, state_bytes, config) == 0, "cairn_buddy_init");
     }
 
@@ -129,7 +123,7 @@ void Mixed(State &state)
     refused = 0;
     for (auto _ : state)
         step();
-    struct cairn_buddy_stats stats = cairn_buddy_stats(buddy.get());
+    struct cairn_buddy_stats stats = cairn_buddy_stats(buddy.buddy_);
     TellRatio(state, "used_of_held", stats.used_bytes, stats.held_bytes);
     TellRatio(state, "largest_of_free", stats.largest_free_bytes, stats.free_bytes);
     TellEach(state, "refused", refused);
@@ -143,8 +137,8 @@ void Resize(State &state)
     size_t bytes = Arg(state) * kGrainBytes;
     void *run = buddy.Take(Arg(state));
     for (auto _ : state) {
-        bool grown = cairn_buddy_resize(buddy.get(), run, bytes, 2 * bytes);
-        Require(grown && cairn_buddy_resize(buddy.get(), run, 2 * bytes, bytes),
+        bool grown = cairn_buddy_resize(buddy.buddy_, run, bytes, 2 * bytes);
+        Require(grown && cairn_buddy_resize(buddy.buddy_, run, 2 * bytes, bytes),
                 "cairn_buddy_resize");
     }
 }
@@ -157,7 +151,7 @@ void Chunks(State &state)
     {
         Buddy buddy(cairn_pagesource_as_source(&pages), Arg(state));
         buddy.Pairs(state, 1);
-        cairn_buddy_fini(buddy.get());
+        cairn_buddy_fini(buddy.buddy_);
     }
     cairn_pagesource_fini(&pages);
 }
@@ -180,7 +174,7 @@ void Purge(State &state)
         buddy.Give(runs[at], 1);
     for (auto _ : state) {
         Keep(cairn_buddy_purge(
-            buddy.get(), kGrainBytes, [](void *, void *, size_t) { return 0; }, nullptr));
+            buddy.buddy_, kGrainBytes, [](void *, void *, size_t) { return 0; }, nullptr));
         state.PauseTiming();
         dirty();
         state.ResumeTiming();

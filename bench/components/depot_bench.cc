@@ -30,7 +30,7 @@ class Depot {
         config.source = Invented::Source();
         config.state_bytes = cairn_depot_state_bytes(&config);
         state_ = std::make_unique<Memory>(config.state_bytes);
-        config.state = state_->base();
+        config.state = state_->base;
         Require(cairn_depot_init(&depot_, &config) == 0, "cairn_depot_init");
         void *block;
         for (unsigned class_idx = 0; class_idx < kClasses; class_idx++)

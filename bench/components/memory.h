@@ -30,38 +30,28 @@ inline void Require(bool condition, const char *what)
     exit(1);
 }
 
-class Memory {
-  public:
+struct Memory {
     explicit Memory(size_t bytes)
-        : bytes_(bytes), base_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
+        : bytes(bytes), base(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
     {
-        Require(base_ != MAP_FAILED, "mmap");
+        Require(base != MAP_FAILED, "mmap");
     }
     ~Memory()
     {
-        munmap(base_, bytes_);
+        munmap(base, bytes);
     }
     Memory(const Memory &) = delete;
     Memory &operator=(const Memory &) = delete;
-    void *base() const
-    {
-        return base_;
-    }
-    size_t bytes() const
-    {
-        return bytes_;
-    }
     // The first multiple of a power of two in it.
     void *aligned(size_t align_bytes) const
     {
-        uintptr_t start = reinterpret_cast<uintptr_t>(base_);
+        uintptr_t start = reinterpret_cast<uintptr_t>(base);
         return reinterpret_cast<void *>((start + align_bytes - 1) & ~(align_bytes - 1));
     }
 
-  private:
-    size_t bytes_;
-    void *base_;
+    size_t bytes;
+    void *base;
 };
 
 // Makes the compiler compute a pointer or a number, with all memory as it stands. In place of
@@ -74,8 +64,7 @@ template <typename Value> inline void Keep(Value value)
 
 // Addresses at which nothing lies, never dry, one atomic addition a batch: for layers that do not
 // touch blocks, so that only the layer is measured.
-class Invented {
-  public:
+struct Invented {
     static cairn_source Source()
     {
         static const cairn_source_ops ops = {"invented", CAIRN_SOURCE_THREAD_SAFE, Take, Give};

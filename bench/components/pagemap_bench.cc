@@ -27,14 +27,13 @@ constexpr size_t kPointers = 4096;
 using Pointers = std::vector<const void *>;
 
 // A map of one shape over a heap that is all marked, but for its last quarter.
-class World {
-  public:
+struct World {
     World(cairn_pagemap_shape shape, size_t heap_mib) : heap_(heap_mib << 20)
     {
         Require(cairn_pagesource_init(&pages_, nullptr) == 0, "cairn_pagesource_init");
         Require(Init(shape) == 0, "cairn_pagemap_init");
         base_ = static_cast<char *>(heap_.aligned(kGranuleBytes));
-        granules_ = heap_.bytes() / kGranuleBytes - 1;
+        granules_ = heap_.bytes / kGranuleBytes - 1;
         marked_ = granules_ / 4 * 3;
         Require(cairn_pagemap_set(&map_, base_, marked_, 1, 1) == 0, "cairn_pagemap_set");
     }
@@ -43,14 +42,6 @@ class World {
         cairn_pagemap_clear(&map_, base_, marked_);
         cairn_pagemap_fini(&map_);
         cairn_pagesource_fini(&pages_);
-    }
-    cairn_pagemap *map()
-    {
-        return &map_;
-    }
-    void *unmarked() const
-    {
-        return base_ + marked_ * kGranuleBytes;
     }
     // At random, into what is marked or into the rest.
     Pointers Some(bool is_marked) const
@@ -69,16 +60,15 @@ class World {
             Keep(cairn_pagemap_tag(&map_, pointers[at++ % kPointers]));
     }
 
-  private:
     int Init(cairn_pagemap_shape shape)
     {
         if (shape == CAIRN_PAGEMAP_TREE)
-            return cairn_pagemap_init(&map_, kGranuleBytes, root_.base(), empty_.base(),
+            return cairn_pagemap_init(&map_, kGranuleBytes, root_.base, empty_.base,
                                       cairn_pagesource_as_reserve_source(&pages_));
-        size_t bytes = cairn_pagemap_window_state_bytes(heap_.bytes(), kGranuleBytes);
+        size_t bytes = cairn_pagemap_window_state_bytes(heap_.bytes, kGranuleBytes);
         window_ = std::make_unique<Memory>(bytes);
-        return cairn_pagemap_init_window(&map_, heap_.base(), heap_.bytes(), kGranuleBytes,
-                                         window_->base(), bytes);
+        return cairn_pagemap_init_window(&map_, heap_.base, heap_.bytes, kGranuleBytes,
+                                         window_->base, bytes);
     }
 
     Memory heap_, root_{CAIRN_PAGEMAP_ROOT_BYTES(14)}, empty_{CAIRN_PAGEMAP_EMPTY_BYTES};
@@ -115,8 +105,8 @@ void Owner(State &state, cairn_pagemap_shape shape)
     size_t at = 0;
     for (auto _ : state) {
         const void *pointer = pointers[at++ % kPointers];
-        if (cairn_pagemap_tag(world.map(), pointer) != 0)
-            Keep(cairn_pagemap_owner(world.map(), pointer));
+        if (cairn_pagemap_tag(&world.map_, pointer) != 0)
+            Keep(cairn_pagemap_owner(&world.map_, pointer));
     }
 }
 
@@ -124,10 +114,11 @@ void Set(State &state, cairn_pagemap_shape shape)
 {
     World world(shape, 64);
     size_t granules = Arg(state);
+    void *unmarked = world.base_ + world.marked_ * kGranuleBytes;
     for (auto _ : state) {
-        int error = cairn_pagemap_set(world.map(), world.unmarked(), granules, 2, 7);
+        int error = cairn_pagemap_set(&world.map_, unmarked, granules, 2, 7);
         Keep(error);
-        cairn_pagemap_clear(world.map(), world.unmarked(), granules);
+        cairn_pagemap_clear(&world.map_, unmarked, granules);
     }
     Tell(state, "granules", granules);
 }

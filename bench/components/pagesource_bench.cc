@@ -24,8 +24,7 @@ constexpr size_t kPageBytes = 4096;
 
 enum Way { kRetained, kFresh, kUntouched };
 
-class Pages {
-  public:
+struct Pages {
     explicit Pages(cairn_pagesource_policy policy = CAIRN_PAGESOURCE_MMAP)
     {
         cairn_pagesource_config config = {};
@@ -35,10 +34,6 @@ class Pages {
     ~Pages()
     {
         cairn_pagesource_fini(&pages_);
-    }
-    cairn_pagesource *get()
-    {
-        return &pages_;
     }
     void *Take(size_t bytes)
     {
@@ -63,7 +58,6 @@ class Pages {
                stats.remap_calls;
     }
 
-  private:
     cairn_pagesource pages_;
 };
 
@@ -96,11 +90,11 @@ void Resize(State &state, bool is_blocked)
         void *block = pages.Take(bytes);
         void *next = is_blocked ? pages.Take(bytes) : nullptr;
         void *larger =
-            cairn_pagesource_resize(pages.get(), block, bytes, 2 * bytes, kPageBytes, true);
+            cairn_pagesource_resize(&pages.pages_, block, bytes, 2 * bytes, kPageBytes, true);
         Require(larger != nullptr, "cairn_pagesource_resize");
-        cairn_pagesource_free(pages.get(), larger, 2 * bytes);
+        cairn_pagesource_free(&pages.pages_, larger, 2 * bytes);
         if (is_blocked)
-            cairn_pagesource_free(pages.get(), next, bytes);
+            cairn_pagesource_free(&pages.pages_, next, bytes);
     }
     TellEach(state, "syscalls", pages.Syscalls() - before);
 }
@@ -119,7 +113,7 @@ void Threads(State &state)
 {
     for (auto _ : state) {
         void *block = Shared<Pages>::object->Take(kPageBytes);
-        cairn_pagesource_free(Shared<Pages>::object->get(), block, kPageBytes);
+        cairn_pagesource_free(&Shared<Pages>::object->pages_, block, kPageBytes);
     }
 }
 BENCHMARK(Threads)->Name("pagesource/threads")->Apply(Shared<Pages>::Of)->Apply(BesideOthers);

@@ -38,7 +38,7 @@ struct Caches {
         config.source = Invented::Source();
         config.state_bytes = cairn_percpu_state_bytes(&config);
         state = std::make_unique<Memory>(config.state_bytes);
-        config.state = state->base();
+        config.state = state->base;
         Require(cairn_percpu_init(&percpu, &config) == 0, "cairn_percpu_init");
     }
     ~Caches()

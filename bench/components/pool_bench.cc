@@ -21,8 +21,8 @@ constexpr size_t kMemoryBytes = size_t{4} << 20;
 struct Pool {
     explicit Pool(size_t block_bytes)
         : memory(kMemoryBytes), state(cairn_pool_alone_state_bytes(block_bytes, kMemoryBytes)),
-          pool(cairn_pool_init_over(state.base(), state.bytes(), block_bytes, memory.base(),
-                                    kMemoryBytes))
+          pool(
+              cairn_pool_init_over(state.base, state.bytes, block_bytes, memory.base, kMemoryBytes))
     {
         Require(pool != nullptr, "cairn_pool_init_over");
     }

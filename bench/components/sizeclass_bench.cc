@@ -25,12 +25,11 @@ namespace {
 
 constexpr size_t kGranuleBytes = 16384;
 
-class Set {
-  public:
+struct Set {
     Set()
     {
         Require(cairn_pagesource_init(&pages_, nullptr) == 0, "cairn_pagesource_init");
-        Require(cairn_pagemap_init(&map_, kGranuleBytes, root_.base(), empty_.base(),
+        Require(cairn_pagemap_init(&map_, kGranuleBytes, root_.base, empty_.base,
                                    cairn_pagesource_as_reserve_source(&pages_)) == 0,
                 "cairn_pagemap_init");
         cairn_sizeclass_config config = {};
@@ -39,7 +38,7 @@ class Set {
         config.granule_bytes = kGranuleBytes;
         config.state_bytes = cairn_sizeclass_state_bytes(size_t{1} << 30, kGranuleBytes);
         state_ = std::make_unique<Memory>(config.state_bytes);
-        config.state = state_->base();
+        config.state = state_->base;
         Require(cairn_sizeclass_init(&set_, &config) == 0, "cairn_sizeclass_init");
     }
     // Requires: every block was given back.
@@ -48,14 +47,6 @@ class Set {
         cairn_sizeclass_fini(&set_);
         cairn_pagemap_fini(&map_);
         cairn_pagesource_fini(&pages_);
-    }
-    cairn_sizeclass *get()
-    {
-        return &set_;
-    }
-    const cairn_pagemap *map() const
-    {
-        return &map_;
     }
     void Take(unsigned class_idx, void **blocks, size_t count)
     {
@@ -77,7 +68,6 @@ class Set {
         state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(batch));
     }
 
-  private:
     cairn_pagesource pages_ = {};
     Memory root_{CAIRN_PAGEMAP_ROOT_BYTES(14)}, empty_{CAIRN_PAGEMAP_EMPTY_BYTES};
     cairn_pagemap map_ = {};
@@ -106,7 +96,7 @@ void Of(State &state)
     size_t at = 0;
     for (auto _ : state) {
         const void *block = blocks[at++ * 797 % blocks.size()];
-        Keep(cairn_sizeclass_of(set->get(), block, cairn_pagemap_tag(set->map(), block)));
+        Keep(cairn_sizeclass_of(&set->set_, block, cairn_pagemap_tag(&set->map_, block)));
     }
     set->Give(class_idx, blocks.data(), blocks.size());
 }
@@ -141,12 +131,12 @@ void Carve(State &state)
 {
     auto set = std::make_unique<Set>();
     unsigned class_idx = cairn_class_of(Arg(state));
-    const struct cairn_slab_geometry &geometry = set->get()->geometry[class_idx];
+    const struct cairn_slab_geometry &geometry = set->set_.geometry[class_idx];
     std::vector<void *> blocks(geometry.block_count);
     for (auto _ : state) {
         set->Take(class_idx, blocks.data(), blocks.size());
         set->Give(class_idx, blocks.data(), blocks.size());
-        cairn_sizeclass_trim(set->get());
+        cairn_sizeclass_trim(&set->set_);
     }
     Tell(state, "blocks", geometry.block_count);
     Tell(state, "slab_bytes", geometry.slab_bytes);
@@ -189,7 +179,7 @@ void Mixed(State &state, bool is_thinned)
         step();
     for (auto _ : state)
         step();
-    struct cairn_pool_stats stats = cairn_sizeclass_class_stats(set->get(), class_idx);
+    struct cairn_pool_stats stats = cairn_sizeclass_class_stats(&set->set_, class_idx);
     Tell(state, "slabs", stats.slab_count);
     TellRatio(state, "used_of_held", stats.used_count * stats.block_bytes,
               stats.slab_count * stats.slab_bytes);

@@ -66,7 +66,7 @@ void Buffer(State &state)
 {
     Memory memory(1 << 20);
     cairn_buffer buffer;
-    cairn_buffer_init(&buffer, memory.base(), memory.bytes());
+    cairn_buffer_init(&buffer, memory.base, memory.bytes);
     Pairs(state, cairn_buffer_as_source(&buffer));
     cairn_buffer_fini(&buffer);
 }
