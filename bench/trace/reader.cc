@@ -19,12 +19,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <functional>
 #include <map>
 #include <queue>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -78,15 +78,9 @@ uint64_t FreedAddress(const trace_call &call)
     return trace_is_free(call.function) ? call.address : call.old_address;
 }
 
-__attribute__((format(printf, 3, 4))) bool Refuse(trace_reader *reader, const char *path,
-                                                  const char *format, ...)
+bool Refuse(trace_reader *reader, const char *path, const std::string &why)
 {
-    va_list arguments;
-    int length = std::snprintf(reader->message, sizeof reader->message, "%.300s: ", path);
-    va_start(arguments, format);
-    std::vsnprintf(reader->message + length, sizeof reader->message - static_cast<size_t>(length),
-                   format, arguments);
-    va_end(arguments);
+    std::snprintf(reader->message, sizeof reader->message, "%.300s: %s", path, why.c_str());
     return false;
 }
 
@@ -122,7 +116,7 @@ struct trace_state {
         struct stat status;
         void *mapping = MAP_FAILED;
         if (descriptor < 0)
-            return Refuse(reader, path, "%s", std::strerror(errno));
+            return Refuse(reader, path, std::strerror(errno));
         if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
             mapping = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE,
                            descriptor, 0);
@@ -139,13 +133,14 @@ struct trace_state {
         size_t known_bytes = file_bytes < sizeof header ? file_bytes : sizeof header;
         std::memcpy(&header, bytes, known_bytes);
         if (std::memcmp(header.magic, TRACE_MAGIC, sizeof header.magic) != 0)
-            return Refuse(reader, path, "is not a trace (its first bytes are not '%s')",
-                          TRACE_MAGIC);
+            return Refuse(reader, path,
+                          "is not a trace (its first bytes are not '" TRACE_MAGIC "')");
         if (known_bytes < sizeof header)
             return Refuse(reader, path, "is cut off within its header");
         if (header.version != TRACE_VERSION)
-            return Refuse(reader, path, "is of version %u, and this program reads version %d",
-                          header.version, TRACE_VERSION);
+            return Refuse(reader, path,
+                          "is of version " + std::to_string(header.version) +
+                              ", and this program reads version " + std::to_string(TRACE_VERSION));
         if (header.command_bytes > TRACE_COMMAND_BYTES ||
             header.header_checksum != trace_header_checksum(&header) ||
             header.ticks_per_second == 0 || header.page_bytes == 0)

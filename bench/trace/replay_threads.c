@@ -11,7 +11,7 @@
  * stacks of dead threads do not pile up.
  */
 
-#include "bench/trace/replay_threads.h"
+#include "bench/trace/replay.h"
 
 #include <inttypes.h>
 #include <sched.h>

@@ -4,7 +4,7 @@
 // Plans and the threads that play them, on made-up traces. Under a thread sanitizer this proves, too, that a block
 // is handed over from thread to thread: an operation that did not wait for its turn would be a race on the slot.
 extern "C" {
-#include "bench/trace/replay_threads.h"
+#include "bench/trace/replay.h"
 }
 
 #include <gtest/gtest.h>
@@ -47,7 +47,7 @@ class Played {
         }
         replay_prepare(&replay_, plan_, touch, sampler);
         if (sampler != nullptr)
-            rss_sampler_begin(sampler, plan_);
+            rss_sampler_begin(sampler);
         replay_play(&replay_);
         if (sampler != nullptr) {
             EXPECT_TRUE(rss_sampler_close(sampler));

@@ -14,7 +14,7 @@
  * Exit status: 0; 1 when the plan cannot be read or memory runs out; 2 for a wrong call.
  */
 
-#include "bench/trace/replay_threads.h"
+#include "bench/trace/replay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,7 +121,7 @@ static void play(struct replay *replay)
     uint64_t start_ns, played_ns, peak_kib, end_kib;
 
     if (replay->sampler != NULL)
-        rss_sampler_begin(replay->sampler, plan);
+        rss_sampler_begin(replay->sampler);
     start_ns = rss_now_ns();
     replay_play(replay);
     played_ns = rss_now_ns() - start_ns;

@@ -9,7 +9,7 @@
  * with more granules than the table takes is shown in part.
  */
 
-#include "bench/trace/rss_sampler.h"
+#include "bench/trace/replay.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -129,7 +129,7 @@ static void write_space(struct rss_sampler *sampler)
     const char *separator = "";
 
     memset(sampler->granules, 0, SAMPLER_GRANULES * sizeof(*sampler->granules));
-    for (uint32_t slot = 0; slot < sampler->slot_count; slot++) {
+    for (uint32_t slot = 0; slot < sampler->plan->slot_count; slot++) {
         struct sampler_block *block = &sampler->blocks[slot];
         uintptr_t address = __atomic_load_n(&block->address, __ATOMIC_RELAXED);
 
@@ -201,7 +201,7 @@ bool rss_sampler_open(struct rss_sampler *sampler, const char *path, const struc
     if (sampler->report == NULL)
         return false;
     setvbuf(sampler->report, sampler->buffer, _IOFBF, sizeof(sampler->buffer));
-    sampler->slot_count = plan->slot_count;
+    sampler->plan = plan;
     sampler->granule_bytes = LEAST_GRANULE_BYTES;
     while (sampler->granule_bytes < plan->peak_live_bytes / GRANULES_AT_PEAK &&
            sampler->granule_bytes < UINT64_C(1) << 40)
@@ -213,13 +213,13 @@ bool rss_sampler_open(struct rss_sampler *sampler, const char *path, const struc
     return true;
 }
 
-void rss_sampler_begin(struct rss_sampler *sampler, const struct plan *plan)
+void rss_sampler_begin(struct rss_sampler *sampler)
 {
     sampler->baseline_kib = resident_kib();
     fprintf(sampler->report,
             "{\"calls\": %" PRIu64 ", \"peak_live_kib\": %" PRIu64 ", \"baseline_kib\": %" PRIu64
             ", \"granule_bytes\": %" PRIu64 ",\n \"samples\": [",
-            plan->calls, plan->peak_live_bytes / 1024, sampler->baseline_kib,
+            sampler->plan->calls, sampler->plan->peak_live_bytes / 1024, sampler->baseline_kib,
             sampler->granule_bytes);
     sampler->start_ns = rss_now_ns();
 }

@@ -2,7 +2,13 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * rss_sampler.h - samples of live and resident memory while a plan is played, in a JSON file.
+ * replay.h - plays a plan on the malloc of this process: each recorded thread as a thread.
+ *
+ * The calling thread plays the trace's first one, so that a malloc that treats the main thread apart
+ * does so here. All memory of the replay is mapped and touched by replay_prepare(); while it plays,
+ * nothing but the trace's own calls and pthread_create allocates.
+ *
+ * With a sampler, live and resident memory are written to a JSON file:
  *
  *     {"calls": N, "peak_live_kib": N, "baseline_kib": N, "granule_bytes": 65536,
  *      "samples": [{"seconds": 0.01, "calls": 8192, "live_kib": 10, "resident_kib": 30,
@@ -13,15 +19,19 @@
  * exact when there is one thread, else a block may be counted before or after its call. Sampling costs
  * time; the time of such a run is not to be compared. `resident_kib` is without the baseline.
  */
-#ifndef CAIRN_BENCH_TRACE_RSS_SAMPLER_H
-#define CAIRN_BENCH_TRACE_RSS_SAMPLER_H
+#ifndef CAIRN_BENCH_TRACE_REPLAY_H
+#define CAIRN_BENCH_TRACE_REPLAY_H
 
 #include "bench/trace/plan.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+
+/* ---- rss_sampler.c ---- */
 
 enum {
     SAMPLER_SAMPLES = 160,
@@ -42,10 +52,10 @@ struct sampler_block {
 
 struct rss_sampler {
     FILE *report;
+    const struct plan *plan;
     struct sampler_block *blocks;   /* by slot */
     struct sampler_block *granules; /* live bytes by granule, of one sample: a hash table */
     uint64_t granule_bytes;
-    uint32_t slot_count;
     uint64_t calls;
     uint64_t calls_per_sample;
     uint64_t live_bytes;
@@ -62,7 +72,7 @@ struct rss_sampler {
 bool rss_sampler_open(struct rss_sampler *sampler, const char *path, const struct plan *plan);
 
 /* Writes the head of the report; the time of samples begins. */
-void rss_sampler_begin(struct rss_sampler *sampler, const struct plan *plan);
+void rss_sampler_begin(struct rss_sampler *sampler);
 
 /* After an allocation; before a free, with a block of NULL. */
 void rss_sampler_note(struct rss_sampler *sampler, uint32_t slot, void *block, uint64_t size_bytes);
@@ -86,5 +96,48 @@ uint64_t rss_number(const char *path, const char *label);
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t rss_now_ns(void);
+
+/* ---- replay_threads.c ---- */
+
+enum replay_touch { REPLAY_TOUCH_NONE, REPLAY_TOUCH_ENDS, REPLAY_TOUCH_ALL };
+
+/* Where an object lives while it does. */
+struct replay_slot {
+    void *block;
+    uint32_t turn; /* operations on it that are done */
+    uint32_t unused;
+};
+
+struct replay_thread {
+    struct replay *replay;
+    pthread_t handle;
+    struct replay_thread *next_finished;
+    uint64_t waits; /* how often an operation was not yet allowed */
+    uint32_t number;
+};
+
+struct replay {
+    const struct plan *plan;
+    struct rss_sampler *sampler; /* NULL: nothing is sampled */
+    enum replay_touch touch;
+    struct replay_slot *slots;
+    struct replay_thread *threads;
+    uint32_t *epochs_done; /* by epoch: calls */
+    struct replay_thread *finished;
+    sem_t ended; /* once for each thread that was started and is done */
+    pthread_attr_t attributes;
+};
+
+void replay_prepare(struct replay *replay, const struct plan *plan, enum replay_touch touch,
+                    struct rss_sampler *sampler);
+
+/* Plays all of the plan. Ends the process with status 1 and one line when a call finds no memory. */
+void replay_play(struct replay *replay);
+
+/* The sum over all threads. */
+uint64_t replay_waits(const struct replay *replay);
+
+/* Frees the blocks that the trace does not free. */
+void replay_free_rest(struct replay *replay);
 
 #endif
