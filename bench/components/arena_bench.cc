@@ -8,7 +8,6 @@
 //   locked   pairs with the lock, beside others
 //   reset    everything freed at once, after a hundred blocks
 
-#include <benchmark/benchmark.h>
 #include <cairn/arena_locked.h>
 
 #include <random>
@@ -18,38 +17,26 @@
 
 namespace {
 
-class Arena {
-  public:
-    explicit Arena(int64_t kib)
-        : buffer_(static_cast<size_t>(kib) << 10),
-          arena_(cairn_arena_init(buffer_.base(), buffer_.bytes()))
+struct Arena {
+    explicit Arena(const State &state)
+        : buffer(Arg(state) << 10), arena(cairn_arena_init(buffer.base, buffer.bytes))
     {
-        Require(arena_ != nullptr, "cairn_arena_init");
+        Require(arena != nullptr, "cairn_arena_init");
     }
-    cairn_arena *get() const
-    {
-        return arena_;
-    }
-    size_t bytes() const
-    {
-        return buffer_.bytes();
-    }
-
-  private:
-    Memory buffer_;
-    cairn_arena *arena_;
+    Memory buffer;
+    cairn_arena *arena;
 };
 
-void Pair(benchmark::State &state)
+void Pair(State &state)
 {
-    Arena arena(state.range(0));
-    size_t bytes = static_cast<size_t>(state.range(1));
+    Arena one(state);
+    size_t bytes = Arg(state, 1);
     for (auto _ : state) {
-        void *block = cairn_arena_alloc(arena.get(), bytes);
+        void *block = cairn_arena_alloc(one.arena, bytes);
         Keep(block);
-        cairn_arena_free(arena.get(), block);
+        cairn_arena_free(one.arena, block);
     }
-    Require(cairn_arena_stats(arena.get()).failed_count == 0, "cairn_arena_alloc");
+    Require(cairn_arena_stats(one.arena).failed_count == 0, "cairn_arena_alloc");
 }
 BENCHMARK(Pair)
     ->Name("arena/pair")
@@ -57,67 +44,57 @@ BENCHMARK(Pair)
     ->ArgsProduct({{64, 1024, 65536}, {64, 1000, 20000}})
     ->Args({65536, 1000000});
 
-void Mixed(benchmark::State &state)
+void Mixed(State &state)
 {
-    Arena arena(state.range(0));
+    Arena one(state);
     std::mt19937 random(1);
-    std::vector<void *> live(arena.bytes() / 1024);
+    std::vector<void *> live(one.buffer.bytes / 1024);
     auto step = [&] {
         void *&slot = live[random() % live.size()];
-        cairn_arena_free(arena.get(), slot);
-        slot = cairn_arena_alloc(arena.get(), random() % 1000);
+        cairn_arena_free(one.arena, slot);
+        slot = cairn_arena_alloc(one.arena, random() % 1000);
     };
     for (size_t done = 0; done < 4 * live.size(); done++)
         step();
     for (auto _ : state)
         step();
-    struct cairn_arena_stats stats = cairn_arena_stats(arena.get());
-    state.counters["used_of_usable"] = Ratio(stats.used_bytes, stats.usable_bytes);
-    state.counters["largest_of_free"] =
-        Ratio(stats.largest_free_bytes, stats.usable_bytes - stats.used_bytes);
-    state.counters["failed"] = static_cast<double>(stats.failed_count);
+    struct cairn_arena_stats stats = cairn_arena_stats(one.arena);
+    TellRatio(state, "used_of_usable", stats.used_bytes, stats.usable_bytes);
+    TellRatio(state, "largest_of_free", stats.largest_free_bytes,
+              stats.usable_bytes - stats.used_bytes);
+    Tell(state, "failed", stats.failed_count);
 }
 BENCHMARK(Mixed)->Name("arena/mixed")->ArgName("kib")->Arg(64)->Arg(1024)->Arg(65536);
 
-void Reset(benchmark::State &state)
+void Reset(State &state)
 {
-    Arena arena(state.range(0));
+    Arena one(state);
     for (auto _ : state) {
         for (size_t done = 0; done < 100; done++)
-            Keep(cairn_arena_alloc(arena.get(), 100));
-        cairn_arena_reset(arena.get());
+            Keep(cairn_arena_alloc(one.arena, 100));
+        cairn_arena_reset(one.arena);
     }
 }
 BENCHMARK(Reset)->Name("arena/reset")->ArgName("kib")->Arg(1024)->Arg(65536);
 
-Memory *g_buffer;
-cairn_arena_locked *g_arena;
+struct LockedArena {
+    LockedArena() : arena(cairn_arena_locked_init(buffer.base, buffer.bytes))
+    {
+        Require(arena != nullptr, "cairn_arena_locked_init");
+    }
+    Memory buffer{1 << 20};
+    cairn_arena_locked *arena;
+};
 
-void Open(const benchmark::State &)
+void Locked(State &state)
 {
-    g_buffer = new Memory(1 << 20);
-    g_arena = cairn_arena_locked_init(g_buffer->base(), g_buffer->bytes());
-    Require(g_arena != nullptr, "cairn_arena_locked_init");
-}
-void Close(const benchmark::State &)
-{
-    delete g_buffer;
-}
-void Locked(benchmark::State &state)
-{
+    cairn_arena_locked *arena = Shared<LockedArena>::object->arena;
     for (auto _ : state) {
-        void *block = cairn_arena_locked_alloc(g_arena, 64);
+        void *block = cairn_arena_locked_alloc(arena, 64);
         Keep(block);
-        cairn_arena_locked_free(g_arena, block);
+        cairn_arena_locked_free(arena, block);
     }
 }
-BENCHMARK(Locked)
-    ->Name("arena/locked")
-    ->Setup(Open)
-    ->Teardown(Close)
-    ->Threads(1)
-    ->Threads(2)
-    ->Threads(8)
-    ->UseRealTime();
+BENCHMARK(Locked)->Name("arena/locked")->Apply(Shared<LockedArena>::Of)->Apply(BesideOthers);
 
 } // namespace

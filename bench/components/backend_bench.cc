@@ -8,7 +8,7 @@
 //   threads   the same of 64 KiB, beside others
 //   trim      a block taken, touched whole, given back, and all free memory to the kernel
 
-#include <benchmark/benchmark.h>
+#include <cairn/stack.h>
 
 #include "bench/components/memory.h"
 
@@ -26,6 +26,8 @@ cairn_backend *TheBackend()
         alignas(64) static char root[CAIRN_PAGEMAP_ROOT_BYTES(14)];
         alignas(64) static char empty[CAIRN_PAGEMAP_EMPTY_BYTES];
         cairn_backend_config config = {};
+        config.runs = &cairn_stack_runs;
+        config.class_count = cairn_classes_default.count;
         config.map_root = root;
         config.map_empty = empty;
         config.policy = CAIRN_PAGESOURCE_MMAP; // the break belongs to this process's malloc
@@ -35,54 +37,37 @@ cairn_backend *TheBackend()
     return &backend;
 }
 
-char *Take(cairn_backend *backend, size_t bytes)
+// A block taken, touched at each so many bytes, and given back.
+void Use(cairn_backend *backend, size_t bytes, size_t step_bytes)
 {
     auto *block = static_cast<char *>(cairn_backend_alloc(backend, bytes, 16, nullptr));
     Require(block != nullptr, "cairn_backend_alloc");
-    return block;
-}
-
-void Give(cairn_backend *backend, void *block)
-{
+    for (size_t at = 0; at < bytes; at += step_bytes)
+        block[at] = 1;
     cairn_backend_free(backend, block, "bench");
     cairn_backend_settle(backend);
 }
 
-void Pair(benchmark::State &state)
+void Pair(State &state)
 {
     cairn_backend *backend = TheBackend();
-    size_t bytes = static_cast<size_t>(state.range(0)) << 10;
-    Faults faults;
-    for (auto _ : state) {
-        char *block = Take(backend, bytes);
-        block[0] = 1;
-        Give(backend, block);
-    }
-    faults.Report(state);
+    size_t bytes = Arg(state) << 10;
+    Faults faults(state);
+    for (auto _ : state)
+        Use(backend, bytes, bytes);
 }
 BENCHMARK(Pair)->Name("backend/pair")->ArgName("kib")->Arg(48)->Arg(512)->Arg(2048)->Arg(16384);
-BENCHMARK(Pair)
-    ->Name("backend/threads")
-    ->ArgName("kib")
-    ->Arg(64)
-    ->Threads(1)
-    ->Threads(2)
-    ->Threads(8)
-    ->UseRealTime();
+BENCHMARK(Pair)->Name("backend/threads")->ArgName("kib")->Arg(64)->Apply(BesideOthers);
 
-void Trim(benchmark::State &state)
+void Trim(State &state)
 {
     cairn_backend *backend = TheBackend();
-    size_t bytes = static_cast<size_t>(state.range(0)) << 10;
-    Faults faults;
+    size_t bytes = Arg(state) << 10;
+    Faults faults(state);
     for (auto _ : state) {
-        char *block = Take(backend, bytes);
-        for (size_t at = 0; at < bytes; at += 4096)
-            block[at] = 1;
-        Give(backend, block);
+        Use(backend, bytes, 4096);
         cairn_backend_trim(backend);
     }
-    faults.Report(state);
 }
 BENCHMARK(Trim)->Name("backend/trim")->ArgName("kib")->Arg(64)->Arg(2048);
 

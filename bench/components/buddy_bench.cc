@@ -13,7 +13,6 @@
 //
 // largest_of_free is the largest free block over all free memory: 1 is not fragmented at all.
 
-#include <benchmark/benchmark.h>
 #include <cairn/buddy.h>
 #include <cairn/pagesource.h>
 
@@ -26,18 +25,16 @@
 
 namespace {
 
-constexpr size_t kGrainBytes = 16384;
+constexpr size_t kGranuleBytes = 16384;
 constexpr size_t kRangeBytes = size_t{256} << 20;
-constexpr size_t kRangeGrains = kRangeBytes / kGrainBytes;
+constexpr size_t kRangeGrains = kRangeBytes / kGranuleBytes;
 
-class Buddy {
-  public:
+struct Buddy {
     // Over a range of its own.
     Buddy() : range_(std::make_unique<Memory>(2 * kRangeBytes))
     {
         cairn_buddy_config config = {};
-        uintptr_t start = reinterpret_cast<uintptr_t>(range_->base());
-        config.base = reinterpret_cast<void *>((start + kRangeBytes - 1) & ~(kRangeBytes - 1));
+        config.base = range_->aligned(kRangeBytes);
         config.length_bytes = kRangeBytes;
         Init(&config);
     }
@@ -50,169 +47,140 @@ class Buddy {
         config.chunk_keep_count = chunk_keep_count;
         Init(&config);
     }
-    cairn_buddy *get() const
-    {
-        return buddy_;
-    }
     void *Take(size_t grains) const
     {
-        return cairn_buddy_alloc(buddy_, grains * kGrainBytes, 1, nullptr);
+        return cairn_buddy_alloc(buddy_, grains * kGranuleBytes, 1, nullptr);
     }
     void Give(void *run, size_t grains) const
     {
-        cairn_buddy_free(buddy_, run, grains * kGrainBytes);
+        cairn_buddy_free(buddy_, run, grains * kGranuleBytes);
+    }
+    void Pairs(State &state, size_t grains) const
+    {
+        for (auto _ : state) {
+            void *run = Take(grains);
+            Keep(run);
+            Give(run, grains);
+        }
+        Tell(state, "steps_max", cairn_buddy_stats(buddy_).steps_max);
     }
 
-  private:
     void Init(cairn_buddy_config *config)
     {
-        config->granule_bytes = kGrainBytes;
+        config->granule_bytes = kGranuleBytes;
         size_t state_bytes = cairn_buddy_state_bytes(config);
         state_ = std::make_unique<Memory>(state_bytes);
-        buddy_ = static_cast<cairn_buddy *>(state_->base());
+        buddy_ = static_cast<cairn_buddy *>(state_->base);
         config->state_bytes = state_bytes;
         Require(cairn_buddy_init(buddy_, config) == 0, "cairn_buddy_init");
     }
 
-    std::unique_ptr<Memory> range_;
-    std::unique_ptr<Memory> state_;
+    std::unique_ptr<Memory> range_, state_;
     cairn_buddy *buddy_;
 };
 
-void Pairs(benchmark::State &state, const Buddy &buddy, size_t grains)
+void Pair(State &state)
 {
-    for (auto _ : state) {
-        void *run = buddy.Take(grains);
-        Keep(run);
-        buddy.Give(run, grains);
-    }
-    state.counters["steps_max"] = static_cast<double>(cairn_buddy_stats(buddy.get()).steps_max);
-}
-
-void Pair(benchmark::State &state)
-{
-    Buddy buddy;
-    Pairs(state, buddy, size_t{1} << state.range(0));
+    Buddy().Pairs(state, size_t{1} << Arg(state));
 }
 BENCHMARK(Pair)->Name("buddy/pair")->ArgName("order")->Arg(0)->Arg(6)->Arg(12)->Arg(14);
 
-void Tail(benchmark::State &state)
+void Tail(State &state)
 {
-    Buddy buddy;
-    Pairs(state, buddy, static_cast<size_t>(state.range(0)));
+    Buddy().Pairs(state, Arg(state));
 }
 BENCHMARK(Tail)->Name("buddy/tail")->ArgName("grains")->Arg(5)->Arg(33)->Arg(1023);
 
-void Packed(benchmark::State &state)
+void Packed(State &state)
 {
     Buddy buddy;
-    size_t grains = size_t{1} << state.range(0);
+    size_t grains = size_t{1} << Arg(state);
     std::vector<void *> runs;
     for (void *run = buddy.Take(grains); run != nullptr; run = buddy.Take(grains))
         runs.push_back(run);
     buddy.Give(runs[runs.size() / 2], grains);
-    Pairs(state, buddy, grains);
+    buddy.Pairs(state, grains);
 }
 BENCHMARK(Packed)->Name("buddy/packed")->ArgName("order")->Arg(0)->Arg(6);
 
 // Runs that come and go, a slot each.
-class Mix {
-  public:
-    Mix(const Buddy &buddy, size_t slots) : buddy_(buddy), slots_(slots)
-    {
-    }
-    void Step()
-    {
-        auto &slot = slots_[random_() % slots_.size()];
-        if (slot.first != nullptr)
-            buddy_.Give(slot.first, slot.second);
-        slot.second = 1 + random_() % 32;
-        slot.first = buddy_.Take(slot.second);
-        refused_ += slot.first == nullptr;
-    }
-    size_t TakeRefused()
-    {
-        return std::exchange(refused_, 0);
-    }
-
-  private:
-    const Buddy &buddy_;
-    std::vector<std::pair<void *, size_t>> slots_;
-    std::mt19937 random_{1};
-    size_t refused_ = 0;
-};
-
-void Mixed(benchmark::State &state)
+void Mixed(State &state)
 {
     constexpr size_t kMeanGrains = 16;
     Buddy buddy;
-    size_t slots = kRangeGrains / kMeanGrains * static_cast<size_t>(state.range(0)) / 100;
-    Mix mix(buddy, slots);
-    for (size_t done = 0; done < 50 * slots; done++)
-        mix.Step();
-    mix.TakeRefused();
+    std::mt19937 random(1);
+    std::vector<std::pair<void *, size_t>> slots(kRangeGrains / kMeanGrains * Arg(state) / 100);
+    size_t refused = 0;
+    auto step = [&] {
+        auto &slot = slots[random() % slots.size()];
+        if (slot.first != nullptr)
+            buddy.Give(slot.first, slot.second);
+        slot.second = 1 + random() % 32;
+        slot.first = buddy.Take(slot.second);
+        refused += slot.first == nullptr;
+    };
+    for (size_t done = 0; done < 50 * slots.size(); done++)
+        step();
+    refused = 0;
     for (auto _ : state)
-        mix.Step();
-    struct cairn_buddy_stats stats = cairn_buddy_stats(buddy.get());
-    state.counters["used_of_held"] = Ratio(stats.used_bytes, stats.held_bytes);
-    state.counters["largest_of_free"] = Ratio(stats.largest_free_bytes, stats.free_bytes);
-    state.counters["refused"] = benchmark::Counter(static_cast<double>(mix.TakeRefused()),
-                                                   benchmark::Counter::kAvgIterations);
-    state.counters["steps_max"] = static_cast<double>(stats.steps_max);
+        step();
+    struct cairn_buddy_stats stats = cairn_buddy_stats(buddy.buddy_);
+    TellRatio(state, "used_of_held", stats.used_bytes, stats.held_bytes);
+    TellRatio(state, "largest_of_free", stats.largest_free_bytes, stats.free_bytes);
+    TellEach(state, "refused", refused);
+    Tell(state, "steps_max", stats.steps_max);
 }
 BENCHMARK(Mixed)->Name("buddy/mixed")->ArgName("percent")->Arg(10)->Arg(50)->Arg(80)->Arg(95);
 
-void Resize(benchmark::State &state)
+void Resize(State &state)
 {
     Buddy buddy;
-    size_t bytes = static_cast<size_t>(state.range(0)) * kGrainBytes;
-    void *run = buddy.Take(static_cast<size_t>(state.range(0)));
+    size_t bytes = Arg(state) * kGranuleBytes;
+    void *run = buddy.Take(Arg(state));
     for (auto _ : state) {
-        bool grown = cairn_buddy_resize(buddy.get(), run, bytes, 2 * bytes);
-        Require(grown && cairn_buddy_resize(buddy.get(), run, 2 * bytes, bytes),
+        bool grown = cairn_buddy_resize(buddy.buddy_, run, bytes, 2 * bytes);
+        Require(grown && cairn_buddy_resize(buddy.buddy_, run, 2 * bytes, bytes),
                 "cairn_buddy_resize");
     }
 }
 BENCHMARK(Resize)->Name("buddy/resize")->ArgName("grains")->Arg(1)->Arg(100);
 
-void Chunks(benchmark::State &state)
+void Chunks(State &state)
 {
     cairn_pagesource pages;
     Require(cairn_pagesource_init(&pages, nullptr) == 0, "cairn_pagesource_init");
     {
-        Buddy buddy(cairn_pagesource_as_source(&pages), static_cast<size_t>(state.range(0)));
-        Pairs(state, buddy, 1);
-        cairn_buddy_fini(buddy.get());
+        Buddy buddy(cairn_pagesource_as_source(&pages), Arg(state));
+        buddy.Pairs(state, 1);
+        cairn_buddy_fini(buddy.buddy_);
     }
     cairn_pagesource_fini(&pages);
 }
 BENCHMARK(Chunks)->Name("buddy/chunks")->ArgName("keep")->Arg(0)->Arg(1);
 
-int Emptied(void *, void *, size_t)
-{
-    return 0;
-}
-
 // Every second run of one grain is free and dirty.
-void Purge(benchmark::State &state)
+void Purge(State &state)
 {
     Buddy buddy;
-    size_t stretches = static_cast<size_t>(state.range(0));
-    std::vector<void *> runs(2 * stretches);
+    std::vector<void *> runs(2 * Arg(state));
+    auto dirty = [&] {
+        for (size_t at = 0; at < runs.size(); at += 2)
+            runs[at] = buddy.Take(1);
+        for (size_t at = 0; at < runs.size(); at += 2)
+            buddy.Give(runs[at], 1);
+    };
     for (void *&run : runs)
         run = buddy.Take(1);
     for (size_t at = 0; at < runs.size(); at += 2)
         buddy.Give(runs[at], 1);
     for (auto _ : state) {
-        Keep(cairn_buddy_purge(buddy.get(), kGrainBytes, Emptied, nullptr));
+        Keep(cairn_buddy_purge(
+            buddy.buddy_, kGranuleBytes, [](void *, void *, size_t) { return 0; }, nullptr));
         state.PauseTiming();
-        for (size_t at = 0; at < runs.size(); at += 2)
-            runs[at] = buddy.Take(1);
-        for (size_t at = 0; at < runs.size(); at += 2)
-            buddy.Give(runs[at], 1);
+        dirty();
         state.ResumeTiming();
     }
-    state.counters["stretches"] = static_cast<double>(stretches);
+    Tell(state, "stretches", Arg(state));
 }
 BENCHMARK(Purge)->Name("buddy/purge")->ArgName("stretches")->Arg(1)->Arg(1000)->Arg(8000);
 

@@ -8,7 +8,6 @@
 //   full      given to a full one: straight to the source
 //   threads   pairs beside others, all of one class, and each in a class of its own
 
-#include <benchmark/benchmark.h>
 #include <cairn/depot.h>
 
 #include <memory>
@@ -19,11 +18,11 @@ namespace {
 
 constexpr unsigned kClasses = 8;
 constexpr uint32_t kBlockBytes[kClasses] = {64, 64, 64, 64, 64, 64, 64, 64};
-constexpr size_t kBatchMax = 64;
 
 class Depot {
   public:
-    Depot()
+    // Each class has so many blocks of the source's.
+    explicit Depot(size_t count = 1024)
     {
         cairn_depot_config config = {};
         config.block_bytes = kBlockBytes;
@@ -31,20 +30,8 @@ class Depot {
         config.source = Invented::Source();
         config.state_bytes = cairn_depot_state_bytes(&config);
         state_ = std::make_unique<Memory>(config.state_bytes);
-        config.state = state_->base();
+        config.state = state_->base;
         Require(cairn_depot_init(&depot_, &config) == 0, "cairn_depot_init");
-    }
-    ~Depot()
-    {
-        cairn_depot_fini(&depot_);
-    }
-    cairn_depot *get()
-    {
-        return &depot_;
-    }
-    // Gives each class so many blocks of the source's.
-    void Fill(size_t count)
-    {
         void *block;
         for (unsigned class_idx = 0; class_idx < kClasses; class_idx++)
             for (size_t done = 0; done < count; done++) {
@@ -52,75 +39,55 @@ class Depot {
                 cairn_depot_give(&depot_, class_idx, &block, 1);
             }
     }
+    ~Depot()
+    {
+        cairn_depot_fini(&depot_);
+    }
+    // Batches of one class: taken, given, or both.
+    void Move(State &state, unsigned class_idx, size_t batch, bool takes, bool gives)
+    {
+        void *blocks[64];
+        Invented::Take(nullptr, kBlockBytes[0], 16, blocks, 64);
+        for (auto _ : state) {
+            size_t count = takes ? cairn_depot_take(&depot_, class_idx, blocks, batch) : batch;
+            Keep(blocks);
+            if (gives)
+                cairn_depot_give(&depot_, class_idx, blocks, count);
+        }
+        state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(batch));
+    }
 
   private:
     std::unique_ptr<Memory> state_;
     cairn_depot depot_;
 };
 
-void Pairs(benchmark::State &state, Depot *depot, unsigned class_idx, size_t batch)
+void Pair(State &state)
 {
-    void *blocks[kBatchMax];
-    for (auto _ : state) {
-        size_t taken = cairn_depot_take(depot->get(), class_idx, blocks, batch);
-        Keep(blocks);
-        cairn_depot_give(depot->get(), class_idx, blocks, taken);
-    }
-    state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(batch));
-}
-
-void Pair(benchmark::State &state)
-{
-    Depot depot;
-    depot.Fill(512);
-    Pairs(state, &depot, 0, static_cast<size_t>(state.range(0)));
+    Depot(512).Move(state, 0, Arg(state), true, true);
 }
 BENCHMARK(Pair)->Name("depot/pair")->ArgName("batch")->Arg(4)->Arg(16)->Arg(64);
 
-void Dry(benchmark::State &state)
+void Dry(State &state)
 {
-    Depot depot;
-    void *blocks[kBatchMax];
-    for (auto _ : state) {
-        cairn_depot_take(depot.get(), 0, blocks, static_cast<size_t>(state.range(0)));
-        Keep(blocks);
-    }
-    state.SetItemsProcessed(state.iterations() * state.range(0));
+    Depot(0).Move(state, 0, Arg(state), true, false);
 }
 BENCHMARK(Dry)->Name("depot/dry")->ArgName("batch")->Arg(16)->Arg(64);
 
-void Full(benchmark::State &state)
+void Full(State &state)
 {
-    Depot depot;
-    void *blocks[kBatchMax];
-    depot.Fill(1024);
-    Invented::Take(nullptr, 64, 16, blocks, kBatchMax);
-    for (auto _ : state)
-        cairn_depot_give(depot.get(), 0, blocks, static_cast<size_t>(state.range(0)));
-    state.SetItemsProcessed(state.iterations() * state.range(0));
+    Depot().Move(state, 0, Arg(state), false, true);
 }
 BENCHMARK(Full)->Name("depot/full")->ArgName("batch")->Arg(64);
 
-Depot *g_depot;
-
-void Open(const benchmark::State &)
-{
-    g_depot = new Depot;
-    g_depot->Fill(1024);
-}
-void Close(const benchmark::State &)
-{
-    delete g_depot;
-}
-
-void Threads(benchmark::State &state, bool is_shared)
+void Threads(State &state, bool is_shared)
 {
     unsigned class_idx = is_shared ? 0 : static_cast<unsigned>(state.thread_index()) % kClasses;
-    Pairs(state, g_depot, class_idx, 32);
+    Shared<Depot>::object->Move(state, class_idx, 32, true, true);
 }
-void ByThreads(benchmark::internal::Benchmark *benchmark)
+void ByThreads(benchmark::internal::Benchmark *row)
 {
-    benchmark->Setup(Open)->Teardown(Close)->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
+    row->Apply(Shared<Depot>::Of)->Apply(BesideOthers);
 }
 BENCHMARK_CAPTURE(Threads, _, true)->Name("depot/threads/one_class")->Apply(ByThreads);
 BENCHMARK_CAPTURE(Threads, _, false)->Name("depot/threads/own_class")->Apply(ByThreads);

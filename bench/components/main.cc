@@ -11,8 +11,7 @@
 int main(int argument_count, char **arguments)
 {
 #ifndef __OPTIMIZE__
-    fprintf(stderr, "bench: built without optimisation; these figures mean nothing. Use: bazel run "
-                    "//bench:all\n");
+    fprintf(stderr, "bench: built without optimisation: no figures. Use: bazel run //bench:all\n");
 #endif
 #ifndef NDEBUG
     fprintf(stderr, "bench: built with assertions; use: bazel run //bench:all\n");

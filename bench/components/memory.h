@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// memory.h - what the suites share: zeroed, lazily committed memory; a source that invents
-// addresses; page faults as a counter.
+// memory.h - what the suites share: zeroed, lazily committed memory; a source that invents addresses; one object for
+// all threads of a row; page faults as a counter.
 
 #ifndef CAIRN_BENCH_COMPONENTS_MEMORY_H
 #define CAIRN_BENCH_COMPONENTS_MEMORY_H
@@ -19,37 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-class Memory {
-  public:
-    explicit Memory(size_t bytes)
-        : bytes_(bytes), base_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
-    {
-        if (base_ == MAP_FAILED) {
-            perror("bench: mmap");
-            exit(1);
-        }
-    }
-    ~Memory()
-    {
-        munmap(base_, bytes_);
-    }
-    Memory(const Memory &) = delete;
-    Memory &operator=(const Memory &) = delete;
-
-    void *base() const
-    {
-        return base_;
-    }
-    size_t bytes() const
-    {
-        return bytes_;
-    }
-
-  private:
-    size_t bytes_;
-    void *base_;
-};
+using benchmark::State;
 
 // Stops the run: a benchmark of a component that could not be built would measure nothing.
 inline void Require(bool condition, const char *what)
@@ -59,6 +29,30 @@ inline void Require(bool condition, const char *what)
     fprintf(stderr, "bench: %s failed\n", what);
     exit(1);
 }
+
+struct Memory {
+    explicit Memory(size_t bytes)
+        : bytes(bytes), base(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
+    {
+        Require(base != MAP_FAILED, "mmap");
+    }
+    ~Memory()
+    {
+        munmap(base, bytes);
+    }
+    Memory(const Memory &) = delete;
+    Memory &operator=(const Memory &) = delete;
+    // The first multiple of a power of two in it.
+    void *aligned(size_t align_bytes) const
+    {
+        uintptr_t start = reinterpret_cast<uintptr_t>(base);
+        return reinterpret_cast<void *>((start + align_bytes - 1) & ~(align_bytes - 1));
+    }
+
+    size_t bytes;
+    void *base;
+};
 
 // Makes the compiler compute a pointer or a number, with all memory as it stands. In place of
 // benchmark::DoNotOptimize(), whose version 1.7.1 also says that the value changes: with both the
@@ -70,8 +64,7 @@ template <typename Value> inline void Keep(Value value)
 
 // Addresses at which nothing lies, never dry, one atomic addition a batch: for layers that do not
 // touch blocks, so that only the layer is measured.
-class Invented {
-  public:
+struct Invented {
     static cairn_source Source()
     {
         static const cairn_source_ops ops = {"invented", CAIRN_SOURCE_THREAD_SAFE, Take, Give};
@@ -90,17 +83,52 @@ class Invented {
     }
 };
 
-// Minor page faults of this thread since it was made.
+// One object for all threads of a row, there while it runs.
+template <typename Object> struct Shared {
+    static inline Object *object;
+    static void Of(benchmark::internal::Benchmark *row)
+    {
+        row->Setup([](const State &) { object = new Object; });
+        row->Teardown([](const State &) { delete object; });
+    }
+};
+
+inline void BesideOthers(benchmark::internal::Benchmark *row)
+{
+    row->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
+}
+
+// An argument of the row.
+inline size_t Arg(const State &state, size_t idx = 0)
+{
+    return static_cast<size_t>(state.range(idx));
+}
+
+template <typename Number> void Tell(State &state, const char *name, Number number)
+{
+    state.counters[name] = static_cast<double>(number);
+}
+
+template <typename Number> void TellEach(State &state, const char *name, Number number)
+{
+    state.counters[name] =
+        benchmark::Counter(static_cast<double>(number), benchmark::Counter::kAvgIterations);
+}
+
+inline void TellRatio(State &state, const char *name, size_t part, size_t whole)
+{
+    Tell(state, name, whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole));
+}
+
+// Minor page faults of this thread since it was made, in the report.
 class Faults {
   public:
-    Faults() : before_(Now())
+    explicit Faults(State &state) : state_(state), before_(Now())
     {
     }
-    // Adds them to the report, per iteration.
-    void Report(benchmark::State &state) const
+    ~Faults()
     {
-        state.counters["faults"] = benchmark::Counter(static_cast<double>(Now() - before_),
-                                                      benchmark::Counter::kAvgIterations);
+        TellEach(state_, "faults", Now() - before_);
     }
 
   private:
@@ -110,12 +138,8 @@ class Faults {
         getrusage(RUSAGE_THREAD, &usage);
         return usage.ru_minflt;
     }
+    State &state_;
     long before_;
 };
-
-inline double Ratio(size_t part, size_t whole)
-{
-    return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
-}
 
 #endif

@@ -9,12 +9,12 @@
 //   owner   tag and owner, as a refill needs it;
 //   set     a run of granules marked and unmarked.
 
-#include <benchmark/benchmark.h>
 #include <cairn/pagemap.h>
 #include <cairn/pagesource.h>
 
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "bench/components/memory.h"
@@ -23,153 +23,122 @@
 namespace {
 
 constexpr size_t kGranuleBytes = 16384;
+constexpr size_t kPointers = 4096;
+
+using Pointers = std::vector<const void *>;
 
 // A map of one shape over a heap that is all marked, but for its last quarter.
-class World {
-  public:
-    World(cairn_pagemap_shape shape, size_t heap_bytes) : heap_(heap_bytes)
+struct World {
+    World(cairn_pagemap_shape shape, size_t heap_mib) : heap_(heap_mib << 20)
     {
         Require(cairn_pagesource_init(&pages_, nullptr) == 0, "cairn_pagesource_init");
         Require(Init(shape) == 0, "cairn_pagemap_init");
-        uintptr_t start = reinterpret_cast<uintptr_t>(heap_.base());
-        base_ = (start + kGranuleBytes - 1) & ~(kGranuleBytes - 1);
-        granules_ = heap_bytes / kGranuleBytes - 1;
+        base_ = static_cast<char *>(heap_.aligned(kGranuleBytes));
+        granules_ = heap_.bytes / kGranuleBytes - 1;
         marked_ = granules_ / 4 * 3;
-        Require(cairn_pagemap_set(&map_, At(0), marked_, 1, 1) == 0, "cairn_pagemap_set");
+        Require(cairn_pagemap_set(&map_, base_, marked_, 1, 1) == 0, "cairn_pagemap_set");
     }
     ~World()
     {
-        cairn_pagemap_clear(&map_, At(0), marked_);
+        cairn_pagemap_clear(&map_, base_, marked_);
         cairn_pagemap_fini(&map_);
         cairn_pagesource_fini(&pages_);
     }
-    cairn_pagemap *map()
-    {
-        return &map_;
-    }
-    void *At(size_t granule) const
-    {
-        return reinterpret_cast<void *>(base_ + granule * kGranuleBytes);
-    }
-    void *Unmarked() const
-    {
-        return At(marked_);
-    }
-    std::vector<const void *> Pointers(size_t first, size_t count) const
+    // At random, into what is marked or into the rest.
+    Pointers Some(bool is_marked) const
     {
         std::mt19937 random(1);
-        std::vector<const void *> pointers(4096);
+        Pointers pointers(kPointers);
+        size_t first = is_marked ? 0 : marked_, count = is_marked ? marked_ : granules_ - marked_;
         for (auto &pointer : pointers)
-            pointer = static_cast<char *>(At(first + random() % count)) + 48;
+            pointer = base_ + (first + random() % count) * kGranuleBytes + 48;
         return pointers;
     }
-    size_t marked() const
+    void LookUp(State &state, const Pointers &pointers)
     {
-        return marked_;
-    }
-    size_t unmarked() const
-    {
-        return granules_ - marked_;
+        size_t at = 0;
+        for (auto _ : state)
+            Keep(cairn_pagemap_tag(&map_, pointers[at++ % kPointers]));
     }
 
-  private:
     int Init(cairn_pagemap_shape shape)
     {
         if (shape == CAIRN_PAGEMAP_TREE)
-            return pagemap_testing::InitTree(&map_, kGranuleBytes, root_.base(), empty_.base(),
+            return pagemap_testing::InitTree(&map_, kGranuleBytes, root_.base, empty_.base,
                                              cairn_pagesource_as_reserve_source(&pages_));
-        size_t bytes = cairn_pagemap_window_state_bytes(heap_.bytes(), kGranuleBytes);
+        size_t bytes = cairn_pagemap_window_state_bytes(heap_.bytes, kGranuleBytes);
         window_ = std::make_unique<Memory>(bytes);
-        return pagemap_testing::InitWindow(&map_, heap_.base(), heap_.bytes(), kGranuleBytes,
-                                           window_->base(), bytes);
+        return pagemap_testing::InitWindow(&map_, heap_.base, heap_.bytes, kGranuleBytes,
+                                           window_->base, bytes);
     }
 
-    Memory heap_;
-    Memory root_{CAIRN_PAGEMAP_ROOT_BYTES(14)};
-    Memory empty_{CAIRN_PAGEMAP_EMPTY_BYTES};
+    Memory heap_, root_{CAIRN_PAGEMAP_ROOT_BYTES(14)}, empty_{CAIRN_PAGEMAP_EMPTY_BYTES};
     std::unique_ptr<Memory> window_;
     cairn_pagesource pages_;
     cairn_pagemap map_ = {};
-    uintptr_t base_;
-    size_t granules_;
-    size_t marked_;
+    char *base_;
+    size_t granules_, marked_;
 };
 
-void LookUp(benchmark::State &state, World &world, const std::vector<const void *> &pointers)
+void Hit(State &state, cairn_pagemap_shape shape)
 {
-    size_t at = 0;
-    for (auto _ : state)
-        Keep(cairn_pagemap_tag(world.map(), pointers[at++ % 4096]));
+    World world(shape, Arg(state));
+    world.LookUp(state, world.Some(true));
 }
 
-void Hit(benchmark::State &state, cairn_pagemap_shape shape)
+void Miss(State &state, cairn_pagemap_shape shape)
 {
-    World world(shape, static_cast<size_t>(state.range(0)) << 20);
-    LookUp(state, world, world.Pointers(0, world.marked()));
-}
-
-void Miss(benchmark::State &state, cairn_pagemap_shape shape)
-{
-    World world(shape, size_t{64} << 20);
-    LookUp(state, world, world.Pointers(world.marked(), world.unmarked()));
+    World world(shape, 64);
+    world.LookUp(state, world.Some(false));
 }
 
 // Above all that a program can have: a wild pointer.
-void MissBeyond(benchmark::State &state, cairn_pagemap_shape shape)
+void MissBeyond(State &state, cairn_pagemap_shape shape)
 {
-    World world(shape, size_t{64} << 20);
-    std::vector<const void *> pointers(4096, reinterpret_cast<void *>(~uintptr_t{0} << 20));
-    LookUp(state, world, pointers);
+    World world(shape, 64);
+    world.LookUp(state, Pointers(kPointers, reinterpret_cast<void *>(~uintptr_t{0} << 20)));
 }
 
-void Owner(benchmark::State &state, cairn_pagemap_shape shape)
+void Owner(State &state, cairn_pagemap_shape shape)
 {
-    World world(shape, size_t{64} << 20);
-    std::vector<const void *> pointers = world.Pointers(0, world.marked());
+    World world(shape, 64);
+    Pointers pointers = world.Some(true);
     size_t at = 0;
     for (auto _ : state) {
-        const void *pointer = pointers[at++ % pointers.size()];
-        if (cairn_pagemap_tag(world.map(), pointer) != 0)
-            Keep(cairn_pagemap_owner(world.map(), pointer));
+        const void *pointer = pointers[at++ % kPointers];
+        if (cairn_pagemap_tag(&world.map_, pointer) != 0)
+            Keep(cairn_pagemap_owner(&world.map_, pointer));
     }
 }
 
-void Set(benchmark::State &state, cairn_pagemap_shape shape)
+void Set(State &state, cairn_pagemap_shape shape)
 {
-    World world(shape, size_t{64} << 20);
-    size_t granules = static_cast<size_t>(state.range(0));
+    World world(shape, 64);
+    size_t granules = Arg(state);
+    void *unmarked = world.base_ + world.marked_ * kGranuleBytes;
     for (auto _ : state) {
-        int error = cairn_pagemap_set(world.map(), world.Unmarked(), granules, 2, 7);
+        int error = cairn_pagemap_set(&world.map_, unmarked, granules, 2, 7);
         Keep(error);
-        cairn_pagemap_clear(world.map(), world.Unmarked(), granules);
+        cairn_pagemap_clear(&world.map_, unmarked, granules);
     }
-    state.counters["granules"] = static_cast<double>(granules);
-}
-
-struct Named {
-    const char *name;
-    cairn_pagemap_shape shape;
-};
-constexpr Named kShapes[] = {{"tree", CAIRN_PAGEMAP_TREE}, {"window", CAIRN_PAGEMAP_WINDOW}};
-
-benchmark::internal::Benchmark *Register(const char *what, const Named &one,
-                                         void (*run)(benchmark::State &, cairn_pagemap_shape))
-{
-    std::string name = std::string("pagemap/") + what + "/" + one.name;
-    cairn_pagemap_shape shape = one.shape;
-    return benchmark::RegisterBenchmark(
-        name.c_str(), [run, shape](benchmark::State &state) { run(state, shape); });
+    Tell(state, "granules", granules);
 }
 
 const bool g_registered = [] {
-    for (const Named &one : kShapes) {
-        Register("hit", one, Hit)->ArgName("heap_mib")->Arg(64)->Arg(4096);
-        Register("miss", one, Miss);
-        Register("owner", one, Owner);
-        Register("set", one, Set)->ArgName("granules")->Arg(1)->Arg(64);
+    for (auto shape : {CAIRN_PAGEMAP_TREE, CAIRN_PAGEMAP_WINDOW}) {
+        auto row = [shape](const char *what, void (*run)(State &, cairn_pagemap_shape)) {
+            std::string name = std::string("pagemap/") + what +
+                               (shape == CAIRN_PAGEMAP_TREE ? "/tree" : "/window");
+            return benchmark::RegisterBenchmark(name.c_str(),
+                                                [run, shape](State &state) { run(state, shape); });
+        };
+        row("hit", Hit)->ArgName("heap_mib")->Arg(64)->Arg(4096);
+        row("miss", Miss);
+        row("owner", Owner);
+        row("set", Set)->ArgName("granules")->Arg(1)->Arg(64);
+        if (shape == CAIRN_PAGEMAP_TREE) // refused before the shape matters
+            row("miss_beyond", MissBeyond);
     }
-    // Refused before the shape matters.
-    Register("miss_beyond", kShapes[0], MissBeyond);
     return true;
 }();
 

@@ -12,8 +12,9 @@
 //
 // syscalls and faults are per iteration.
 
-#include <benchmark/benchmark.h>
 #include <cairn/pagesource.h>
+
+#include <string>
 
 #include "bench/components/memory.h"
 
@@ -21,9 +22,10 @@ namespace {
 
 constexpr size_t kPageBytes = 4096;
 
-class Pages {
-  public:
-    explicit Pages(cairn_pagesource_policy policy)
+enum Way { kRetained, kFresh, kUntouched };
+
+struct Pages {
+    explicit Pages(cairn_pagesource_policy policy = CAIRN_PAGESOURCE_MMAP)
     {
         cairn_pagesource_config config = {};
         config.policy = policy;
@@ -33,21 +35,21 @@ class Pages {
     {
         cairn_pagesource_fini(&pages_);
     }
-    cairn_pagesource *get()
-    {
-        return &pages_;
-    }
     void *Take(size_t bytes)
     {
         void *block = cairn_pagesource_alloc(&pages_, bytes, kPageBytes, nullptr);
         Require(block != nullptr, "cairn_pagesource_alloc");
         return block;
     }
-    // System calls since there were `before`, per iteration.
-    void ReportSyscalls(benchmark::State &state, uint64_t before)
+    void Once(size_t bytes, Way way)
     {
-        state.counters["syscalls"] = benchmark::Counter(static_cast<double>(Syscalls() - before),
-                                                        benchmark::Counter::kAvgIterations);
+        auto *block = static_cast<char *>(Take(bytes));
+        for (size_t at = 0; way != kUntouched && at < bytes; at += kPageBytes)
+            block[at] = 1;
+        Keep(block);
+        cairn_pagesource_free(&pages_, block, bytes);
+        if (way != kRetained)
+            cairn_pagesource_purge(&pages_);
     }
     uint64_t Syscalls()
     {
@@ -56,92 +58,45 @@ class Pages {
                stats.remap_calls;
     }
 
-  private:
     cairn_pagesource pages_;
 };
 
-void Touch(void *block, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += kPageBytes)
-        static_cast<char *>(block)[at] = 1;
-    Keep(block);
-}
-
-enum Way { kRetained, kFresh, kUntouched };
-
-void Once(Pages &pages, size_t bytes, Way way)
-{
-    void *block = pages.Take(bytes);
-    if (way != kUntouched)
-        Touch(block, bytes);
-    cairn_pagesource_free(pages.get(), block, bytes);
-    if (way != kRetained)
-        cairn_pagesource_purge(pages.get());
-}
-
 // Twice before it counts: the border between brk and mmap moves when a block is freed.
-void Pair(benchmark::State &state, cairn_pagesource_policy policy, Way way)
+void Pair(State &state, cairn_pagesource_policy policy, Way way)
 {
     Pages pages(policy);
-    size_t bytes = static_cast<size_t>(state.range(0)) << 10;
-    Once(pages, bytes, way);
-    Once(pages, bytes, way);
-    uint64_t syscalls = pages.Syscalls();
-    Faults faults;
-    for (auto _ : state)
-        Once(pages, bytes, way);
-    faults.Report(state);
-    pages.ReportSyscalls(state, syscalls);
-    state.counters["pages"] = static_cast<double>(bytes / kPageBytes);
+    size_t bytes = Arg(state) << 10;
+    pages.Once(bytes, way);
+    pages.Once(bytes, way);
+    uint64_t before = pages.Syscalls();
+    {
+        Faults faults(state);
+        for (auto _ : state)
+            pages.Once(bytes, way);
+    }
+    TellEach(state, "syscalls", pages.Syscalls() - before);
+    Tell(state, "pages", bytes / kPageBytes);
 }
-
-void Sizes(benchmark::internal::Benchmark *benchmark)
-{
-    benchmark->ArgName("kib")->Arg(4)->Arg(64)->Arg(1024)->Arg(4096)->Arg(32768);
-}
-
-BENCHMARK_CAPTURE(Pair, _, CAIRN_PAGESOURCE_BRK, kRetained)
-    ->Name("pagesource/retained/brk")
-    ->Apply(Sizes);
-BENCHMARK_CAPTURE(Pair, _, CAIRN_PAGESOURCE_MMAP, kRetained)
-    ->Name("pagesource/retained/mmap")
-    ->Apply(Sizes);
-BENCHMARK_CAPTURE(Pair, _, CAIRN_PAGESOURCE_AUTO, kRetained)
-    ->Name("pagesource/retained/auto")
-    ->Apply(Sizes);
-BENCHMARK_CAPTURE(Pair, _, CAIRN_PAGESOURCE_BRK, kFresh)
-    ->Name("pagesource/fresh/brk")
-    ->Apply(Sizes);
-BENCHMARK_CAPTURE(Pair, _, CAIRN_PAGESOURCE_MMAP, kFresh)
-    ->Name("pagesource/fresh/mmap")
-    ->Apply(Sizes);
-BENCHMARK_CAPTURE(Pair, _, CAIRN_PAGESOURCE_AUTO, kFresh)
-    ->Name("pagesource/fresh/auto")
-    ->Apply(Sizes);
-BENCHMARK_CAPTURE(Pair, _, CAIRN_PAGESOURCE_AUTO, kUntouched)
-    ->Name("pagesource/untouched/auto")
-    ->Apply(Sizes);
 
 // What follows the block is free, or taken so that it has to move.
-void Resize(benchmark::State &state, bool is_blocked)
+void Resize(State &state, bool is_blocked)
 {
-    Pages pages(CAIRN_PAGESOURCE_MMAP);
-    size_t bytes = static_cast<size_t>(state.range(0)) << 10;
-    Once(pages, 4 * bytes, kRetained);
-    uint64_t syscalls = pages.Syscalls();
-    Faults faults;
+    Pages pages;
+    size_t bytes = Arg(state) << 10;
+    pages.Once(4 * bytes, kRetained);
+    uint64_t before = pages.Syscalls();
+    Faults faults(state);
     for (auto _ : state) {
         void *block = pages.Take(bytes);
         void *next = is_blocked ? pages.Take(bytes) : nullptr;
         void *larger =
-            cairn_pagesource_resize(pages.get(), block, bytes, 2 * bytes, kPageBytes, true);
+            cairn_pagesource_resize(&pages.pages_, block, bytes, 2 * bytes, kPageBytes, true);
         Require(larger != nullptr, "cairn_pagesource_resize");
-        cairn_pagesource_free(pages.get(), larger, 2 * bytes);
+        cairn_pagesource_free(&pages.pages_, larger, 2 * bytes);
         if (is_blocked)
-            cairn_pagesource_free(pages.get(), next, bytes);
+            cairn_pagesource_free(&pages.pages_, next, bytes);
     }
-    faults.Report(state);
-    pages.ReportSyscalls(state, syscalls);
+    TellEach(state, "syscalls", pages.Syscalls() - before);
 }
 BENCHMARK_CAPTURE(Resize, _, false)
     ->Name("pagesource/resize/in_place")
@@ -154,14 +109,34 @@ BENCHMARK_CAPTURE(Resize, _, true)
     ->Arg(64)
     ->Arg(4096);
 
-void Threads(benchmark::State &state)
+void Threads(State &state)
 {
-    static Pages pages(CAIRN_PAGESOURCE_MMAP);
     for (auto _ : state) {
-        void *block = pages.Take(kPageBytes);
-        cairn_pagesource_free(pages.get(), block, kPageBytes);
+        void *block = Shared<Pages>::object->Take(kPageBytes);
+        cairn_pagesource_free(&Shared<Pages>::object->pages_, block, kPageBytes);
     }
 }
-BENCHMARK(Threads)->Name("pagesource/threads")->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
+BENCHMARK(Threads)->Name("pagesource/threads")->Apply(Shared<Pages>::Of)->Apply(BesideOthers);
+
+const bool g_registered = [] {
+    auto row = [](const char *name, cairn_pagesource_policy policy, Way way) {
+        benchmark::RegisterBenchmark((std::string("pagesource/") + name).c_str(),
+                                     [=](State &state) { Pair(state, policy, way); })
+            ->ArgName("kib")
+            ->Arg(4)
+            ->Arg(64)
+            ->Arg(1024)
+            ->Arg(4096)
+            ->Arg(32768);
+    };
+    row("retained/brk", CAIRN_PAGESOURCE_BRK, kRetained);
+    row("retained/mmap", CAIRN_PAGESOURCE_MMAP, kRetained);
+    row("retained/auto", CAIRN_PAGESOURCE_AUTO, kRetained);
+    row("fresh/brk", CAIRN_PAGESOURCE_BRK, kFresh);
+    row("fresh/mmap", CAIRN_PAGESOURCE_MMAP, kFresh);
+    row("fresh/auto", CAIRN_PAGESOURCE_AUTO, kFresh);
+    row("untouched/auto", CAIRN_PAGESOURCE_AUTO, kUntouched);
+    return true;
+}();
 
 } // namespace

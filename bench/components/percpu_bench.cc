@@ -15,7 +15,6 @@
 // figures under another name. Ways to an id that are not to be had (own_rseq, where libc has its
 // own) are left out.
 
-#include <benchmark/benchmark.h>
 #include <cairn/percpu.h>
 
 #include <sched.h>
@@ -28,10 +27,7 @@
 
 namespace {
 
-using benchmark::State;
-
-class Caches {
-  public:
+struct Caches {
     Caches(cairn_percpu_mode mode, uint32_t block_bytes, cairn_cpu_id_method way = CAIRN_CPU_AUTO)
     {
         cairn_percpu_config config = {};
@@ -41,28 +37,33 @@ class Caches {
         config.cpu_id_method = way;
         config.source = Invented::Source();
         config.state_bytes = cairn_percpu_state_bytes(&config);
-        state_ = std::make_unique<Memory>(config.state_bytes);
-        config.state = state_->base();
-        Require(cairn_percpu_init(&percpu_, &config) == 0, "cairn_percpu_init");
+        state = std::make_unique<Memory>(config.state_bytes);
+        config.state = state->base;
+        Require(cairn_percpu_init(&percpu, &config) == 0, "cairn_percpu_init");
     }
     ~Caches()
     {
-        cairn_percpu_fini(&percpu_);
+        cairn_percpu_fini(&percpu);
     }
-    cairn_percpu *get()
+    void Pairs(State &run)
     {
-        return &percpu_;
+        for (auto _ : run) {
+            void *block = cairn_percpu_alloc(&percpu, 0);
+            Keep(block);
+            cairn_percpu_free(&percpu, 0, block);
+        }
     }
 
-  private:
-    std::unique_ptr<Memory> state_;
-    cairn_percpu percpu_ = {};
+    std::unique_ptr<Memory> state;
+    cairn_percpu percpu = {};
 };
 
+Caches *g_caches;
+
 // True, and the benchmark is over, when the caches are not in the mode that was asked for.
-bool Refused(State &state, Caches *caches, cairn_percpu_mode mode)
+bool Refused(State &state, cairn_percpu_mode mode)
 {
-    struct cairn_percpu_stats stats = cairn_percpu_stats(caches->get());
+    struct cairn_percpu_stats stats = cairn_percpu_stats(&g_caches->percpu);
     state.SetLabel(cairn_percpu_mode_name(stats.mode));
     if (stats.mode == mode)
         return false;
@@ -72,11 +73,9 @@ bool Refused(State &state, Caches *caches, cairn_percpu_mode mode)
     return true;
 }
 
-Caches *g_caches;
-
 template <cairn_percpu_mode kMode> void Open(const State &state)
 {
-    g_caches = new Caches(kMode, static_cast<uint32_t>(state.range(0)));
+    g_caches = new Caches(kMode, static_cast<uint32_t>(Arg(state)));
 }
 void Close(const State &)
 {
@@ -85,40 +84,35 @@ void Close(const State &)
 
 void Pair(State &state, cairn_percpu_mode mode)
 {
-    if (Refused(state, g_caches, mode))
+    if (Refused(state, mode))
         return;
-    for (auto _ : state) {
-        void *block = cairn_percpu_alloc(g_caches->get(), 0);
-        Keep(block);
-        cairn_percpu_free(g_caches->get(), 0, block);
-    }
+    g_caches->Pairs(state);
     if (state.thread_index() == 0)
-        state.counters["contended"] =
-            static_cast<double>(cairn_percpu_stats(g_caches->get()).contended);
+        Tell(state, "contended", cairn_percpu_stats(&g_caches->percpu).contended);
 }
 
 void Burst(State &state, cairn_percpu_mode mode)
 {
     constexpr int kBurst = 4096;
     void *blocks[kBurst];
-    if (Refused(state, g_caches, mode))
+    if (Refused(state, mode))
         return;
     for (auto _ : state) {
         for (void *&block : blocks)
-            block = cairn_percpu_alloc(g_caches->get(), 0);
+            block = cairn_percpu_alloc(&g_caches->percpu, 0);
         for (void *block : blocks)
-            cairn_percpu_free(g_caches->get(), 0, block);
+            cairn_percpu_free(&g_caches->percpu, 0, block);
     }
     state.SetItemsProcessed(state.iterations() * kBurst);
 }
 
 void Refill(State &state, cairn_percpu_mode mode)
 {
-    if (Refused(state, g_caches, mode))
+    if (Refused(state, mode))
         return;
     for (auto _ : state)
-        Keep(cairn_percpu_alloc(g_caches->get(), 0));
-    state.counters["batch"] = g_caches->get()->classes[0].batch;
+        Keep(cairn_percpu_alloc(&g_caches->percpu, 0));
+    Tell(state, "batch", g_caches->percpu.classes[0].batch);
 }
 
 // Addresses come round again after a million, long after they have left for the source.
@@ -126,12 +120,12 @@ void Flush(State &state, cairn_percpu_mode mode)
 {
     constexpr uintptr_t kBase = uintptr_t{1} << 41;
     uintptr_t number = 0;
-    if (Refused(state, g_caches, mode))
+    if (Refused(state, mode))
         return;
     for (auto _ : state)
-        cairn_percpu_free(g_caches->get(), 0,
+        cairn_percpu_free(&g_caches->percpu, 0,
                           reinterpret_cast<void *>(kBase + (number++ % (1 << 20) << 16)));
-    state.counters["batch"] = g_caches->get()->classes[0].batch;
+    Tell(state, "batch", g_caches->percpu.classes[0].batch);
 }
 
 // One producer, one consumer; whoever has to wait lets others run.
@@ -164,39 +158,36 @@ class Ring {
 
 Ring g_rings[4]; // a pair of threads each; left empty by equal numbers of iterations
 
-void Cross(State &state, cairn_percpu_mode mode)
+template <typename Make, typename Drop> void PassOn(State &state, Make make, Drop drop)
 {
     Ring &ring = g_rings[state.thread_index() / 2];
-    if (Refused(state, g_caches, mode))
-        return;
     bool is_producer = state.thread_index() % 2 == 0;
     for (auto _ : state)
         if (is_producer)
-            ring.Put(cairn_percpu_alloc(g_caches->get(), 0));
+            ring.Put(make());
         else
-            cairn_percpu_free(g_caches->get(), 0, ring.Get());
+            drop(ring.Get());
+}
+
+void Cross(State &state, cairn_percpu_mode mode)
+{
+    if (Refused(state, mode))
+        return;
+    PassOn(
+        state, [] { return cairn_percpu_alloc(&g_caches->percpu, 0); },
+        [](void *block) { cairn_percpu_free(&g_caches->percpu, 0, block); });
 }
 
 void RingAlone(State &state)
 {
-    Ring &ring = g_rings[state.thread_index() / 2];
-    bool is_producer = state.thread_index() % 2 == 0;
-    for (auto _ : state)
-        if (is_producer)
-            ring.Put(&ring);
-        else
-            Keep(ring.Get());
+    PassOn(
+        state, [] { return &g_rings; }, [](void *block) { Keep(block); });
 }
 BENCHMARK(RingAlone)->Name("percpu/cross/ring")->Threads(2)->Threads(8)->UseRealTime();
 
 void ByWay(State &state, cairn_cpu_id_method way)
 {
-    Caches caches(CAIRN_PERCPU_LOCK, 64, way);
-    for (auto _ : state) {
-        void *block = cairn_percpu_alloc(caches.get(), 0);
-        Keep(block);
-        cairn_percpu_free(caches.get(), 0, block);
-    }
+    Caches(CAIRN_PERCPU_LOCK, 64, way).Pairs(state);
 }
 
 void CpuId(State &state, cairn_cpu_id_method way)
@@ -218,14 +209,13 @@ benchmark::internal::Benchmark *Register(const char *what, void (*run)(State &, 
         ->Teardown(Close);
 }
 
-template <cairn_percpu_mode kMode> bool RegisterMode()
+template <cairn_percpu_mode kMode> void RegisterMode()
 {
     Register<kMode>("pair", Pair)->Arg(64)->ThreadRange(1, 64)->UseRealTime();
-    Register<kMode>("burst", Burst)->Arg(64)->Threads(1)->Threads(2)->Threads(8)->UseRealTime();
+    Register<kMode>("burst", Burst)->Arg(64)->Apply(BesideOthers);
     Register<kMode>("refill", Refill)->Arg(64)->Arg(512)->Arg(4096);
     Register<kMode>("flush", Flush)->Arg(64)->Arg(512)->Arg(4096);
     Register<kMode>("cross", Cross)->Arg(64)->Threads(2)->Threads(8)->UseRealTime();
-    return true;
 }
 
 void RegisterWay(const char *name, cairn_cpu_id_method way)
@@ -241,15 +231,13 @@ void RegisterWay(const char *name, cairn_cpu_id_method way)
                                  [way](State &state) { ByWay(state, way); });
 }
 
-bool RegisterWays()
-{
+const bool g_registered = [] {
     RegisterWay("libc_rseq", CAIRN_CPU_LIBC_RSEQ);
     RegisterWay("own_rseq", CAIRN_CPU_OWN_RSEQ);
     RegisterWay("getcpu", CAIRN_CPU_GETCPU);
+    RegisterMode<CAIRN_PERCPU_LOCK>();
+    RegisterMode<CAIRN_PERCPU_RSEQ>();
     return true;
-}
-
-const bool g_registered =
-    RegisterWays() && RegisterMode<CAIRN_PERCPU_LOCK>() && RegisterMode<CAIRN_PERCPU_RSEQ>();
+}();
 
 } // namespace

@@ -4,38 +4,34 @@
 // source: what each adapter adds to a source that costs next to nothing (the row `bare`), per batch
 // taken and given; and the buffer, a source of its own.
 
-#include <benchmark/benchmark.h>
 #include <cairn/buffer.h>
 #include <cairn/counted.h>
 #include <cairn/locked.h>
 
-#include "components/source/source_testing.h"
 #include "bench/components/memory.h"
+#include "components/source/source_testing.h"
 
 namespace {
 
-constexpr size_t kBlockBytes = 64;
-constexpr size_t kBatchMax = 64;
-
-void Pairs(benchmark::State &state, cairn_source source)
+void Pairs(State &state, cairn_source source)
 {
-    void *blocks[kBatchMax];
-    size_t batch = static_cast<size_t>(state.range(0));
+    void *blocks[64];
+    size_t batch = Arg(state);
     for (auto _ : state) {
-        size_t taken = cairn_source_take(source, kBlockBytes, 16, blocks, batch);
+        size_t taken = cairn_source_take(source, 64, 16, blocks, batch);
         Keep(blocks);
-        cairn_source_give(source, kBlockBytes, blocks, taken);
+        cairn_source_give(source, 64, blocks, taken);
     }
     state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 
-void Bare(benchmark::State &state)
+void Bare(State &state)
 {
     Pairs(state, Invented::Source());
 }
 BENCHMARK(Bare)->Name("source/bare")->ArgName("batch")->Arg(1)->Arg(32);
 
-void Counted(benchmark::State &state)
+void Counted(State &state)
 {
     cairn_counted counted;
     source_testing::Init(&counted, Invented::Source());
@@ -44,36 +40,34 @@ void Counted(benchmark::State &state)
 }
 BENCHMARK(Counted)->Name("source/counted")->ArgName("batch")->Arg(1)->Arg(32);
 
-cairn_locked g_locked;
+struct LockedSource {
+    LockedSource()
+    {
+        source_testing::Init(&locked, Invented::Source(), CAIRN_RANK_BUDDY);
+    }
+    ~LockedSource()
+    {
+        cairn_locked_fini(&locked);
+    }
+    cairn_locked locked;
+};
 
-void OpenLocked(const benchmark::State &)
+void Locked(State &state)
 {
-    source_testing::Init(&g_locked, Invented::Source(), CAIRN_RANK_BUDDY);
-}
-void CloseLocked(const benchmark::State &)
-{
-    cairn_locked_fini(&g_locked);
-}
-void Locked(benchmark::State &state)
-{
-    Pairs(state, cairn_locked_as_source(&g_locked));
+    Pairs(state, cairn_locked_as_source(&Shared<LockedSource>::object->locked));
 }
 BENCHMARK(Locked)
     ->Name("source/locked")
     ->ArgName("batch")
     ->Arg(32)
-    ->Setup(OpenLocked)
-    ->Teardown(CloseLocked)
-    ->Threads(1)
-    ->Threads(2)
-    ->Threads(8)
-    ->UseRealTime();
+    ->Apply(Shared<LockedSource>::Of)
+    ->Apply(BesideOthers);
 
-void Buffer(benchmark::State &state)
+void Buffer(State &state)
 {
     Memory memory(1 << 20);
     cairn_buffer buffer;
-    source_testing::Init(&buffer, memory.base(), memory.bytes());
+    source_testing::Init(&buffer, memory.base, memory.bytes);
     Pairs(state, cairn_buffer_as_source(&buffer));
     cairn_buffer_fini(&buffer);
 }

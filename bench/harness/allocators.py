@@ -194,7 +194,7 @@ def find(runfiles: pathlib.Path, commit: Optional[str], environment: Mapping[str
             libraries_of[peer.name] = library
     versions = versions_of(list(libraries_of.values()))
     peers = [Allocator(name, PEER, library, versions[library]) for name, library in libraries_of.items()]
-    floor = runfiles / "bench/floor/libcairn_floor.so"
+    floor = runfiles / "bench/bump/libcairn_bump.so"
     floors = [Allocator("floor", FLOOR, floor, commit)] if floor.is_file() else []
     libc = Allocator("glibc", LIBC, None, machine.libc().replace("glibc ", ""))
     return Found((*stacks, libc, *peers, *floors), missing)

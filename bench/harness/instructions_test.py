@@ -14,7 +14,7 @@ from bench.harness import fixture, instructions, paths
 from bench.harness.instructions import Count
 from bench.harness.markdown import table
 
-CRASH = str(paths.find().runfiles / "bench/floor/libfake_crash.so")
+CRASH = str(paths.find().runfiles / "bench/bump/libfake_crash.so")
 
 WRITTEN = """\
 # callgrind format

@@ -12,7 +12,7 @@ from typing import Any, Dict, List
 
 from bench.harness import fixture, paths, result
 
-CRASH, FAIL, SLOW = (str(paths.find().runfiles / ("bench/floor/libfake_%s.so" % fault))
+CRASH, FAIL, SLOW = (str(paths.find().runfiles / ("bench/bump/libfake_%s.so" % fault))
                      for fault in ("crash", "fail", "slow"))
 GLIBC = ("--peers", "glibc")
 ONE = ("--quick", "--groups", "workloads", "--filter", "^tree$", "--rounds", "1", "--stacks", "none")

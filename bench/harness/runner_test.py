@@ -21,7 +21,7 @@ CHURN = Benchmark("churn", "workloads", ("churn", "ops=%d" % OPS, "live=64k"))
 
 
 def fake(name: str, **settings: Any) -> Allocator:
-    library = PATHS.runfiles / ("bench/floor/libfake_%s.so" % name)
+    library = PATHS.runfiles / ("bench/bump/libfake_%s.so" % name)
     return Allocator(name, "peer", library, None, {key: str(value) for key, value in settings.items()})
 
 

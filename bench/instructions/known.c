@@ -8,7 +8,6 @@
  */
 
 #include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -16,19 +15,16 @@
 extern void *__libc_malloc(size_t bytes);
 extern void __libc_free(void *block);
 
-static uint64_t malloc_rounds, free_rounds;
+static int malloc_rounds, free_rounds;
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *of_malloc = getenv("KNOWN_MALLOC");
-    const char *of_free = getenv("KNOWN_FREE");
-
-    malloc_rounds = of_malloc != NULL ? strtoull(of_malloc, NULL, 10) : 0;
-    free_rounds = of_free != NULL ? strtoull(of_free, NULL, 10) : 0;
+    malloc_rounds = atoi(getenv("KNOWN_MALLOC"));
+    free_rounds = atoi(getenv("KNOWN_FREE"));
 }
 
 /* The compiler sees that something happens in each round, and counts them one by one. */
-static void spin(uint64_t rounds)
+static void spin(int rounds)
 {
     for (; rounds > 0; rounds--)
         __asm__ volatile("" ::: "memory");

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * pairs.c - pairs of malloc and free of one size, whose instructions somebody counts.
+ * pairs.c - pairs of malloc and free of one size, whose instructions are counted.
  *
  *     pairs BYTES WARM COUNT
  *
@@ -10,6 +10,7 @@
  *
  * The calls go through pointers that were read before: no stub of the linker lies between the loop
  * and malloc, so whatever runs outside of this program belongs to malloc, and then to free.
+ * Exit status: 0; 1 when there is no memory; 2 for a wrong call.
  */
 
 #include <signal.h>
@@ -29,31 +30,25 @@ static void play(void *(*make)(size_t bytes), void (*drop)(void *block), size_t 
     }
 }
 
-static uint64_t number(const char *text)
-{
-    char *end;
-    uint64_t value = strtoull(text, &end, 10);
-
-    if (*text < '0' || *text > '9' || *end != '\0') {
-        fprintf(stderr, "pairs: not a number: %s\n", text);
-        exit(2);
-    }
-    return value;
-}
-
 int main(int argument_count, char **arguments)
 {
+    uint64_t numbers[4] = {0}; /* by their place */
+
+    for (int idx = 1; idx < 4 && argument_count == 4; idx++) {
+        char *end;
+        numbers[idx] = strtoull(arguments[idx], &end, 10);
+        if (*arguments[idx] < '0' || *arguments[idx] > '9' || *end != '\0') {
+            fprintf(stderr, "pairs: not a number: %s\n", arguments[idx]);
+            return 2;
+        }
+    }
     if (argument_count != 4) {
         fputs("usage: pairs BYTES WARM COUNT\n", stderr);
         return 2;
     }
-    size_t bytes = number(arguments[1]);
-    uint64_t warm_count = number(arguments[2]);
-    uint64_t count = number(arguments[3]);
-
-    play(malloc, free, bytes, warm_count);
+    play(malloc, free, numbers[1], numbers[2]);
     if (getenv("PAIRS_STOP") != NULL)
         raise(SIGTRAP);
-    play(malloc, free, bytes, count);
+    play(malloc, free, numbers[1], numbers[3]);
     return 0;
 }

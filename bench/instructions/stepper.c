@@ -27,7 +27,6 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -45,20 +44,10 @@ static uint64_t code_low;
 static uint64_t code_high;
 static uint64_t rseq_area; /* 0: none is registered, or the kernel does not tell */
 
-static void fail(int status, const char *format, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
-
-static void fail(int status, const char *format, ...)
+static __attribute__((noreturn)) void fail(int status, const char *what, const char *why)
 {
-    va_list arguments;
-
-    va_start(arguments, format);
-    fputs("stepper: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    if (program > 0)
-        kill(program, SIGKILL);
+    fprintf(stderr, "stepper: %s: %s\n", what, why);
+    kill(program, SIGKILL);
     exit(status);
 }
 
@@ -97,30 +86,26 @@ static void become(char **command)
 /* Waits until the program is stopped by SIGTRAP; any other way to stop is the end of it. */
 static void await_trap(void)
 {
+    char status_text[32];
     int status;
 
     if (waitpid(program, &status, 0) != program)
-        fail(EXIT_STEPPING, "the program cannot be waited for: %s", strerror(errno));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STEPPING) {
-        program = 0;
-        fail(EXIT_STEPPING, "ptrace is not allowed here");
-    }
-    if (WIFEXITED(status)) {
-        program = 0;
-        fail(EXIT_PROGRAM, "the program ended early: exit status %d", WEXITSTATUS(status));
-    }
-    if (WIFSIGNALED(status)) {
-        program = 0;
-        fail(EXIT_PROGRAM, "the program ended early: %s", strsignal(WTERMSIG(status)));
-    }
+        fail(EXIT_STEPPING, "the program cannot be waited for", strerror(errno));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STEPPING)
+        fail(EXIT_STEPPING, "ptrace", "not allowed here");
+    snprintf(status_text, sizeof(status_text), "exit status %d", WEXITSTATUS(status));
+    if (WIFEXITED(status))
+        fail(EXIT_PROGRAM, "the program ended early", status_text);
+    if (WIFSIGNALED(status))
+        fail(EXIT_PROGRAM, "the program ended early", strsignal(WTERMSIG(status)));
     if (WSTOPSIG(status) != SIGTRAP)
-        fail(EXIT_PROGRAM, "the program was stopped by a signal: %s", strsignal(WSTOPSIG(status)));
+        fail(EXIT_PROGRAM, "the program was stopped by a signal", strsignal(WSTOPSIG(status)));
 }
 
 static void go_on(enum __ptrace_request how)
 {
     if (ptrace(how, program, NULL, NULL) != 0)
-        fail(EXIT_STEPPING, "the program cannot go on: %s", strerror(errno));
+        fail(EXIT_STEPPING, "the program cannot go on", strerror(errno));
     await_trap();
 }
 
@@ -129,7 +114,7 @@ static uint64_t instruction(void)
     struct __ptrace_syscall_info info;
 
     if (ptrace(PTRACE_GET_SYSCALL_INFO, program, (void *)sizeof(info), &info) <= 0)
-        fail(EXIT_STEPPING, "the kernel does not tell the next instruction: %s", strerror(errno));
+        fail(EXIT_STEPPING, "the kernel does not tell the next instruction", strerror(errno));
     return info.instruction_pointer;
 }
 
@@ -154,7 +139,7 @@ static void find_code(void)
     if (maps != NULL)
         fclose(maps);
     if (code_high == 0)
-        fail(EXIT_STEPPING, "the program's code was not found");
+        fail(EXIT_STEPPING, "/proc/PID/maps", "the program's code was not found");
 }
 
 static void find_rseq_area(void)
@@ -188,8 +173,7 @@ static unsigned steps_back(void)
 
     for (uint64_t at = instruction(); !is_own(at); at = step())
         if (++count > STEPS_MOST)
-            fail(EXIT_STEPPING, "more than %d instructions, and no end: a restartable sequence?",
-                 STEPS_MOST);
+            fail(EXIT_STEPPING, "a million instructions, and no end", "a restartable sequence?");
     return count;
 }
 

@@ -219,7 +219,7 @@ static inline bool trace_decode(struct trace_codec *codec, struct trace_bytes *i
     return !in->is_bad;
 }
 
-/* Four lanes, so that the multiplications overlap; `sum` chains several pieces. */
+/* Of 8 bytes a step, in four lanes whose multiplications overlap; `sum` chains several pieces. */
 static inline uint32_t trace_checksum(uint32_t sum, const void *bytes, size_t count)
 {
     const uint8_t *at = (const uint8_t *)bytes;
@@ -249,7 +249,7 @@ static inline uint32_t trace_block_checksum(const struct trace_block *block)
 {
     uint32_t sum = trace_checksum(0, block, offsetof(struct trace_block, closed));
 
-    return trace_checksum(sum, block + 1, trace_used_bytes(block->progress));
+    return trace_checksum(sum, block + 1, trace_used_bytes(block));
 }
 
 #endif

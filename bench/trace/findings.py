@@ -1,47 +1,44 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""What the runs of a replay say: a line for each subject, the waste of each class of sizes; both as text."""
+"""What a trace and the runs of a replay say: tables of cells for the page, and the same as text."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+import time
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from bench.harness import figures
 from bench.harness.stats import Sample
 
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One subject over all of its rounds."""
-
-    subject: str
-    error: Optional[str]
-    time: Optional[Sample]
-    peak_kib: Optional[Sample]
-    waste: Optional[Sample]
-    end_kib: Optional[Sample]
+Reports = Mapping[str, Mapping[str, Any]]
 
 
-def _sample(runs: Sequence[Mapping[str, Any]], name: str) -> Optional[Sample]:
-    values = [run["extra"].get(name) if name != "seconds" else run["seconds"] for run in runs]
-    known = sorted(value for value in values if value is not None)
-    return Sample(tuple(known)) if known else None
+class Cell(NamedTuple):
+    """What is read, what it is sorted by, and how it looks on the page."""
+
+    said: str
+    worth: Optional[float] = None
+    kind: Optional[str] = None
 
 
-def line_of(subject: str, runs: Sequence[Mapping[str, Any]]) -> Line:
-    """The medians of a subject; of one that failed, why."""
-    own = [run for run in runs if run["subject"] == subject]
-    errors = [run["error"] for run in own if not run["ok"]]
-    if errors or not own:
-        return Line(subject, errors[0] if errors else "was not run", None, None, None, None)
-    return Line(subject, None, _sample(own, "seconds"), _sample(own, "peak_resident_kib"),
-                _sample(own, "waste"), _sample(own, "end_resident_kib"))
+def columns(rows: Sequence[Sequence[str]]) -> List[str]:
+    """Rows of words with the first column to the left, the others to the right."""
+    widths = [max(len(row[index]) for row in rows if index < len(row)) for index in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
-def lines_of(result: Mapping[str, Any]) -> List[Line]:
-    """A line for each subject, in the order of the result."""
-    return [line_of(subject["name"], result["runs"]) for subject in result["subjects"]]
+# --- time and memory ---
+
+HEAD = ("subject", "time", "spread", "x best", "peak", "x live", "end")
+LEGEND = ("peak, end: resident memory beyond that of the prepared replayer; x live: peak over the most bytes "
+          "that were live, below 1 where blocks are not written to (--touch).")
+SHORT_S = 0.01
+MOST_DRIFT = 1.5
 
 
 def kinds_of(result: Mapping[str, Any]) -> Dict[str, str]:
@@ -49,13 +46,65 @@ def kinds_of(result: Mapping[str, Any]) -> Dict[str, str]:
     return {subject["name"]: subject["kind"] for subject in result["subjects"]}
 
 
-def best_time(lines: Sequence[Line], kinds: Mapping[str, str]) -> Optional[float]:
+def samples_of(result: Mapping[str, Any], subject: str) -> Tuple[Optional[str], Dict[str, Sample]]:
+    """Why a subject failed, and its figures over all rounds."""
+    own = [run for run in result["runs"] if run["subject"] == subject]
+    errors = [run["error"] for run in own if not run["ok"]]
+    if errors or not own:
+        return (errors[0] if errors else "was not run"), {}
+    values: Dict[str, List[float]] = {"seconds": [run["seconds"] for run in own]}
+    for name in ("peak_resident_kib", "waste", "end_resident_kib"):
+        values[name] = [run["extra"][name] for run in own if run["extra"].get(name) is not None]
+    return None, {name: Sample(tuple(sorted(known))) for name, known in values.items() if known}
+
+
+def best_time(result: Mapping[str, Any]) -> Optional[float]:
     """The smallest median among those that free."""
-    times = [line.time.median for line in lines if line.time and kinds[line.subject] != "floor"]
-    return min(times, default=None)
+    found = [samples_of(result, name)[1] for name, kind in kinds_of(result).items() if kind != "floor"]
+    return min((samples["seconds"].median for samples in found if samples), default=None)
 
 
-# --- classes of sizes ---
+def _time_row(subject: str, kind: str, samples: Mapping[str, Sample], best_s: Optional[float]) -> List[Cell]:
+    def cell(name: str, write: Any) -> Cell:
+        sample = samples.get(name)
+        return Cell(write(sample.median), sample.median) if sample else Cell(figures.NOTHING)
+    taken = samples["seconds"]
+    spread = figures.percent(taken.spread) if taken.count > 1 else figures.NOTHING
+    times = Cell(figures.ratio(taken.median / best_s) if best_s else figures.NOTHING, taken.median,
+                 "best" if taken.median == best_s else None)
+    return [Cell(subject, kind="word " + kind), cell("seconds", figures.seconds), Cell(spread, taken.spread), times,
+            cell("peak_resident_kib", figures.kib), cell("waste", figures.ratio),
+            cell("end_resident_kib", figures.kib)]
+
+
+def times(result: Mapping[str, Any]) -> List[List[Cell]]:
+    """A row for each subject, in the order of the result; of one that failed its name and why."""
+    best_s, rows = best_time(result), []
+    for name, kind in kinds_of(result).items():
+        error, samples = samples_of(result, name)
+        rows.append([Cell(name, kind="word " + kind), Cell(str(error), kind="failed reason")] if error
+                    else _time_row(name, kind, samples, best_s))
+    return rows
+
+
+def doubts(result: Mapping[str, Any]) -> List[str]:
+    """What the reader of the figures should know."""
+    best_s, said = best_time(result), []
+    if best_s is None:
+        return []
+    if best_s < SHORT_S:
+        said.append("the trace is played in %s: too short for times that tell" % figures.seconds(best_s))
+    recorded_kib = result["replay"]["info"]["peak_live_bytes"] / 1024
+    played_kib = max((sample["live_kib"] for report in result["replay"]["reports"].values()
+                      for sample in report["samples"]), default=0)
+    if played_kib > MOST_DRIFT * recorded_kib:
+        said.append("threads ran ahead of each other: up to %s were live in the replay, %s in the program; memory "
+                    "is not to be compared, --paced holds them together"
+                    % (figures.kib(played_kib), figures.kib(recorded_kib)))
+    return said
+
+
+# --- waste by size ---
 
 @dataclasses.dataclass(frozen=True)
 class SizeClass:
@@ -68,25 +117,18 @@ class SizeClass:
     usable: Mapping[str, float]
 
 
-def _power_of_two(to_bytes: int) -> int:
-    return 1 << max(to_bytes - 1, 0).bit_length()
-
-
 def _bounds(from_bytes: int, to_bytes: int, merged: bool) -> Tuple[int, int]:
-    if not merged:
-        return from_bytes, to_bytes
-    upper = _power_of_two(to_bytes)
-    return (upper // 2 if upper > 1 else 0), upper
+    upper = 1 << max(to_bytes - 1, 0).bit_length()
+    return (upper // 2 if upper > 1 else 0, upper) if merged else (from_bytes, to_bytes)
 
 
-def size_classes(reports: Mapping[str, Mapping[str, Any]], merged: bool) -> List[SizeClass]:
+def size_classes(reports: Reports, merged: bool) -> List[SizeClass]:
     """The classes that occur; merged: whole powers of two."""
     sums: Dict[Tuple[int, int], Dict[str, List[int]]] = {}
     for subject, report in reports.items():
         for from_bytes, to_bytes, *counted in report["classes"]:
             into = sums.setdefault(_bounds(from_bytes, to_bytes, merged), {}).setdefault(subject, [0, 0, 0])
-            for index, value in enumerate(counted):
-                into[index] += value
+            into[:] = map(sum, zip(into, counted))
     found = []
     for (lower, upper), by_subject in sorted(sums.items()):
         blocks, asked, _ = max(by_subject.values())
@@ -101,95 +143,92 @@ def wasting(result: Mapping[str, Any]) -> Dict[str, Mapping[str, Any]]:
     return {name: report for name, report in reports.items() if kinds[name] != "floor"} or dict(reports)
 
 
-def total_class(reports: Mapping[str, Mapping[str, Any]]) -> Dict[str, float]:
+def total_class(reports: Reports) -> Dict[str, float]:
     """Usable bytes for each byte asked, over all sizes."""
-    totals = {}
-    for subject, report in reports.items():
-        asked = sum(entry[3] for entry in report["classes"])
-        if asked:
-            totals[subject] = sum(entry[4] for entry in report["classes"]) / asked
-    return totals
+    sums = {name: [sum(entry[index] for entry in report["classes"]) for index in (3, 4)]
+            for name, report in reports.items()}
+    return {name: usable / asked for name, (asked, usable) in sums.items() if asked}
 
 
-def size_of(value: int) -> str:
+def size_of(value: float) -> str:
     """The end of a class, short and exact: it is never more than four digits of its unit."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
             return "%g %s" % (value, unit)
-        value = value // 1024 if value % 1024 == 0 else value / 1024
-    return str(value)
+        value /= 1024
+    return "%g GiB" % value
+
+
+def _bytes(value: float) -> str:
+    return "%d B" % value if value < 1024 else figures.kib(value / 1024)
+
+
+def _span(entry: SizeClass, merged: bool) -> str:
+    last = size_of(entry.to_bytes)
+    if merged or entry.from_bytes + 1 == entry.to_bytes:
+        return last
+    if entry.from_bytes < 1024:
+        return "%d B to %s" % (entry.from_bytes + 1, last)
+    return "above %s to %s" % (size_of(entry.from_bytes), last)
+
+
+def waste(reports: Reports, merged: bool) -> List[List[Cell]]:
+    """A row for each class of sizes, and one for all; merged: of powers of two."""
+    def ratios(usable: Mapping[str, float]) -> List[Cell]:
+        return [Cell(figures.ratio(usable.get(name)), usable.get(name)) for name in reports]
+    rows = [[Cell(_span(entry, merged), entry.to_bytes, "word"), Cell(figures.count(entry.blocks), entry.blocks),
+             Cell(_bytes(entry.asked_bytes), entry.asked_bytes), *ratios(entry.usable)]
+            for entry in size_classes(reports, merged)]
+    return rows + [[Cell("all", kind="word"), Cell(""), Cell(""), *ratios(total_class(reports))]]
 
 
 # --- text ---
 
-def columns(rows: Sequence[Sequence[str]]) -> List[str]:
-    """Rows of words with the first column to the left, the others to the right."""
-    widths = [max(len(row[index]) for row in rows if index < len(row)) for index in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+LIFETIMES = ("under 100 ns", "under 1 us", "under 10 us", "under 100 us", "under 1 ms", "under 10 ms",
+             "under 100 ms", "under 1 s", "longer", "never freed")
+TRACE_NOTES = (
+    ("lost_events", "lost events", "within signal handlers, or for lack of room"),
+    ("lost_room", "lack of room", "times: the disk was full, or the file gone"),
+    ("torn_blocks", "torn blocks", "they end after the file does; the rest is used"),
+    ("damaged_blocks", "damaged blocks", "their checksum is wrong; left out"),
+    ("bad_blocks", "bad blocks", "they make no sense from some byte on; left out from there"),
+    ("skipped_pages", "skipped pages", "no block begins there"),
+    ("unknown_frees", "unknown frees", "of what was allocated before the recording began"),
+    ("unknown_resizes", "unknown reallocs", "likewise; taken as allocations"),
+    ("inferred_frees", "missing frees", "the address was used again, so there was one"))
 
 
-HEAD = ("subject", "time", "spread", "x best", "peak", "x live", "end")
-LEGEND = ("peak, end: resident memory beyond that of the prepared replayer; x live: peak over the most bytes "
-          "that were live, below 1 where blocks are not written to (--touch).")
-SHORT_S = 0.01
-MOST_DRIFT = 1.5
+def _bar(part: int, whole: int) -> str:
+    return "#" * round(30 * part / max(whole, 1))
 
 
-def cells_of(line: Line, best_s: Optional[float]) -> Tuple[str, ...]:
-    """What the table says of a subject that did not fail."""
-    def kib(sample: Optional[Sample]) -> str:
-        return figures.kib(sample.median) if sample else figures.NOTHING
-    assert line.time is not None
-    return (line.subject, figures.seconds(line.time.median),
-            figures.percent(line.time.spread) if line.time.count > 1 else figures.NOTHING,
-            figures.ratio(line.time.median / best_s) if best_s else figures.NOTHING, kib(line.peak_kib),
-            figures.ratio(line.waste.median) if line.waste else figures.NOTHING, kib(line.end_kib))
-
-
-def time_table(result: Mapping[str, Any]) -> List[str]:
-    """Time and memory of each subject; failures below."""
-    lines = lines_of(result)
-    best_s = best_time(lines, kinds_of(result))
-    rows = [HEAD] + [cells_of(line, best_s) for line in lines if line.error is None]
-    failed = ["%s: %s" % (line.subject, line.error) for line in lines if line.error is not None]
-    return (columns(rows) if len(rows) > 1 else []) + failed
-
-
-def _drift(result: Mapping[str, Any]) -> List[str]:
-    """Threads that were held together by what the program did between its calls may drift apart without it."""
-    recorded_kib = result["replay"]["info"]["peak_live_bytes"] / 1024
-    played_kib = max((sample["live_kib"] for report in result["replay"]["reports"].values()
-                      for sample in report["samples"]), default=0)
-    if played_kib <= MOST_DRIFT * recorded_kib:
-        return []
-    return ["threads ran ahead of each other: up to %s were live in the replay, %s in the program; memory is "
-            "not to be compared, --paced holds them together"
-            % (figures.kib(played_kib), figures.kib(recorded_kib))]
-
-
-def doubts(result: Mapping[str, Any]) -> List[str]:
-    """What the reader of the figures should know."""
-    best_s = best_time(lines_of(result), kinds_of(result))
-    if best_s is None:
-        return []
-    said = ["the trace is played in %s: too short for times that tell" % figures.seconds(best_s)]
-    return said * (best_s < SHORT_S) + _drift(result)
-
-
-def waste_table(reports: Mapping[str, Mapping[str, Any]]) -> List[str]:
-    """Usable bytes for each byte asked, by powers of two."""
-    names = list(reports)
-    rows = [["size to", "blocks"] + names]
-    for entry in size_classes(reports, merged=True):
-        rows.append([size_of(entry.to_bytes), figures.count(entry.blocks)]
-                    + [figures.ratio(entry.usable.get(name)) for name in names])
-    totals = total_class(reports)
-    rows.append(["all", ""] + [figures.ratio(totals.get(name)) for name in names])
-    return columns(rows)
+def about(info: Mapping[str, Any]) -> str:
+    """What a trace holds, for people."""
+    events, frees = max(info["events"], 1), max(info["frees"], 1)
+    lines = [
+        "program    " + " ".join(info["command"]),
+        "process    %d, started %s" % (info["process"], time.strftime("%Y-%m-%d %H:%M:%S",
+                                                                      time.localtime(info["started_unix"]))),
+        "recorded   %.3f s, threads: %d, events: %d of %.2f bytes each"
+        % (info["seconds"], info["threads"], info["events"], info["event_bytes"] / events),
+        "calls      " + " ".join("%s %d" % call for call in info["calls"].items())
+        + (" (%d returned NULL)" % info["failed"] if info["failed"] else ""),
+        "asked for  %s in all" % _bytes(info["total_bytes"]),
+        "live       at most %s, blocks: %d, after %.3f s"
+        % (_bytes(info["peak_live_bytes"]), info["peak_live_blocks"], info["peak_seconds"]),
+        "in the end %s, blocks: %d" % (_bytes(info["end_live_bytes"]), info["end_live_blocks"]),
+        "frees      %d, of which %.2f %% by another thread than the one that allocated"
+        % (info["frees"], 100 * info["cross_frees"] / frees)]
+    lines += ["note       %s: %d (%s)" % (what, info[name], means) for name, what, means in TRACE_NOTES if info[name]]
+    blocks, bytes_of = info["blocks_by_bits_of_size"], info["bytes_by_bits_of_size"]
+    lines += ["", "size of a block          blocks          bytes   share of blocks"]
+    lines += ["from %9s   %14d %14s   %s" % (size_of(1 << bits >> 1), count, _bytes(bytes_of[bits]),
+                                             _bar(count, sum(blocks)))
+              for bits, count in enumerate(blocks) if count]
+    lines += ["", "lifetime                 blocks   share of blocks"]
+    lived = info["blocks_by_lifetime"]
+    lines += ["%-14s   %14d   %s" % (name, count, _bar(count, sum(lived))) for name, count in zip(LIFETIMES, lived)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def headline(result: Mapping[str, Any]) -> str:
@@ -200,17 +239,22 @@ def headline(result: Mapping[str, Any]) -> str:
         figures.kib(info["peak_live_bytes"] / 1024), figures.plural(result["settings"]["rounds"], "round"))
 
 
-def program(result: Mapping[str, Any], most: int = 100) -> str:
+def program(info: Mapping[str, Any], most: int = 100) -> str:
     """The recorded command, cut where it is long."""
-    said = " ".join(" ".join(result["replay"]["info"]["command"]).split())
+    said = " ".join(" ".join(info["command"]).split())
     return said if len(said) <= most else said[:most - 3] + "..."
 
 
 def text(result: Mapping[str, Any]) -> str:
     """The whole, for a terminal."""
-    reports = wasting(result)
-    parts = [[headline(result), "  " + program(result)], time_table(result), figures.wrapped(LEGEND, 100)]
+    reports, found = wasting(result), times(result)
+    lines = [[cell.said for cell in row] for row in found if len(row) > 2]
+    failed = ["%s: %s" % (row[0].said, row[1].said) for row in found if len(row) == 2]
+    parts = [[headline(result), "  " + program(result["replay"]["info"])],
+             (columns([HEAD] + lines) if lines else []) + failed, figures.wrapped(LEGEND, 100)]
     if reports:
-        parts.append(["usable bytes for each byte asked, by size of the block"] + waste_table(reports))
+        rows = [["size to", "blocks", *reports]]
+        rows += [[cell.said for cell in row[:2] + row[3:]] for row in waste(reports, merged=True)]
+        parts.append(["usable bytes for each byte asked, by size of the block"] + columns(rows))
     parts.append(["note: " + note for note in list(result["notes"]) + doubts(result)])
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"

@@ -11,6 +11,8 @@ import tempfile
 import unittest
 from typing import Any, Dict, List
 
+from bench.trace import findings
+
 RUNFILES = pathlib.Path(os.environ["CAIRN_RUNFILES"])
 PARTS = RUNFILES / "bench/trace"
 HANDOFF = str(RUNFILES / "bench/workloads/handoff")
@@ -62,12 +64,12 @@ class CommandCase(unittest.TestCase):
 # --- a result that nobody measured ---
 
 def report(calls: int = 100, factor: int = 2, granules: int = 3) -> Dict[str, Any]:
-    """An observer's: the live bytes grow to the end, `factor` times as much is resident."""
+    """A sampler's: the live bytes grow to the end, `factor` times as much is resident."""
     samples = [{"seconds": calls * part / 4e6, "calls": calls * part // 4, "live_kib": 256 * part,
                 "resident_kib": 256 * part * factor,
                 "space": [number for granule in range(granules) for number in (7 * granule, 16 * part)]}
                for part in range(1, 5)]
-    return {"trace": "t", "touch": "ends", "calls": calls, "peak_live_kib": 1024, "baseline_kib": 900,
+    return {"calls": calls, "peak_live_kib": 1024, "baseline_kib": 900,
             "granule_bytes": 65536, "samples": samples,
             "classes": [[0, 1, 10, 10, 10 * 24], [14, 15, 1, 15, 16], [15, 16, 2, 32, 32 * factor],
                         [18, 20, 5, 100, 120], [4096, 4608, 1, 4100, 4608]]}
@@ -81,6 +83,18 @@ def runs_of(subject: str, seconds: List[float], peak_kib: int) -> List[Dict[str,
              "involuntary_switches": 0, "command": ["measure", "--", "replayer", "t"],
              "extra": {"peak_resident_kib": peak_kib, "waste": peak_kib / 1024, "end_resident_kib": 10}}
             for number, one in enumerate(seconds)]
+
+
+def info() -> Dict[str, Any]:
+    """What the reader says of a trace."""
+    counts = dict.fromkeys((name for name, _, _ in findings.TRACE_NOTES), 0)
+    return {**counts, "command": ["prog", "<x>"], "calls": {"malloc": 1000000, "free": 234567}, "started_unix": 0.0,
+            "seconds": 2.0, "peak_seconds": 1.0, "process": 7, "threads": 1, "events": 1234567,
+            "event_bytes": 4938268, "total_bytes": 5 << 20, "peak_live_bytes": 1 << 20, "peak_live_blocks": 9,
+            "end_live_bytes": 500, "end_live_blocks": 2, "frees": 234567, "cross_frees": 0, "failed": 0,
+            "torn_blocks": 3, "blocks_by_bits_of_size": [0, 0, 0, 0, 0, 5, 15] + [0] * 58,
+            "bytes_by_bits_of_size": [0, 0, 0, 0, 0, 100, 900] + [0] * 58,
+            "blocks_by_lifetime": [10] + [0] * 8 + [10]}
 
 
 def _subject(name: str, kind: str) -> Dict[str, Any]:
@@ -107,8 +121,6 @@ def result() -> Dict[str, Any]:
         "runs": runs_of("cairn", [0.2, 0.1, 0.3], 1024) + runs_of("glibc", [0.4, 0.4, 0.4], 2048)
         + runs_of("floor", [0.01, 0.01, 0.01], 9999) + [bad],
         "components": {}, "handovers": {}, "notes": ["a <note>"],
-        "replay": {"trace": "t", "about": "program    prog <x>\n",
-                   "info": {"command": ["prog", "<x>"], "events": 1234567, "threads": 1,
-                            "peak_live_bytes": 1 << 20},
+        "replay": {"trace": "t", "planner": ["t", "plan"], "info": info(),
                    "reports": {"cairn": report(factor=1), "glibc": report(), "floor": report(granules=40)}},
     }

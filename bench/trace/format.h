@@ -31,7 +31,7 @@
  *      |        since the event before    allocate   realloc     allocate   realloc
  *      +- bits 0-3 function, 4 result is recent, 5 failed, 6 old is recent, 7 old is NULL
  *
- * An address is one byte, when it is among the recent ones of the block (an index into a table that
+ * An address is one byte when it is among the recent ones of the block (an index into a table that
  * both sides keep), else the difference to the address before, in units of 8 bytes.
  *
  * Time. An allocation is stamped after it returned, a free before it starts, a realloc twice. So two
@@ -43,7 +43,6 @@
 #ifndef CAIRN_BENCH_TRACE_FORMAT_H
 #define CAIRN_BENCH_TRACE_FORMAT_H
 
-#include <assert.h>
 #include <stdint.h>
 
 #define TRACE_MAGIC       "cairntrc"
@@ -53,7 +52,6 @@ enum {
     TRACE_VERSION = 1,
     TRACE_PAGE_BYTES = 4096, /* of the file, whatever the machine's pages are */
     TRACE_COMMAND_BYTES = 3968,
-    TRACE_LATE_THREAD = 0, /* calls that threads make after their last destructor */
 };
 
 enum trace_clock { TRACE_CLOCK_MONOTONIC, TRACE_CLOCK_TSC, TRACE_CLOCK_CNTVCT };
@@ -83,7 +81,7 @@ enum trace_flag {
     TRACE_OLD_IS_NULL = 0x80,
 };
 
-struct trace_header {
+struct trace_header { /* a page */
     char magic[8];
     uint32_t version;
     uint32_t page_bytes; /* of the machine */
@@ -97,17 +95,16 @@ struct trace_header {
     uint32_t header_checksum; /* of all of the above, and of the command */
     uint32_t reserved;
     /* What follows changes while the process runs. */
-    uint64_t
-        lost_events;    /* by signal handlers that interrupted the recorder, or for lack of room */
-    uint64_t lost_room; /* blocks that could not be had: disk full, file gone */
+    uint64_t lost_events; /* by signal handlers within the recorder, or for lack of room */
+    uint64_t lost_room;   /* blocks that could not be had: disk full, file gone */
     uint8_t unused[48];
     char command[TRACE_COMMAND_BYTES];
 };
 
-struct trace_block {
+struct trace_block { /* a cache line */
     uint32_t magic;
     uint32_t capacity_bytes; /* with this header: a multiple of TRACE_PAGE_BYTES */
-    uint32_t thread;         /* 1, 2, ... by first event; TRACE_LATE_THREAD */
+    uint32_t thread;         /* 1, 2, ... by first event */
     uint32_t system_thread;  /* as the kernel calls it */
     uint64_t start_ticks;    /* the first event's time is relative to this one */
     uint64_t progress;       /* events << 32 | used_bytes */
@@ -116,17 +113,9 @@ struct trace_block {
     uint64_t unused[3];
 };
 
-static_assert(sizeof(struct trace_header) == TRACE_PAGE_BYTES, "the header is a page");
-static_assert(sizeof(struct trace_block) == 64, "the header of a block is a cache line");
-
-static inline uint32_t trace_used_bytes(uint64_t progress)
+static inline uint32_t trace_used_bytes(const struct trace_block *block)
 {
-    return (uint32_t)progress;
-}
-
-static inline uint32_t trace_events(uint64_t progress)
-{
-    return (uint32_t)(progress >> 32);
+    return (uint32_t)block->progress;
 }
 
 #endif

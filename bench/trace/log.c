@@ -12,24 +12,36 @@
  *
  * Blocks grow (4, 16, then 64 KiB), for a thread may live for three calls. A thread without a block
  * has at == limit == NULL, so that one comparison finds everything out of the ordinary: the first
- * call of all, the first of a thread, a full block, and calls after a thread's last destructor.
- * Those last ones share a block, under a lock.
+ * call of all, the first of a thread, a full block, and calls after a thread's last destructor, of
+ * which each has a block of its own.
+ *
+ * The file is written by system calls alone: open(2) of the C library may be cancelled, and another
+ * preloaded library may have its own. No descriptor is kept, for a program may close those that it does
+ * not know. Room is taken from the disk before it is mapped: a full disk then ends the recording, where
+ * a store into a hole of the file would end the program.
  */
 
 #include "bench/trace/log.h"
 
 #include "bench/trace/codec.h"
-#include "bench/trace/log_file.h"
 #include "bench/trace/ticks.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum { FIRST_BLOCK_BYTES = TRACE_PAGE_BYTES, LARGEST_BLOCK_BYTES = 16 * TRACE_PAGE_BYTES };
+enum { CALIBRATION_NS = 200000, MOST_NAMES = 100 };
+
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 struct log {
     uint8_t *at;
@@ -37,10 +49,9 @@ struct log {
     struct trace_block *block;
     uint64_t progress;
     uint32_t next_bytes; /* capacity of the next block; 0: the first */
-    uint32_t thread;
-    bool has_number;
+    uint32_t thread;     /* 0: has no number yet */
     bool is_busy;
-    bool is_late;
+    bool is_late; /* the last destructor has run */
     uint8_t destructor_rounds;
     struct trace_codec codec;
 };
@@ -54,25 +65,133 @@ static struct {
     uint32_t threads;
     pthread_key_t key;
     bool has_key;
+    uint64_t file_bytes;
+    char asked_path
+        [PATH_MAX]; /* read once: a program may have changed its environment before it forks */
+    char path[PATH_MAX];
 } process;
 
 static __thread __attribute__((tls_model("initial-exec"))) struct log own_log;
 
-static struct log late_log;
-static bool late_lock;
+/* ---- the file ------------------------------------------------------------------------------ */
 
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+static int open_file(const char *path, int flags)
+{
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0666);
+}
+
+static void close_file(int file)
+{
+    syscall(SYS_close, file);
+}
+
+/* The path is in CAIRN_RECORD. The first process takes it as it is, the others append their number: a
+   number may come again, too. */
+static int create_file(void)
+{
+    static const char *const formats[] = {"%s", "%s.%d", "%s.%d.%d"};
+    const char *asked = getenv("CAIRN_RECORD");
+    int file = -1;
+
+    if (process.asked_path[0] == '\0' && asked != NULL && strlen(asked) < PATH_MAX)
+        strcpy(process.asked_path, asked);
+    if (process.asked_path[0] == '\0')
+        return -1;
+    for (int attempt = 0; file < 0 && attempt < MOST_NAMES; attempt++) {
+        int length = snprintf(process.path, PATH_MAX, formats[attempt < 2 ? attempt : 2],
+                              process.asked_path, (int)getpid(), attempt);
+
+        file = open_file(process.path, O_RDWR | O_CREAT | O_EXCL);
+        if (length >= PATH_MAX || (file < 0 && errno != EEXIST))
+            return -1;
+    }
+    return file;
+}
+
+static void *map_room(int file, uint64_t offset, size_t bytes)
+{
+    void *mapping;
+    int error;
+
+    do {
+        error = posix_fallocate(file, (off_t)offset, (off_t)bytes);
+    } while (error == EINTR);
+    if (error != 0)
+        return NULL;
+    mapping =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, (off_t)offset);
+    return mapping == MAP_FAILED ? NULL : mapping;
+}
+
+/* Two hundred microseconds of waiting give the rate to a few millionths. */
+static uint64_t ticks_per_second(enum trace_clock clock)
+{
+    static uint64_t known_rate; /* in the child of a fork */
+    uint64_t start_ns = trace_monotonic_ns();
+    uint64_t start_ticks = trace_ticks_after(clock);
+    uint64_t now_ns = start_ns;
+
+    if (clock == TRACE_CLOCK_MONOTONIC)
+        return 1000000000u;
+    if (known_rate != 0)
+        return known_rate;
+    while (now_ns - start_ns < CALIBRATION_NS)
+        now_ns = trace_monotonic_ns();
+    known_rate = (trace_ticks_after(clock) - start_ticks) * 1000000000u / (now_ns - start_ns);
+    return known_rate;
+}
+
+static uint32_t read_command(char *command)
+{
+    int file = open_file("/proc/self/cmdline", O_RDONLY);
+    long bytes = file < 0 ? 0 : syscall(SYS_read, file, command, TRACE_COMMAND_BYTES);
+
+    if (file >= 0)
+        close_file(file);
+    if (bytes <= 0)
+        return 0;
+    command[bytes - 1] = '\0';
+    return (uint32_t)bytes;
+}
+
+static void fill_header(struct trace_header *header)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    memcpy(header->magic, TRACE_MAGIC, sizeof(header->magic));
+    header->version = TRACE_VERSION;
+    header->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
+    header->clock = process.clock = trace_best_clock();
+    header->ticks_per_second = ticks_per_second(process.clock);
+    header->start_ticks = trace_ticks_after(process.clock);
+    header->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    header->process = (uint32_t)getpid();
+    header->parent = (uint32_t)getppid();
+    header->command_bytes = read_command(header->command);
+    header->header_checksum = trace_header_checksum(header);
+}
+
+/* Appends zeros to the file, creates it before that, and maps them; NULL when there is no room. */
+static void *extend_file(bool is_new, size_t bytes)
+{
+    int file = is_new ? create_file() : open_file(process.path, O_RDWR);
+    void *mapping = NULL;
+
+    if (file >= 0) {
+        mapping =
+            map_room(file, __atomic_fetch_add(&process.file_bytes, bytes, __ATOMIC_RELAXED), bytes);
+        close_file(file);
+    }
+    return mapping;
+}
+
+/* ---- a thread's block ---------------------------------------------------------------------- */
 
 /* Between the flag that keeps signal handlers out and what it protects: both are this thread's. */
 static inline void order_for_signals(void)
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-static void count_lost(void)
-{
-    if (process.header != NULL)
-        __atomic_fetch_add(&process.header->lost_events, 1, __ATOMIC_RELAXED);
 }
 
 static void close_block(struct log *log)
@@ -83,43 +202,41 @@ static void close_block(struct log *log)
         return;
     block->checksum = trace_block_checksum(block);
     __atomic_store_n(&block->closed, 1, __ATOMIC_RELEASE);
-    trace_file_unmap(block, block->capacity_bytes);
+    munmap(block, block->capacity_bytes);
     log->block = NULL;
     log->at = log->limit = NULL;
-}
-
-static uint32_t next_capacity(struct log *log)
-{
-    uint32_t bytes = log->next_bytes == 0 ? FIRST_BLOCK_BYTES : log->next_bytes;
-
-    log->next_bytes = bytes < LARGEST_BLOCK_BYTES ? bytes * 4 : bytes;
-    return bytes;
 }
 
 /* The magic comes last: a block without one is skipped by the reader. */
 static bool open_block(struct log *log, uint64_t ticks)
 {
-    uint32_t capacity_bytes = next_capacity(log);
-    struct trace_block *block = trace_file_extend(capacity_bytes);
+    uint32_t bytes = log->next_bytes == 0 ? FIRST_BLOCK_BYTES : log->next_bytes;
+    struct trace_block *block = extend_file(false, bytes);
 
     if (block == NULL) {
         __atomic_fetch_add(&process.header->lost_room, 1, __ATOMIC_RELAXED);
         return false;
     }
+    log->next_bytes = log->is_late ? 0 : bytes < LARGEST_BLOCK_BYTES ? bytes * 4 : bytes;
     trace_codec_reset(&log->codec, ticks);
-    block->capacity_bytes = capacity_bytes;
+    block->capacity_bytes = bytes;
     block->thread = log->thread;
     block->system_thread = (uint32_t)syscall(SYS_gettid);
     block->start_ticks = ticks;
     log->block = block;
     log->at = (uint8_t *)(block + 1);
-    log->limit = (uint8_t *)block + capacity_bytes - TRACE_LONGEST_EVENT;
+    log->limit = (uint8_t *)block + bytes - TRACE_LONGEST_EVENT;
     log->progress = 0;
     __atomic_store_n(&block->magic, TRACE_BLOCK_MAGIC, __ATOMIC_RELEASE);
     return true;
 }
 
-static inline void append(struct log *log, struct trace_call *call)
+static void count_lost(void)
+{
+    __atomic_fetch_add(&process.header->lost_events, 1, __ATOMIC_RELAXED);
+}
+
+static inline __attribute__((always_inline)) void append(struct log *log, struct trace_call *call)
 {
     uint8_t *end;
 
@@ -133,95 +250,26 @@ static inline void append(struct log *log, struct trace_call *call)
     __atomic_store_n(&log->block->progress, log->progress, __ATOMIC_RELEASE);
 }
 
-/* Runs when a thread ends, after the destructors of earlier keys. Once more in each round: in the last, nearly
-   all that other destructors free has been recorded. */
-static void end_thread(void *argument)
-{
-    struct log *log = argument;
-
-    if (++log->destructor_rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
-        pthread_setspecific(process.key, log);
-        return;
-    }
-    log->is_busy = true;
-    order_for_signals();
-    close_block(log);
-    log->is_late = true;
-    order_for_signals();
-    log->is_busy = false;
-}
-
-static void start_process(void)
-{
-    enum state expected = UNREADY;
-
-    /* At first it means that the C library is not ready yet; later, that the program has cleared it. */
-    if ((environ == NULL && !process.has_key) ||
-        !__atomic_compare_exchange_n(&process.state, &expected, STARTING, false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED))
-        return;
-    own_log.is_busy = true;
-    process.header = trace_file_create();
-    if (!process.has_key)
-        process.has_key = pthread_key_create(&process.key, end_thread) == 0;
-    if (process.header != NULL)
-        process.clock = (enum trace_clock)process.header->clock;
-    own_log.is_busy = false;
-    __atomic_store_n(&process.state, process.header != NULL ? RECORDING : OFF, __ATOMIC_RELEASE);
-}
-
-static bool is_recording(void)
-{
-    enum state state = __atomic_load_n(&process.state, __ATOMIC_ACQUIRE);
-
-    if (UNLIKELY(state == UNREADY)) {
-        start_process();
-        state = process.state;
-    }
-    return state == RECORDING;
-}
-
-static void number_thread(struct log *log)
-{
-    if (log->has_number)
-        return;
-    log->has_number = true;
-    log->thread = __atomic_add_fetch(&process.threads, 1, __ATOMIC_RELAXED);
-    if (process.has_key)
-        pthread_setspecific(process.key, log);
-}
-
-static bool make_room(struct log *log, const struct trace_call *call)
-{
-    close_block(log);
-    return open_block(log, call->ticks);
-}
-
-static void append_late(struct trace_call *call)
-{
-    while (__atomic_exchange_n(&late_lock, true, __ATOMIC_ACQUIRE))
-        sched_yield();
-    if (late_log.at >= late_log.limit && !make_room(&late_log, call))
-        count_lost();
-    else
-        append(&late_log, call);
-    __atomic_store_n(&late_lock, false, __ATOMIC_RELEASE);
-}
-
 static __attribute__((noinline, cold)) void append_slowly(struct log *log, struct trace_call *call)
 {
-    if (log->is_late) {
-        append_late(call);
-        return;
+    int saved_errno = errno;
+
+    if (log->thread == 0) {
+        log->thread = __atomic_add_fetch(&process.threads, 1, __ATOMIC_RELAXED);
+        if (process.has_key)
+            pthread_setspecific(process.key, log);
     }
-    number_thread(log);
-    if (make_room(log, call))
+    close_block(log);
+    if (open_block(log, call->ticks))
         append(log, call);
     else
         count_lost();
+    if (log->is_late)
+        close_block(log);
+    errno = saved_errno;
 }
 
-static inline void record(struct trace_call *call)
+static inline __attribute__((always_inline)) void record(struct trace_call *call)
 {
     struct log *log = &own_log;
 
@@ -238,6 +286,81 @@ static inline void record(struct trace_call *call)
     order_for_signals();
     log->is_busy = false;
 }
+
+/* ---- threads and processes ----------------------------------------------------------------- */
+
+/* Runs when a thread ends, after the destructors of earlier keys. Once more in each round: in the last, nearly
+   all that other destructors free has been recorded. */
+static void end_thread(void *argument)
+{
+    struct log *log = argument;
+
+    if (++log->destructor_rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        pthread_setspecific(process.key, log);
+        return;
+    }
+    log->is_busy = true;
+    order_for_signals();
+    close_block(log);
+    log->is_late = true;
+    log->next_bytes = 0;
+    order_for_signals();
+    log->is_busy = false;
+}
+
+static void start_process(void)
+{
+    enum state expected = UNREADY;
+    int saved_errno = errno;
+
+    /* At first it means that the C library is not ready yet; later, that the program has cleared it. */
+    if ((environ == NULL && !process.has_key) ||
+        !__atomic_compare_exchange_n(&process.state, &expected, STARTING, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return;
+    own_log.is_busy = true;
+    process.file_bytes = 0;
+    process.header = extend_file(true, sizeof(*process.header));
+    if (!process.has_key)
+        process.has_key = pthread_key_create(&process.key, end_thread) == 0;
+    if (process.header != NULL)
+        fill_header(process.header);
+    own_log.is_busy = false;
+    errno = saved_errno;
+    __atomic_store_n(&process.state, process.header != NULL ? RECORDING : OFF, __ATOMIC_RELEASE);
+}
+
+static bool is_recording(void)
+{
+    enum state state = __atomic_load_n(&process.state, __ATOMIC_ACQUIRE);
+
+    if (UNLIKELY(state == UNREADY)) {
+        start_process();
+        state = process.state;
+    }
+    return state == RECORDING;
+}
+
+/* The child has the mappings of its parent's file; it starts a file of its own at its first call. */
+static void start_over(void)
+{
+    if (own_log.block != NULL)
+        munmap(own_log.block, own_log.block->capacity_bytes);
+    if (process.header != NULL)
+        munmap(process.header, sizeof(*process.header));
+    memset(&own_log, 0, sizeof(own_log));
+    process.header = NULL;
+    process.threads = 0;
+    process.state = UNREADY;
+}
+
+static __attribute__((constructor)) void start_log(void)
+{
+    pthread_atfork(NULL, NULL, start_over);
+    is_recording();
+}
+
+/* ---- calls --------------------------------------------------------------------------------- */
 
 void trace_log_alloc(enum trace_function function, size_t size_bytes, unsigned align_log2,
                      const void *result)
@@ -291,25 +414,4 @@ void trace_log_resize(enum trace_function function, const void *old, size_t size
         .has_failed = result == NULL,
     };
     record(&call);
-}
-
-/* The child has the mappings of its parent's file; it starts a file of its own at its first call. */
-static void start_over(void)
-{
-    if (own_log.block != NULL)
-        trace_file_unmap(own_log.block, own_log.block->capacity_bytes);
-    if (process.header != NULL)
-        trace_file_unmap(process.header, sizeof(*process.header));
-    memset(&own_log, 0, sizeof(own_log));
-    memset(&late_log, 0, sizeof(late_log));
-    late_lock = false;
-    process.header = NULL;
-    process.threads = 0;
-    process.state = UNREADY;
-}
-
-static __attribute__((constructor)) void start_log(void)
-{
-    pthread_atfork(NULL, NULL, start_over);
-    is_recording();
 }

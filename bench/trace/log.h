@@ -15,9 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The variable with the absolute path of the file; where that exists, ".PID" is appended. */
-#define TRACE_VARIABLE "CAIRN_RECORD"
-
 /* After the call; `result` is NULL when it failed. */
 void trace_log_alloc(enum trace_function function, size_t size_bytes, unsigned align_log2,
                      const void *result);
@@ -25,10 +22,8 @@ void trace_log_alloc(enum trace_function function, size_t size_bytes, unsigned a
 /* Before the call. */
 void trace_log_free(enum trace_function function, const void *block);
 
-/* Before a realloc; what it returns goes to trace_log_resize. */
+/* Before a realloc; what it returns goes to trace_log_resize, after it. */
 uint64_t trace_log_begin_resize(void);
-
-/* After the call. */
 void trace_log_resize(enum trace_function function, const void *old, size_t size_bytes,
                       const void *result, uint64_t begun_ticks);
 

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from bench.harness import figures, svg
 from bench.harness.svg import INK, Look, Plot
 from bench.trace import findings
+from bench.trace.findings import Reports
 
 try:
     import matplotlib
@@ -32,8 +33,6 @@ MOST_ROWS = 160
 MOST_IN_A_LINE = 11
 LARGEST_RATIO = 2.0
 GREY = "#75808c"  # for pictures without a line: INK has no shades
-
-Reports = Mapping[str, Mapping[str, Any]]
 
 
 def draw(result: Mapping[str, Any]) -> List[Plot]:

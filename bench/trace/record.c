@@ -43,8 +43,6 @@ static struct {
     void *(*valloc)(size_t);
     void *(*pvalloc)(size_t);
     void (*free)(void *);
-    void (*free_sized)(void *, size_t);
-    void (*free_aligned_sized)(void *, size_t, size_t);
 } next;
 
 static bool is_resolved;
@@ -74,8 +72,6 @@ static __attribute__((constructor)) void resolve(void)
     RESOLVE(valloc);
     RESOLVE(pvalloc);
     RESOLVE(free);
-    RESOLVE(free_sized);
-    RESOLVE(free_aligned_sized);
     (void)dlerror(); /* the program is not to find our failed look-ups */
     is_resolving = false;
     __atomic_store_n(&is_resolved, true, __ATOMIC_RELEASE);
@@ -106,15 +102,6 @@ static inline bool is_early(const void *block)
     return (uintptr_t)block - (uintptr_t)early_memory < sizeof(early_memory);
 }
 
-static unsigned align_log2_of(size_t align_bytes)
-{
-    unsigned log2 = 0;
-
-    while (log2 < 62 && (size_t)1 << log2 < align_bytes)
-        log2++;
-    return log2;
-}
-
 EXPORT void *malloc(size_t size_bytes)
 {
     void *block;
@@ -140,42 +127,36 @@ EXPORT void *calloc(size_t count, size_t size_bytes)
     return block;
 }
 
-EXPORT void free(void *block)
+/* Written down before it is done. A malloc may do without the sizes that it is told. */
+static inline void free_as(enum trace_function function, void *block)
 {
     if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
         return;
-    trace_log_free(TRACE_FREE, block);
+    trace_log_free(function, block);
     next.free(block);
+}
+
+EXPORT void free(void *block)
+{
+    free_as(TRACE_FREE, block);
 }
 
 EXPORT void cfree(void *block)
 {
-    if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
-        return;
-    trace_log_free(TRACE_CFREE, block);
-    next.free(block);
+    free_as(TRACE_CFREE, block);
 }
 
 EXPORT void free_sized(void *block, size_t size_bytes)
 {
-    if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
-        return;
-    trace_log_free(TRACE_FREE_SIZED, block);
-    if (next.free_sized != NULL)
-        next.free_sized(block, size_bytes);
-    else
-        next.free(block);
+    (void)size_bytes;
+    free_as(TRACE_FREE_SIZED, block);
 }
 
 EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes)
 {
-    if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
-        return;
-    trace_log_free(TRACE_FREE_ALIGNED_SIZED, block);
-    if (next.free_aligned_sized != NULL)
-        next.free_aligned_sized(block, align_bytes, size_bytes);
-    else
-        next.free(block);
+    (void)align_bytes;
+    (void)size_bytes;
+    free_as(TRACE_FREE_ALIGNED_SIZED, block);
 }
 
 /* A block of ours becomes one of the next malloc's, or, while there is none, another of ours. How long it was is not known, but not past the buffer's end. */
@@ -189,7 +170,7 @@ static void *move_early(const void *old, size_t size_bytes)
     return block;
 }
 
-EXPORT void *realloc(void *old, size_t size_bytes)
+static inline void *realloc_as(enum trace_function function, void *old, size_t size_bytes)
 {
     uint64_t begun_ticks;
     void *block;
@@ -200,81 +181,65 @@ EXPORT void *realloc(void *old, size_t size_bytes)
         return early_alloc(size_bytes);
     begun_ticks = trace_log_begin_resize();
     block = next.realloc(old, size_bytes);
-    trace_log_resize(TRACE_REALLOC, old, size_bytes, block, begun_ticks);
+    trace_log_resize(function, old, size_bytes, block, begun_ticks);
     return block;
+}
+
+EXPORT void *realloc(void *old, size_t size_bytes)
+{
+    return realloc_as(TRACE_REALLOC, old, size_bytes);
 }
 
 /* glibc's would call our realloc, and the call be written down twice. */
 EXPORT void *reallocarray(void *old, size_t count, size_t size_bytes)
 {
     size_t total_bytes;
-    uint64_t begun_ticks;
-    void *block;
 
     if (__builtin_mul_overflow(count, size_bytes, &total_bytes))
         total_bytes = SIZE_MAX;
-    if (UNLIKELY(is_early(old)))
-        return move_early(old, total_bytes);
-    if (UNLIKELY(!is_ready()))
-        return early_alloc(total_bytes);
-    begun_ticks = trace_log_begin_resize();
-    block = next.realloc(old, total_bytes);
-    trace_log_resize(TRACE_REALLOCARRAY, old, total_bytes, block, begun_ticks);
+    return realloc_as(TRACE_REALLOCARRAY, old, total_bytes);
+}
+
+static inline void *log_aligned(enum trace_function function, size_t align_bytes, size_t size_bytes,
+                                void *block)
+{
+    unsigned align_log2 = 0;
+
+    while (align_log2 < 62 && (size_t)1 << align_log2 < align_bytes)
+        align_log2++;
+    if (is_resolved)
+        trace_log_alloc(function, size_bytes, align_log2, block);
     return block;
 }
 
 EXPORT int posix_memalign(void **result, size_t align_bytes, size_t size_bytes)
 {
-    int error;
+    int error = is_ready() ? next.posix_memalign(result, align_bytes, size_bytes) : ENOMEM;
 
-    if (UNLIKELY(!is_ready()))
-        return ENOMEM;
-    error = next.posix_memalign(result, align_bytes, size_bytes);
-    trace_log_alloc(TRACE_POSIX_MEMALIGN, size_bytes, align_log2_of(align_bytes),
-                    error == 0 ? *result : NULL);
+    log_aligned(TRACE_POSIX_MEMALIGN, align_bytes, size_bytes, error == 0 ? *result : NULL);
     return error;
 }
 
 EXPORT void *aligned_alloc(size_t align_bytes, size_t size_bytes)
 {
-    void *block;
+    void *block = is_ready() ? next.aligned_alloc(align_bytes, size_bytes) : NULL;
 
-    if (UNLIKELY(!is_ready()))
-        return NULL;
-    block = next.aligned_alloc(align_bytes, size_bytes);
-    trace_log_alloc(TRACE_ALIGNED_ALLOC, size_bytes, align_log2_of(align_bytes), block);
-    return block;
+    return log_aligned(TRACE_ALIGNED_ALLOC, align_bytes, size_bytes, block);
 }
 
 EXPORT void *memalign(size_t align_bytes, size_t size_bytes)
 {
-    void *block;
+    void *block = is_ready() ? next.memalign(align_bytes, size_bytes) : NULL;
 
-    if (UNLIKELY(!is_ready()))
-        return NULL;
-    block = next.memalign(align_bytes, size_bytes);
-    trace_log_alloc(TRACE_MEMALIGN, size_bytes, align_log2_of(align_bytes), block);
-    return block;
+    return log_aligned(TRACE_MEMALIGN, align_bytes, size_bytes, block);
 }
 
 EXPORT void *valloc(size_t size_bytes)
 {
-    void *block;
-
-    if (UNLIKELY(!is_ready()))
-        return NULL;
-    block = next.valloc(size_bytes);
-    trace_log_alloc(TRACE_VALLOC, size_bytes, 0, block);
-    return block;
+    return log_aligned(TRACE_VALLOC, 0, size_bytes, is_ready() ? next.valloc(size_bytes) : NULL);
 }
 
 EXPORT void *pvalloc(size_t size_bytes)
 {
-    void *block;
-
-    if (UNLIKELY(!is_ready()))
-        return NULL;
-    block = next.pvalloc(size_bytes);
-    trace_log_alloc(TRACE_PVALLOC, size_bytes, 0, block);
-    return block;
+    return log_aligned(TRACE_PVALLOC, 0, size_bytes, is_ready() ? next.pvalloc(size_bytes) : NULL);
 }

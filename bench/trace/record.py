@@ -142,7 +142,7 @@ def run(program: Sequence[str], environment: Mapping[str, str], directory: pathl
 
 def info_of(info: pathlib.Path, path: str) -> Optional[Dict[str, Any]]:
     """What the reader says of a trace."""
-    told = subprocess.run([str(info), "--json", path], stdin=subprocess.DEVNULL, capture_output=True,
+    told = subprocess.run([str(info), path], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, check=False)
     return json.loads(told.stdout) if told.returncode == 0 else None
 

@@ -2,64 +2,39 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * replayer.c - plays a recorded trace on the malloc of this process, and says what it cost.
+ * replayer.c - plays a plan on the malloc of this process, and says what it cost.
  *
- *     replayer [--touch=none|ends|all] [--paced] [--report=FILE] trace
+ *     replayer [--touch=none|ends|all] [--report=FILE] plan
  *     replayer --about
  *
  * Its last line is a workload's (bench/README.md): "ops" are the calls played, "seconds" their time
  * without the preparation. In "extra": what was live in the trace at most, what was resident at most
  * beyond the baseline (this program with everything prepared), and their quotient, "waste".
  *
- * Exit status: 0; 1 when the trace cannot be read or memory runs out; 2 for a wrong call.
+ * Exit status: 0; 1 when the plan cannot be read or memory runs out; 2 for a wrong call.
  */
 
-#include "bench/trace/crew.h"
-#include "bench/trace/observer.h"
-#include "bench/trace/plan.h"
-#include "bench/trace/reader.h"
-#include "bench/trace/resident.h"
-#include "bench/trace/ticks.h"
+#include "bench/trace/replay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-enum { EXIT_FAILED = 1, EXIT_WRONG_CALL = 2 };
-
-static const char *const touch_names[] = {
-    [CREW_TOUCH_NONE] = "none",
-    [CREW_TOUCH_ENDS] = "ends",
-    [CREW_TOUCH_ALL] = "all",
-};
+static const char *const touch_names[] = {"none", "ends", "all"};
 
 struct options {
-    enum crew_touch touch;
-    bool is_paced;
+    enum replay_touch touch;
     const char *report;
-    const char *trace;
+    const char *plan;
 };
 
 /* Large, and needed once: not on the stack. */
-static struct observer watcher;
-
-static int usage(FILE *stream, int status)
-{
-    fputs("usage: replayer [--touch=none|ends|all] [--paced] [--report=FILE] trace\n", stream);
-    return status;
-}
-
-static bool read_touch(struct options *options, const char *name)
-{
-    for (unsigned touch = CREW_TOUCH_NONE; touch <= CREW_TOUCH_ALL; touch++)
-        if (strcmp(name, touch_names[touch]) == 0) {
-            options->touch = (enum crew_touch)touch;
-            return true;
-        }
-    return false;
-}
+static struct rss_sampler the_sampler;
 
 static const char *value_of(const char *argument, const char *name)
 {
@@ -72,133 +47,142 @@ static bool read_option(struct options *options, const char *argument)
 {
     const char *value;
 
-    if ((value = value_of(argument, "--touch=")) != NULL)
-        return read_touch(options, value);
+    if ((value = value_of(argument, "--touch=")) != NULL) {
+        for (unsigned touch = REPLAY_TOUCH_NONE; touch <= REPLAY_TOUCH_ALL; touch++)
+            if (strcmp(value, touch_names[touch]) == 0) {
+                options->touch = (enum replay_touch)touch;
+                return true;
+            }
+        return false;
+    }
     if ((value = value_of(argument, "--report=")) != NULL)
         options->report = value;
-    else if (strcmp(argument, "--paced") == 0)
-        options->is_paced = true;
-    else if (argument[0] != '-' && options->trace == NULL)
-        options->trace = argument;
+    else if (argument[0] != '-' && options->plan == NULL)
+        options->plan = argument;
     else
         return false;
     return true;
 }
 
-/* The plan, and no more: neither the file nor the reader stays in memory. */
-static bool make_plan(struct plan *plan, const struct options *options)
+/* Into memory that is resident at once. NULL: errno says why, 0 that it is no plan. */
+static const struct plan *read_plan(const char *path)
 {
-    struct trace_file file;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    struct plan *plan = NULL;
+    size_t bytes = 0;
 
-    if (!trace_open(&file, options->trace)) {
-        fprintf(stderr, "replayer: %s\n", file.message);
-        return false;
+    if (file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode)) {
+        plan = rss_table(0, (size_t)status.st_size);
+        for (ssize_t got = 1; got > 0; bytes += (size_t)got) {
+            got = read(file, (char *)plan + bytes, (size_t)status.st_size - bytes);
+            if (got <= 0)
+                break;
+        }
+        errno = 0;
+        if (bytes < sizeof(*plan) || plan->magic != PLAN_MAGIC ||
+            bytes != sizeof(*plan) + plan->thread_count * sizeof(struct plan_thread) +
+                         plan->op_count * sizeof(struct plan_op))
+            plan = NULL;
     }
-    plan_make(plan, &file, options->is_paced);
-    trace_close(&file);
-    if (plan->calls != 0)
-        return true;
-    fprintf(stderr, "replayer: %s: has no calls that could be played\n", options->trace);
-    plan_release(plan);
-    return false;
+    if (file >= 0)
+        close(file);
+    return plan;
 }
 
-struct measured {
-    double seconds;
-    uint64_t baseline_kib;
-    uint64_t peak_kib;
-    uint64_t end_kib;
-    bool is_peak_own; /* the peak is that of the play alone */
-};
+static uint64_t status_kib(const char *label)
+{
+    return rss_number("/proc/self/status", label);
+}
+
+/* The peak begins anew with what is resident now; false when the kernel does not let us. */
+static bool forget_peak(void)
+{
+    int file = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    bool is_done = file >= 0 && write(file, "5", 1) == 1;
+
+    if (file >= 0)
+        close(file);
+    return is_done;
+}
 
 static uint64_t beyond(uint64_t kib, uint64_t baseline_kib)
 {
     return kib > baseline_kib ? kib - baseline_kib : 0;
 }
 
-static void play(struct crew *crew, const struct options *options, struct measured *measured)
+/* The kernel's counters lag by some 100 KiB for each CPU. */
+static void play(struct replay *replay)
 {
-    struct observer *observer = crew->observer;
-    uint64_t start_ns;
-
-    measured->is_peak_own = resident_forget_peak();
-    measured->baseline_kib = resident_now_kib();
-    if (observer != NULL)
-        observer_begin(observer, crew->plan, options->trace, touch_names[options->touch],
-                       resident_exact_kib());
-    start_ns = trace_monotonic_ns();
-    crew_play(crew);
-    measured->seconds = (double)(trace_monotonic_ns() - start_ns) / 1e9;
-    measured->peak_kib = resident_peak_kib();
-    measured->end_kib = resident_now_kib();
-    if (observer != NULL)
-        observer_sample(observer);
-    crew_free_rest(crew);
-}
-
-static void print_result(const struct plan *plan, const struct crew *crew,
-                         const struct measured *measured)
-{
-    uint64_t peak_kib = beyond(measured->peak_kib, measured->baseline_kib);
+    const struct plan *plan = replay->plan;
     double peak_live_kib = (double)plan->peak_live_bytes / 1024;
+    bool is_peak_own = forget_peak();
+    uint64_t baseline_kib = status_kib("VmRSS:");
+    uint64_t start_ns, played_ns, peak_kib, end_kib;
 
+    if (replay->sampler != NULL)
+        rss_sampler_begin(replay->sampler);
+    start_ns = rss_now_ns();
+    replay_play(replay);
+    played_ns = rss_now_ns() - start_ns;
+    peak_kib = beyond(status_kib("VmHWM:"), baseline_kib);
+    end_kib = beyond(status_kib("VmRSS:"), baseline_kib);
+    if (replay->sampler != NULL)
+        rss_sampler_sample(replay->sampler);
+    replay_free_rest(replay);
     printf("{\"ops\": %" PRIu64 ", \"seconds\": %.6f, \"extra\": {\"threads\": %" PRIu32
            ", \"peak_live_kib\": %.0f, \"end_live_kib\": %.0f",
-           plan->calls, measured->seconds, plan->thread_count, peak_live_kib,
+           plan->calls, (double)played_ns / 1e9, plan->thread_count, peak_live_kib,
            (double)plan->end_live_bytes / 1024);
-    if (measured->is_peak_own)
+    if (is_peak_own)
         printf(", \"peak_resident_kib\": %" PRIu64 ", \"waste\": %.4f", peak_kib,
                peak_live_kib > 0 ? (double)peak_kib / peak_live_kib : 0);
     printf(", \"end_resident_kib\": %" PRIu64 ", \"baseline_kib\": %" PRIu64 ", \"waits\": %" PRIu64
            ", \"skipped_calls\": %" PRIu64 "}}\n",
-           beyond(measured->end_kib, measured->baseline_kib), measured->baseline_kib,
-           crew_waits(crew), plan->skipped_calls);
+           end_kib, baseline_kib, replay_waits(replay), plan->skipped_calls);
 }
 
-static int replay(const struct options *options)
+static int complain(const char *path, const char *what)
 {
-    struct observer *observer = options->report != NULL ? &watcher : NULL;
-    struct measured measured;
-    struct crew crew;
-    struct plan plan;
-    bool is_reported = true;
+    fprintf(stderr, "replayer: %s: %s\n", path, what);
+    return 1;
+}
 
-    if (!make_plan(&plan, options))
-        return EXIT_FAILED;
-    if (observer != NULL && !observer_open(observer, options->report, &plan)) {
-        fprintf(stderr, "replayer: %s: %s\n", options->report, strerror(errno));
-        return EXIT_FAILED;
-    }
-    crew_prepare(&crew, &plan, options->touch, observer);
-    play(&crew, options, &measured);
-    if (observer != NULL)
-        is_reported = observer_close(observer);
-    if (!is_reported)
-        fprintf(stderr, "replayer: %s: could not be written: %s\n", options->report,
-                strerror(errno));
-    print_result(&plan, &crew, &measured);
-    crew_release(&crew);
-    plan_release(&plan);
-    return is_reported ? 0 : EXIT_FAILED;
+static int run(const struct options *options)
+{
+    struct rss_sampler *sampler = options->report != NULL ? &the_sampler : NULL;
+    const struct plan *plan = read_plan(options->plan);
+    struct replay replay;
+
+    if (plan == NULL)
+        return complain(options->plan, errno != 0 ? strerror(errno) : "is not a plan");
+    if (plan->calls == 0)
+        return complain(options->plan, "has no calls that could be played");
+    if (sampler != NULL && !rss_sampler_open(sampler, options->report, plan))
+        return complain(options->report, strerror(errno));
+    replay_prepare(&replay, plan, options->touch, sampler);
+    play(&replay);
+    if (sampler != NULL && !rss_sampler_close(sampler))
+        return complain(options->report, "could not be written");
+    return 0;
 }
 
 int main(int argument_count, char **arguments)
 {
-    struct options options = {.touch = CREW_TOUCH_ENDS};
+    struct options options = {.touch = REPLAY_TOUCH_ENDS};
 
-    for (int idx = 1; idx < argument_count; idx++) {
-        if (strcmp(arguments[idx], "--help") == 0)
-            return usage(stdout, 0);
-        if (strcmp(arguments[idx], "--about") == 0) {
-            puts("the allocations of a recorded program, in its threads and its order");
-            return 0;
-        }
+    if (argument_count == 2 && strcmp(arguments[1], "--about") == 0) {
+        puts("the allocations of a recorded program, in its threads and its order");
+        return 0;
+    }
+    for (int idx = 1; idx < argument_count; idx++)
         if (!read_option(&options, arguments[idx])) {
             fprintf(stderr, "replayer: unknown option: %s\n", arguments[idx]);
-            return EXIT_WRONG_CALL;
+            return 2;
         }
+    if (options.plan == NULL) {
+        fputs("usage: replayer [--touch=none|ends|all] [--report=FILE] plan\n", stderr);
+        return 2;
     }
-    if (options.trace == NULL)
-        return usage(stderr, EXIT_WRONG_CALL);
-    return replay(&options);
+    return run(&options);
 }

@@ -22,18 +22,8 @@
 
 enum { KEY_MOST = 48, SHIFTS = 4, MIN_BYTES = 64, OCTAVES = 6, WANDERS_MOST = 64 };
 
-static uint64_t ops = 400000;
-static uint64_t keys = 100000;
-static uint64_t live = 16 << 20;
-static uint64_t wanders = 8; /* times that the sizes change */
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("keys", &keys, 1, 1 << 28),
-    WORKLOAD_NUMBER("live", &live, 1, UINT64_C(1) << 40),
-    WORKLOAD_NUMBER("wanders", &wanders, 1, WANDERS_MOST),
-    WORKLOAD_END,
-};
+static uint64_t keys;
+static uint64_t wanders; /* times that the sizes change */
 
 struct entry {
     struct entry *newer;
@@ -50,7 +40,7 @@ struct cache {
     struct entry ends;      /* newer: the oldest; older: the newest */
     uint64_t live_bytes;
     uint64_t most_live_bytes;
-    struct workload_random random;
+    struct rng rng;
 };
 
 /* Values. */
@@ -60,10 +50,10 @@ static unsigned char stamp_of(const struct entry *entry)
     return (unsigned char)(entry->number * 7 + entry->value_bytes);
 }
 
-static void put_value(struct cache *cache, struct entry *entry, const struct workload_sizes *sizes)
+static void put_value(struct cache *cache, struct entry *entry)
 {
-    entry->value_bytes = workload_size(sizes, &cache->random);
-    entry->value = workload_got(malloc(entry->value_bytes));
+    entry->value_bytes = some_size(&cache->rng);
+    entry->value = got(malloc(entry->value_bytes));
     entry->value[0] = stamp_of(entry);
     entry->value[entry->value_bytes - 1] = stamp_of(entry);
     cache->live_bytes += entry->value_bytes;
@@ -73,7 +63,7 @@ static void drop_value(struct cache *cache, struct entry *entry)
 {
     if (entry->value[0] != stamp_of(entry) ||
         entry->value[entry->value_bytes - 1] != stamp_of(entry))
-        workload_fail("the value of key %zu was overwritten", (size_t)entry->number);
+        fail("the value of key %zu was overwritten", (size_t)entry->number);
     cache->live_bytes -= entry->value_bytes;
     free(entry->value);
 }
@@ -93,7 +83,7 @@ static void check_key(const struct entry *entry)
 
     write_key(text, entry->number);
     if (strcmp(text, entry->key) != 0)
-        workload_fail("key %zu was overwritten", (size_t)entry->number);
+        fail("key %zu was overwritten", (size_t)entry->number);
 }
 
 /* Entries. */
@@ -114,12 +104,12 @@ static void unlink_entry(struct entry *entry)
 
 static struct entry *insert(struct cache *cache, uint64_t number)
 {
-    struct entry *entry = workload_got(malloc(sizeof(*entry)));
+    struct entry *entry = got(malloc(sizeof(*entry)));
     char text[KEY_MOST];
 
     entry->number = number;
     entry->key_bytes = write_key(text, number);
-    entry->key = workload_got(malloc(entry->key_bytes));
+    entry->key = got(malloc(entry->key_bytes));
     memcpy(entry->key, text, entry->key_bytes);
     cache->entries[number] = entry;
     cache->live_bytes += sizeof(*entry) + entry->key_bytes;
@@ -148,25 +138,25 @@ static void forget_above(struct cache *cache, uint64_t budget_bytes)
 /* Small numbers are the popular ones: the product of two random parts of the whole. */
 static uint64_t choose_key(struct cache *cache)
 {
-    uint64_t part = 1 + workload_random_below(&cache->random, keys);
+    uint64_t part = 1 + rng_below(&cache->rng, keys);
 
-    return workload_random_below(&cache->random, part);
+    return rng_below(&cache->rng, part);
 }
 
 /* One time in sixteen a key that is there gets another value. */
-static void ask(struct cache *cache, const struct workload_sizes *sizes)
+static void ask(struct cache *cache)
 {
     uint64_t number = choose_key(cache);
     struct entry *entry = cache->entries[number];
 
     if (entry == NULL) {
         entry = insert(cache, number);
-        put_value(cache, entry, sizes);
+        put_value(cache, entry);
     } else {
         unlink_entry(entry);
-        if (workload_random_below(&cache->random, 16) == 0) {
+        if (rng_below(&cache->rng, 16) == 0) {
             drop_value(cache, entry);
-            put_value(cache, entry, sizes);
+            put_value(cache, entry);
         }
     }
     link_newest(cache, entry);
@@ -187,28 +177,28 @@ static struct cache cache;
 
 static void work(size_t thread)
 {
-    cache.random = workload_random_of(thread);
+    cache.rng = rng_of(thread);
     cache.ends.newer = &cache.ends;
     cache.ends.older = &cache.ends;
-    cache.entries = workload_table(keys, sizeof(struct entry *));
+    cache.entries = new_table(keys, sizeof(struct entry *));
     for (uint64_t wander = 0; wander < wanders; wander++) {
         uint64_t least = (uint64_t)MIN_BYTES << shift_of(wander);
-        struct workload_sizes sizes = workload_sizes_between(least, least << OCTAVES);
-        for (uint64_t left = workload_share(ops, wander, wanders); left > 0; left--)
-            ask(&cache, &sizes);
+        sizes = sizes_between(least, least << OCTAVES);
+        for (uint64_t left = share_of(ops, wander, wanders); left > 0; left--)
+            ask(&cache);
     }
     forget_above(&cache, 0);
-    workload_table_drop(cache.entries, keys, sizeof(struct entry *));
+    drop_table(cache.entries, keys, sizeof(struct entry *));
 }
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "cache",
-        "keys and values in a budget of bytes, the least recently used ones forgotten, of "
-        "sizes that wander: fragmentation over time (ops: look-ups)",
-        parameters, argument_count, arguments);
-    workload_threads(1, work);
-    workload_extra("live_kib", cache.most_live_bytes / 1024);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "keys and values in a budget of bytes, the least recently used ones forgotten, of "
+          "sizes that wander: fragmentation over time (ops: look-ups)",
+          PARAMETERS(OPS(400000), PARAMETER(keys, 100000, 1, 1 << 28), LIVE(16 << 20),
+                     PARAMETER(wanders, 8, 1, WANDERS_MOST)));
+    run_threads(1, work);
+    extra("live_kib", cache.most_live_bytes / 1024);
+    return report(ops);
 }

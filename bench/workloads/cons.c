@@ -24,14 +24,7 @@ enum { ROOTS = 2048, FULL_EVERY = 8, STRING_MOST = 120 };
 
 enum kind { CELL, NUMBER, STRING };
 
-static uint64_t ops = 1000000;
-static uint64_t nursery = 50000;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("nursery", &nursery, 1, WORKLOAD_TABLE_MOST),
-    WORKLOAD_END,
-};
+static uint64_t nursery;
 
 struct object {
     struct object *next; /* of its generation */
@@ -40,58 +33,47 @@ struct object {
     uint8_t kind;
     uint8_t is_marked;
     uint8_t is_old;
-    uint8_t length; /* of a string */
+    uint8_t length;             /* of a string */
+    union {                     /* of which a block has what it needs */
+        struct object *ends[2]; /* of a cell; may be NULL */
+        uint64_t value;
+        unsigned char text[STRING_MOST];
+    } content;
 };
 
-struct cell {
-    struct object object;
-    struct object *head; /* may be NULL, as the tail */
-    struct object *tail;
-};
-
-struct number {
-    struct object object;
-    uint64_t value;
-};
-
-struct string {
-    struct object object;
-    unsigned char text[];
-};
+enum { HEAD_BYTES = offsetof(struct object, content) };
 
 static struct object *roots[ROOTS];
 static struct object *latest; /* number or string: a root as well */
 static struct object *young;
 static struct object *old;
 static struct object *gray;
-static uint64_t young_count;
-static uint64_t live_count;
-static uint64_t most_live_count;
-static struct workload_random randomness;
+static uint64_t young_count, live_count, most_live_count;
+static struct rng randomness;
 
 static uint32_t sum_of(const struct object *object)
 {
-    const struct cell *cell = (const struct cell *)object;
-    uint32_t sum = 1;
+    struct object *const *ends = object->content.ends;
 
-    if (object == NULL)
-        return 0;
     if (object->kind == NUMBER)
-        return (uint32_t)((const struct number *)object)->value;
+        return (uint32_t)object->content.value;
     if (object->kind == STRING)
-        return (uint32_t)((const struct string *)object)->text[object->length - 1] + object->length;
-    if (cell->head != NULL)
-        sum += 3 * cell->head->sum;
-    if (cell->tail != NULL)
-        sum += cell->tail->sum;
-    return sum;
+        return (uint32_t)object->content.text[object->length - 1] + object->length;
+    return 1 + (ends[0] != NULL ? 3 * ends[0]->sum : 0) + (ends[1] != NULL ? ends[1]->sum : 0);
 }
 
-/* Making. */
+/* ---- making ---- */
 
-static struct object *add(struct object *object, enum kind kind, uint8_t length)
+static struct object *make(enum kind kind, const void *content, size_t bytes)
 {
-    *object = (struct object){.next = young, .kind = (uint8_t)kind, .length = length};
+    struct object *object = got(malloc(HEAD_BYTES + bytes));
+
+    memset(object, 0, HEAD_BYTES);
+    memcpy(&object->content, content, bytes);
+    object->next = young;
+    object->kind = (uint8_t)kind;
+    object->length = (uint8_t)bytes;
+    object->sum = sum_of(object);
     young = object;
     young_count++;
     if (++live_count > most_live_count)
@@ -101,43 +83,28 @@ static struct object *add(struct object *object, enum kind kind, uint8_t length)
 
 static struct object *make_cell(struct object *head, struct object *tail)
 {
-    struct cell *cell = workload_got(malloc(sizeof(*cell)));
+    struct object *const ends[2] = {head, tail};
 
-    add(&cell->object, CELL, 0);
-    cell->head = head;
-    cell->tail = tail;
-    cell->object.sum = sum_of(&cell->object);
-    return &cell->object;
+    return make(CELL, ends, sizeof(ends));
 }
 
 static struct object *make_number(void)
 {
-    struct number *number = workload_got(malloc(sizeof(*number)));
+    uint64_t value = rng_next(&randomness);
 
-    add(&number->object, NUMBER, 0);
-    number->value = workload_random_next(&randomness);
-    number->object.sum = sum_of(&number->object);
-    return &number->object;
+    return make(NUMBER, &value, sizeof(value));
 }
 
 static struct object *make_string(void)
 {
-    uint8_t length = (uint8_t)(1 + workload_random_below(&randomness, STRING_MOST));
-    struct string *string = workload_got(malloc(sizeof(*string) + length));
+    size_t length = (size_t)(1 + rng_below(&randomness, STRING_MOST));
+    char text[STRING_MOST];
 
-    add(&string->object, STRING, length);
-    memset(string->text, 'a' + length % 26, length);
-    string->object.sum = sum_of(&string->object);
-    return &string->object;
+    memset(text, (int)('a' + length % 26), length);
+    return make(STRING, text, length);
 }
 
-/* Collecting. */
-
-static void check(const struct object *object)
-{
-    if (object->kind > STRING || object->sum != sum_of(object))
-        workload_fail("an object was overwritten");
-}
+/* ---- collecting ---- */
 
 static void find(struct object *object, bool is_full)
 {
@@ -154,13 +121,12 @@ static void mark(bool is_full)
         find(roots[root], is_full);
     find(latest, is_full);
     while (gray != NULL) {
-        const struct cell *cell = (const struct cell *)gray;
-        check(gray);
-        gray = gray->gray;
-        if (cell->object.kind != CELL)
-            continue;
-        find(cell->head, is_full);
-        find(cell->tail, is_full);
+        const struct object *object = gray;
+        if (object->kind > STRING || object->sum != sum_of(object))
+            fail("an object was overwritten");
+        gray = object->gray;
+        for (size_t end = 0; object->kind == CELL && end < 2; end++)
+            find(object->content.ends[end], is_full);
     }
 }
 
@@ -201,15 +167,15 @@ static void collect(bool is_full)
 /* What a cell holds: mostly the latest number or string, seldom another list. */
 static struct object *choose_head(void)
 {
-    if (workload_random_below(&randomness, 64) == 0)
-        return roots[workload_random_below(&randomness, ROOTS)];
+    if (rng_below(&randomness, 64) == 0)
+        return roots[rng_below(&randomness, ROOTS)];
     return latest;
 }
 
 static void evaluate(void)
 {
-    struct object **root = &roots[workload_random_below(&randomness, ROOTS)];
-    uint64_t choice = workload_random_below(&randomness, 100);
+    struct object **root = &roots[rng_below(&randomness, ROOTS)];
+    uint64_t choice = rng_below(&randomness, 100);
 
     if (choice < 2)
         *root = NULL;
@@ -223,7 +189,7 @@ static void evaluate(void)
 
 static void work(size_t thread)
 {
-    randomness = workload_random_of(thread);
+    randomness = rng_of(thread);
     for (uint64_t op = 0, collections = 0; op < ops; op++) {
         evaluate();
         if (young_count >= nursery)
@@ -234,17 +200,16 @@ static void work(size_t thread)
     latest = NULL;
     collect(true);
     if (live_count != 0)
-        workload_fail("%zu objects are left", (size_t)live_count);
+        fail("%zu objects are left", (size_t)live_count);
 }
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "cons",
-        "an interpreter's cells, numbers and strings, which a collector of two generations "
-        "frees by the ten thousand (ops: objects)",
-        parameters, argument_count, arguments);
-    workload_threads(1, work);
-    workload_extra("objects_most", most_live_count);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "an interpreter's cells, numbers and strings, which a collector of two generations "
+          "frees by the ten thousand (ops: objects)",
+          PARAMETERS(OPS(1000000), PARAMETER(nursery, 50000, 1, TABLE_MOST)));
+    run_threads(1, work);
+    extra("objects_most", most_live_count);
+    return report(ops);
 }

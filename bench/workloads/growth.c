@@ -16,18 +16,7 @@
 
 enum { BUFFERS_MOST = 1024, PAGE_BYTES = 4096, FIRST_BYTES = 64 };
 
-static uint64_t ops = 4000;
-static uint64_t buffers = 8;
-static uint64_t max = 8 << 20;
-static uint64_t stepped = 1 << 20;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("buffers", &buffers, 1, BUFFERS_MOST),
-    WORKLOAD_NUMBER("max", &max, FIRST_BYTES, UINT64_C(1) << 40),
-    WORKLOAD_NUMBER("stepped", &stepped, FIRST_BYTES, UINT64_C(1) << 40),
-    WORKLOAD_END,
-};
+static uint64_t buffers, stepped;
 
 struct buffer {
     unsigned char *content;
@@ -52,7 +41,7 @@ static void stamp(struct buffer *buffer, size_t from_bytes, size_t idx)
 static void check(const struct buffer *buffer, size_t at, size_t idx)
 {
     if (buffer->content[at] != stamp_of(at, idx))
-        workload_fail("realloc lost byte %zu of %zu", at, buffer->bytes);
+        fail("realloc lost byte %zu of %zu", at, buffer->bytes);
 }
 
 static void check_all(const struct buffer *buffer, size_t idx)
@@ -85,7 +74,7 @@ static void grow(struct buffer *buffer, size_t idx)
         old_bytes = 0;
     }
     buffer->bytes = next_bytes(buffer, idx);
-    buffer->content = workload_got(realloc(buffer->content, buffer->bytes));
+    buffer->content = got(realloc(buffer->content, buffer->bytes));
     if (old_bytes > 0)
         check(buffer, old_bytes - 1, idx);
     stamp(buffer, old_bytes, idx);
@@ -104,11 +93,11 @@ static void work(size_t thread)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "growth",
-        "buffers that grow side by side, by half and by 4 KiB, up to some MiB: realloc in "
-        "place and with a move (ops: reallocs)",
-        parameters, argument_count, arguments);
-    workload_threads(1, work);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "buffers that grow side by side, by half and by 4 KiB, up to some MiB: realloc in "
+          "place and with a move (ops: reallocs)",
+          PARAMETERS(OPS(4000), PARAMETER(buffers, 8, 1, BUFFERS_MOST),
+                     PARAMETER(max, 8 << 20, FIRST_BYTES, UINT64_C(1) << 40),
+                     PARAMETER(stepped, 1 << 20, FIRST_BYTES, UINT64_C(1) << 40)));
+    return run(1, work);
 }

@@ -15,21 +15,7 @@
 
 enum { QUEUE_BLOCKS = 1024, BATCH_MOST = 256 };
 
-static uint64_t ops = 1500000;
-static uint64_t pairs = 1;
-static uint64_t batch = 32;
-static uint64_t min = 16;
-static uint64_t max = 1024;
-static struct workload_sizes sizes;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("pairs", &pairs, 1, WORKLOAD_THREADS_MOST / 2),
-    WORKLOAD_NUMBER("batch", &batch, 1, BATCH_MOST),
-    WORKLOAD_NUMBER("min", &min, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
+static uint64_t pairs, batch;
 
 struct queue {
     pthread_mutex_t lock;
@@ -63,12 +49,12 @@ static void take(struct queue *queue, void **blocks, uint64_t count)
     pthread_mutex_unlock(&queue->lock);
 }
 
-static void produce(struct queue *queue, uint64_t count, struct workload_random *random)
+static void produce(struct queue *queue, uint64_t count, struct rng *rng)
 {
     void *blocks[BATCH_MOST];
 
     for (uint64_t idx = 0; idx < count; idx++)
-        blocks[idx] = workload_malloc(workload_size(&sizes, random));
+        blocks[idx] = touched(some_size(rng));
     put(queue, blocks, count);
 }
 
@@ -78,7 +64,7 @@ static void consume(struct queue *queue, uint64_t count)
 
     take(queue, blocks, count);
     for (uint64_t idx = 0; idx < count; idx++) {
-        workload_touch(blocks[idx], 1);
+        touch_block(blocks[idx], 1);
         free(blocks[idx]);
     }
 }
@@ -86,14 +72,14 @@ static void consume(struct queue *queue, uint64_t count)
 /* Even threads produce, odd ones consume. */
 static void work(size_t idx)
 {
-    struct workload_random random = workload_random_of(idx);
+    struct rng rng = rng_of(idx);
     struct queue *queue = &queues[idx / 2];
-    uint64_t left = workload_share(ops, idx / 2, pairs);
+    uint64_t left = share_of(ops, idx / 2, pairs);
 
     while (left > 0) {
         uint64_t count = left < batch ? left : batch;
         if (idx % 2 == 0)
-            produce(queue, count, &random);
+            produce(queue, count, &rng);
         else
             consume(queue, count);
         left -= count;
@@ -102,16 +88,15 @@ static void work(size_t idx)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("handoff",
-                   "blocks made by producers and freed by consumers, through bounded queues: "
-                   "frees from afar in one direction (ops: blocks)",
-                   parameters, argument_count, arguments);
-    sizes = workload_sizes_between(min, max);
-    queues = workload_table(pairs, sizeof(*queues));
+    begin(argument_count, arguments,
+          "blocks made by producers and freed by consumers, through bounded queues: "
+          "frees from afar in one direction (ops: blocks)",
+          PARAMETERS(OPS(1500000), PARAMETER(pairs, 1, 1, THREADS_MOST / 2),
+                     PARAMETER(batch, 32, 1, BATCH_MOST), SIZES(16, 1024)));
+    queues = new_table(pairs, sizeof(*queues));
     for (size_t idx = 0; idx < pairs; idx++) {
         pthread_mutex_init(&queues[idx].lock, NULL);
         pthread_cond_init(&queues[idx].changed, NULL);
     }
-    workload_threads(2 * pairs, work);
-    return workload_report(ops);
+    return run(2 * pairs, work);
 }

@@ -13,39 +13,18 @@
 
 enum { BLOCKS_MOST = 4096 };
 
-static uint64_t ops = 300000;
-static uint64_t threads = 256;
-static uint64_t alive = 256;
-static uint64_t blocks = 48;
-static uint64_t min = 16;
-static uint64_t max = 1024;
-static struct workload_sizes sizes;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("alive", &alive, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("blocks", &blocks, 1, BLOCKS_MOST),
-    WORKLOAD_NUMBER("min", &min, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
+static uint64_t alive, blocks;
 
 static pthread_barrier_t all_hold_blocks;
-static pthread_t started[WORKLOAD_THREADS_MOST];
+static pthread_t started[THREADS_MOST];
 
-static uint64_t least(uint64_t one, uint64_t other)
+static void *hold(void *idx)
 {
-    return one < other ? one : other;
-}
-
-static void *live(void *idx)
-{
-    struct workload_random random = workload_random_of((uint64_t)(uintptr_t)idx);
+    struct rng rng = rng_of((uint64_t)(uintptr_t)idx);
     void *held[BLOCKS_MOST];
 
     for (uint64_t block = 0; block < blocks; block++)
-        held[block] = workload_malloc(workload_size(&sizes, &random));
+        held[block] = touched(some_size(&rng));
     pthread_barrier_wait(&all_hold_blocks);
     for (uint64_t block = 0; block < blocks; block++)
         free(held[block]);
@@ -56,7 +35,7 @@ static void run_group(uint64_t first, uint64_t count)
 {
     pthread_barrier_init(&all_hold_blocks, NULL, (unsigned)count);
     for (uint64_t idx = 0; idx < count; idx++)
-        workload_thread_start(&started[idx], live, (void *)(uintptr_t)(first + idx));
+        start_thread(&started[idx], hold, (void *)(uintptr_t)(first + idx));
     for (uint64_t idx = 0; idx < count; idx++)
         pthread_join(started[idx], NULL);
     pthread_barrier_destroy(&all_hold_blocks);
@@ -70,7 +49,7 @@ static uint64_t run_rounds(void)
 
     for (; done < ops; done += round_ops)
         for (uint64_t first = 0; first < threads; first += alive)
-            run_group(first, least(alive, threads - first));
+            run_group(first, least_of(alive, threads - first));
     return done;
 }
 
@@ -78,14 +57,13 @@ int main(int argument_count, char **arguments)
 {
     uint64_t done;
 
-    workload_begin(
-        "manythreads",
-        "many threads, alive= of them at once, that each allocate little and end: what a "
-        "thread costs (ops: blocks made and freed, rounded up to whole rounds)",
-        parameters, argument_count, arguments);
-    sizes = workload_sizes_between(min, max);
-    workload_clock_start();
+    begin(argument_count, arguments,
+          "many threads, alive= of them at once, that each allocate little and end: what a "
+          "thread costs (ops: blocks made and freed, rounded up to whole rounds)",
+          PARAMETERS(OPS(300000), THREADS(256), PARAMETER(alive, 256, 1, THREADS_MOST),
+                     PARAMETER(blocks, 48, 1, BLOCKS_MOST), SIZES(16, 1024)));
+    clock_start();
     done = run_rounds();
-    workload_clock_stop();
-    return workload_report(done);
+    clock_stop();
+    return report(done);
 }

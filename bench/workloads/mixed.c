@@ -15,15 +15,6 @@
 
 enum { STACK_BLOCKS = 64, GENERATION_BLOCKS = 4096, LONG_BLOCKS = 8192 };
 
-static uint64_t ops = 4000000;
-static uint64_t threads = 1;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_END,
-};
-
 struct range {
     uint32_t up_to; /* of 10000 blocks, those of this range and of those before */
     uint32_t min;
@@ -37,7 +28,7 @@ static const struct range histogram[] = {
 };
 
 struct heap {
-    struct workload_random random;
+    struct rng rng;
     size_t stack_count;
     size_t generation_count;
     void *stack[STACK_BLOCKS];
@@ -45,27 +36,27 @@ struct heap {
     void *lasting[LONG_BLOCKS];
 };
 
-static size_t random_bytes(struct workload_random *random)
+static size_t random_bytes(struct rng *rng)
 {
-    uint64_t choice = workload_random_below(random, 10000);
+    uint64_t choice = rng_below(rng, 10000);
     const struct range *range = histogram;
 
     while (choice >= range->up_to)
         range++;
-    return (size_t)(range->min + workload_random_below(random, range->max - range->min + 1));
+    return (size_t)(range->min + rng_below(rng, range->max - range->min + 1));
 }
 
 /* Each 20th block is made in another size first. */
-static void *make(struct workload_random *random)
+static void *make(struct rng *rng)
 {
-    size_t bytes = random_bytes(random);
-    void *block = workload_malloc(bytes);
+    size_t bytes = random_bytes(rng);
+    void *block = touched(bytes);
 
-    if (workload_random_below(random, 20) > 0)
+    if (rng_below(rng, 20) > 0)
         return block;
-    bytes = random_bytes(random);
-    block = workload_got(realloc(block, bytes));
-    workload_touch(block, bytes);
+    bytes = random_bytes(rng);
+    block = got(realloc(block, bytes));
+    touch_block(block, bytes);
     return block;
 }
 
@@ -78,11 +69,10 @@ static void drop_all(void **blocks, size_t count)
 /* The stack goes up and down at random; a full one goes down. */
 static void make_short(struct heap *heap)
 {
-    heap->stack[heap->stack_count++] = make(&heap->random);
-    if (heap->stack_count < STACK_BLOCKS && workload_random_below(&heap->random, 4) > 0)
+    heap->stack[heap->stack_count++] = make(&heap->rng);
+    if (heap->stack_count < STACK_BLOCKS && rng_below(&heap->rng, 4) > 0)
         return;
-    for (uint64_t left = 1 + workload_random_below(&heap->random, heap->stack_count); left > 0;
-         left--)
+    for (uint64_t left = 1 + rng_below(&heap->rng, heap->stack_count); left > 0; left--)
         free(heap->stack[--heap->stack_count]);
 }
 
@@ -92,24 +82,24 @@ static void make_in_generation(struct heap *heap)
         drop_all(heap->generation, GENERATION_BLOCKS);
         heap->generation_count = 0;
     }
-    heap->generation[heap->generation_count++] = make(&heap->random);
+    heap->generation[heap->generation_count++] = make(&heap->rng);
 }
 
 static void make_lasting(struct heap *heap)
 {
-    void **place = &heap->lasting[workload_random_below(&heap->random, LONG_BLOCKS)];
+    void **place = &heap->lasting[rng_below(&heap->rng, LONG_BLOCKS)];
 
     free(*place);
-    *place = make(&heap->random);
+    *place = make(&heap->rng);
 }
 
 static void work(size_t idx)
 {
-    struct heap *heap = workload_table(1, sizeof(*heap));
+    struct heap *heap = new_table(1, sizeof(*heap));
 
-    heap->random = workload_random_of(idx);
-    for (uint64_t left = workload_share(ops, idx, threads); left > 0; left--) {
-        uint64_t lifetime = workload_random_below(&heap->random, 10);
+    heap->rng = rng_of(idx);
+    for (uint64_t left = share_of(ops, idx, threads); left > 0; left--) {
+        uint64_t lifetime = rng_below(&heap->rng, 10);
         if (lifetime < 6)
             make_short(heap);
         else if (lifetime < 9)
@@ -120,16 +110,14 @@ static void work(size_t idx)
     drop_all(heap->stack, heap->stack_count);
     drop_all(heap->generation, heap->generation_count);
     drop_all(heap->lasting, LONG_BLOCKS);
-    workload_table_drop(heap, 1, sizeof(*heap));
+    drop_table(heap, 1, sizeof(*heap));
 }
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "mixed",
-        "the sizes of a program at large (80 % below 128 bytes, a tail up to 1 MiB) with "
-        "short, common and long lives, 5 % realloc (ops: blocks made and freed)",
-        parameters, argument_count, arguments);
-    workload_threads(threads, work);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "the sizes of a program at large (80 % below 128 bytes, a tail up to 1 MiB) with "
+          "short, common and long lives, 5 % realloc (ops: blocks made and freed)",
+          PARAMETERS(OPS(4000000), THREADS(1)));
+    return run(threads, work);
 }

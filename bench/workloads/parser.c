@@ -18,16 +18,8 @@
 
 enum { NAME_MOST = 24, EXPORT_EVERY = 32, FIRST_SLOTS = 64, RECENT = 64 };
 
-static uint64_t ops = 2000000;
-static uint64_t tokens = 20000; /* of a file */
-static uint64_t vocabulary = 4000;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("tokens", &tokens, 1, 1 << 28),
-    WORKLOAD_NUMBER("vocabulary", &vocabulary, 1, 1 << 28),
-    WORKLOAD_END,
-};
+static uint64_t tokens; /* of a file */
+static uint64_t vocabulary;
 
 struct symbol {
     struct symbol *next; /* of those made in this file, or of those exported */
@@ -63,12 +55,12 @@ static struct symbol *exported;
 /* Names. */
 
 /* Random letters, 3 to NAME_MOST - 2 of them. */
-static void spell(char name[NAME_MOST], struct workload_random *letters)
+static void spell(char name[NAME_MOST], struct rng *letters)
 {
-    size_t bytes = 3 + (size_t)workload_random_below(letters, NAME_MOST - 4);
+    size_t bytes = 3 + (size_t)rng_below(letters, NAME_MOST - 4);
 
     for (size_t at = 0; at < bytes; at++)
-        name[at] = (char)('a' + workload_random_below(letters, 26));
+        name[at] = (char)('a' + rng_below(letters, 26));
 }
 
 static uint64_t hash_of(const char *name)
@@ -82,7 +74,7 @@ static uint64_t hash_of(const char *name)
 
 static char *copy(const char *text, size_t bytes)
 {
-    char *own = workload_got(malloc(bytes + 1));
+    char *own = got(malloc(bytes + 1));
 
     memcpy(own, text, bytes + 1);
     return own;
@@ -106,7 +98,7 @@ static struct symbol **find_slot(const struct file *file, const char *name, uint
 static void double_table(struct file *file)
 {
     file->slot_count *= 2;
-    file->slots = workload_got(realloc(file->slots, file->slot_count * sizeof(*file->slots)));
+    file->slots = got(realloc(file->slots, file->slot_count * sizeof(*file->slots)));
     memset(file->slots, 0, file->slot_count * sizeof(*file->slots));
     for (struct symbol *symbol = file->symbols; symbol != NULL; symbol = symbol->next)
         *find_slot(file, symbol->name, symbol->hash) = symbol;
@@ -120,7 +112,7 @@ static struct symbol *look_up(struct file *file, uint64_t word)
     struct symbol *symbol = *slot;
 
     if (symbol == NULL) {
-        symbol = workload_got(malloc(sizeof(*symbol)));
+        symbol = got(malloc(sizeof(*symbol)));
         *symbol = (struct symbol){NULL, copy(name, strlen(name)), hash, 0};
         *slot = symbol;
         *file->symbols_end = symbol;
@@ -139,14 +131,14 @@ static void adopt(struct node *parent, struct node *child)
     if (parent->child_count == parent->child_most) {
         parent->child_most = parent->child_most == 0 ? 2 : parent->child_most * 2;
         parent->children =
-            workload_got(realloc(parent->children, parent->child_most * sizeof(struct node *)));
+            got(realloc(parent->children, parent->child_most * sizeof(struct node *)));
     }
     parent->children[parent->child_count++] = child;
 }
 
 static struct node *new_node(struct file *file)
 {
-    struct node *node = workload_got(calloc(1, sizeof(*node)));
+    struct node *node = got(calloc(1, sizeof(*node)));
 
     *file->nodes_end = node;
     file->nodes_end = &node->next;
@@ -154,28 +146,27 @@ static struct node *new_node(struct file *file)
 }
 
 /* A literal of 1 to 64 bytes. */
-static char *new_literal(struct workload_random *random)
+static char *new_literal(struct rng *rng)
 {
     static const char digits[] = "012345678901234567890123456789012345678901234567890123456789012";
-    size_t bytes = (size_t)workload_random_below(random, sizeof(digits));
+    size_t bytes = (size_t)rng_below(rng, sizeof(digits));
 
     return copy(&digits[sizeof(digits) - 1 - bytes], bytes);
 }
 
 /* Half of the tokens are names, of which the first of the vocabulary are the most frequent; a fifth
    are literals; the rest is punctuation. */
-static void parse_token(struct file *file, uint64_t number, struct workload_random *random)
+static void parse_token(struct file *file, uint64_t number, struct rng *rng)
 {
     struct node *node = new_node(file);
-    uint64_t kind = workload_random_below(random, 10);
+    uint64_t kind = rng_below(rng, 10);
 
     if (kind < 5)
-        node->symbol = look_up(
-            file, workload_random_below(random, 1 + workload_random_below(random, vocabulary)));
+        node->symbol = look_up(file, rng_below(rng, 1 + rng_below(rng, vocabulary)));
     else if (kind < 7)
-        node->literal = new_literal(random);
+        node->literal = new_literal(rng);
     if (number > 0)
-        adopt(file->recent[workload_random_below(random, number < RECENT ? number : RECENT)], node);
+        adopt(file->recent[rng_below(rng, number < RECENT ? number : RECENT)], node);
     file->recent[number % RECENT] = node;
 }
 
@@ -184,7 +175,7 @@ static void parse_token(struct file *file, uint64_t number, struct workload_rand
 static void begin_file(struct file *file)
 {
     *file = (struct file){.slot_count = FIRST_SLOTS};
-    file->slots = workload_got(calloc(FIRST_SLOTS, sizeof(*file->slots)));
+    file->slots = got(calloc(FIRST_SLOTS, sizeof(*file->slots)));
     file->symbols_end = &file->symbols;
     file->nodes_end = &file->nodes;
 }
@@ -221,13 +212,13 @@ static void drop_symbols(struct symbol *symbol)
     }
 }
 
-static void parse_file(uint64_t token_count, struct workload_random *random)
+static void parse_file(uint64_t token_count, struct rng *rng)
 {
     struct file file;
 
     begin_file(&file);
     for (uint64_t number = 0; number < token_count; number++)
-        parse_token(&file, number, random);
+        parse_token(&file, number, rng);
     drop_nodes(file.nodes);
     drop_symbols(file.symbols);
     free(file.slots);
@@ -235,11 +226,11 @@ static void parse_file(uint64_t token_count, struct workload_random *random)
 
 static void compile(size_t thread)
 {
-    struct workload_random random = workload_random_of(thread);
+    struct rng rng = rng_of(thread);
 
     for (uint64_t left = ops; left > 0;) {
         uint64_t token_count = left < tokens ? left : tokens;
-        parse_file(token_count, &random);
+        parse_file(token_count, &rng);
         left -= token_count;
     }
     while (exported != NULL) {
@@ -251,21 +242,22 @@ static void compile(size_t thread)
 
 static void make_words(void)
 {
-    struct workload_random letters = workload_random_of(0);
+    struct rng letters = rng_of(0);
 
-    words = workload_table(vocabulary, sizeof(*words));
+    words = new_table(vocabulary, sizeof(*words));
     for (size_t word = 0; word < vocabulary; word++)
         spell(words[word], &letters);
 }
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("parser",
-                   "a compiler's front end: nodes, strings, a table that grows, all dropped at the "
-                   "end of each file but for some symbols (ops: tokens)",
-                   parameters, argument_count, arguments);
+    begin(argument_count, arguments,
+          "a compiler's front end: nodes, strings, a table that grows, all dropped at the "
+          "end of each file but for some symbols (ops: tokens)",
+          PARAMETERS(OPS(2000000), PARAMETER(tokens, 20000, 1, 1 << 28),
+                     PARAMETER(vocabulary, 4000, 1, 1 << 28)));
     make_words();
-    workload_threads(1, compile);
-    workload_table_drop(words, vocabulary, sizeof(*words));
-    return workload_report(ops);
+    run_threads(1, compile);
+    drop_table(words, vocabulary, sizeof(*words));
+    return report(ops);
 }

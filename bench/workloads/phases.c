@@ -16,27 +16,17 @@
  * of the work, without the idling.
  */
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench/workloads/workload.h"
 
 enum { LISTS = 16, IDLE_SLICES = 20 };
 
-static uint64_t live = 1 << 30;
-static uint64_t keep = 10;
-static uint64_t idle_ms = 500;
-static uint64_t min = 16;
-static uint64_t max = 512;
-static struct workload_sizes sizes;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("live", &live, 1, UINT64_C(1) << 40),
-    WORKLOAD_NUMBER("keep", &keep, 0, 100),
-    WORKLOAD_NUMBER("idle_ms", &idle_ms, 0, 3600000),
-    WORKLOAD_NUMBER("min", &min, 16, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 16, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
+static uint64_t keep, idle_ms;
 
 struct block {
     struct block *next;
@@ -44,14 +34,13 @@ struct block {
 };
 
 static struct block *lists[LISTS];
-static uint64_t made_count;
-static uint64_t live_bytes;
+static uint64_t made_count, live_bytes;
 
-static void make_one(struct workload_random *random)
+static void make_one(struct rng *rng)
 {
-    size_t bytes = workload_size(&sizes, random);
-    struct block *block = workload_malloc(bytes);
-    struct block **list = &lists[workload_random_below(random, LISTS)];
+    size_t bytes = some_size(rng);
+    struct block *block = touched(bytes);
+    struct block **list = &lists[rng_below(rng, LISTS)];
 
     *block = (struct block){*list, bytes};
     *list = block;
@@ -59,37 +48,26 @@ static void make_one(struct workload_random *random)
     live_bytes += bytes;
 }
 
-static void grow(struct workload_random *random)
+static void grow(struct rng *rng)
 {
     while (live_bytes < live)
-        make_one(random);
+        make_one(rng);
 }
 
-/* Frees the blocks of a list, save for `kept` of a hundred. */
-static void thin_list(struct block **link, uint64_t kept, struct workload_random *random)
+/* Frees the blocks of all lists, save for `kept` of a hundred. */
+static void thin(uint64_t kept, struct rng *rng)
 {
-    while (*link != NULL) {
-        struct block *block = *link;
-        if (workload_random_below(random, 100) < kept) {
-            link = &block->next;
-            continue;
+    for (struct block **link, **list = lists; list < lists + LISTS; list++)
+        for (link = list; *link != NULL;) {
+            struct block *block = *link;
+            if (rng_below(rng, 100) < kept) {
+                link = &block->next;
+                continue;
+            }
+            *link = block->next;
+            live_bytes -= block->bytes;
+            free(block);
         }
-        *link = block->next;
-        live_bytes -= block->bytes;
-        free(block);
-    }
-}
-
-static void thin(struct workload_random *random)
-{
-    for (size_t idx = 0; idx < LISTS; idx++)
-        thin_list(&lists[idx], keep, random);
-}
-
-static void free_rest(struct workload_random *random)
-{
-    for (size_t idx = 0; idx < LISTS; idx++)
-        thin_list(&lists[idx], 0, random);
 }
 
 /* A small block would come out of a cache; the large ones reach the paths where a purge happens. */
@@ -103,43 +81,65 @@ static void idle(void)
     for (unsigned turn = 0; turn < IDLE_SLICES; turn++) {
         nanosleep(&slice, NULL);
         for (size_t idx = 0; idx < sizeof(passing) / sizeof(passing[0]); idx++)
-            free(workload_malloc(passing[idx]));
+            free(touched(passing[idx]));
     }
 }
 
-static void run_phase(void (*phase)(struct workload_random *), struct workload_random *random)
+/* The second number of statm, in pages. */
+static uint64_t resident_kib(void)
 {
-    workload_clock_start();
-    phase(random);
-    workload_clock_stop();
+    char text[256];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t got_bytes = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    if (got_bytes <= 0)
+        fail("/proc/self/statm cannot be read");
+    close(fd);
+    text[got_bytes] = '\0';
+    return strtoull(strchrnul(text, ' '), NULL, 10) * ((uint64_t)sysconf(_SC_PAGESIZE) / 1024);
 }
 
-static void run_phases(struct workload_random *random)
+static void tell_memory(const char *phase, bool with_live)
 {
-    run_phase(grow, random);
-    workload_extra("grown_kib", workload_resident_kib());
-    workload_extra("grown_live_kib", live_bytes / 1024);
-    run_phase(thin, random);
-    workload_extra("thinned_kib", workload_resident_kib());
-    workload_extra("thinned_live_kib", live_bytes / 1024);
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s_kib", phase);
+    extra(name, resident_kib());
+    snprintf(name, sizeof(name), "%s_live_kib", phase);
+    if (with_live)
+        extra(name, live_bytes / 1024);
+}
+
+static void run_phases(void)
+{
+    struct rng rng = rng_of(0);
+
+    clock_start();
+    grow(&rng);
+    clock_stop();
+    tell_memory("grown", true);
+    clock_start();
+    thin(keep, &rng);
+    clock_stop();
+    tell_memory("thinned", true);
     idle();
-    workload_extra("thinned_idle_kib", workload_resident_kib());
-    run_phase(free_rest, random);
-    workload_extra("freed_kib", workload_resident_kib());
-    workload_extra("freed_live_kib", live_bytes / 1024);
+    tell_memory("thinned_idle", false);
+    clock_start();
+    thin(0, &rng);
+    clock_stop();
+    tell_memory("freed", true);
     idle();
-    workload_extra("freed_idle_kib", workload_resident_kib());
+    tell_memory("freed_idle", false);
 }
 
 int main(int argument_count, char **arguments)
 {
-    struct workload_random random = workload_random_of(0);
-
-    workload_begin("phases",
-                   "grows to live= bytes of small blocks, frees 90 % at random, idles, frees the "
-                   "rest, idles: what stays resident (ops: blocks made and freed)",
-                   parameters, argument_count, arguments);
-    sizes = workload_sizes_between(min, max);
-    run_phases(&random);
-    return workload_report(made_count);
+    begin(argument_count, arguments,
+          "grows to live= bytes of small blocks, frees 90 % at random, idles, frees the "
+          "rest, idles: what stays resident (ops: blocks made and freed)",
+          PARAMETERS(LIVE(1 << 30), PARAMETER(keep, 10, 0, 100),
+                     PARAMETER(idle_ms, 500, 0, 3600000), PARAMETER(min, 16, 16, BYTES_MOST),
+                     PARAMETER(max, 512, 16, BYTES_MOST)));
+    run_phases();
+    return report(made_count);
 }

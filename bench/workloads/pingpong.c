@@ -10,24 +10,15 @@
 
 #include "bench/workloads/workload.h"
 
-static uint64_t ops = 20000000;
-static uint64_t threads = 1;
-static uint64_t sizes[WORKLOAD_LIST_MOST] = {16, 32, 48, 64, 128, 256};
+static uint64_t block_sizes[LIST_MOST] = {16, 32, 48, 64, 128, 256};
 static size_t size_count = 6;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_LIST("sizes", sizes, &size_count, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
 
 static void play(size_t idx)
 {
     size_t turn = 0;
 
-    for (uint64_t left = workload_share(ops, idx, threads); left > 0; left--) {
-        free(workload_malloc(sizes[turn]));
+    for (uint64_t left = share_of(ops, idx, threads); left > 0; left--) {
+        free(touched(block_sizes[turn]));
         if (++turn == size_count)
             turn = 0;
     }
@@ -35,10 +26,9 @@ static void play(size_t idx)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "pingpong",
-        "pairs of malloc and free of a few sizes in turn: the hot path alone (ops: pairs)",
-        parameters, argument_count, arguments);
-    workload_threads(threads, play);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "pairs of malloc and free of a few sizes in turn: the hot path alone (ops: pairs)",
+          PARAMETERS(OPS(20000000), THREADS(1),
+                     LIST("sizes", block_sizes, size_count, 1, BYTES_MOST)));
+    return run(threads, play);
 }

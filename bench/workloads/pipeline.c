@@ -19,19 +19,7 @@
 
 enum { STAGES_MOST = 64, BATCH = 32 };
 
-static uint64_t ops = 150000;
-static uint64_t stages = 4;
-static uint64_t min = 16;
-static uint64_t max = 1024;
-static struct workload_sizes sizes;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("stages", &stages, 2, STAGES_MOST),
-    WORKLOAD_NUMBER("min", &min, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
+static uint64_t stages;
 
 struct message {
     uint64_t number;
@@ -42,9 +30,9 @@ static struct queue queues[STAGES_MOST]; /* queue idx is before stage idx; the f
 
 static size_t section_bytes(uint64_t number, uint64_t stage)
 {
-    struct workload_random random = workload_random_of(number * STAGES_MOST + stage);
+    struct rng rng = rng_of(number * STAGES_MOST + stage);
 
-    return workload_size(&sizes, &random);
+    return some_size(&rng);
 }
 
 static unsigned char section_fill(uint64_t number, uint64_t stage)
@@ -57,7 +45,7 @@ static struct message *add_section(struct message *old, uint64_t number, uint64_
 {
     size_t old_bytes = old == NULL ? sizeof(struct message) : old->bytes;
     size_t added_bytes = section_bytes(number, stage);
-    struct message *message = workload_got(realloc(old, old_bytes + added_bytes));
+    struct message *message = got(realloc(old, old_bytes + added_bytes));
 
     memset((char *)message + old_bytes, section_fill(number, stage), added_bytes);
     message->number = number;
@@ -74,15 +62,15 @@ static void check(const struct message *message)
         unsigned char fill = section_fill(message->number, stage);
         for (size_t end = at + section_bytes(message->number, stage); at < end; at++)
             if (content[at] != fill)
-                workload_fail("message %zu lost byte %zu of %zu", (size_t)message->number, at,
-                              message->bytes);
+                fail("message %zu lost byte %zu of %zu", (size_t)message->number, at,
+                     message->bytes);
     }
     if (at != message->bytes)
-        workload_fail("message %zu has %zu bytes and should have %zu", (size_t)message->number,
-                      message->bytes, at);
+        fail("message %zu has %zu bytes and should have %zu", (size_t)message->number,
+             message->bytes, at);
 }
 
-static void begin(void)
+static void compose(void)
 {
     void *messages[BATCH];
     uint64_t count;
@@ -119,21 +107,18 @@ static void pass_on(uint64_t stage)
 static void work(size_t stage)
 {
     if (stage == 0)
-        begin();
+        compose();
     else
         pass_on(stage);
 }
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "pipeline",
-        "messages that pass through a chain of threads, each of which makes them longer: "
-        "realloc of what another thread made (ops: messages)",
-        parameters, argument_count, arguments);
-    sizes = workload_sizes_between(min, max);
+    begin(argument_count, arguments,
+          "messages that pass through a chain of threads, each of which makes them longer: "
+          "realloc of what another thread made (ops: messages)",
+          PARAMETERS(OPS(150000), PARAMETER(stages, 4, 2, STAGES_MOST), SIZES(16, 1024)));
     for (size_t stage = 1; stage < stages; stage++)
         queue_init(&queues[stage], ops);
-    workload_threads(stages, work);
-    return workload_report(ops);
+    return run(stages, work);
 }

@@ -19,18 +19,7 @@
 
 enum { FIRST_BYTES = 32, LAST_BYTES = 4096, TEETH_STAYING = 4, KEEP_MOST = 1000 };
 
-static uint64_t ops = 2000000;
-static uint64_t threads = 1;
-static uint64_t live = 8 << 20;
-static uint64_t keep = 10;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("live", &live, 1, UINT64_C(1) << 32),
-    WORKLOAD_NUMBER("keep", &keep, 2, KEEP_MOST),
-    WORKLOAD_END,
-};
+static uint64_t keep;
 
 struct tooth {
     uint64_t number;
@@ -64,7 +53,7 @@ static uint64_t *end_of(const struct tooth *tooth, size_t idx)
 static void make(struct jaw *jaw, struct tooth *tooth)
 {
     size_t idx = tooth->count++;
-    uint64_t *block = workload_got(malloc(tooth->bytes));
+    uint64_t *block = got(malloc(tooth->bytes));
 
     tooth->blocks[idx] = block;
     *block = stamp_of(tooth, idx);
@@ -81,7 +70,7 @@ static void drop(struct jaw *jaw, struct tooth *tooth, size_t idx)
     if (block == NULL)
         return;
     if (*block != stamp_of(tooth, idx) || *end_of(tooth, idx) != stamp_of(tooth, idx))
-        workload_fail("a block of %zu bytes was overwritten", tooth->bytes);
+        fail("a block of %zu bytes was overwritten", tooth->bytes);
     free(tooth->blocks[idx]);
     tooth->blocks[idx] = NULL;
     jaw->live_bytes -= tooth->bytes;
@@ -133,11 +122,11 @@ static void work(size_t idx)
     struct jaw jaw = {.blocks_most = (size_t)(live / threads / FIRST_BYTES + 1)};
 
     for (size_t tooth = 0; tooth <= TEETH_STAYING; tooth++)
-        jaw.teeth[tooth].blocks = workload_table(jaw.blocks_most, sizeof(void *));
-    gnaw(&jaw, workload_share(ops, idx, threads), live / threads);
+        jaw.teeth[tooth].blocks = new_table(jaw.blocks_most, sizeof(void *));
+    gnaw(&jaw, share_of(ops, idx, threads), live / threads);
     for (size_t tooth = 0; tooth <= TEETH_STAYING; tooth++) {
         clear(&jaw, &jaw.teeth[tooth]);
-        workload_table_drop(jaw.teeth[tooth].blocks, jaw.blocks_most, sizeof(void *));
+        drop_table(jaw.teeth[tooth].blocks, jaw.blocks_most, sizeof(void *));
     }
     __atomic_add_fetch(&most_live_bytes, jaw.most_live_bytes, __ATOMIC_RELAXED);
     __atomic_add_fetch(&kept_count, jaw.kept_count, __ATOMIC_RELAXED);
@@ -145,13 +134,13 @@ static void work(size_t idx)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "sawtooth",
-        "sizes that grow by an eighth, while one block in ten of each size stays behind: "
-        "holes that do not fit (ops: blocks made and freed)",
-        parameters, argument_count, arguments);
-    workload_threads(threads, work);
-    workload_extra("live_kib", most_live_bytes / 1024);
-    workload_extra("kept", kept_count);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "sizes that grow by an eighth, while one block in ten of each size stays behind: "
+          "holes that do not fit (ops: blocks made and freed)",
+          PARAMETERS(OPS(2000000), THREADS(1), PARAMETER(live, 8 << 20, 1, UINT64_C(1) << 32),
+                     PARAMETER(keep, 10, 2, KEEP_MOST)));
+    run_threads(threads, work);
+    extra("live_kib", most_live_bytes / 1024);
+    extra("kept", kept_count);
+    return report(ops);
 }

@@ -14,65 +14,40 @@
 
 #include "bench/workloads/table.h"
 
-static uint64_t ops = 10000000;
-static uint64_t threads = 2;
-static uint64_t generations = 100;
-static uint64_t blocks = 2000;
-static uint64_t min = 16;
-static uint64_t max = 1024;
-static struct workload_sizes sizes;
+#include <semaphore.h>
 
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("generations", &generations, 1, 1 << 20),
-    WORKLOAD_NUMBER("blocks", &blocks, 1, WORKLOAD_TABLE_MOST),
-    WORKLOAD_NUMBER("min", &min, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
+static uint64_t generations, blocks;
 
 struct line {
     size_t idx;
-    struct workload_random random;
+    struct rng rng;
     struct table table;
     uint64_t generation;
     pthread_t last; /* the thread before this one; in the end, the last of the line */
 };
 
-static struct line lines[WORKLOAD_THREADS_MOST];
-static pthread_mutex_t end_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t line_ended = PTHREAD_COND_INITIALIZER;
-static uint64_t ended_count;
+static struct line lines[THREADS_MOST];
+static sem_t line_ended;
 
-static void *make(struct workload_random *random)
+static void *make(struct rng *rng)
 {
-    return workload_malloc(workload_size(&sizes, random));
-}
-
-static void end_line(void)
-{
-    pthread_mutex_lock(&end_lock);
-    ended_count++;
-    pthread_cond_signal(&line_ended);
-    pthread_mutex_unlock(&end_lock);
+    return touched(some_size(rng));
 }
 
 static void *serve(void *argument)
 {
     struct line *line = argument;
-    uint64_t share = workload_share(ops, line->idx, threads);
+    uint64_t share = share_of(ops, line->idx, threads);
     pthread_t successor;
 
     if (line->generation > 0)
         pthread_join(line->last, NULL);
-    table_replace(&line->table, workload_share(share, line->generation, generations), &line->random,
-                  make);
+    table_replace(&line->table, share_of(share, line->generation, generations), &line->rng, make);
     line->last = pthread_self();
     if (++line->generation == generations)
-        end_line();
+        sem_post(&line_ended);
     else
-        workload_thread_start(&successor, serve, line);
+        start_thread(&successor, serve, line);
     return NULL;
 }
 
@@ -82,18 +57,16 @@ static void start_lines(void)
 
     for (size_t idx = 0; idx < threads; idx++) {
         lines[idx].idx = idx;
-        lines[idx].random = workload_random_of(idx);
+        lines[idx].rng = rng_of(idx);
         lines[idx].table = table_new(blocks, 1);
-        workload_thread_start(&thread, serve, &lines[idx]);
+        start_thread(&thread, serve, &lines[idx]);
     }
 }
 
 static void await_ends(void)
 {
-    pthread_mutex_lock(&end_lock);
-    while (ended_count < threads)
-        pthread_cond_wait(&line_ended, &end_lock);
-    pthread_mutex_unlock(&end_lock);
+    for (uint64_t left = threads; left > 0;)
+        left -= sem_wait(&line_ended) == 0;
     for (size_t idx = 0; idx < threads; idx++) {
         pthread_join(lines[idx].last, NULL);
         table_drop(&lines[idx].table);
@@ -102,14 +75,14 @@ static void await_ends(void)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("server",
-                   "threads that die and are replaced while their blocks live on and are freed by "
-                   "the successors: orphaned blocks and caches (ops: blocks made and freed)",
-                   parameters, argument_count, arguments);
-    sizes = workload_sizes_between(min, max);
-    workload_clock_start();
+    begin(argument_count, arguments,
+          "threads that die and are replaced while their blocks live on and are freed by "
+          "the successors: orphaned blocks and caches (ops: blocks made and freed)",
+          PARAMETERS(OPS(10000000), THREADS(2), PARAMETER(generations, 100, 1, 1 << 20),
+                     PARAMETER(blocks, 2000, 1, TABLE_MOST), SIZES(16, 1024)));
+    clock_start();
     start_lines();
     await_ends();
-    workload_clock_stop();
-    return workload_report(ops);
+    clock_stop();
+    return report(ops);
 }

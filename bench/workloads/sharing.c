@@ -19,22 +19,7 @@ enum { MODE_ACTIVE, MODE_PASSIVE, BLOCKS_MOST = 256 };
 
 static const char *const mode_words[] = {"active", "passive", NULL};
 
-static uint64_t ops = 500000000;
-static uint64_t threads = 2;
-static uint64_t blocks = 8;
-static uint64_t bytes = 8;
-static uint64_t writes = 100;
-static uint64_t mode = MODE_ACTIVE;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("blocks", &blocks, 1, BLOCKS_MOST),
-    WORKLOAD_NUMBER("bytes", &bytes, 1, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("writes", &writes, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_WORD("mode", &mode, mode_words),
-    WORKLOAD_END,
-};
+static uint64_t blocks, bytes, writes, mode;
 
 /* A row of each thread, in memory that no other thread writes. */
 struct hand {
@@ -47,13 +32,13 @@ static void deal(void)
 {
     for (uint64_t block = 0; block < blocks; block++)
         for (uint64_t idx = 0; idx < threads; idx++)
-            hands[idx].held[block] = workload_malloc(bytes);
+            hands[idx].held[block] = touched(bytes);
 }
 
 static void replace(struct hand *hand, uint64_t block)
 {
     free((void *)(uintptr_t)hand->held[block]);
-    hand->held[block] = workload_malloc(bytes);
+    hand->held[block] = touched(bytes);
 }
 
 /* `count` writes, to one block after another. */
@@ -71,11 +56,11 @@ static void write_round(const struct hand *hand, uint64_t count)
 static void work(size_t idx)
 {
     struct hand *hand = &hands[idx];
-    uint64_t left = workload_share(ops, idx, threads);
+    uint64_t left = share_of(ops, idx, threads);
     uint64_t round_writes = writes * blocks;
 
     for (uint64_t block = 0; mode == MODE_ACTIVE && block < blocks; block++)
-        hand->held[block] = workload_malloc(bytes);
+        hand->held[block] = touched(bytes);
     for (uint64_t round = 0; left > 0; round++) {
         uint64_t count = left < round_writes ? left : round_writes;
         write_round(hand, count);
@@ -88,14 +73,16 @@ static void work(size_t idx)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("sharing",
-                   "threads that write to small blocks of their own, allocated by each (active) or "
-                   "dealt out by one (passive): cache lines shared by chance (ops: writes)",
-                   parameters, argument_count, arguments);
-    hands = workload_table(threads, sizeof(*hands));
+    begin(argument_count, arguments,
+          "threads that write to small blocks of their own, allocated by each (active) or "
+          "dealt out by one (passive): cache lines shared by chance (ops: writes)",
+          PARAMETERS(OPS(500000000), THREADS(2), PARAMETER(blocks, 8, 1, BLOCKS_MOST),
+                     PARAMETER(bytes, 8, 1, BYTES_MOST), PARAMETER(writes, 100, 1, OPS_MOST),
+                     WORD(mode, MODE_ACTIVE, mode_words)));
+    hands = new_table(threads, sizeof(*hands));
     if (mode == MODE_PASSIVE)
         deal();
-    workload_threads(threads, work);
-    workload_table_drop(hands, threads, sizeof(*hands));
-    return workload_report(ops);
+    run_threads(threads, work);
+    drop_table(hands, threads, sizeof(*hands));
+    return report(ops);
 }

@@ -19,14 +19,7 @@
 
 namespace {
 
-uint64_t ops = 3000000;
-uint64_t objects = 5000; // of a scene
-
-const workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("objects", &objects, 1, WORKLOAD_TABLE_MOST),
-    WORKLOAD_END,
-};
+uint64_t objects; // of a scene
 
 // Objects behind a base: delete learns the size from the destructor.
 
@@ -41,7 +34,7 @@ template <size_t kBytes> class Polygon final : public Shape {
     explicit Polygon(uint64_t area)
     {
         corners_[0] = static_cast<unsigned char>(area | 1);
-        workload_touch(corners_, sizeof corners_);
+        touch_block(corners_, sizeof corners_);
     }
     uint64_t Area() const override
     {
@@ -57,9 +50,9 @@ struct alignas(64) Lane {
     uint64_t numbers[8];
 };
 
-std::unique_ptr<Shape> RandomShape(workload_random &random)
+std::unique_ptr<Shape> RandomShape(rng &rng)
 {
-    uint64_t area = workload_random_next(&random);
+    uint64_t area = rng_next(&rng);
     switch (area % 5) {
     case 0:
         return std::make_unique<Polygon<8>>(area);
@@ -75,77 +68,77 @@ std::unique_ptr<Shape> RandomShape(workload_random &random)
 }
 
 // Some fit into the string itself, most do not.
-std::string RandomText(workload_random &random)
+std::string RandomText(rng &rng)
 {
-    return std::string(8 + workload_random_below(&random, 56), 'x');
+    return std::string(8 + rng_below(&rng, 56), 'x');
 }
 
-void Shapes(uint64_t count, workload_random &random)
+void Shapes(uint64_t count, rng &rng)
 {
     std::vector<std::unique_ptr<Shape>> shapes;
     uint64_t area = 0;
     for (uint64_t i = 0; i < count; i++)
-        shapes.push_back(RandomShape(random));
+        shapes.push_back(RandomShape(rng));
     for (uint64_t i = 0; i < count / 2; i++)
-        shapes[workload_random_below(&random, count)].reset();
+        shapes[rng_below(&rng, count)].reset();
     for (const std::unique_ptr<Shape> &shape : shapes)
         area += shape != nullptr ? shape->Area() : 1;
     if (area < count)
-        workload_fail("a shape was lost");
+        fail("a shape was lost");
 }
 
-void SortedMap(uint64_t count, workload_random &random)
+void SortedMap(uint64_t count, rng &rng)
 {
     std::map<uint64_t, std::string> map;
     for (uint64_t i = 0; i < count; i++)
-        map[workload_random_below(&random, count)] = RandomText(random);
+        map[rng_below(&rng, count)] = RandomText(rng);
     for (uint64_t i = 0; i < count / 2; i++)
-        map.erase(workload_random_below(&random, count));
+        map.erase(rng_below(&rng, count));
 }
 
-void HashMap(uint64_t count, workload_random &random)
+void HashMap(uint64_t count, rng &rng)
 {
     std::unordered_map<std::string, uint64_t> map;
     for (uint64_t i = 0; i < count; i++)
-        map[RandomText(random) + std::to_string(i)] = i;
+        map[RandomText(rng) + std::to_string(i)] = i;
     for (uint64_t i = 0; i < count; i += 2)
         map.erase("x" + std::to_string(i));
 }
 
-void Texts(uint64_t count, workload_random &random)
+void Texts(uint64_t count, rng &rng)
 {
     std::vector<std::string> texts;
     for (uint64_t i = 0; i < count; i++) {
-        texts.push_back(RandomText(random));
+        texts.push_back(RandomText(rng));
         if (i % 4 == 0)
-            texts[workload_random_below(&random, texts.size())] += texts.back();
+            texts[rng_below(&rng, texts.size())] += texts.back();
     }
 }
 
-void Lanes(uint64_t count, workload_random &random)
+void Lanes(uint64_t count, rng &rng)
 {
     std::vector<std::unique_ptr<Lane>> lanes(count / 8 + 1);
     for (uint64_t i = 0; i < count; i++) {
-        std::unique_ptr<Lane> &place = lanes[workload_random_below(&random, lanes.size())];
+        std::unique_ptr<Lane> &place = lanes[rng_below(&rng, lanes.size())];
         place.reset(new Lane);
-        workload_touch(place.get(), sizeof(Lane));
+        touch_block(place.get(), sizeof(Lane));
         if (reinterpret_cast<uintptr_t>(place.get()) % alignof(Lane) != 0)
-            workload_fail("an object is not aligned to %zu bytes", alignof(Lane));
+            fail("an object is not aligned to %zu bytes", alignof(Lane));
     }
 }
 
 // Buffers that the program sizes itself, as allocators of containers do.
-void RawBuffers(uint64_t count, workload_random &random)
+void RawBuffers(uint64_t count, rng &rng)
 {
-    workload_sizes sizes = workload_sizes_between(16, 4096);
+    sizes = sizes_between(16, 4096);
     std::vector<std::pair<void *, size_t>> buffers(count / 8 + 1);
     for (uint64_t i = 0; i < count; i++) {
-        std::pair<void *, size_t> &place = buffers[workload_random_below(&random, buffers.size())];
+        std::pair<void *, size_t> &place = buffers[rng_below(&rng, buffers.size())];
         ::operator delete(place.first, place.second);
         place = {nullptr, 0};
-        size_t bytes = workload_size(&sizes, &random);
+        size_t bytes = some_size(&rng);
         place = {::operator new(bytes), bytes};
-        workload_touch(place.first, bytes);
+        touch_block(place.first, bytes);
     }
     for (const std::pair<void *, size_t> &buffer : buffers)
         ::operator delete(buffer.first, buffer.second);
@@ -153,30 +146,31 @@ void RawBuffers(uint64_t count, workload_random &random)
 
 void Play(size_t thread)
 {
-    using Scene = void (*)(uint64_t, workload_random &);
+    using Scene = void (*)(uint64_t, rng &);
     static constexpr Scene kScenes[] = {Shapes, SortedMap, HashMap, Texts, Lanes, RawBuffers};
     constexpr size_t kSceneCount = sizeof kScenes / sizeof kScenes[0];
-    workload_random random = workload_random_of(thread);
+    rng rng = rng_of(thread);
     size_t turn = 0;
     for (uint64_t left = ops; left > 0; turn++) {
         uint64_t count = left < objects ? left : objects;
-        kScenes[turn % kSceneCount](count, random);
+        kScenes[turn % kSceneCount](count, rng);
         left -= count;
     }
 }
+
+const parameter parameters[] = {OPS(3000000), PARAMETER(objects, 5000, 1, TABLE_MOST), NO_MORE};
 
 } // namespace
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("sized",
-                   "C++ containers, strings, objects behind a base, over-aligned types: new, and "
-                   "delete that is told the size (ops: objects)",
-                   parameters, argument_count, arguments);
+    begin(argument_count, arguments,
+          "C++ containers, strings, objects behind a base, over-aligned types: new, and "
+          "delete that is told the size (ops: objects)",
+          parameters);
     try {
-        workload_threads(1, Play);
+        return run(1, Play);
     } catch (const std::bad_alloc &) {
-        workload_out_of_memory();
+        out_of_memory();
     }
-    return workload_report(ops);
 }

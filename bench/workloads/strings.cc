@@ -23,16 +23,8 @@
 
 namespace {
 
-uint64_t ops = 400000;
-uint64_t documents = 200; // alive
-uint64_t vocabulary = 20000;
-
-const workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("documents", &documents, 1, 1 << 24),
-    WORKLOAD_NUMBER("vocabulary", &vocabulary, 1, 1 << 28),
-    WORKLOAD_END,
-};
+uint64_t documents; // alive
+uint64_t vocabulary;
 
 constexpr uint64_t kWordsMost = 300; // of a document
 constexpr uint64_t kQueryWords = 3;
@@ -41,17 +33,17 @@ constexpr uint64_t kQueryEvery = 4;
 // A word of 2 to 24 letters that depends on its number alone.
 std::string Word(uint64_t number)
 {
-    workload_random random = workload_random_of(number);
-    std::string word(2 + workload_random_below(&random, 23), ' ');
+    rng rng = rng_of(number);
+    std::string word(2 + rng_below(&rng, 23), ' ');
     for (char &letter : word)
-        letter = static_cast<char>('a' + workload_random_below(&random, 26));
+        letter = static_cast<char>('a' + rng_below(&rng, 26));
     return word;
 }
 
 // Low numbers are the frequent words.
-uint64_t RandomNumber(workload_random &random)
+uint64_t RandomNumber(rng &rng)
 {
-    return workload_random_below(&random, 1 + workload_random_below(&random, vocabulary));
+    return rng_below(&rng, 1 + rng_below(&rng, vocabulary));
 }
 
 uint64_t HashOf(std::string_view text)
@@ -95,12 +87,12 @@ class Engine {
     }
 
     // What the index has on some words, in a line.
-    size_t Query(workload_random &random) const
+    size_t Query(rng &rng) const
     {
         std::vector<uint64_t> found;
         std::string line = "found:";
         for (uint64_t i = 0; i < kQueryWords; i++) {
-            auto entry = index_.find(Word(RandomNumber(random)));
+            auto entry = index_.find(Word(RandomNumber(rng)));
             if (entry != index_.end())
                 found.insert(found.end(), entry->second.begin(), entry->second.end());
         }
@@ -117,22 +109,22 @@ class Engine {
             Remove(document);
         ring_.clear();
         if (!index_.empty())
-            workload_fail("the index has %zu words of no document", index_.size());
+            fail("the index has %zu words of no document", index_.size());
     }
 
   private:
     void Remove(const Document &document)
     {
         if (HashOf(document.text) != document.hash)
-            workload_fail("document %zu was overwritten", static_cast<size_t>(document.number));
+            fail("document %zu was overwritten", static_cast<size_t>(document.number));
         for (const std::string &word : Split(document.text)) {
             auto entry = index_.find(word);
             if (entry == index_.end())
-                workload_fail("a word was lost: %s", word.c_str());
+                fail("a word was lost: %s", word.c_str());
             std::vector<uint64_t> &numbers = entry->second;
             auto place = std::find(numbers.begin(), numbers.end(), document.number);
             if (place == numbers.end())
-                workload_fail("a document was lost: of %s", word.c_str());
+                fail("a document was lost: of %s", word.c_str());
             *place = numbers.back();
             numbers.pop_back();
             if (numbers.empty())
@@ -144,46 +136,47 @@ class Engine {
     std::vector<Document> ring_;
 };
 
-Document Compose(uint64_t number, uint64_t word_count, workload_random &random)
+Document Compose(uint64_t number, uint64_t word_count, rng &rng)
 {
     Document document{number, 0, ""};
     for (uint64_t i = 0; i < word_count; i++)
-        document.text += Word(RandomNumber(random)) + " ";
+        document.text += Word(RandomNumber(rng)) + " ";
     document.hash = HashOf(document.text);
     return document;
 }
 
 void Serve(size_t thread)
 {
-    workload_random random = workload_random_of(thread);
+    rng rng = rng_of(thread);
     Engine engine;
     size_t answered = 0;
     uint64_t number = 0;
     for (uint64_t left = ops; left > 0; number++) {
-        uint64_t count = std::min(left, 1 + workload_random_below(&random, kWordsMost));
-        engine.Add(Compose(number, count, random));
+        uint64_t count = std::min(left, 1 + rng_below(&rng, kWordsMost));
+        engine.Add(Compose(number, count, rng));
         if (number % kQueryEvery == 0)
-            answered += engine.Query(random);
+            answered += engine.Query(rng);
         left -= count;
     }
     engine.RemoveAll();
     if (answered == 0)
-        workload_fail("no query was answered");
+        fail("no query was answered");
 }
+
+const parameter parameters[] = {OPS(400000), PARAMETER(documents, 200, 1, 1 << 24),
+                                PARAMETER(vocabulary, 20000, 1, 1 << 28), NO_MORE};
 
 } // namespace
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "strings",
-        "a search engine in small: strings that grow by append and are split, vectors and a "
-        "hash map of them, all alive at once (ops: words)",
-        parameters, argument_count, arguments);
+    begin(argument_count, arguments,
+          "a search engine in small: strings that grow by append and are split, vectors and a "
+          "hash map of them, all alive at once (ops: words)",
+          parameters);
     try {
-        workload_threads(1, Serve);
+        return run(1, Serve);
     } catch (const std::bad_alloc &) {
-        workload_out_of_memory();
+        out_of_memory();
     }
-    return workload_report(ops);
 }

@@ -17,7 +17,7 @@
 
 #include "bench/workloads/workload.h"
 
-typedef void *table_make(struct workload_random *random);
+typedef void *table_make(struct rng *rng);
 
 struct table {
     void **blocks;
@@ -30,39 +30,43 @@ static inline struct table table_new(uint64_t live_bytes, uint64_t mean_bytes)
     uint64_t count = live_bytes / mean_bytes;
     struct table table = {NULL, (size_t)(count > 0 ? count : 1)};
 
-    if (count > WORKLOAD_TABLE_MOST)
-        workload_fail("too many live blocks: more than %d", WORKLOAD_TABLE_MOST);
-    table.blocks = (void **)workload_table(table.count, sizeof(void *));
+    if (count > TABLE_MOST)
+        fail("too many live blocks: more than %d", TABLE_MOST);
+    table.blocks = (void **)new_table(table.count, sizeof(void *));
     return table;
 }
 
-/* Makes `ops` blocks in places chosen at random, which may be empty still. */
-static inline __attribute__((always_inline)) void
-table_replace(struct table *table, uint64_t ops, struct workload_random *random, table_make *make)
+/* Makes `count` blocks in places chosen at random, which may be empty still. */
+static inline __attribute__((always_inline)) void table_replace(struct table *table, uint64_t count,
+                                                                struct rng *rng, table_make *make)
 {
-    for (; ops > 0; ops--) {
-        void **place = &table->blocks[workload_random_below(random, table->count)];
+    for (; count > 0; count--) {
+        void **place = &table->blocks[rng_below(rng, table->count)];
         free(*place);
-        *place = make(random);
+        *place = make(rng);
     }
-}
-
-/* Makes `ops` blocks: the first of them fill the table. */
-static inline __attribute__((always_inline)) void
-table_work(struct table *table, uint64_t ops, struct workload_random *random, table_make *make)
-{
-    uint64_t filling = ops < table->count ? ops : table->count;
-
-    for (size_t idx = 0; idx < filling; idx++)
-        table->blocks[idx] = make(random);
-    table_replace(table, ops - filling, random, make);
 }
 
 static inline void table_drop(struct table *table)
 {
     for (size_t idx = 0; idx < table->count; idx++)
         free(table->blocks[idx]);
-    workload_table_drop(table->blocks, table->count, sizeof(void *));
+    drop_table(table->blocks, table->count, sizeof(void *));
+}
+
+/* What thread `idx` does with a table of its own: the first blocks fill it, the others replace those. */
+static inline __attribute__((always_inline)) void table_play(size_t idx, uint64_t mean_bytes,
+                                                             table_make *make)
+{
+    struct rng rng = rng_of(idx);
+    struct table table = table_new(live / threads, mean_bytes);
+    uint64_t count = share_of(ops, idx, threads);
+    uint64_t filling = count < table.count ? count : table.count;
+
+    for (size_t place = 0; place < filling; place++)
+        table.blocks[place] = make(&rng);
+    table_replace(&table, count - filling, &rng, make);
+    table_drop(&table);
 }
 
 #endif

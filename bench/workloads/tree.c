@@ -12,18 +12,7 @@
 
 enum { DEPTH_MOST = 28 };
 
-static uint64_t ops = 12000000;
-static uint64_t threads = 1;
-static uint64_t depth = 15;
-static uint64_t walks = 2;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("threads", &threads, 1, WORKLOAD_THREADS_MOST),
-    WORKLOAD_NUMBER("depth", &depth, 1, DEPTH_MOST),
-    WORKLOAD_NUMBER("walks", &walks, 1, 1 << 20),
-    WORKLOAD_END,
-};
+static uint64_t depth, walks;
 
 struct node {
     struct node *left;
@@ -39,7 +28,7 @@ static struct node *build(uint64_t levels, uint64_t *left)
     if (levels == 0 || *left == 0)
         return NULL;
     --*left;
-    node = workload_got(malloc(sizeof(*node)));
+    node = got(malloc(sizeof(*node)));
     node->number = 1;
     node->left = build(levels - 1, left);
     node->right = build(levels - 1, left);
@@ -64,7 +53,7 @@ static void walk(const struct node *root, uint64_t node_count)
 {
     for (uint64_t walk = 0; walk < walks; walk++)
         if (count(root) != node_count)
-            workload_fail("a tree of %zu nodes lost some", (size_t)node_count);
+            fail("a tree of %zu nodes lost some", (size_t)node_count);
 }
 
 /* Builds one of the trees and takes its nodes from `left`; how many those were comes back. */
@@ -79,7 +68,7 @@ static struct node *grow(uint64_t *left, uint64_t *node_count)
 
 static void work(size_t idx)
 {
-    uint64_t left = workload_share(ops, idx, threads);
+    uint64_t left = share_of(ops, idx, threads);
     uint64_t lasting_count;
     struct node *lasting = grow(&left, &lasting_count);
 
@@ -95,10 +84,10 @@ static void work(size_t idx)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin("tree",
-                   "binary trees built, walked and dropped: one size, many pointers "
-                   "(ops: nodes made and freed)",
-                   parameters, argument_count, arguments);
-    workload_threads(threads, work);
-    return workload_report(ops);
+    begin(argument_count, arguments,
+          "binary trees built, walked and dropped: one size, many pointers "
+          "(ops: nodes made and freed)",
+          PARAMETERS(OPS(12000000), THREADS(1), PARAMETER(depth, 15, 1, DEPTH_MOST),
+                     PARAMETER(walks, 2, 1, 1 << 20)));
+    return run(threads, work);
 }

@@ -16,23 +16,7 @@
 
 #include "bench/workloads/queue.h"
 
-static uint64_t ops = 1000000;
-static uint64_t producers = 2;
-static uint64_t consumers = 2;
-static uint64_t batch = 32;
-static uint64_t min = 16;
-static uint64_t max = 1024;
-static struct workload_sizes sizes;
-
-static const struct workload_parameter parameters[] = {
-    WORKLOAD_NUMBER("ops", &ops, 1, WORKLOAD_OPS_MOST),
-    WORKLOAD_NUMBER("producers", &producers, 1, WORKLOAD_THREADS_MOST / 2),
-    WORKLOAD_NUMBER("consumers", &consumers, 1, WORKLOAD_THREADS_MOST / 2),
-    WORKLOAD_NUMBER("batch", &batch, 1, QUEUE_BATCH_MOST),
-    WORKLOAD_NUMBER("min", &min, 16, WORKLOAD_BYTES_MOST),
-    WORKLOAD_NUMBER("max", &max, 16, WORKLOAD_BYTES_MOST),
-    WORKLOAD_END,
-};
+static uint64_t producers, consumers, batch;
 
 struct job {
     size_t bytes;
@@ -40,8 +24,7 @@ struct job {
 };
 
 static struct queue queue;
-static uint64_t made_bytes;
-static uint64_t done_bytes;
+static uint64_t made_bytes, done_bytes;
 
 static unsigned char *end_of(struct job *job, size_t bytes)
 {
@@ -50,7 +33,7 @@ static unsigned char *end_of(struct job *job, size_t bytes)
 
 static struct job *make(size_t bytes)
 {
-    struct job *job = workload_got(malloc(bytes));
+    struct job *job = got(malloc(bytes));
 
     job->bytes = bytes;
     *end_of(job, bytes) = (unsigned char)bytes;
@@ -62,22 +45,22 @@ static size_t finish(struct job *job)
     size_t bytes = job->bytes;
 
     if (bytes < min || bytes > max || *end_of(job, bytes) != (unsigned char)bytes)
-        workload_fail("a job was overwritten");
+        fail("a job was overwritten");
     free(job);
     return bytes;
 }
 
 static void produce(size_t idx)
 {
-    struct workload_random random = workload_random_of(idx);
+    struct rng rng = rng_of(idx);
     void *jobs[QUEUE_BATCH_MOST];
     uint64_t bytes_sum = 0;
     uint64_t count;
 
-    for (uint64_t left = workload_share(ops, idx, producers); left > 0; left -= count) {
+    for (uint64_t left = share_of(ops, idx, producers); left > 0; left -= count) {
         count = left < batch ? left : batch;
         for (uint64_t job = 0; job < count; job++) {
-            size_t bytes = workload_size(&sizes, &random);
+            size_t bytes = some_size(&rng);
             jobs[job] = make(bytes);
             bytes_sum += bytes;
         }
@@ -108,16 +91,17 @@ static void work(size_t idx)
 
 int main(int argument_count, char **arguments)
 {
-    workload_begin(
-        "workers",
-        "several producers and consumers at one queue, also one against many: blocks come "
-        "home from all sides, or all from one (ops: jobs)",
-        parameters, argument_count, arguments);
-    sizes = workload_sizes_between(min, max);
+    begin(argument_count, arguments,
+          "several producers and consumers at one queue, also one against many: blocks come "
+          "home from all sides, or all from one (ops: jobs)",
+          PARAMETERS(OPS(1000000), PARAMETER(producers, 2, 1, THREADS_MOST / 2),
+                     PARAMETER(consumers, 2, 1, THREADS_MOST / 2),
+                     PARAMETER(batch, 32, 1, QUEUE_BATCH_MOST), PARAMETER(min, 16, 16, BYTES_MOST),
+                     PARAMETER(max, 1024, 16, BYTES_MOST)));
     queue_init(&queue, ops);
-    workload_threads(producers + consumers, work);
+    run_threads(producers + consumers, work);
     if (made_bytes != done_bytes)
-        workload_fail("jobs of %zu bytes were made, and of %zu bytes done", (size_t)made_bytes,
-                      (size_t)done_bytes);
-    return workload_report(ops);
+        fail("jobs of %zu bytes were made, and of %zu bytes done", (size_t)made_bytes,
+             (size_t)done_bytes);
+    return report(ops);
 }

@@ -9,9 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,33 +17,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 1024, EXTRA_MOST = 16, STACK_BYTES = 256 << 10 };
+enum { LINE_BYTES = 1024, STACK_BYTES = 256 << 10 };
 
-static const char *program = "workload";
-
-/* Writes all of it, or tells that it could not. */
-static bool put(int fd, const char *text)
-{
-    size_t left = strlen(text);
-
-    while (left > 0) {
-        ssize_t written = write(fd, text, left);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        text += written;
-        left -= (size_t)written;
-    }
-    return true;
-}
+uint64_t ops, threads, live, min, max;
+struct sizes sizes;
 
 /* Of several threads that fail at once, one says so. */
-void workload_fail(const char *format, ...)
+void fail(const char *format, ...)
 {
     static bool has_failed;
     char message[LINE_BYTES];
-    char line[LINE_BYTES + 64];
     va_list arguments;
 
     va_start(arguments, format);
@@ -54,36 +35,23 @@ void workload_fail(const char *format, ...)
     if (__atomic_exchange_n(&has_failed, true, __ATOMIC_RELAXED))
         for (;;)
             pause();
-    snprintf(line, sizeof(line), "%s: %s\n", program, message);
-    put(STDERR_FILENO, line);
+    dprintf(STDERR_FILENO, "%s: %s\n", program_invocation_short_name, message);
     _exit(1); /* other threads may be at work: nothing is torn down below them */
 }
 
-void workload_out_of_memory(void)
+void out_of_memory(void)
 {
-    workload_fail("out of memory");
+    fail("out of memory");
 }
 
-/* Parameters. */
-
-static unsigned suffix_shift(char suffix)
-{
-    switch (tolower((unsigned char)suffix)) {
-    case 'k':
-        return 10;
-    case 'm':
-        return 20;
-    case 'g':
-        return 30;
-    default:
-        return 0;
-    }
-}
+/* ---- parameters ---- */
 
 /* Digits and perhaps k, m or g; true when that is all up to `end`, and it fits. */
 static bool parse_number(const char *text, const char *end, uint64_t *number)
 {
+    static const char suffixes[] = "kmg";
     uint64_t sum = 0;
+    const char *suffix;
     unsigned shift;
 
     if (text == end || !isdigit((unsigned char)*text))
@@ -92,129 +60,124 @@ static bool parse_number(const char *text, const char *end, uint64_t *number)
         if (__builtin_mul_overflow(sum, UINT64_C(10), &sum) ||
             __builtin_add_overflow(sum, (uint64_t)(*text - '0'), &sum))
             return false;
-    shift = text < end ? suffix_shift(*text) : 0;
+    suffix = text < end ? strchr(suffixes, tolower((unsigned char)*text)) : NULL;
+    shift = suffix == NULL ? 0 : 10 * (unsigned)(suffix - suffixes + 1);
     *number = sum << shift;
-    return text + (shift != 0) == end && *number >> shift == sum;
+    return text + (suffix != NULL) == end && *number >> shift == sum;
 }
 
-static void read_number(const struct workload_parameter *parameter, const char *text,
-                        const char *end, uint64_t *number)
+static void read_number(const struct parameter *parameter, const char *text, const char *end,
+                        uint64_t *number)
 {
     if (!parse_number(text, end, number))
-        workload_fail("bad number: %s=%.*s", parameter->name, (int)(end - text), text);
+        fail("bad number: %s=%.*s", parameter->name, (int)(end - text), text);
     if (*number < parameter->least || *number > parameter->most)
-        workload_fail("out of range: %s=%.*s: from %" PRIu64 " to %" PRIu64, parameter->name,
-                      (int)(end - text), text, parameter->least, parameter->most);
+        fail("out of range: %s=%.*s: from %" PRIu64 " to %" PRIu64, parameter->name,
+             (int)(end - text), text, parameter->least, parameter->most);
 }
 
-static void read_list(const struct workload_parameter *parameter, const char *text)
+static void read_list(const struct parameter *parameter, const char *text)
 {
     size_t count = 0;
 
-    for (;; text++) {
-        const char *end = strchrnul(text, ',');
-        if (count == WORKLOAD_LIST_MOST)
-            workload_fail("too many numbers: %s: at most %d", parameter->name, WORKLOAD_LIST_MOST);
+    for (const char *end; text != NULL; text = *end == '\0' ? NULL : end + 1) {
+        end = strchrnul(text, ',');
+        if (count == LIST_MOST)
+            fail("too many numbers: %s: at most %d", parameter->name, LIST_MOST);
         read_number(parameter, text, end, &parameter->value[count++]);
-        text = end;
-        if (*text == '\0')
-            break;
     }
     *parameter->count = count;
 }
 
-static void join_words(char *text, size_t text_bytes, const char *const *words)
+/* "lifo | fifo | random" */
+static const char *joined(const char *const *words)
 {
-    size_t used = 0;
+    static char text[LINE_BYTES];
 
-    for (size_t idx = 0; words[idx] != NULL && used < text_bytes; idx++)
-        used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", idx == 0 ? "" : " | ",
-                                 words[idx]);
+    text[0] = '\0';
+    for (size_t idx = 0; words[idx] != NULL; idx++) {
+        strcat(text, idx == 0 ? "" : " | ");
+        strcat(text, words[idx]);
+    }
+    return text;
 }
 
-static void read_word(const struct workload_parameter *parameter, const char *text)
+static void read_value(const struct parameter *parameter, const char *text)
 {
-    char known[LINE_BYTES / 4];
-
-    for (size_t idx = 0; parameter->words[idx] != NULL; idx++) {
+    if (parameter->count != NULL) {
+        read_list(parameter, text);
+        return;
+    }
+    if (parameter->words == NULL) {
+        read_number(parameter, text, strchr(text, '\0'), parameter->value);
+        return;
+    }
+    for (size_t idx = 0; parameter->words[idx] != NULL; idx++)
         if (strcmp(parameter->words[idx], text) == 0) {
             *parameter->value = idx;
             return;
         }
-    }
-    join_words(known, sizeof(known), parameter->words);
-    workload_fail("unknown word: %s=%s: %s", parameter->name, text, known);
+    fail("unknown word: %s=%s: %s", parameter->name, text, joined(parameter->words));
 }
 
-static void read_parameter(const struct workload_parameter *parameters, const char *argument)
+static void read_argument(const struct parameter *parameter, const char *argument)
 {
     const char *name_end = strchrnul(argument, '=');
     size_t name_bytes = (size_t)(name_end - argument);
 
-    while (parameters->name != NULL && (strncmp(parameters->name, argument, name_bytes) != 0 ||
-                                        parameters->name[name_bytes] != '\0'))
-        parameters++;
-    if (parameters->name == NULL)
-        workload_fail("unknown parameter: %.*s", (int)name_bytes, argument);
+    while (parameter->name != NULL && (strncmp(parameter->name, argument, name_bytes) != 0 ||
+                                       parameter->name[name_bytes] != '\0'))
+        parameter++;
+    if (parameter->name == NULL)
+        fail("unknown parameter: %.*s", (int)name_bytes, argument);
     if (*name_end == '\0')
-        workload_fail("parameter without a value: %s", argument);
-    if (parameters->words != NULL)
-        read_word(parameters, name_end + 1);
-    else if (parameters->count != NULL)
-        read_list(parameters, name_end + 1);
-    else
-        read_number(parameters, name_end + 1, strchr(argument, '\0'), parameters->value);
+        fail("parameter without a value: %s", argument);
+    read_value(parameter, name_end + 1);
 }
 
-static void print_value(const struct workload_parameter *parameter)
+static void help(const char *about, const struct parameter *parameter)
 {
-    char words[LINE_BYTES / 4];
-
-    if (parameter->words != NULL) {
-        join_words(words, sizeof(words), parameter->words);
-        dprintf(STDOUT_FILENO, "  %s=%s   %s\n", parameter->name,
-                parameter->words[*parameter->value], words);
-        return;
+    printf("usage: %s [--about] [--help] [name=value ...]\n\n%s\n\n"
+           "Numbers may end in k, m or g. The parameters, with their defaults:\n",
+           program_invocation_short_name, about);
+    for (; parameter->name != NULL; parameter++) {
+        if (parameter->words != NULL) {
+            printf("  %s=%s   %s\n", parameter->name, parameter->words[*parameter->value],
+                   joined(parameter->words));
+            continue;
+        }
+        printf("  %s=%" PRIu64, parameter->name, *parameter->value);
+        for (size_t idx = 1; parameter->count != NULL && idx < *parameter->count; idx++)
+            printf(",%" PRIu64, parameter->value[idx]);
+        printf("   from %" PRIu64 " to %" PRIu64 "\n", parameter->least, parameter->most);
     }
-    dprintf(STDOUT_FILENO, "  %s=", parameter->name);
-    for (size_t idx = 0; idx < (parameter->count != NULL ? *parameter->count : 1); idx++)
-        dprintf(STDOUT_FILENO, "%s%" PRIu64, idx == 0 ? "" : ",", parameter->value[idx]);
-    dprintf(STDOUT_FILENO, "   from %" PRIu64 " to %" PRIu64 "\n", parameter->least,
-            parameter->most);
 }
 
-static void help(const char *about, const struct workload_parameter *parameters)
+void begin(int argument_count, char **arguments, const char *about,
+           const struct parameter *parameters)
 {
-    dprintf(STDOUT_FILENO,
-            "usage: %s [--about] [--help] [name=value ...]\n\n%s\n\n"
-            "Numbers may end in k, m or g. The parameters, with their defaults:\n",
-            program, about);
-    for (; parameters->name != NULL; parameters++)
-        print_value(parameters);
-}
-
-void workload_begin(const char *name, const char *about,
-                    const struct workload_parameter *parameters, int argument_count,
-                    char **arguments)
-{
-    program = name;
+    for (const struct parameter *parameter = parameters; parameter->name != NULL; parameter++)
+        if (parameter->count == NULL)
+            *parameter->value = parameter->preset;
     for (int idx = 1; idx < argument_count; idx++) {
-        if (strcmp(arguments[idx], "--about") == 0) {
-            dprintf(STDOUT_FILENO, "%s\n", about);
-            exit(0);
-        }
-        if (strcmp(arguments[idx], "--help") == 0) {
+        if (strcmp(arguments[idx], "--about") == 0)
+            puts(about);
+        else if (strcmp(arguments[idx], "--help") == 0)
             help(about, parameters);
-            exit(0);
+        else {
+            read_argument(parameters, arguments[idx]);
+            continue;
         }
-        read_parameter(parameters, arguments[idx]);
+        exit(0);
     }
+    if (max != 0)
+        sizes = sizes_between(min, max);
 }
 
-/* Time and result. */
+/* ---- time and result ---- */
 
-static uint64_t clock_started_ns;
-static uint64_t clock_sum_ns;
+static uint64_t clock_started_ns, clock_sum_ns;
+static char extras[LINE_BYTES];
 
 static uint64_t now_ns(void)
 {
@@ -224,80 +187,50 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-void workload_clock_start(void)
+void clock_start(void)
 {
     clock_started_ns = now_ns();
 }
 
-void workload_clock_stop(void)
+void clock_stop(void)
 {
     clock_sum_ns += now_ns() - clock_started_ns;
 }
 
-struct extra {
-    const char *name;
-    uint64_t value;
-};
-
-static struct extra extras[EXTRA_MOST];
-static size_t extra_count;
-
-void workload_extra(const char *name, uint64_t value)
+void extra(const char *name, uint64_t value)
 {
-    if (extra_count == EXTRA_MOST)
-        workload_fail("too many extra numbers: %s", name);
-    extras[extra_count++] = (struct extra){name, value};
+    size_t used = strlen(extras);
+
+    snprintf(extras + used, sizeof(extras) - used, "%s\"%s\": %" PRIu64,
+             used == 0 ? ", \"extra\": {" : ", ", name, value);
 }
 
-static void format_extras(char *text, size_t text_bytes)
+int report(uint64_t ops_done)
 {
-    size_t used = 0;
-
-    for (size_t idx = 0; idx < extra_count && used < text_bytes; idx++)
-        used += (size_t)snprintf(text + used, text_bytes - used, "%s\"%s\": %" PRIu64,
-                                 idx == 0 ? ", \"extra\": {" : ", ", extras[idx].name,
-                                 extras[idx].value);
-    if (extra_count > 0 && used < text_bytes)
-        snprintf(text + used, text_bytes - used, "}");
-}
-
-int workload_report(uint64_t ops)
-{
-    char extra[LINE_BYTES] = "";
     char line[LINE_BYTES + 128];
+    int bytes = snprintf(line, sizeof(line),
+                         "{\"ops\": %" PRIu64 ", \"seconds\": %" PRIu64 ".%09" PRIu64 "%s%s}\n",
+                         ops_done, clock_sum_ns / 1000000000, clock_sum_ns % 1000000000, extras,
+                         extras[0] == '\0' ? "" : "}");
 
-    format_extras(extra, sizeof(extra));
-    snprintf(line, sizeof(line),
-             "{\"ops\": %" PRIu64 ", \"seconds\": %" PRIu64 ".%09" PRIu64 "%s}\n", ops,
-             clock_sum_ns / 1000000000, clock_sum_ns % 1000000000, extra);
-    if (!put(STDOUT_FILENO, line))
-        workload_fail("the result cannot be written: %s", strerror(errno));
+    if (write(STDOUT_FILENO, line, (size_t)bytes) != bytes)
+        fail("the result cannot be written: %s", strerror(errno));
     return 0;
 }
 
-/* The second number of statm, in pages. */
-uint64_t workload_resident_kib(void)
+int run(uint64_t count, void (*work)(size_t idx))
 {
-    char text[256];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    char *resident;
-
-    if (got <= 0)
-        workload_fail("/proc/self/statm cannot be read: %s", strerror(errno));
-    close(fd);
-    text[got] = '\0';
-    resident = strchrnul(text, ' ');
-    return strtoull(resident, NULL, 10) * ((uint64_t)sysconf(_SC_PAGESIZE) / 1024);
+    run_threads(count, work);
+    return report(ops);
 }
 
-/* Threads. They wait at a gate until all of them are there. */
+/* ---- threads, which wait at a gate until all of them are there ---- */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
 static uint64_t waiting_count;
 static bool gate_is_open;
-static void (*gated_body)(size_t idx);
+static void (*gated_work)(size_t idx);
 
 static void *pass_gate(void *idx)
 {
@@ -307,23 +240,23 @@ static void *pass_gate(void *idx)
     while (!gate_is_open)
         pthread_cond_wait(&gate_changed, &gate);
     pthread_mutex_unlock(&gate);
-    gated_body((size_t)(uintptr_t)idx);
+    gated_work((size_t)(uintptr_t)idx);
     return NULL;
 }
 
-/* The clock starts before the first thread can, whoever gets the CPU then. */
+/* The clock starts before the first thread can, whichever gets the CPU then. */
 static void open_gate(uint64_t count)
 {
     pthread_mutex_lock(&gate);
     while (waiting_count < count)
         pthread_cond_wait(&gate_changed, &gate);
     gate_is_open = true;
-    workload_clock_start();
+    clock_start();
     pthread_cond_broadcast(&gate_changed);
     pthread_mutex_unlock(&gate);
 }
 
-void workload_thread_start(pthread_t *thread, void *(*body)(void *), void *argument)
+void start_thread(pthread_t *thread, void *(*body)(void *), void *argument)
 {
     pthread_attr_t attributes;
     int error;
@@ -333,69 +266,67 @@ void workload_thread_start(pthread_t *thread, void *(*body)(void *), void *argum
     error = pthread_create(thread, &attributes, body, argument);
     pthread_attr_destroy(&attributes);
     if (error != 0)
-        workload_fail("a thread cannot be started: %s", strerror(error));
+        fail("a thread cannot be started: %s", strerror(error));
 }
 
-void workload_threads(uint64_t count, void (*body)(size_t idx))
+void run_threads(uint64_t count, void (*work)(size_t idx))
 {
-    static pthread_t threads[WORKLOAD_THREADS_MOST];
+    static pthread_t handles[THREADS_MOST];
 
-    gated_body = body;
     if (count == 1) {
-        workload_clock_start();
-        body(0);
-        workload_clock_stop();
+        clock_start();
+        work(0);
+        clock_stop();
         return;
     }
+    gated_work = work;
     for (size_t idx = 0; idx < count; idx++)
-        workload_thread_start(&threads[idx], pass_gate, (void *)(uintptr_t)idx);
+        start_thread(&handles[idx], pass_gate, (void *)(uintptr_t)idx);
     open_gate(count);
     for (size_t idx = 0; idx < count; idx++)
-        pthread_join(threads[idx], NULL);
-    workload_clock_stop();
+        pthread_join(handles[idx], NULL);
+    clock_stop();
 }
 
-/* Tables. */
+/* ---- tables and sizes ---- */
 
-void *workload_table(size_t count, size_t bytes_each)
+void *new_table(size_t count, size_t bytes_each)
 {
     void *table =
         mmap(NULL, count * bytes_each, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (table == MAP_FAILED)
-        workload_out_of_memory();
+        out_of_memory();
     return table;
 }
 
-void workload_table_drop(void *table, size_t count, size_t bytes_each)
+void drop_table(void *table, size_t count, size_t bytes_each)
 {
     munmap(table, count * bytes_each);
 }
-
-/* Sizes. */
 
 static unsigned log2_of(uint64_t number)
 {
     return 63 - (unsigned)__builtin_clzll(number);
 }
 
-struct workload_sizes workload_sizes_between(uint64_t min, uint64_t max)
+struct sizes sizes_between(uint64_t least, uint64_t most)
 {
-    if (min > max)
-        workload_fail("min is above max: %" PRIu64 " and %" PRIu64, min, max);
+    if (least > most)
+        fail("min is above max: %" PRIu64 " and %" PRIu64, least, most);
     /* a max that is a power of two ends the octave below it, and is not one of its own */
-    return (struct workload_sizes){min, max, log2_of(min),
-                                   max > min ? log2_of(max - 1) - log2_of(min) + 1 : 1};
+    return (struct sizes){least, most, log2_of(least),
+                          most > least ? log2_of(most - 1) - log2_of(least) + 1 : 1};
 }
 
-uint64_t workload_sizes_mean(const struct workload_sizes *sizes)
+uint64_t sizes_mean(void)
 {
     uint64_t sum = 0;
 
-    for (unsigned octave = 0; octave < sizes->octaves; octave++) {
-        uint64_t low = UINT64_C(1) << (sizes->min_log2 + octave);
+    for (unsigned octave = 0; octave < sizes.octaves; octave++) {
+        uint64_t low = UINT64_C(1) << (sizes.min_log2 + octave);
         uint64_t high = 2 * low;
-        sum += (low < sizes->min ? sizes->min : low) + (high > sizes->max ? sizes->max : high);
+        sum += (low < sizes.min ? sizes.min : low) + (high > sizes.max ? sizes.max : high);
     }
-    return sum / 2 / sizes->octaves;
+    return sum / 2 / sizes.octaves;
 }

@@ -21,6 +21,10 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/random.h"
+
+using cairn_test::test_seed;
+
 namespace {
 
 constexpr size_t kGranule = 16384;
@@ -29,13 +33,6 @@ constexpr size_t kLeaf = size_t{1} << CAIRN_PAGEMAP_LEAF_SHIFT; // granules
 // Close below the border of two leaves, so that runs cross it.
 constexpr size_t kArea = 2048; // granules
 constexpr uintptr_t kFirst = 0x123 * kLeaf - kArea / 2;
-
-uint64_t Seed()
-{
-    const char *text = std::getenv("CAIRN_TEST_SEED");
-
-    return text != nullptr ? std::strtoull(text, nullptr, 0) : 20260101;
-}
 
 void *At(uintptr_t address)
 {
@@ -183,7 +180,7 @@ TEST_P(Pagemap, CrossesFromLeafToLeaf)
 TEST_P(Pagemap, AnswersNotOursForAnyPointerValue)
 {
     const uintptr_t own = kFirst * kGranule;
-    std::mt19937_64 random(Seed());
+    std::mt19937_64 random(test_seed());
     int here;
 
     ASSERT_EQ(Set(0, kArea, 3, 1), 0);
@@ -264,11 +261,11 @@ struct Mark {
 
 TEST_P(Pagemap, AgreesWithANaiveModel)
 {
-    std::mt19937_64 random(Seed());
+    std::mt19937_64 random(test_seed());
     std::map<size_t, Mark> model;
     std::map<size_t, size_t> runs; // first granule -> count
 
-    SCOPED_TRACE("CAIRN_TEST_SEED=" + std::to_string(Seed()));
+    SCOPED_TRACE("CAIRN_TEST_SEED=" + std::to_string(test_seed()));
     for (int step = 0; step < 2000; step++) {
         size_t idx = random() % kArea;
         size_t count = 1 + random() % (random() % 8 ? 20 : 400);
@@ -342,7 +339,7 @@ TEST_P(Pagemap, LooksUpWhileOthersMark)
         });
     for (unsigned r = 0; r < 2; r++)
         readers.emplace_back([&, r] {
-            std::mt19937_64 random(Seed() + r);
+            std::mt19937_64 random(test_seed() + r);
 
             while (!stop) {
                 size_t idx = random() % (kRuns * kRun);

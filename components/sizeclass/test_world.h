@@ -18,7 +18,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <map>
 #include <random>
 #include <vector>
@@ -36,6 +35,8 @@
 #include <cairn/failing.h>
 #include <cairn/pagemap.h>
 #include <cairn/pool.h>
+
+#include "tests/support/random.h"
 
 namespace cairn_test {
 
@@ -273,17 +274,6 @@ struct PoolWorld : SlabsWorld {
     struct cairn_pool pool = {};
     std::vector<void *> out;
 };
-
-/* The seed of a random test: printed, and CAIRN_TEST_SEED overrides it. */
-inline uint64_t test_seed()
-{
-    const char *text = getenv("CAIRN_TEST_SEED");
-    uint64_t seed =
-        text != nullptr ? strtoull(text, nullptr, 0) : static_cast<uint64_t>(time(nullptr));
-
-    printf("CAIRN_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    return seed;
-}
 
 /* 0 ... bound - 1. */
 inline size_t below(std::mt19937_64 &random, size_t bound)

@@ -9,7 +9,6 @@
 
 #include <cerrno>
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <random>
@@ -17,16 +16,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/random.h"
+
+using cairn_test::test_seed;
+
 namespace {
 
 constexpr size_t kBytes = 64 * 1024;
-
-uint64_t Seed()
-{
-    const char *text = std::getenv("CAIRN_TEST_SEED");
-
-    return text != nullptr ? std::strtoull(text, nullptr, 0) : 20260101;
-}
 
 class Buffer : public ::testing::Test {
   protected:
@@ -137,7 +133,7 @@ TEST_F(Buffer, WritesNothingIntoTheRange)
 
     std::memset(memory_, 0x5a, sizeof(memory_));
     ASSERT_EQ(cairn_source_take(source_, 100, 8, blocks.data(), 300), 300u);
-    std::shuffle(blocks.begin(), blocks.end(), std::mt19937_64(Seed()));
+    std::shuffle(blocks.begin(), blocks.end(), std::mt19937_64(test_seed()));
     for (void *block : blocks)
         Give(100, block);
     EXPECT_EQ(std::count(memory_, memory_ + kBytes, 0x5a), static_cast<long>(kBytes));
@@ -238,10 +234,10 @@ size_t NaivePlace(const std::map<size_t, size_t> &out, uintptr_t base, size_t le
 
 TEST_F(Buffer, AgreesWithANaiveModel)
 {
-    std::mt19937_64 random(Seed());
+    std::mt19937_64 random(test_seed());
     std::map<size_t, size_t> out; // offset -> bytes
 
-    SCOPED_TRACE("CAIRN_TEST_SEED=" + std::to_string(Seed()));
+    SCOPED_TRACE("CAIRN_TEST_SEED=" + std::to_string(test_seed()));
     for (int round = 0; round < 20; round++) {
         char *base = memory_ + random() % 64;
         size_t length_bytes = 1 + random() % 20000;
@@ -275,10 +271,10 @@ TEST_F(Buffer, AgreesWithANaiveModel)
 
 TEST_F(Buffer, StaysConsistentWhenTheTableOverflowsAtRandom)
 {
-    std::mt19937_64 random(Seed());
+    std::mt19937_64 random(test_seed());
     std::map<char *, size_t> out;
 
-    SCOPED_TRACE("CAIRN_TEST_SEED=" + std::to_string(Seed()));
+    SCOPED_TRACE("CAIRN_TEST_SEED=" + std::to_string(test_seed()));
     for (int step = 0; step < 20000; step++) {
         size_t block_bytes = 1 + random() % 200;
         char *block = random() % 2 ? Take(block_bytes, size_t{1} << random() % 9) : nullptr;

@@ -73,7 +73,7 @@ class Exchange {
             return NULL;
         }
         letter->size = size;
-        letter->fill = static_cast<unsigned char>(random.next());
+        letter->fill = static_cast<unsigned char>(random());
         memset(letter + 1, letter->fill, size - sizeof(Letter));
         return letter;
     }

@@ -24,15 +24,6 @@ namespace {
 using cairn_test::Random;
 using cairn_test::Shadow;
 
-uint64_t seed_of_this_run()
-{
-    const char *given = getenv("CAIRN_TEST_SEED");
-    uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : static_cast<uint64_t>(time(NULL));
-
-    printf("CAIRN_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    return seed;
-}
-
 struct Case {
     size_t buffer_bytes;
     size_t size_max;   /* of a block */
@@ -53,7 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(ArenaModel, HoldsWhatTheTableSays)
 {
     const Case &plan = GetParam();
-    uint64_t seed = seed_of_this_run();
+    uint64_t seed = cairn_test::test_seed();
     std::vector<unsigned char> buffer(plan.buffer_bytes, 0x5a);
     struct cairn_arena *arena = cairn_arena_init(buffer.data(), buffer.size());
     auto shadow = std::make_unique<Shadow>(arena, seed, plan.blocks_max);
@@ -71,7 +62,7 @@ TEST_P(ArenaModel, HoldsWhatTheTableSays)
 
 TEST(ArenaModel, RunsOutOfMemoryAndRecoversManyTimes)
 {
-    uint64_t seed = seed_of_this_run();
+    uint64_t seed = cairn_test::test_seed();
 
     for (size_t bytes : {size_t{8192}, size_t{300000}, size_t{1} << 20}) {
         std::vector<unsigned char> buffer(bytes);

@@ -18,40 +18,9 @@
 
 #include <cairn/arena.h>
 
+#include "tests/support/random.h"
+
 namespace cairn_test {
-
-/* Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014). */
-class Random {
-  public:
-    explicit Random(uint64_t seed) : state_(seed)
-    {
-    }
-
-    uint64_t next()
-    {
-        uint64_t z = state_ += 0x9e3779b97f4a7c15u;
-
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        return z ^ (z >> 31);
-    }
-
-    size_t below(size_t bound)
-    {
-        return static_cast<size_t>(next() % bound);
-    }
-
-    /* Every magnitude up to `max` is as likely as every other. */
-    size_t size_up_to(size_t max)
-    {
-        size_t bound = size_t{1} << below(41);
-
-        return below((bound < max ? bound : max) + 1);
-    }
-
-  private:
-    uint64_t state_;
-};
 
 class Shadow {
   public:
@@ -235,7 +204,7 @@ class Shadow {
     const char *add(void *block, size_t size, size_t align)
     {
         size_t least = size <= 8 ? 8 : 16;
-        Block added = {static_cast<unsigned char *>(block), size, random_.next()};
+        Block added = {static_cast<unsigned char *>(block), size, random_()};
 
         if (reinterpret_cast<uintptr_t>(block) % (align > least ? align : least) != 0)
             return "a block is not aligned";

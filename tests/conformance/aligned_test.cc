@@ -103,16 +103,16 @@ TEST_P(EveryAlignedFunction, RefusesAnAlignmentBeyondTheAddressSpace)
 
 TEST_P(EveryAlignedFunction, MixesWithEverythingElse)
 {
-    Random random(Seed());
+    Random random(test_seed());
     std::vector<std::pair<void *, size_t>> blocks(300, {nullptr, 0});
     for (int round = 0; round < 30000; round++) {
-        size_t i = random.Below(blocks.size());
+        size_t i = random.below(blocks.size());
         auto &[block, size] = blocks[i];
         ASSERT_TRUE(Holds(block, size, i)) << "block " << i << " of " << size;
         free(block);
-        size = random.Size(16);
-        size_t alignment = size_t{8} << random.Below(12);
-        block = random.Below(2) == 0 ? Get(alignment, size) : malloc(size);
+        size = random.size_of_bits(16);
+        size_t alignment = size_t{8} << random.below(12);
+        block = random.below(2) == 0 ? Get(alignment, size) : malloc(size);
         ASSERT_NE(block, nullptr);
         Fill(block, size, i);
     }

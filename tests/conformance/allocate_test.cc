@@ -194,10 +194,10 @@ TEST(Calloc, ClearsLargeMemoryThatWasUsedBefore)
 
 TEST(Calloc, ClearsMemoryThatASmallerOrLargerBlockHadSoiled)
 {
-    Random random(Seed());
+    Random random(test_seed());
     for (int round = 0; round < 4000; round++) {
-        Soil(1 + random.Size(18));
-        ExpectCleared(1, 1 + random.Size(18));
+        Soil(1 + random.size_of_bits(18));
+        ExpectCleared(1, 1 + random.size_of_bits(18));
     }
 }
 

@@ -22,7 +22,7 @@ uint64_t Now()
 void *Actor::Call(size_t size, size_t &alignment)
 {
     alignment = size >= 16 ? 16 : 8;
-    switch (random_.Below(8)) {
+    switch (random_.below(8)) {
     case 0: {
         void *block = calloc(1, size);
         if (block != nullptr && !IsZero(block, size))
@@ -32,7 +32,7 @@ void *Actor::Call(size_t size, size_t &alignment)
     case 1:
         return realloc(nullptr, size);
     case 2: {
-        alignment = size_t{16} << random_.Below(9);
+        alignment = size_t{16} << random_.below(9);
         void *block = nullptr;
         return posix_memalign(&block, alignment, size) == 0 ? block : nullptr;
     }
@@ -45,8 +45,8 @@ Block Actor::Allocate()
 {
     Block block;
     size_t alignment = 0;
-    block.size = random_.Size(size_bits_);
-    block.seed = random_.Next();
+    block.size = random_.size_of_bits(size_bits_);
+    block.seed = random_();
     block.address = Call(block.size, alignment);
     block.born = Now();
     if (block.address == nullptr) {
@@ -65,7 +65,7 @@ Block Actor::Allocate()
 void Actor::Resize(Block &block)
 {
     Verify(block);
-    size_t size = 1 + random_.Size(size_bits_);
+    size_t size = 1 + random_.size_of_bits(size_bits_);
     uint64_t before = Now();
     Block old = block;
     block.address = realloc(block.address, size);

@@ -22,10 +22,10 @@ void Live(Actor &actor, size_t count)
 {
     std::vector<Block> table(kTableSize);
     for (size_t i = 0; i < count; i++) {
-        Block &block = table[actor.random().Below(table.size())];
+        Block &block = table[actor.random().below(table.size())];
         if (block.address == nullptr)
             block = actor.Allocate();
-        else if (actor.random().Below(4) == 0)
+        else if (actor.random().below(4) == 0)
             actor.Resize(block);
         else
             actor.Free(block);
@@ -44,7 +44,7 @@ TEST(TheModel, FindsBlocksThatOverlapInSpaceAndTime)
 
 TEST(OneThread, KeepsEveryBlockIntactAndApart)
 {
-    uint64_t seed = Seed();
+    uint64_t seed = test_seed();
     for (unsigned size_bits : {8u, 12u, 16u, 20u}) {
         Actor actor(seed + size_bits, size_bits);
         Live(actor, size_bits > 16 ? 20000 : 200000);
@@ -55,13 +55,13 @@ TEST(OneThread, KeepsEveryBlockIntactAndApart)
 
 TEST(OneThread, KeepsHugeBlocksIntactAndApart)
 {
-    Actor actor(Seed(), 26);
+    Actor actor(test_seed(), 26);
     std::vector<Block> table(20);
     for (size_t i = 0; i < 2000; i++) {
-        Block &block = table[actor.random().Below(table.size())];
+        Block &block = table[actor.random().below(table.size())];
         if (block.address == nullptr)
             block = actor.Allocate();
-        else if (actor.random().Below(4) == 0)
+        else if (actor.random().below(4) == 0)
             actor.Resize(block);
         else
             actor.Free(block);
@@ -97,10 +97,10 @@ void Trade(Actor &actor, Market &market, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         Block block = actor.Allocate();
-        if (actor.random().Below(8) == 0)
+        if (actor.random().below(8) == 0)
             actor.Resize(block);
-        Block other = market.Exchange(actor.random().Below(Market::kStalls), block);
-        if (actor.random().Below(16) == 0)
+        Block other = market.Exchange(actor.random().below(Market::kStalls), block);
+        if (actor.random().below(16) == 0)
             actor.Resize(other);
         actor.Free(other);
     }
@@ -122,7 +122,7 @@ void ExpectAllWell(Actors &actors, Market &market)
 
 void TradeInThreads(size_t thread_count, size_t count, unsigned size_bits)
 {
-    uint64_t seed = Seed();
+    uint64_t seed = test_seed();
     Market market;
     Actors actors;
     std::vector<std::thread> threads;
@@ -153,7 +153,7 @@ TEST(ManyThreads, MayBeManyMoreThanTheMachineHas)
 
 TEST(ManyThreads, MayLeaveBlocksBehindWhenTheyEnd)
 {
-    uint64_t seed = Seed();
+    uint64_t seed = test_seed();
     Market market;
     Actors actors;
     for (uint64_t generation = 0; generation < 200; generation++) {

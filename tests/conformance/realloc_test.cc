@@ -105,18 +105,18 @@ TEST(Realloc, GrowsAndShrinksAVectorToManyMegabytes)
 
 TEST(Realloc, LeavesTheNeighboursAlone)
 {
-    Random random(Seed());
+    Random random(test_seed());
     std::vector<std::pair<void *, size_t>> blocks(200);
     for (size_t i = 0; i < blocks.size(); i++) {
-        size_t size = 1 + random.Size(17);
+        size_t size = 1 + random.size_of_bits(17);
         blocks[i] = {malloc(size), size};
         Fill(blocks[i].first, size, i);
     }
     for (int round = 0; round < 20000; round++) {
-        size_t i = random.Below(blocks.size());
+        size_t i = random.below(blocks.size());
         auto &[block, size] = blocks[i];
         ASSERT_TRUE(Holds(block, size, i)) << "block " << i << " of " << size;
-        size = 1 + random.Size(17);
+        size = 1 + random.size_of_bits(17);
         block = realloc(block, size);
         ASSERT_NE(block, nullptr);
         Fill(block, size, i);

@@ -7,12 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <iostream>
 
 extern "C" {
 __attribute__((weak)) void free_sized(void *block, size_t size);
@@ -199,16 +197,6 @@ size_t ResidentKib()
 size_t AddressSpaceKib()
 {
     return StatmKib(0);
-}
-
-uint64_t Seed()
-{
-    const char *given = std::getenv("CAIRN_TEST_SEED");
-    auto clock = std::chrono::system_clock::now().time_since_epoch().count();
-    uint64_t seed =
-        given != nullptr ? std::strtoull(given, nullptr, 0) : static_cast<uint64_t>(clock);
-    std::cout << "CAIRN_TEST_SEED=" << seed << std::endl;
-    return seed;
 }
 
 } // namespace conformance

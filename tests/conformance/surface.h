@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/random.h"
+
 namespace conformance {
 
 // Values the compiler must not see through: it would warn about, or remove, what is tested here.
@@ -60,35 +62,8 @@ bool IsZero(const void *block, size_t size);
 size_t ResidentKib();
 size_t AddressSpaceKib();
 
-// CAIRN_TEST_SEED, or one from the clock; printed, so that a failure can be repeated.
-uint64_t Seed();
-
-// A small deterministic generator (xorshift64*): the same numbers everywhere.
-class Random {
-  public:
-    explicit Random(uint64_t seed) : state_(seed * 2654435769u + 88172645463325252u)
-    {
-    }
-    uint64_t Next()
-    {
-        state_ ^= state_ >> 12;
-        state_ ^= state_ << 25;
-        state_ ^= state_ >> 27;
-        return state_ * 2685821657736338717u;
-    }
-    size_t Below(size_t limit)
-    {
-        return static_cast<size_t>(Next() >> 11) % limit;
-    }
-    // Small sizes often, large ones seldom: the logarithm is uniform up to `bits`.
-    size_t Size(unsigned bits)
-    {
-        return Below((size_t{1} << Below(bits + 1)) + 1);
-    }
-
-  private:
-    uint64_t state_;
-};
+using cairn_test::Random;
+using cairn_test::test_seed;
 
 } // namespace conformance
 

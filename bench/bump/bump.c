@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * floor.c - the least that a malloc can do: it moves a pointer on, and never frees.
+ * bump.c - the never-free baseline: the least that a malloc can do: it moves a pointer on, and never frees.
  *
  *     region   |######|######|##....|######|..................................|   reserved once, half of the memory
  *               window window window large                                  end
@@ -20,9 +20,11 @@
  */
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
@@ -46,19 +48,6 @@ static uintptr_t region_next; /* 0: not reserved yet */
 static uintptr_t region_end;
 
 static _Thread_local struct window window __attribute__((tls_model("initial-exec")));
-
-/* Of the malloc family; glibc's <malloc.h> and <stdlib.h> declare them with attributes that do not fit a definition. */
-EXPORT void *malloc(size_t size);
-EXPORT void free(void *block);
-EXPORT void *calloc(size_t count, size_t size);
-EXPORT void *realloc(void *block, size_t size);
-EXPORT void *reallocarray(void *block, size_t count, size_t size);
-EXPORT int posix_memalign(void **block, size_t alignment, size_t size);
-EXPORT void *aligned_alloc(size_t alignment, size_t size);
-EXPORT void *memalign(size_t alignment, size_t size);
-EXPORT void *valloc(size_t size);
-EXPORT void *pvalloc(size_t size);
-EXPORT size_t malloc_usable_size(void *block);
 
 static uintptr_t align_up(uintptr_t value, uintptr_t alignment)
 {
@@ -172,24 +161,19 @@ static bool is_power_of_two(size_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-static void *allocate_aligned(size_t alignment, size_t size)
-{
-    return allocate(alignment < ALIGNMENT ? ALIGNMENT : alignment, size);
-}
-
 /* --- the malloc family --- */
 
-void *malloc(size_t size)
+EXPORT void *malloc(size_t size)
 {
     return allocate(ALIGNMENT, size);
 }
 
-void free(void *block)
+EXPORT void free(void *block)
 {
     (void)block;
 }
 
-void *calloc(size_t count, size_t size)
+EXPORT void *calloc(size_t count, size_t size)
 {
     size_t bytes;
 
@@ -211,7 +195,7 @@ static bool fits_in_place(void *block, size_t old_size, size_t size)
     return true;
 }
 
-void *realloc(void *block, size_t size)
+EXPORT void *realloc(void *block, size_t size)
 {
     size_t old_size;
     void *larger;
@@ -231,7 +215,7 @@ void *realloc(void *block, size_t size)
     return larger;
 }
 
-void *reallocarray(void *block, size_t count, size_t size)
+EXPORT void *reallocarray(void *block, size_t count, size_t size)
 {
     size_t bytes;
 
@@ -240,49 +224,47 @@ void *reallocarray(void *block, size_t count, size_t size)
     return realloc(block, bytes);
 }
 
-int posix_memalign(void **block, size_t alignment, size_t size)
-{
-    int old_errno = errno;
-    void *allocated;
-
-    if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
-        return EINVAL;
-    allocated = allocate_aligned(alignment, size);
-    errno = old_errno;
-    if (allocated == NULL)
-        return ENOMEM;
-    *block = allocated;
-    return 0;
-}
-
-void *memalign(size_t alignment, size_t size)
+EXPORT void *memalign(size_t alignment, size_t size)
 {
     if (is_power_of_two(alignment))
-        return allocate_aligned(alignment, size);
+        return allocate(alignment < ALIGNMENT ? ALIGNMENT : alignment, size);
     errno = EINVAL;
     return NULL;
 }
 
-void *aligned_alloc(size_t alignment, size_t size)
+EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
+{
+    int old_errno = errno;
+    void *allocated = alignment % sizeof(void *) == 0 ? memalign(alignment, size) : NULL;
+    int error = !is_power_of_two(alignment) || alignment % sizeof(void *) != 0 ? EINVAL : ENOMEM;
+
+    errno = old_errno;
+    if (allocated == NULL)
+        return error;
+    *block = allocated;
+    return 0;
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
     return memalign(alignment, size);
 }
 
-void *valloc(size_t size)
+EXPORT void *valloc(size_t size)
 {
-    return allocate_aligned((size_t)getpagesize(), size);
+    return memalign((size_t)getpagesize(), size);
 }
 
-void *pvalloc(size_t size)
+EXPORT void *pvalloc(size_t size)
 {
     size_t page_bytes = (size_t)getpagesize();
 
     if (size > PTRDIFF_MAX)
         return out_of_memory();
-    return allocate_aligned(page_bytes, align_up(size, page_bytes));
+    return memalign(page_bytes, align_up(size, page_bytes));
 }
 
-size_t malloc_usable_size(void *block)
+EXPORT size_t malloc_usable_size(void *block)
 {
     return block == NULL ? 0 : *size_of(block);
 }

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+//
+// info.cc - says what a trace holds.
+//
+//     info [--events] file
+//
+// Prints a JSON object on one line: times are seconds, sizes bytes. --events prints every event on a line
+// of its own: the seconds since the recording began, the thread's number, the function, the object's number
+// or '-', the size (of a free: of what it freed), and the alignment where one was asked for.
+#include <cinttypes>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "bench/trace/printer.h"
+
+extern "C" {
+#include "bench/trace/codec.h"
+}
+
+namespace {
+
+constexpr unsigned kSizes = 65;     // 0, 1, 2-3, 4-7, ... by the number of bits
+constexpr unsigned kLifetimes = 10; // under 100 ns, 1 us, ... 1 s, longer, never freed
+
+struct Summary {
+    uint64_t events, frees, cross_frees, failed, total_bytes;
+    uint64_t live_bytes, live_blocks, peak_bytes, peak_blocks, peak_ticks, last_ticks;
+    uint64_t calls[TRACE_FUNCTION_END];
+    uint64_t blocks_of_size[kSizes], bytes_of_size[kSizes], blocks_of_lifetime[kLifetimes];
+};
+
+double Seconds(const trace_reader &reader, uint64_t ticks)
+{
+    return static_cast<double>(ticks) / static_cast<double>(reader.header->ticks_per_second);
+}
+
+unsigned LifetimeOf(double seconds)
+{
+    double bound_s = 1e-7;
+    unsigned decade = 0;
+    for (; decade < kLifetimes - 2 && seconds >= bound_s; bound_s *= 10)
+        decade++;
+    return decade;
+}
+
+void CountBlock(Summary *sums, const trace_event &event)
+{
+    unsigned bits =
+        event.size_bytes == 0 ? 0 : 64 - static_cast<unsigned>(__builtin_clzll(event.size_bytes));
+    sums->blocks_of_size[bits]++;
+    sums->bytes_of_size[bits] += event.size_bytes;
+    sums->total_bytes += event.size_bytes;
+}
+
+void Count(Summary *sums, const trace_reader &reader, const trace_event &event)
+{
+    bool is_alloc = event.kind == TRACE_EVENT_ALLOC, is_free = event.kind == TRACE_EVENT_FREE;
+    sums->last_ticks = event.ticks;
+    sums->events += !event.is_inferred;
+    sums->calls[event.function] += !event.is_inferred;
+    sums->failed += event.kind == TRACE_EVENT_FAILED;
+    if (event.object == TRACE_NO_OBJECT)
+        return;
+    if (is_free) {
+        sums->frees++;
+        sums->cross_frees += event.born_thread != event.thread;
+        sums->blocks_of_lifetime[LifetimeOf(Seconds(reader, event.ticks - event.born_ticks))]++;
+    } else {
+        CountBlock(sums, event);
+    }
+    sums->live_bytes += event.size_bytes - event.old_size_bytes;
+    sums->live_blocks += is_alloc - static_cast<uint64_t>(is_free);
+    if (sums->live_bytes > sums->peak_bytes) {
+        sums->peak_bytes = sums->live_bytes;
+        sums->peak_blocks = sums->live_blocks;
+        sums->peak_ticks = event.ticks;
+    }
+}
+
+void PrintNumbers(const char *name, const uint64_t *numbers, unsigned count)
+{
+    std::printf(", \"%s\": [", name);
+    for (unsigned i = 0; i < count; i++)
+        std::printf("%s%" PRIu64, i == 0 ? "" : ", ", numbers[i]);
+    std::putchar(']');
+}
+
+// The arguments, of which any byte that is no plain letter is escaped.
+void PrintCommand(const trace_header &header)
+{
+    std::string words(header.command, header.command_bytes);
+    const char *separator = "";
+    std::printf("{\"command\": [");
+    for (size_t at = 0; at < words.size(); at += std::strlen(&words[at]) + 1, separator = ", ") {
+        std::printf("%s\"", separator);
+        for (const char *byte = &words[at]; *byte != '\0'; byte++)
+            if (*byte < 0x20 || *byte == 0x7f || *byte == '"' || *byte == '\\')
+                std::printf("\\u%04x", static_cast<unsigned char>(*byte));
+            else
+                std::putchar(*byte);
+        std::putchar('"');
+    }
+    std::putchar(']');
+}
+
+void PrintSummary(const trace_reader &reader, const Summary &sums)
+{
+    const trace_header &header = *reader.header;
+    const char *separator = "";
+    PrintCommand(header);
+    std::printf(", \"calls\": {");
+    for (unsigned function = 1; function < TRACE_FUNCTION_END; function++) {
+        if (sums.calls[function] == 0)
+            continue;
+        std::printf("%s\"%s\": %" PRIu64, separator, trace_function_name(function),
+                    sums.calls[function]);
+        separator = ", ";
+    }
+    std::printf("}, \"started_unix\": %.3f, \"seconds\": %.9f, \"peak_seconds\": %.9f",
+                static_cast<double>(header.start_unix_ns) / 1e9, Seconds(reader, sums.last_ticks),
+                Seconds(reader, sums.peak_ticks));
+    for (auto [name, number] : {std::pair<const char *, uint64_t>{"process", header.process},
+                                {"threads", reader.thread_count},
+                                {"events", sums.events},
+                                {"event_bytes", reader.used_bytes},
+                                {"total_bytes", sums.total_bytes},
+                                {"peak_live_bytes", sums.peak_bytes},
+                                {"peak_live_blocks", sums.peak_blocks},
+                                {"end_live_bytes", sums.live_bytes},
+                                {"end_live_blocks", sums.live_blocks},
+                                {"frees", sums.frees},
+                                {"cross_frees", sums.cross_frees},
+                                {"failed", sums.failed},
+                                {"unknown_frees", reader.unknown_frees},
+                                {"unknown_resizes", reader.unknown_resizes},
+                                {"inferred_frees", reader.inferred_frees},
+                                {"lost_events", header.lost_events},
+                                {"lost_room", header.lost_room},
+                                {"open_blocks", reader.open_blocks},
+                                {"torn_blocks", reader.torn_blocks},
+                                {"damaged_blocks", reader.damaged_blocks},
+                                {"bad_blocks", reader.bad_blocks},
+                                {"skipped_pages", reader.skipped_pages}})
+        std::printf(", \"%s\": %" PRIu64, name, number);
+    PrintNumbers("blocks_by_bits_of_size", sums.blocks_of_size, kSizes);
+    PrintNumbers("bytes_by_bits_of_size", sums.bytes_of_size, kSizes);
+    PrintNumbers("blocks_by_lifetime", sums.blocks_of_lifetime, kLifetimes);
+    std::puts("}");
+}
+
+void PrintEvent(const trace_reader &reader, const trace_event &event)
+{
+    bool is_free = event.kind == TRACE_EVENT_FREE || event.kind == TRACE_EVENT_UNKNOWN_FREE;
+    std::string object = event.object == TRACE_NO_OBJECT ? "-" : std::to_string(event.object);
+    std::printf("%.9f %" PRIu32 " %s %s %" PRIu64, Seconds(reader, event.ticks),
+                event.thread_number, trace_function_name(event.function), object.c_str(),
+                is_free ? event.old_size_bytes : event.size_bytes);
+    if (trace_has_align(event.function))
+        std::printf(" %" PRIu64, uint64_t{1} << event.align_log2);
+    std::puts(event.is_inferred ? " inferred" : event.kind == TRACE_EVENT_FAILED ? " failed" : "");
+}
+
+} // namespace
+
+int main(int argument_count, char **arguments)
+{
+    bool has_events = argument_count == 3 && std::strcmp(arguments[1], "--events") == 0;
+    Summary sums = {};
+
+    if (argument_count != 2 + has_events || arguments[argument_count - 1][0] == '-')
+        return Usage("[--events] file");
+    return ReadTrace(
+        arguments[argument_count - 1],
+        [&](const trace_reader &reader, const trace_event &event) {
+            has_events ? PrintEvent(reader, event) : Count(&sums, reader, event);
+            return true;
+        },
+        [&](const trace_reader &reader) {
+            sums.blocks_of_lifetime[kLifetimes - 1] = sums.live_blocks;
+            if (!has_events)
+                PrintSummary(reader, sums);
+            return 0;
+        });
+}

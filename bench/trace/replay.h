@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * replay.h - plays a plan on the malloc of this process: each recorded thread as a thread.
+ *
+ * The calling thread plays the trace's first one, so that a malloc that treats the main thread apart
+ * does so here. All memory of the replay is mapped and touched by replay_prepare(); while it plays,
+ * nothing but the trace's own calls and pthread_create allocates.
+ *
+ * With a sampler, live and resident memory are written to a JSON file:
+ *
+ *     {"calls": N, "peak_live_kib": N, "baseline_kib": N, "granule_bytes": 65536,
+ *      "samples": [{"seconds": 0.01, "calls": 8192, "live_kib": 10, "resident_kib": 30,
+ *                   "space": [granule, live_kib, granule, live_kib, ...]}, ...],
+ *      "classes": [[from_bytes, to_bytes, blocks, asked_bytes, usable_bytes], ...]}
+ *
+ * A sample is taken each so many calls, and when the most bytes are live, by the thread whose call it is:
+ * exact when there is one thread, else a block may be counted before or after its call. Sampling costs
+ * time; the time of such a run is not to be compared. `resident_kib` is without the baseline.
+ */
+#ifndef CAIRN_BENCH_TRACE_REPLAY_H
+#define CAIRN_BENCH_TRACE_REPLAY_H
+
+#include "bench/trace/plan.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ---- rss_sampler.c ---- */
+
+enum {
+    SAMPLER_SAMPLES = 160,
+    SAMPLER_CLASSES = 64 * 8, /* eighths of powers of two */
+    SAMPLER_GRANULES = 1 << 16,
+};
+
+struct sampler_class {
+    uint64_t blocks;
+    uint64_t asked_bytes;
+    uint64_t usable_bytes;
+};
+
+struct sampler_block {
+    uintptr_t address;
+    uint64_t size_bytes;
+};
+
+struct rss_sampler {
+    FILE *report;
+    const struct plan *plan;
+    struct sampler_block *blocks;   /* by slot */
+    struct sampler_block *granules; /* live bytes by granule, of one sample: a hash table */
+    uint64_t granule_bytes;
+    uint64_t calls;
+    uint64_t calls_per_sample;
+    uint64_t live_bytes;
+    uint64_t peak_bytes; /* at which a sample is due; UINT64_MAX once it was taken */
+    uint64_t baseline_kib;
+    uint64_t start_ns;
+    uint32_t sample_count;
+    bool is_sampling; /* a lock */
+    struct sampler_class classes[SAMPLER_CLASSES];
+    char buffer[65536];
+};
+
+/* Opens the report; false when it cannot be written, errno says why. */
+bool rss_sampler_open(struct rss_sampler *sampler, const char *path, const struct plan *plan);
+
+/* Writes the head of the report; the time of samples begins. */
+void rss_sampler_begin(struct rss_sampler *sampler);
+
+/* After an allocation; before a free, with a block of NULL. */
+void rss_sampler_note(struct rss_sampler *sampler, uint32_t slot, void *block, uint64_t size_bytes);
+
+/* One more sample, whenever the caller likes. */
+void rss_sampler_sample(struct rss_sampler *sampler);
+
+/* Completes the report; false when it could not all be written. */
+bool rss_sampler_close(struct rss_sampler *sampler);
+
+/* The class of a size, and its largest size. */
+unsigned sampler_class_of(uint64_t size_bytes);
+uint64_t sampler_class_to(unsigned idx);
+
+/* Zeroed memory from the kernel for one more than `count`, resident at once. Ends the process where
+   there is none. */
+void *rss_table(size_t count, size_t bytes_each);
+
+/* The number after the label in a file of /proc/self, or 0. */
+uint64_t rss_number(const char *path, const char *label);
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+uint64_t rss_now_ns(void);
+
+/* ---- replay_threads.c ---- */
+
+enum replay_touch { REPLAY_TOUCH_NONE, REPLAY_TOUCH_ENDS, REPLAY_TOUCH_ALL };
+
+/* Where an object lives while it does. */
+struct replay_slot {
+    void *block;
+    uint32_t turn; /* operations on it that are done */
+    uint32_t unused;
+};
+
+struct replay_thread {
+    struct replay *replay;
+    pthread_t handle;
+    struct replay_thread *next_finished;
+    uint64_t waits; /* how often an operation was not yet allowed */
+    uint32_t number;
+};
+
+struct replay {
+    const struct plan *plan;
+    struct rss_sampler *sampler; /* NULL: nothing is sampled */
+    enum replay_touch touch;
+    struct replay_slot *slots;
+    struct replay_thread *threads;
+    uint32_t *epochs_done; /* by epoch: calls */
+    struct replay_thread *finished;
+    sem_t ended; /* once for each thread that was started and is done */
+    pthread_attr_t attributes;
+};
+
+void replay_prepare(struct replay *replay, const struct plan *plan, enum replay_touch touch,
+                    struct rss_sampler *sampler);
+
+/* Plays all of the plan. Ends the process with status 1 and one line when a call finds no memory. */
+void replay_play(struct replay *replay);
+
+/* The sum over all threads. */
+uint64_t replay_waits(const struct replay *replay);
+
+/* Frees the blocks that the trace does not free. */
+void replay_free_rest(struct replay *replay);
+
+#endif

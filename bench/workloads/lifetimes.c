@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * lifetimes.c - random sizes with random lifetimes, in a table of live blocks for each thread. Five workloads.
+ *
+ *     churn     16 bytes to 2 KiB. Neighbours of one size die at different times, so that free blocks lie
+ *               scattered between live ones: how an allocator finds them again, and what it costs when
+ *               the heap outgrows the caches.
+ *     medium    40 KiB to 1 MiB, touched at each page. Too large for size classes, too small to be mapped
+ *               one by one: a malloc that maps and unmaps each pays in page faults; one that keeps them
+ *               all pays in memory.
+ *     big       5 to 25 MiB, all sizes between alike: images, matrices, file buffers. The time goes to
+ *               page faults, unless freed memory is kept; what is kept is seen in the peak.
+ *     cleared   calloc, checked to be zero; half of the blocks are then filled. Memory fresh from the
+ *               kernel is zero already, and used memory is not: an allocator that knows which is which
+ *               saves the clearing. Small blocks are checked whole, larger ones at each cache line.
+ *     aligned   half of the blocks aligned, to 16 bytes up to 64 KiB, small alignments more often than large
+ *               ones. A large alignment leaves a gap before the block: whether that can be used is seen
+ *               in the peak memory.
+ */
+
+#include "bench/workloads/table.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { WHOLE_BYTES = 512, LINE_BYTES = 64, ALIGN_LEAST = 16 };
+
+static uint64_t touch, align, align_octaves;
+
+static void *make_small(struct rng *rng)
+{
+    return touched(some_size(rng));
+}
+
+static void *touched_every(size_t bytes)
+{
+    void *block = got(malloc(bytes));
+
+    touch_every(block, bytes, touch);
+    return block;
+}
+
+static void *make_medium(struct rng *rng)
+{
+    return touched_every(some_size(rng));
+}
+
+static void *make_big(struct rng *rng)
+{
+    return touched_every((size_t)(min + rng_below(rng, max - min + 1)));
+}
+
+static void check_zero(const unsigned char *block, size_t bytes)
+{
+    size_t step_bytes = bytes <= WHOLE_BYTES ? 1 : LINE_BYTES;
+    unsigned any = block[bytes - 1];
+
+    for (size_t at = 0; at < bytes; at += step_bytes)
+        any |= block[at];
+    if (any != 0)
+        fail("a block of %zu bytes from calloc is not zero", bytes);
+}
+
+/* calloc is asked for a row of things, as programs do, or for one. */
+static void *make_cleared(struct rng *rng)
+{
+    size_t bytes = some_size(rng);
+    uint64_t choice = rng_below(rng, 4);
+    size_t each_bytes = bytes % 8 == 0 ? 8 : bytes;
+    unsigned char *block = got(calloc(bytes / each_bytes, each_bytes));
+
+    check_zero(block, bytes);
+    if (choice < 2)
+        memset(block, 0xA5, bytes);
+    return block;
+}
+
+/* 16 << n, for the smaller of two random n: small ones prevail. By posix_memalign or by aligned_alloc, of
+   which C11 wanted the size to be a multiple of the alignment; so do some allocators. */
+static void *make_aligned(struct rng *rng)
+{
+    size_t bytes = some_size(rng);
+    uint64_t choice = rng_below(rng, 4);
+    void *block = NULL;
+    size_t align_bytes;
+
+    if (choice < 2)
+        return touched(bytes);
+    align_bytes = (size_t)rng_below(rng, align_octaves);
+    align_bytes = (size_t)ALIGN_LEAST << least_of(align_bytes, rng_below(rng, align_octaves));
+    if (choice == 3)
+        block = aligned_alloc(align_bytes, (bytes + align_bytes - 1) / align_bytes * align_bytes);
+    else if (posix_memalign(&block, align_bytes, bytes) != 0)
+        out_of_memory();
+    if ((uintptr_t)got(block) % align_bytes != 0)
+        fail("block %p is not aligned to %zu bytes", block, align_bytes);
+    touch_block(block, bytes);
+    return block;
+}
+
+static void churn(size_t idx)
+{
+    table_play(idx, sizes_mean(), make_small);
+}
+
+static void medium(size_t idx)
+{
+    table_play(idx, sizes_mean(), make_medium);
+}
+
+static void big(size_t idx)
+{
+    table_play(idx, (min + max) / 2, make_big);
+}
+
+static void cleared(size_t idx)
+{
+    table_play(idx, sizes_mean(), make_cleared);
+}
+
+static void aligned(size_t idx)
+{
+    table_play(idx, sizes_mean(), make_aligned);
+}
+
+static const struct {
+    const char *name;
+    void (*work)(size_t idx);
+    uint64_t ops, live, min, max;
+    const char *about;
+} kinds[] = {
+    {"churn", churn, 6000000, 16 << 20, 16, 2048,
+     "blocks of random sizes that live for a random time, each thread its own: reuse in a "
+     "scattered "
+     "heap (ops: blocks made and freed)"},
+    {"medium", medium, 30000, 64 << 20, 40 << 10, 1 << 20,
+     "blocks of 40 KiB to 1 MiB that live for a random time, touched at each page: between size "
+     "classes and mappings (ops: blocks made and freed)"},
+    {"big", big, 400, 160 << 20, 5 << 20, 25 << 20,
+     "blocks of 5 to 25 MiB that live for a random time, touched at each page or wider (touch=): "
+     "mappings and page faults (ops: blocks made and freed)"},
+    {"cleared", cleared, 200000, 16 << 20, 16, 128 << 10,
+     "calloc of mixed sizes, checked to be zero, half of them filled: clearing what needs it and "
+     "no "
+     "more (ops: blocks made and freed)"},
+    {"aligned", aligned, 1500000, 8 << 20, 16, 4096,
+     "posix_memalign and aligned_alloc up to 64 KiB among plain malloc: aligned paths and the gaps "
+     "they leave (ops: blocks made and freed)"},
+};
+
+int main(int argument_count, char **arguments)
+{
+    struct parameter with_touch = PARAMETER(touch, 4096, 1, BYTES_MOST);
+    struct parameter with_align = PARAMETER(align, 64 << 10, ALIGN_LEAST, 1 << 30);
+    struct parameter without = NO_MORE;
+    size_t kind = 0;
+
+    while (strcmp(kinds[kind].name, program_invocation_short_name) != 0)
+        kind++;
+    begin(argument_count, arguments, kinds[kind].about,
+          PARAMETERS(OPS(kinds[kind].ops), THREADS(1), LIVE(kinds[kind].live),
+                     SIZES(kinds[kind].min, kinds[kind].max),
+                     kinds[kind].work == medium || kinds[kind].work == big ? with_touch
+                     : kinds[kind].work == aligned                         ? with_align
+                                                                           : without));
+    for (uint64_t bytes = ALIGN_LEAST; bytes <= align; bytes *= 2)
+        align_octaves++;
+    return run(threads, kinds[kind].work);
+}
