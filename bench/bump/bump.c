@@ -2,19 +2,21 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * bump.c - the never-free baseline: the least that a malloc can do: it moves a pointer on, and never frees.
+ * bump.c - the never-free baseline: the least that a malloc can do: it moves a pointer on, and
+ * never frees.
  *
- *     region   |######|######|##....|######|..................................|   reserved once, half of the memory
- *               window window window large                                  end
+ *     region   |######|######|##....|######|....................|  reserved once: half of memory
+ *               window window window large                    end
  *               of a   of b   of a   block
  *
  *     window   |size|block....|size|block|size|block.......|.............|
  *                                                           next         end
  *
- * A thread takes windows from the region by one atomic addition, and blocks from its window by an ordinary one. No
- * malloc is faster at that; only one that uses memory again can be, because its blocks are in the cache already. The
- * word before a block is its size, for realloc and malloc_usable_size. A block is never used twice, so calloc has
- * nothing to clear, and a fork nothing to repair.
+ * A thread takes windows from the region by one atomic addition, and blocks from its window by an
+ * ordinary one. No malloc is faster at that; only one that uses memory again can be, because its
+ * blocks are in the cache already. The word before a block is its size, for realloc and
+ * malloc_usable_size. A block is never used twice, so calloc has nothing to clear, and a fork
+ * nothing to repair.
  *
  * It is a limit to compare with. Programs that live long end with "out of memory" on it.
  */
@@ -72,7 +74,8 @@ static size_t half_of_memory_bytes(void)
     return (size_t)machine.totalram * machine.mem_unit / 2;
 }
 
-/* Of several threads that come first, one wins; the others give theirs back. False when there is no address space. */
+/* Of several threads that come first, one wins; the others give theirs back. False when there is no
+   address space. */
 static bool reserve_region(void)
 {
     size_t bytes = align_up(half_of_memory_bytes(), WINDOW_BYTES);
@@ -182,7 +185,8 @@ EXPORT void *calloc(size_t count, size_t size)
     return allocate(ALIGNMENT, bytes);
 }
 
-/* The last block of the window grows where it is; one that shrinks stays, for what it leaves is not zero. */
+/* The last block of the window grows where it is; one that shrinks stays, for what it leaves is not
+   zero. */
 static bool fits_in_place(void *block, size_t old_size, size_t size)
 {
     uintptr_t address = (uintptr_t)block;

@@ -42,8 +42,8 @@ Outcome Pairs(const std::string &library, const char *count, const Words &enviro
     return RunOn(library, {"bench/instructions/pairs", "32", "0", count}, environment);
 }
 
-// All that the suite asks of a malloc, but for freeing, statistics, and names that only libc has. In parts, for each
-// of which there is memory.
+// All that the suite asks of a malloc, but for freeing, statistics, and names that only libc has.
+// In parts, for each of which there is memory.
 TEST(Bump, KeepsThePromisesOfAMalloc)
 {
     for (int part = 0; part < 10; part++) {

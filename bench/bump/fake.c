@@ -2,8 +2,9 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * fake.c - mallocs with a known fault, for the tests of the harness: libc's own malloc behind malloc, calloc and
- * realloc that misbehave as the environment says. The BUILD file gives each library its fault.
+ * fake.c - mallocs with a known fault, for the tests of the harness: libc's own malloc behind
+ * malloc, calloc and realloc that misbehave as the environment says. The BUILD file gives each
+ * library its fault.
  *
  *     libfake_crash.so    the FAKE_CRASH_AT-th call (1000) is a segmentation fault
  *     libfake_fail.so     after FAKE_FAIL_AFTER calls (1000) there is no memory

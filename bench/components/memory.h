@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// memory.h - what the suites share: zeroed, lazily committed memory; a source that invents addresses; one object for
-// all threads of a row; page faults as a counter.
+// memory.h - what the suites share: zeroed, lazily committed memory; a source that invents
+// addresses; one object for all threads of a row; page faults as a counter.
 
 #ifndef CAIRN_BENCH_COMPONENTS_MEMORY_H
 #define CAIRN_BENCH_COMPONENTS_MEMORY_H

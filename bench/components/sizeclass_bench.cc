@@ -152,8 +152,8 @@ BENCHMARK(Carve)
     ->Arg(1024)
     ->Arg(32768);
 
-// Blocks of one class, each in a slot or not. One leaves, one comes, in another place; about as many stay in use:
-// nine in ten slots, or one.
+// Blocks of one class, each in a slot or not. One leaves, one comes, in another place; about as
+// many stay in use: nine in ten slots, or one.
 void Mixed(State &state, bool is_thinned)
 {
     constexpr size_t kSlots = 50000;

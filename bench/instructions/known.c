@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * known.c - a malloc for the test: each call runs as many rounds of a loop as KNOWN_MALLOC and KNOWN_FREE say.
+ * known.c - a malloc for the test: each call runs as many rounds of a loop as KNOWN_MALLOC and
+ * KNOWN_FREE say.
  *
  * So two runs differ by rounds * (instructions of a round), which is the same for both functions.
  */

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * stepper.c - runs a program of pairs instruction by instruction, and counts those of malloc and of free.
+ * stepper.c - runs a program of pairs instruction by instruction, and counts those of malloc and of
+ * free.
  *
  *     stepper COUNT program arguments...
  *
@@ -10,17 +11,18 @@
  *     library                      malloc  free  malloc ...       an excursion: what lies between two
  *                                                                 instructions of the program
  *
- * Nothing is emulated: the program runs on the machine as it is, and so do the restartable sequences
- * of a malloc. Each step is an interruption, though, after which the kernel would start a sequence anew,
- * for ever. So the pointer to the sequence is cleared at each step, in the area that the kernel says it
- * reads: the process has one thread, held to one CPU, and nobody is there whom the sequence would have to
- * be kept from.
+ * Nothing is emulated: the program runs on the machine as it is, and so do the restartable
+ * sequences of a malloc. Each step is an interruption, though, after which the kernel would start a
+ * sequence anew, for ever. So the pointer to the sequence is cleared at each step, in the area that
+ * the kernel says it reads: the process has one thread, held to one CPU, and nobody is there whom
+ * the sequence would have to be kept from.
  *
  * Prints a line of JSON with the instructions of each excursion:
  *
  *     {"malloc": [23, 23, ...], "free": [32, 32, ...]}
  *
- * Exit status: 0; 1 when the program did not get that far; 2 for a wrong call; 3 when it cannot be stepped.
+ * Exit status: 0; 1 when the program did not get that far; 2 for a wrong call; 3 when it cannot be
+ * stepped.
  */
 
 #include <errno.h>

@@ -4,8 +4,9 @@
 /*
  * behind.c - for tests: a malloc library that stands behind the recorder and calls it back.
  *
- * Each free allocates a block of 4242 bytes while it runs, each realloc too, and leaks it, or its free would do so
- * again. Where these lie among the recorded events shows when the recorder stamped the call itself.
+ * Each free allocates a block of 4242 bytes while it runs, each realloc too, and leaks it, or its
+ * free would do so again. Where these lie among the recorded events shows when the recorder stamped
+ * the call itself.
  */
 
 #include <stdlib.h>

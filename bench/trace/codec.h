@@ -62,7 +62,8 @@ static inline bool trace_has_align(unsigned function)
     return function >= TRACE_POSIX_MEMALIGN && function <= TRACE_MEMALIGN;
 }
 
-/* Addresses are multiples of 8, all but never: the low bits go to the top, where they cost nothing when they are 0. */
+/* Addresses are multiples of 8, all but never: the low bits go to the top, where they cost nothing
+   when they are 0. */
 static inline uint64_t trace_place(uint64_t address)
 {
     return address >> 3 | address << 61;

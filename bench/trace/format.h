@@ -4,9 +4,9 @@
 /*
  * format.h - the file that the recorder writes and the reader reads, version 1.
  *
- * Idea. Each thread writes into a block of the file that is mapped into the process: no system call,
- * no lock and no buffer to flush. What a process had recorded is in the file the moment it is killed,
- * calls _exit or exec, or crashes.
+ * Idea. Each thread writes into a block of the file that is mapped into the process: no system
+ * call, no lock and no buffer to flush. What a process had recorded is in the file the moment it is
+ * killed, calls _exit or exec, or crashes.
  *
  *     0         4096          8192              24576                  (all multiples of 4096)
  *     +---------+-------------+-----------------+------------- - - ---+
@@ -34,8 +34,8 @@
  * An address is one byte when it is among the recent ones of the block (an index into a table that
  * both sides keep), else the difference to the address before, in units of 8 bytes.
  *
- * Time. An allocation is stamped after it returned, a free before it starts, a realloc twice. So two
- * lives of one address never overlap, whichever threads they are in.
+ * Time. An allocation is stamped after it returned, a free before it starts, a realloc twice. So
+ * two lives of one address never overlap, whichever threads they are in.
  *
  * A block that is full, or whose thread has ended, is closed: it has a checksum. The others have
  * none; their `progress` is stored after the bytes of an event, so what it counts is complete.

@@ -9,8 +9,9 @@
 //     16 1204 88
 //     24 977 512
 //
-// One line for each size that occurs, smallest first. A realloc that returned a block counts as an allocation of
-// its new size. live_at_peak: blocks of the size that were live when the sum of all live bytes was highest.
+// One line for each size that occurs, smallest first. A realloc that returned a block counts as an
+// allocation of its new size. live_at_peak: blocks of the size that were live when the sum of all
+// live bytes was highest.
 
 #include <cinttypes>
 #include <cstdint>

@@ -5,9 +5,10 @@
 //
 //     info [--events] file
 //
-// Prints a JSON object on one line: times are seconds, sizes bytes. --events prints every event on a line
-// of its own: the seconds since the recording began, the thread's number, the function, the object's number
-// or '-', the size (of a free: of what it freed), and the alignment where one was asked for.
+// Prints a JSON object on one line: times are seconds, sizes bytes. --events prints every event on
+// a line of its own: the seconds since the recording began, the thread's number, the function, the
+// object's number or '-', the size (of a free: of what it freed), and the alignment where one was
+// asked for.
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>

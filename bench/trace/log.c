@@ -16,9 +16,9 @@
  * which each has a block of its own.
  *
  * The file is written by system calls alone: open(2) of the C library may be cancelled, and another
- * preloaded library may have its own. No descriptor is kept, for a program may close those that it does
- * not know. Room is taken from the disk before it is mapped: a full disk then ends the recording, where
- * a store into a hole of the file would end the program.
+ * preloaded library may have its own. No descriptor is kept, for a program may close those that it
+ * does not know. Room is taken from the disk before it is mapped: a full disk then ends the
+ * recording, where a store into a hole of the file would end the program.
  */
 
 #include "bench/trace/log.h"
@@ -85,8 +85,8 @@ static void close_file(int file)
     syscall(SYS_close, file);
 }
 
-/* The path is in CAIRN_RECORD. The first process takes it as it is, the others append their number: a
-   number may come again, too. */
+/* The path is in CAIRN_RECORD. The first process takes it as it is, the others append their number:
+   a number may come again, too. */
 static int create_file(void)
 {
     static const char *const formats[] = {"%s", "%s.%d", "%s.%d.%d"};
@@ -289,8 +289,8 @@ static inline __attribute__((always_inline)) void record(struct trace_call *call
 
 /* ---- threads and processes ----------------------------------------------------------------- */
 
-/* Runs when a thread ends, after the destructors of earlier keys. Once more in each round: in the last, nearly
-   all that other destructors free has been recorded. */
+/* Runs when a thread ends, after the destructors of earlier keys. Once more in each round: in the
+   last, nearly all that other destructors free has been recorded. */
 static void end_thread(void *argument)
 {
     struct log *log = argument;
@@ -313,7 +313,8 @@ static void start_process(void)
     enum state expected = UNREADY;
     int saved_errno = errno;
 
-    /* At first it means that the C library is not ready yet; later, that the program has cleared it. */
+    /* At first it means that the C library is not ready yet; later, that the program has cleared
+       it. */
     if ((environ == NULL && !process.has_key) ||
         !__atomic_compare_exchange_n(&process.state, &expected, STARTING, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
@@ -341,7 +342,8 @@ static bool is_recording(void)
     return state == RECORDING;
 }
 
-/* The child has the mappings of its parent's file; it starts a file of its own at its first call. */
+/* The child has the mappings of its parent's file; it starts a file of its own at its first call.
+   */
 static void start_over(void)
 {
     if (own_log.block != NULL)

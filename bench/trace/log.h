@@ -4,8 +4,8 @@
 /*
  * log.h - where the recorder's calls go: into the calling thread's block of the file.
  *
- * Nothing here calls malloc, blocks, or changes errno. Calls are safe in any thread and at any time; one
- * that comes while the same thread is recording (a signal handler) is counted as lost.
+ * Nothing here calls malloc, blocks, or changes errno. Calls are safe in any thread and at any
+ * time; one that comes while the same thread is recording (a signal handler) is counted as lost.
  */
 #ifndef CAIRN_BENCH_TRACE_LOG_H
 #define CAIRN_BENCH_TRACE_LOG_H

@@ -9,12 +9,13 @@
  *     thread 1   malloc s0 | start 2 | malloc s1 | ------------------- | free s1
  *     thread 2                        ... resize s0 turn 1 | free s0 turn 2
  *
- * An object lives in a slot. Each operation on a slot has a turn, 0, 1, 2 ..., and waits until the one
- * before it is done: a free in one thread waits for the allocation in another. Otherwise the threads run
- * freely, each in its own order. All waiting is for what comes earlier in the trace, so it ends.
+ * An object lives in a slot. Each operation on a slot has a turn, 0, 1, 2 ..., and waits until the
+ * one before it is done: a free in one thread waits for the allocation in another. Otherwise the
+ * threads run freely, each in its own order. All waiting is for what comes earlier in the trace, so
+ * it ends.
  *
- * A thread is started by the one that made the call before its first. In a paced plan, an operation also
- * waits until all of the epoch before its own are done: EPOCH_CALLS calls of the trace.
+ * A thread is started by the one that made the call before its first. In a paced plan, an operation
+ * also waits until all of the epoch before its own are done: EPOCH_CALLS calls of the trace.
  *
  * The planner is a program of its own, so that the replayer's malloc serves nothing but the replay.
  */
@@ -34,7 +35,7 @@ enum plan_code {
     PLAN_RESIZE,
     PLAN_FREE,
     PLAN_START, /* slot: the thread */
-    PLAN_EPOCH, /* slot: the epoch that begins; turn: calls that the thread made in the one before */
+    PLAN_EPOCH, /* slot: the epoch that begins; turn: the thread's calls in the one before */
 };
 
 struct plan_op {

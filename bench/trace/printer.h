@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// What the programs that read a trace share: their exit status is 0; 1 when the file is no trace; 2 for a wrong call.
+// What the programs that read a trace share: their exit status is 0; 1 when the file is no trace; 2
+// for a wrong call.
 #ifndef CAIRN_BENCH_TRACE_PRINTER_H
 #define CAIRN_BENCH_TRACE_PRINTER_H
 
@@ -17,7 +18,8 @@ inline int Usage(const char *arguments)
     return 2;
 }
 
-// Calls `visit(reader, event)` for each event until it returns false, then `finish(reader)`; the exit status.
+// Calls `visit(reader, event)` for each event until it returns false, then `finish(reader)`; the
+// exit status.
 template <typename Visit, typename Finish>
 int ReadTrace(const char *path, Visit visit, Finish finish)
 {

@@ -13,10 +13,10 @@
  *         ...
  *     trace_close(&reader);
  *
- * An object is a block from its allocation to its free; a realloc changes it. Its number is used again
- * only by the thread that freed it: so a number never orders two threads that did not order themselves.
- * Nothing in a file can stop the reader but a header that is not ours: what is torn or damaged is
- * left out and counted. Threads: one per reader.
+ * An object is a block from its allocation to its free; a realloc changes it. Its number is used
+ * again only by the thread that freed it: so a number never orders two threads that did not order
+ * themselves. Nothing in a file can stop the reader but a header that is not ours: what is torn or
+ * damaged is left out and counted. Threads: one per reader.
  */
 #ifndef CAIRN_BENCH_TRACE_READER_H
 #define CAIRN_BENCH_TRACE_READER_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The codec, the reader, and the programs that print a trace. Without the end of a file, with bytes changed, of
-// other machines: a line, and never a crash.
+// The codec, the reader, and the programs that print a trace. Without the end of a file, with bytes
+// changed, of other machines: a line, and never a crash.
 #include "bench/trace/reader.h"
 
 #include <gtest/gtest.h>
@@ -156,8 +156,9 @@ class ReaderTest : public testing::Test {
         return count;
     }
 
-    // "m1#0 8": the kind (malloc, free, resize, unknown free, failed; ! for an inferred one), thread, object, and
-    // size; of a free that of the block. Then what was counted: unknown frees, unknown resizes, inferred frees.
+    // "m1#0 8": the kind (malloc, free, resize, unknown free, failed; ! for an inferred one),
+    // thread, object, and size; of a free that of the block. Then what was counted: unknown frees,
+    // unknown resizes, inferred frees.
     std::string Read(const TraceWriter &writer)
     {
         std::string told;
@@ -217,7 +218,8 @@ TEST_F(ReaderTest, CallsBecomeEventsInOrderAboutObjects)
     EXPECT_EQ(
         Read(W().Malloc(1, 0, 0x10, 8).Realloc(2, 9000, 1, 0x10, 0x20, 9).Free(3, 20000, 0x20)),
         "m1#0 8, r2#0 9, f3#0 9, 000");
-    // An address freed by one thread and given to another is two objects; to its own, it may be one.
+    // An address freed by one thread and given to another is two objects; to its own, it may be
+    // one.
     EXPECT_EQ(Read(W().Malloc(1, 0, 0x10, 8).Free(1, 1000, 0x10).Malloc(2, 1001, 0x10, 9)),
               "m1#0 8, f1#0 8, m2#1 9, 000");
     EXPECT_EQ(Read(W().Malloc(1, 0, 0x10, 8).Free(1, 1000, 0x10).Malloc(1, 1001, 0x20, 9)),

@@ -12,7 +12,8 @@
  * with operators of its own calls itself, and is not seen. malloc_usable_size is not touched.
  * free(NULL) is no event.
  *
- * dlsym may itself allocate while it looks for the next functions: from a small buffer, never freed.
+ * dlsym may itself allocate while it looks for the next functions: from a small buffer, never
+ * freed.
  */
 
 #include "bench/trace/log.h"
@@ -56,8 +57,8 @@ static bool is_resolved;
 
 static __attribute__((constructor)) void resolve(void)
 {
-    /* Initial-exec: the first touch of another kind of variable may allocate. Volatile: dlsym is declared
-       never to call back, but it does, through malloc. */
+    /* Initial-exec: the first touch of another kind of variable may allocate. Volatile: dlsym is
+       declared never to call back, but it does, through malloc. */
     static __thread __attribute__((tls_model("initial-exec"))) volatile bool is_resolving;
 
     if (is_resolved || is_resolving)
@@ -159,7 +160,8 @@ EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_byte
     free_as(TRACE_FREE_ALIGNED_SIZED, block);
 }
 
-/* A block of ours becomes one of the next malloc's, or, while there is none, another of ours. How long it was is not known, but not past the buffer's end. */
+/* A block of ours becomes one of the next malloc's, or, while there is none, another of ours. How
+   long it was is not known, but not past the buffer's end. */
 static void *move_early(const void *old, size_t size_bytes)
 {
     size_t rest_bytes = sizeof(early_memory) - ((uintptr_t)old - (uintptr_t)early_memory);

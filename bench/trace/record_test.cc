@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The recorder on programs whose calls are known: this one, told the way in which to use the heap. What counts lies
-// between malloc(kBegin) and malloc(kEnd) of a thread. Built with -fno-builtin: every call is made.
+// The recorder on programs whose calls are known: this one, told the way in which to use the heap.
+// What counts lies between malloc(kBegin) and malloc(kEnd) of a thread. Built with -fno-builtin:
+// every call is made.
 #include <gtest/gtest.h>
 
 #include <dlfcn.h>
@@ -128,7 +129,8 @@ class RecordTest : public testing::Test {
         return outcome.out;
     }
 
-    // Of each thread what lies between the marks, "malloc 11", ... : of frees the size of what was freed.
+    // Of each thread what lies between the marks, "malloc 11", ... : of frees the size of what was
+    // freed.
     Threads Read(const std::string &path)
     {
         Threads threads;
@@ -229,7 +231,8 @@ TEST_F(RecordTest, EveryFunctionIsWrittenDownAsItWasCalled)
     EXPECT_EQ(summary_.find("{\"command\": [\"" + Absolute("record_test") + "\", \"way\", "), 0u);
 }
 
-// One free and one realloc. The marks are leaked, for the library behind the recorder answers each free.
+// One free and one realloc. The marks are leaked, for the library behind the recorder answers each
+// free.
 const Way frees("frees", [] {
     void *volatile block = malloc(kBegin);
     free(malloc(60));
@@ -240,8 +243,9 @@ const Way frees("frees", [] {
     return 0;
 });
 
-// A free is stamped before the address can be another thread's, what allocates after it is this one's. Each free and
-// each realloc allocates a block of 4242 bytes while it runs, in the library behind the recorder.
+// A free is stamped before the address can be another thread's, what allocates after it is this
+// one's. Each free and each realloc allocates a block of 4242 bytes while it runs, in the library
+// behind the recorder.
 TEST_F(RecordTest, AFreeIsWrittenDownBeforeItIsDoneAndAReallocAfterIt)
 {
     Events expected = {"malloc 60", "free 60",     "malloc 4242",
@@ -331,7 +335,8 @@ TEST_F(RecordTest, AFreeInAnotherThreadComesAfterItsMalloc)
 
 pthread_key_t g_key;
 
-// The destructor runs as often as there are rounds of them; in the last one, after the recorder's own.
+// The destructor runs as often as there are rounds of them; in the last one, after the recorder's
+// own.
 const Way late("late", [] {
     auto free_late = [](void *block) {
         Begin();
@@ -417,8 +422,8 @@ TEST_F(RecordTest, TheChildOfAForkAndAProgramAfterAnExecHaveFilesOfTheirOwn)
 volatile sig_atomic_t g_signals;
 int g_is_over;
 
-// Signals at any moment, also while the recorder writes. The handler makes a call that no malloc gets to the bottom
-// of: allocating in it would be wrong. Prints how many came.
+// Signals at any moment, also while the recorder writes. The handler makes a call that no malloc
+// gets to the bottom of: allocating in it would be wrong. Prints how many came.
 const Way signalled("signals", [] {
     struct sigaction action = {};
     action.sa_handler = [](int) {

@@ -4,9 +4,9 @@
 /*
  * replay.h - plays a plan on the malloc of this process: each recorded thread as a thread.
  *
- * The calling thread plays the trace's first one, so that a malloc that treats the main thread apart
- * does so here. All memory of the replay is mapped and touched by replay_prepare(); while it plays,
- * nothing but the trace's own calls and pthread_create allocates.
+ * The calling thread plays the trace's first one, so that a malloc that treats the main thread
+ * apart does so here. All memory of the replay is mapped and touched by replay_prepare(); while it
+ * plays, nothing but the trace's own calls and pthread_create allocates.
  *
  * With a sampler, live and resident memory are written to a JSON file:
  *
@@ -15,9 +15,10 @@
  *                   "space": [granule, live_kib, granule, live_kib, ...]}, ...],
  *      "classes": [[from_bytes, to_bytes, blocks, asked_bytes, usable_bytes], ...]}
  *
- * A sample is taken each so many calls, and when the most bytes are live, by the thread whose call it is:
- * exact when there is one thread, else a block may be counted before or after its call. Sampling costs
- * time; the time of such a run is not to be compared. `resident_kib` is without the baseline.
+ * A sample is taken each so many calls, and when the most bytes are live, by the thread whose call
+ * it is: exact when there is one thread, else a block may be counted before or after its call.
+ * Sampling costs time; the time of such a run is not to be compared. `resident_kib` is without the
+ * baseline.
  */
 #ifndef CAIRN_BENCH_TRACE_REPLAY_H
 #define CAIRN_BENCH_TRACE_REPLAY_H
@@ -131,7 +132,8 @@ struct replay {
 void replay_prepare(struct replay *replay, const struct plan *plan, enum replay_touch touch,
                     struct rss_sampler *sampler);
 
-/* Plays all of the plan. Ends the process with status 1 and one line when a call finds no memory. */
+/* Plays all of the plan. Ends the process with status 1 and one line when a call finds no memory.
+   */
 void replay_play(struct replay *replay);
 
 /* The sum over all threads. */

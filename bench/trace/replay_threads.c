@@ -4,11 +4,12 @@
 /*
  * replay_threads.c - the threads that play a plan.
  *
- * Order between threads is by the turn of a slot: an acquire of what the thread before has released. A
- * thread that must wait spins a little, then yields, then sleeps: there may be more threads than CPUs.
+ * Order between threads is by the turn of a slot: an acquire of what the thread before has
+ * released. A thread that must wait spins a little, then yields, then sleeps: there may be more
+ * threads than CPUs.
  *
- * A thread that is done puts itself on a list; the thread that starts the next one joins it, so that the
- * stacks of dead threads do not pile up.
+ * A thread that is done puts itself on a list; the thread that starts the next one joins it, so
+ * that the stacks of dead threads do not pile up.
  */
 
 #include "bench/trace/replay.h"
@@ -131,7 +132,7 @@ static void *alloc(const struct plan_op *op, void *old)
         return calloc(1, size_bytes);
     case PLAN_ALIGNED:
         return alloc_aligned(plan_align_log2_of(op), size_bytes);
-    case PLAN_RESIZE: /* to 0 would free: a trace has such a call only where the malloc then did not */
+    case PLAN_RESIZE: /* to 0 would free: in a trace it is only where the malloc did not */
         return realloc(old, size_bytes == 0 ? 1 : size_bytes);
     default:
         return malloc(size_bytes);

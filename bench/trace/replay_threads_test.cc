@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Plans and the threads that play them, on made-up traces. Under a thread sanitizer this proves, too, that a block
-// is handed over from thread to thread: an operation that did not wait for its turn would be a race on the slot.
+// Plans and the threads that play them, on made-up traces. Under a thread sanitizer this proves,
+// too, that a block is handed over from thread to thread: an operation that did not wait for its
+// turn would be a race on the slot.
 extern "C" {
 #include "bench/trace/replay.h"
 }
@@ -69,7 +70,8 @@ class Played {
         return replay_;
     }
 
-    // Every operation was the last to be done on its slot when it was its turn, and only what lives has a block.
+    // Every operation was the last to be done on its slot when it was its turn, and only what lives
+    // has a block.
     void ExpectDone(size_t live) const
     {
         std::map<uint32_t, uint32_t> calls;

@@ -8,8 +8,8 @@
  *     replayer --about
  *
  * Its last line is a workload's (bench/README.md): "ops" are the calls played, "seconds" their time
- * without the preparation. In "extra": what was live in the trace at most, what was resident at most
- * beyond the baseline (this program with everything prepared), and their quotient, "waste".
+ * without the preparation. In "extra": what was live in the trace at most, what was resident at
+ * most beyond the baseline (this program with everything prepared), and their quotient, "waste".
  *
  * Exit status: 0; 1 when the plan cannot be read or memory runs out; 2 for a wrong call.
  */

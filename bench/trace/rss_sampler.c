@@ -4,9 +4,9 @@
 /*
  * rss_sampler.c - counts per class, and pictures of the heap.
  *
- * The heap is cut into granules, aligned pieces of its address space. A sample walks over all slots and
- * adds up the live bytes in each granule, in a hash table that is emptied by the next sample. A heap
- * with more granules than the table takes is shown in part.
+ * The heap is cut into granules, aligned pieces of its address space. A sample walks over all slots
+ * and adds up the live bytes in each granule, in a hash table that is emptied by the next sample. A
+ * heap with more granules than the table takes is shown in part.
  */
 
 #include "bench/trace/replay.h"
@@ -60,8 +60,8 @@ uint64_t rss_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* By the page tables: exact, and as slow as the process is large. By the kernel's counter where there
-   is no such file. */
+/* By the page tables: exact, and as slow as the process is large. By the kernel's counter where
+   there is no such file. */
 static uint64_t resident_kib(void)
 {
     uint64_t kib = rss_number("/proc/self/smaps_rollup", "\nRss:");

@@ -9,9 +9,9 @@
  *     Arm       cntvct_el0
  *     else      CLOCK_MONOTONIC, in ns
  *
- * trace_ticks_after() is read when everything before it is done; it stamps what an allocation returned.
- * trace_ticks_before() is read before what follows can be seen by others; it stamps a free. On x86-64 a
- * store is seen by others only once all before it, and so this reading, is done.
+ * trace_ticks_after() is read when everything before it is done; it stamps what an allocation
+ * returned. trace_ticks_before() is read before what follows can be seen by others; it stamps a
+ * free. On x86-64 a store is seen by others only once all before it, and so this reading, is done.
  */
 #ifndef CAIRN_BENCH_TRACE_TICKS_H
 #define CAIRN_BENCH_TRACE_TICKS_H

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Traces for tests, event by event. The clock's tick is a nanosecond, and the recording begins at tick kStart.
+// Traces for tests, event by event. The clock's tick is a nanosecond, and the recording begins at
+// tick kStart.
 #ifndef CAIRN_BENCH_TRACE_TRACE_WRITER_H
 #define CAIRN_BENCH_TRACE_TRACE_WRITER_H
 

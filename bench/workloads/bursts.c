@@ -2,17 +2,18 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * bursts.c - many blocks of one size at once, then all of them freed; then of the next size. Two workloads.
+ * bursts.c - many blocks of one size at once, then all of them freed; then of the next size. Two
+ * workloads.
  *
  *     bursts          each thread frees what it made
- *     bursts_across   thread 0 makes a burst ---+   +--- thread 1 frees it, and thread 0 frees that of thread N-1
+ *     bursts_across   thread 0 makes a burst ---+   +--- thread 1 frees it, thread 0 that of N-1
  *                     thread 1 makes a burst ---+===+--- ...
  *                                             barrier
  *
  * More blocks than any cache holds go through it both ways: what is measured is the path below the
  * caches, and whether memory of one size class comes to serve the next. The order of the frees
- * decides what the free lists look like for the next round. Across, every thread makes as much as it
- * frees, but never the same blocks: memory must come home in bulk.
+ * decides what the free lists look like for the next round. Across, every thread makes as much as
+ * it frees, but never the same blocks: memory must come home in bulk.
  */
 
 #include "bench/workloads/workload.h"
@@ -53,7 +54,8 @@ static void choose_places(void)
     }
 }
 
-/* Across, all threads walk through the same number of rounds; in the last ones some have no share left. */
+/* Across, all threads walk through the same number of rounds; in the last ones some have no share
+   left. */
 static void work(size_t idx)
 {
     size_t giver = is_across ? (idx + 1) % threads : idx;

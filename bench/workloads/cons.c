@@ -11,9 +11,9 @@
  *     old     those that survived one: swept at each eighth collection
  *
  * So dead objects come by the ten thousand, mixed with survivors that will stay: what is free lies
- * scattered among what is not. A cell is never changed, so an old one knows no young one, and a small
- * collection looks at young objects alone. Each object holds a sum over all below it, which is checked
- * whenever it is marked.
+ * scattered among what is not. A cell is never changed, so an old one knows no young one, and a
+ * small collection looks at young objects alone. Each object holds a sum over all below it, which
+ * is checked whenever it is marked.
  */
 
 #include <string.h>

@@ -7,8 +7,9 @@
  *     producer --> [ queue of 1024 blocks at most ] --> consumer       `pairs` times
  *
  * Every block is freed by another thread than made it, and always in the same direction: the caches
- * of the one run dry while those of the other run over. Blocks cross in batches, and a full or empty
- * queue puts the thread to sleep, so that the queue costs little and pairs may outnumber the CPUs.
+ * of the one run dry while those of the other run over. Blocks cross in batches, and a full or
+ * empty queue puts the thread to sleep, so that the queue costs little and pairs may outnumber the
+ * CPUs.
  */
 
 #include "bench/workloads/workload.h"

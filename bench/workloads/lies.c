@@ -8,9 +8,9 @@
  *     realloc             of a block, nothing but the first byte comes along
  *     page                of a block above 8 KiB, the byte at 4096 does not come along
  *     align               aligned_alloc gives a block 16 bytes behind the one that was promised
- *     first, last, end    each tenth malloc of a thread changes a byte of the block that it gave before, as
- *                         a malloc would whose blocks overlap: the first or the last of blocks of bytes, or
- *                         the last of any
+ *     first, last, end    each tenth malloc of a thread changes a byte of the block that it gave
+ *                         before, as a malloc would whose blocks overlap: the first or the last of
+ *                         blocks of bytes, or the last of any
  */
 
 #include <malloc.h>

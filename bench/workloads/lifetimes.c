@@ -2,22 +2,25 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * lifetimes.c - random sizes with random lifetimes, in a table of live blocks for each thread. Five workloads.
+ * lifetimes.c - random sizes with random lifetimes, in a table of live blocks for each thread. Five
+ * workloads.
  *
- *     churn     16 bytes to 2 KiB. Neighbours of one size die at different times, so that free blocks lie
- *               scattered between live ones: how an allocator finds them again, and what it costs when
- *               the heap outgrows the caches.
- *     medium    40 KiB to 1 MiB, touched at each page. Too large for size classes, too small to be mapped
- *               one by one: a malloc that maps and unmaps each pays in page faults; one that keeps them
- *               all pays in memory.
- *     big       5 to 25 MiB, all sizes between alike: images, matrices, file buffers. The time goes to
- *               page faults, unless freed memory is kept; what is kept is seen in the peak.
- *     cleared   calloc, checked to be zero; half of the blocks are then filled. Memory fresh from the
- *               kernel is zero already, and used memory is not: an allocator that knows which is which
- *               saves the clearing. Small blocks are checked whole, larger ones at each cache line.
- *     aligned   half of the blocks aligned, to 16 bytes up to 64 KiB, small alignments more often than large
- *               ones. A large alignment leaves a gap before the block: whether that can be used is seen
- *               in the peak memory.
+ *     churn     16 bytes to 2 KiB. Neighbours of one size die at different times, so that free
+ *               blocks lie scattered between live ones: how an allocator finds them again, and
+ *               what it costs when the heap outgrows the caches.
+ *     medium    40 KiB to 1 MiB, touched at each page. Too large for size classes, too small to be
+ *               mapped one by one: a malloc that maps and unmaps each pays in page faults; one
+ *               that keeps them all pays in memory.
+ *     big       5 to 25 MiB, all sizes between alike: images, matrices, file buffers. The time
+ *               goes to page faults, unless freed memory is kept; what is kept is seen in the
+ *               peak.
+ *     cleared   calloc, checked to be zero; half of the blocks are then filled. Memory fresh from
+ *               the kernel is zero already, and used memory is not: an allocator that knows which
+ *               is which saves the clearing. Small blocks are checked whole, larger ones at each
+ *               cache line.
+ *     aligned   half of the blocks aligned, to 16 bytes up to 64 KiB, small alignments more often
+ *               than large ones. A large alignment leaves a gap before the block: whether that can
+ *               be used is seen in the peak memory.
  */
 
 #include "bench/workloads/table.h"
@@ -77,8 +80,9 @@ static void *make_cleared(struct rng *rng)
     return block;
 }
 
-/* 16 << n, for the smaller of two random n: small ones prevail. By posix_memalign or by aligned_alloc, of
-   which C11 wanted the size to be a multiple of the alignment; so do some allocators. */
+/* 16 << n, for the smaller of two random n: small ones prevail. By posix_memalign or by
+   aligned_alloc, of which C11 wanted the size to be a multiple of the alignment; so do some
+   allocators. */
 static void *make_aligned(struct rng *rng)
 {
     size_t bytes = some_size(rng);

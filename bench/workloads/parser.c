@@ -7,8 +7,8 @@
  *     tokens --> nodes, each in the children of another     arrays that grow by realloc
  *           `--> names, looked up in a table of symbols     strings, and a table that doubles
  *
- * At the end of a file everything goes, in the order in which it was made. Of the new symbols, one in
- * 32 is exported: it outlives its file and stays until the end, among the holes that the others
+ * At the end of a file everything goes, in the order in which it was made. Of the new symbols, one
+ * in 32 is exported: it outlives its file and stays until the end, among the holes that the others
  * leave.
  */
 

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * phases.c - a program that grows, shrinks to a tenth, idles, and ends its work; what stays resident?
+ * phases.c - a program that grows, shrinks to a tenth, idles, and ends its work; what stays
+ * resident?
  *
  *     KiB   grown
  *          /     \ thinned   thinned_idle
@@ -12,8 +13,8 @@
  * Small blocks are made until `live` bytes of them live; 90 % of them, chosen at random, are freed;
  * the program idles; it frees the rest; it idles. An idle program sleeps and now and then makes a
  * few blocks, for allocators that purge in passing. The blocks are linked through themselves, in
- * several lists so that the frees jump about: no table adds to the resident memory. The time is that
- * of the work, without the idling.
+ * several lists so that the frees jump about: no table adds to the resident memory. The time is
+ * that of the work, without the idling.
  */
 
 #include <fcntl.h>

@@ -4,8 +4,8 @@
 /*
  * pingpong.c - malloc and free at once, a few sizes in turn.
  *
- * Nothing else lives, so each malloc can take what the free before it gave back: what is measured is
- * the hot path and nothing below it. With threads, each plays with itself.
+ * Nothing else lives, so each malloc can take what the free before it gave back: what is measured
+ * is the hot path and nothing below it. With threads, each plays with itself.
  */
 
 #include "bench/workloads/workload.h"

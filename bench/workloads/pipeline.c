@@ -8,9 +8,9 @@
  *     malloc          realloc                 realloc                       realloc, check, free
  *     [head|0] -----> [head|0|1111] --------> [head|0|1111|22] -----> ...
  *
- * As in a server that wraps, encodes and frames. A block is made by one thread, grown by others, which
- * never made one of their own, and freed by the last: realloc of blocks from afar, in sizes that are
- * only ever left behind. Each stage fills its section; the last one reads all of them.
+ * As in a server that wraps, encodes and frames. A block is made by one thread, grown by others,
+ * which never made one of their own, and freed by the last: realloc of blocks from afar, in sizes
+ * that are only ever left behind. Each stage fills its section; the last one reads all of them.
  */
 
 #include <string.h>

@@ -6,8 +6,9 @@
  *
  *     put, put ... --> [ 1024 blocks at most ] --> take, take ...
  *
- * Blocks cross in batches, and who finds the queue full or empty sleeps: it costs little beside what
- * the blocks cost. It ends when as many blocks were put as were announced; then take returns 0.
+ * Blocks cross in batches, and who finds the queue full or empty sleeps: it costs little beside
+ * what the blocks cost. It ends when as many blocks were put as were announced; then take returns
+ * 0.
  */
 
 #ifndef CAIRN_BENCH_WORKLOADS_QUEUE_H

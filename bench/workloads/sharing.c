@@ -8,8 +8,8 @@
  *
  * Each thread writes to its blocks alone, but blocks of several threads may lie in one cache line.
  * mode=active: the threads allocate side by side, and the allocator may deal a line out to several.
- * mode=passive: the main thread allocates and deals the blocks out in turns, so that lines ARE shared
- * at first; a thread that frees such a block may get it back, and the line stays shared.
+ * mode=passive: the main thread allocates and deals the blocks out in turns, so that lines ARE
+ * shared at first; a thread that frees such a block may get it back, and the line stays shared.
  * After each round of writes, a thread replaces one of its blocks.
  */
 

@@ -4,8 +4,8 @@
 // sized.cc - what a C++ program does with the heap: containers, strings, objects behind a base.
 //
 // new and delete instead of malloc and free: delete is told the size, from the type or by a virtual
-// destructor, and over-aligned types go through the aligned forms. The scenes take turns, each with a
-// share of the objects; what they make dies at the end of the scene or in the middle of it.
+// destructor, and over-aligned types go through the aligned forms. The scenes take turns, each with
+// a share of the objects; what they make dies at the end of the scene or in the middle of it.
 
 #include <cstdio>
 #include <map>

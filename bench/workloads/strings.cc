@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// strings.cc - a search engine in small, as C++ programs are written: strings, vectors and hash maps, all at once.
+// strings.cc - a search engine in small, as C++ programs are written: strings, vectors and hash
+// maps, all at once.
 //
 //     text  "...": append, word by word             index   word -> [document, document, ...]
 //       `-- split into strings of their own --------^       hash map of strings and growing vectors
 //
-// Documents come and go in a ring; a new one is put together by append, so that its buffer doubles, and split into words,
-// which enter the index. One that goes is split again and taken out of it, and words that nobody has any more leave the map.
-// Now and then a query joins what the index has on some words into a line. In the end the index must be empty, and every
-// document must be what it was.
+// Documents come and go in a ring; a new one is put together by append, so that its buffer doubles,
+// and split into words, which enter the index. One that goes is split again and taken out of it,
+// and words that nobody has any more leave the map. Now and then a query joins what the index has
+// on some words into a line. In the end the index must be empty, and every document must be what it
+// was.
 
 #include <algorithm>
 #include <new>

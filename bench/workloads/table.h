@@ -54,7 +54,8 @@ static inline void table_drop(struct table *table)
     drop_table(table->blocks, table->count, sizeof(void *));
 }
 
-/* What thread `idx` does with a table of its own: the first blocks fill it, the others replace those. */
+/* What thread `idx` does with a table of its own: the first blocks fill it, the others replace
+   those. */
 static inline __attribute__((always_inline)) void table_play(size_t idx, uint64_t mean_bytes,
                                                              table_make *make)
 {

@@ -9,9 +9,9 @@
  *     producer --'                      '--> consumer
  *
  * As a thread pool with its jobs. Who frees a block is decided by who is free: the blocks of one
- * thread come back to the allocator from all sides, or those of all threads at one (consumers=1), or
- * one thread makes what all the others free (producers=1). Each job tells its size at its start and
- * at its end; both are compared when it is done, and in the end the sums.
+ * thread come back to the allocator from all sides, or those of all threads at one (consumers=1),
+ * or one thread makes what all the others free (producers=1). Each job tells its size at its start
+ * and at its end; both are compared when it is done, and in the end the sums.
  */
 
 #include "bench/workloads/queue.h"

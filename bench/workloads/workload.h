@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * workload.h - what the workloads share: parameters, random numbers, threads, the clock, the result.
+ * workload.h - what the workloads share: parameters, random numbers, threads, the clock, the
+ * result.
  *
  * A workload does an amount of work that its parameters alone decide, and prints what it cost:
  *
@@ -74,7 +75,8 @@ void out_of_memory(void) __attribute__((noreturn, cold));
 /* ---- threads, time and result ---- */
 
 /* Runs work(0) ... work(count - 1), each in a thread, and times from the moment they are let go to
-   the end of the last. A single one runs in the calling thread, so that the process has no other. */
+   the end of the last. A single one runs in the calling thread, so that the process has no other.
+   */
 void run_threads(uint64_t count, void (*work)(size_t idx));
 
 void start_thread(pthread_t *thread, void *(*body)(void *), void *argument);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The workloads as programs: what they print, what they refuse, that they do the work they tell of, and that they
-// notice a malloc that breaks its promise. What they allocate is counted by the recorder of bench/trace.
+// The workloads as programs: what they print, what they refuse, that they do the work they tell of,
+// and that they notice a malloc that breaks its promise. What they allocate is counted by the
+// recorder of bench/trace.
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -48,7 +49,8 @@ Numbers NumbersIn(const std::string &text)
     return numbers;
 }
 
-// The numbers of a result, "extra" among the others; fails unless the last line is one, of the right form.
+// The numbers of a result, "extra" among the others; fails unless the last line is one, of the
+// right form.
 Numbers Result(const std::string &words)
 {
     static const std::regex form(

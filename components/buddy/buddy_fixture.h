@@ -20,6 +20,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/support/random.h"
+
 namespace buddy_fixture {
 
 inline void Require(bool holds, const std::string &text)
@@ -30,9 +32,7 @@ inline void Require(bool holds, const std::string &text)
 
 inline std::uint64_t Seed()
 {
-    const char *given = std::getenv("CAIRN_TEST_SEED");
-
-    return given != nullptr ? std::strtoull(given, nullptr, 0) : 20260101;
+    return cairn_test::test_seed();
 }
 
 inline std::size_t PageBytes()

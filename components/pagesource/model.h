@@ -23,6 +23,8 @@
 #include <memory>
 #include <random>
 
+#include "tests/support/random.h"
+
 class Model {
   public:
     struct Block {
@@ -263,13 +265,6 @@ class PageSizes : public testing::TestWithParam<size_t> {
     size_t page = GetParam();
 };
 
-/* CAIRN_TEST_SEED if it is set, otherwise a new one; printed, so that a failure can be repeated. */
-inline uint64_t test_seed()
-{
-    const char *given = std::getenv("CAIRN_TEST_SEED");
-    uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();
-    std::printf("CAIRN_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    return seed;
-}
+using cairn_test::test_seed;
 
 #endif

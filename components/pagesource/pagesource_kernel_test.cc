@@ -23,19 +23,15 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/random.h"
+
 namespace {
 
 constexpr size_t kMiB = 1 << 20;
 const enum cairn_pagesource_policy kPolicies[] = {CAIRN_PAGESOURCE_AUTO, CAIRN_PAGESOURCE_BRK,
                                                   CAIRN_PAGESOURCE_MMAP};
 
-uint64_t test_seed()
-{
-    const char *given = std::getenv("CAIRN_TEST_SEED");
-    uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();
-    std::printf("CAIRN_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    return seed;
-}
+using cairn_test::test_seed;
 
 // How many bytes of [base, base + length) are mapped readable and writable.
 size_t mapped_of(const void *base, size_t length)

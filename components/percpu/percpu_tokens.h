@@ -25,18 +25,13 @@
 
 #include <cairn/source.h>
 
+#include "tests/support/random.h"
+
 namespace percpu_testing {
 
 inline uint64_t seed()
 {
-    static const uint64_t value = [] {
-        const char *value = getenv("CAIRN_TEST_SEED");
-        uint64_t chosen = value != nullptr ? strtoull(value, nullptr, 0) : std::random_device()();
-        printf("CAIRN_TEST_SEED=%llu\n", static_cast<unsigned long long>(chosen));
-        fflush(stdout);
-        return chosen;
-    }();
-    return value;
+    return cairn_test::test_seed();
 }
 
 /* Thread-safe; serves the sizes it was made with, lowest address first. */

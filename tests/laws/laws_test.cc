@@ -419,7 +419,8 @@ TEST_F(CachesLayer, ThreadsNeverShareABlock)
             std::mt19937_64 random(Seed() + number);
             std::vector<std::pair<unsigned, uint64_t *>> held;
             for (int step = 0; step < 20000; step++) {
-                unsigned class_idx = static_cast<unsigned>(random() % std::min(20u, layers_class_count()));
+                unsigned class_idx =
+                    static_cast<unsigned>(random() % std::min(20u, layers_class_count()));
                 if (held.size() < 200 && random() % 2 == 0) {
                     auto blocks = Take(class_idx, 1);
                     ASSERT_EQ(blocks.size(), 1u);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * What programs under test do with a heap: blocks of all sizes, each with a content of its own that is checked before the
- * block is freed. Nothing here calls the C library but for malloc and its family, write and _exit.
+ * What programs under test do with a heap: blocks of all sizes, each with a content of its own that
+ * is checked before the block is freed. Nothing here calls the C library but for malloc and its
+ * family, write and _exit.
  */
 #ifndef CAIRN_TESTS_SUPPORT_HEAP_USE_H_
 #define CAIRN_TESTS_SUPPORT_HEAP_USE_H_

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Runs a program to its end and says what became of it: exit code or signal, both outputs, peak memory.
-// Every run has a time limit; what the program leaves behind in its process group is ended with it.
+// Runs a program to its end and says what became of it: exit code or signal, both outputs, peak
+// memory. Every run has a time limit; what the program leaves behind in its process group is ended
+// with it.
 #ifndef CAIRN_TESTS_SUPPORT_PROCESS_H_
 #define CAIRN_TESTS_SUPPORT_PROCESS_H_
 
@@ -43,8 +44,8 @@ Outcome RunCommand(const Command &command);
 // The path of a program on PATH, or "" when it is not installed.
 std::string FindProgram(const std::string &name);
 
-// A fresh directory below TEST_TMPDIR (or /tmp), removed in the end with everything in it. A short path is
-// for programs that bind sockets in it: their names are limited to 108 bytes.
+// A fresh directory below TEST_TMPDIR (or /tmp), removed in the end with everything in it. A short
+// path is for programs that bind sockets in it: their names are limited to 108 bytes.
 class ScratchDirectory {
   public:
     enum Kind { kInTestDirectory, kShortPath };

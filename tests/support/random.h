@@ -11,8 +11,8 @@
 
 namespace cairn_test {
 
-// The seed of this process's random tests: CAIRN_TEST_SEED if that is set, otherwise a new one. It is printed, so
-// that a failure can be repeated.
+// The seed of this process's random tests: CAIRN_TEST_SEED if that is set, otherwise a new one. It
+// is printed, so that a failure can be repeated.
 inline uint64_t test_seed()
 {
     static const uint64_t seed = [] {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * Preloaded behind the allocator under test: before main, each program appends one line to the file named
- * by CAIRN_TEST_WITNESS, "pid program object", the object being the one that calls of malloc go to. So a
- * test can prove that a program really ran on the allocator it was meant to run on.
+ * Preloaded behind the allocator under test: before main, each program appends one line to the file
+ * named by CAIRN_TEST_WITNESS, "pid program object", the object being the one that calls of malloc
+ * go to. So a test can prove that a program really ran on the allocator it was meant to run on.
  *
- * The address of malloc would not do: in a program that is not position-independent it is that of a stub in
- * the program itself. What the loader put into our own jump slot is the function that a call reaches.
+ * The address of malloc would not do: in a program that is not position-independent it is that of a
+ * stub in the program itself. What the loader put into our own jump slot is the function that a
+ * call reaches.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -24,7 +25,8 @@ static void program_name(char *name, size_t capacity)
     name[length > 0 ? length : 0] = '\0';
 }
 
-/* The value of a tag of our own dynamic section, as an address when the loader has left it an offset. */
+/* The value of a tag of our own dynamic section, as an address when the loader has left it an
+   offset. */
 static uintptr_t tag_value(const struct link_map *self, ElfW(Sxword) tag)
 {
     for (const ElfW(Dyn) *entry = self->l_ld; entry->d_tag != DT_NULL; entry++) {

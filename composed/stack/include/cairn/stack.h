@@ -32,17 +32,18 @@
 
 CAIRN_BEGIN_DECLS
 
-#define CAIRN_STACK_LAYER __attribute__((visibility("hidden")))
+/* What is written by a macro, and linked statically: one instruction less for each use. */
+#define CAIRN_STACK_LOCAL __attribute__((visibility("hidden")))
 
 /* The pages layer: the system calls of the page source. Called once, before anything else; may not
    allocate. */
-CAIRN_STACK_LAYER struct cairn_os cairn_stack_pages(void);
+struct cairn_os cairn_stack_pages(void);
 
 /* The runs layer. */
-extern const struct cairn_runs_ops cairn_stack_runs CAIRN_STACK_LAYER;
+extern const struct cairn_runs_ops cairn_stack_runs;
 
-/* The classes layer, written by cairn_size_classes(). */
-extern const struct cairn_class_table cairn_stack_classes CAIRN_STACK_LAYER;
+/* The classes layer, written by cairn_size_classes(); by hand, its library must be linkstatic. */
+extern const struct cairn_class_table cairn_stack_classes CAIRN_STACK_LOCAL;
 
 /* Between which layers an adapter lies. Blocks above the size classes do not pass the edges of
    blocks (but for medium ones) and slabs; past blocks and metadata pass none. */
@@ -55,11 +56,11 @@ enum cairn_stack_edge { CAIRN_EDGE_PAGES, CAIRN_EDGE_SLABS, CAIRN_EDGE_BLOCKS, C
 
    which may not allocate; is called once for each edge where it is; and answers with a source that
    is as thread-safe as `below`. */
-CAIRN_STACK_LAYER struct cairn_source cairn_stack_adapt(enum cairn_stack_edge edge,
+CAIRN_STACK_LOCAL struct cairn_source cairn_stack_adapt(enum cairn_stack_edge edge,
                                                         struct cairn_source below);
 
 /* The name of the stack, for reports. Written by cairn_malloc(). */
-extern const char cairn_stack_name[] CAIRN_STACK_LAYER;
+extern const char cairn_stack_name[] CAIRN_STACK_LOCAL;
 
 /* ---- the caches layer ---- */
 
