@@ -14,7 +14,8 @@
     )
 
 A layer is a library that defines a name of <cairn/stack.h>, or supplies <cairn/stack/caches.h>; that header says what is
-required of each. cairn's own stacks are declared in the same way: composed/malloc/BUILD, composed/reference/BUILD.
+required of each. It depends on @cairn//composed/stack, and has linkstatic = True. cairn's own stacks are declared in the
+same way: composed/malloc/BUILD, composed/reference/BUILD.
 
 Legacy macros, for Bazel 4 knows no others; every argument is given by name, and every target is called after `name`.
 """
@@ -73,6 +74,19 @@ def _check_adapters(name, adapters):
         if edge not in _EDGES:
             fail("cairn_malloc(%s): adapters has no edge '%s'; there are %s" %
                  (name, edge, ", ".join(sorted(_EDGES))))
+        if type(adapters[edge]) != "list":
+            fail("cairn_malloc(%s): adapters of the edge '%s' are a list of labels, not a %s" %
+                 (name, edge, type(adapters[edge])))
+
+def _check_layers(name, layers, adapters):
+    """Each label once: else Bazel speaks of `deps` of a target that the caller never wrote."""
+    seen = {label: "adapters" for labels in adapters.values() for label in labels}
+    for argument, label in layers.items():
+        if type(label) != "string":
+            continue
+        if label in seen:
+            fail("cairn_malloc(%s): %s and %s are both '%s'" % (name, seen[label], argument, label))
+        seen[label] = argument
 
 def _tests(name, library, tags, visibility):
     tags = tags + _NOT_UNDER_SANITIZERS
@@ -140,12 +154,14 @@ def cairn_malloc(
       adapters: edge ("pages", "slabs", "blocks") -> adapters above it, the lowest first
       stack_name: what reports say; default name
       library: the file to preload, and its soname; default NAME.so
-      tests: whether to make NAME_conformance_test, NAME_misuse_test, NAME_laws_test (they need GoogleTest)
+      tests: whether to make NAME_conformance_test, NAME_misuse_test, NAME_laws_test; they need GoogleTest:
+        cairn_test_dependencies() in the WORKSPACE
       tags: of the tests
       visibility: of all
     """
     library = library or name + ".so"
     _check_adapters(name, adapters)
+    _check_layers(name, {"caches": caches, "classes": classes, "pages": pages, "runs": runs}, adapters)
     _config_source(name + "_config", stack_name or name, adapters)
     layers = [
         pages or _cairn(_STACK + "pages_kernel"),
