@@ -6,6 +6,7 @@ def _objects_of(library):
     """The position-independent objects where there are any: they serve every program."""
     return library.pic_objects or library.objects or []
 
+# buildifier: disable=native-cc-info
 def _archive_impl(ctx):
     toolchain = find_cpp_toolchain(ctx)
     inputs = ctx.attr.library[CcInfo].linking_context.linker_inputs.to_list()
@@ -28,6 +29,7 @@ def _archive_impl(ctx):
     )
     return [DefaultInfo(files = depset([archive]))]
 
+# buildifier: disable=native-cc-info
 cc_archive = rule(
     implementation = _archive_impl,
     attrs = {

@@ -14,13 +14,15 @@
     )
 
 A layer is a library that defines a name of <cairn/stack.h>, or supplies <cairn/stack/caches.h>; that header says what is
-required of each. cairn's own stacks are declared in the same way: composed/malloc/BUILD, composed/reference/BUILD.
+required of each. It depends on @cairn//composed/stack, and has linkstatic = True. cairn's own stacks are declared in the
+same way: composed/malloc/BUILD, composed/reference/BUILD.
 
 Legacy macros, for Bazel 4 knows no others; every argument is given by name, and every target is called after `name`.
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load(":defs.bzl", "CAIRN_COPTS")
+load(":script.bzl", "script_binary")
 
 _STACK = "//composed/stack:"
 
@@ -75,18 +77,29 @@ def _config_source(name, stack_name, adapters):
         cmd = "cat >$@ <<'END'\n" + "\n".join(lines).replace("$", "$$") + "\nEND",
     )
 
-def _check_layers(name, layers):
-    """A layer of this package that would become a shared library of its own."""
-    for label in layers:
-        rule = native.existing_rule(_name_of(label)) if label.startswith(":") else None
-        if rule and rule["kind"] == "cc_library" and rule.get("srcs") and not rule.get("linkstatic"):
-            fail("cairn_malloc(%s): the layer %s needs linkstatic = True" % (name, label))
-
 def _check_adapters(name, adapters):
     for edge in adapters:
         if edge not in _EDGES:
             fail("cairn_malloc(%s): adapters has no edge '%s'; there are %s" %
                  (name, edge, ", ".join(sorted(_EDGES))))
+        if type(adapters[edge]) != "list":
+            fail("cairn_malloc(%s): adapters of the edge '%s' are a list of labels, not a %s" %
+                 (name, edge, type(adapters[edge])))
+
+def _check_layers(name, layers, adapters):
+    """Each label once: else Bazel speaks of `deps` of a target that the caller never wrote."""
+    seen = {label: "adapters" for labels in adapters.values() for label in labels}
+    for argument, label in layers.items():
+        if type(label) != "string":
+            continue
+        if label in seen:
+            fail("cairn_malloc(%s): %s and %s are both '%s'" % (name, seen[label], argument, label))
+        seen[label] = argument
+
+        # As a shared library of its own, it would be loaded after the first call of malloc.
+        rule = native.existing_rule(_name_of(label)) if label.startswith(":") else None
+        if rule and rule["kind"] == "cc_library" and rule.get("srcs") and not rule.get("linkstatic"):
+            fail("cairn_malloc(%s): the layer %s needs linkstatic = True" % (name, label))
 
 def _tests(name, library, is_capped, tags, visibility):
     tags = tags + _NOT_UNDER_SANITIZERS
@@ -147,6 +160,8 @@ def cairn_malloc(
         visibility = None):
     """A malloc from layers: the targets NAME, NAME.so, the tests NAME_..._test, and NAME_bench.
 
+    NAME_bench is //bench:all with NAME.so as a peer: `bazel run -c opt :NAME_bench -- --quick`.
+
     Args:
       name: of the library to link: `malloc = ":name"`, or --custom_malloc
       pages: where memory comes from; default pages_kernel
@@ -157,12 +172,14 @@ def cairn_malloc(
       stack_name: what reports say; default name
       library: the file to preload, and its soname; default NAME.so
       is_capped: the pages layer has an end of its own: tests that need more memory, or a kernel that limits it, are left out
-      tests: whether to make NAME_conformance_test, NAME_misuse_test, NAME_laws_test (they need GoogleTest)
+      tests: whether to make NAME_conformance_test, NAME_misuse_test, NAME_laws_test; they need GoogleTest:
+        cairn_test_dependencies() in the WORKSPACE
       tags: of the tests
       visibility: of all
     """
     library = library or name + ".so"
     _check_adapters(name, adapters)
+    _check_layers(name, {"caches": caches, "classes": classes, "pages": pages, "runs": runs}, adapters)
     _config_source(name + "_config", stack_name or name, adapters)
     layers = [
         pages or _cairn(_STACK + "pages_kernel"),
@@ -170,8 +187,6 @@ def cairn_malloc(
         classes or _cairn(_STACK + "classes_default"),
         caches or _cairn(_STACK + "caches_percpu"),
     ] + depset([label for labels in adapters.values() for label in labels]).to_list()
-
-    _check_layers(name, layers)
 
     # All layers, built by cairn_stack_init(); no name of the C library.
     cc_library(
@@ -217,6 +232,22 @@ def cairn_malloc(
         linkshared = True,
         visibility = visibility,
         deps = [":" + name],
+    )
+    script_binary(
+        name = name + "_bench",
+        srcs = [
+            _cairn("//bench/harness:report_sources"),
+            _cairn("//bench/harness:run_sources"),
+        ],
+        args = ["--peer %s=$(rootpath :%s)" % (name, library)],
+        data = [
+            ":" + library,
+            _cairn("//bench/harness:page_parts"),
+            _cairn("//bench/harness:run_data"),
+        ],
+        module = "bench.harness.main",
+        tags = ["manual"],
+        visibility = visibility,
     )
     if tests:
         _tests(name, ":" + library, is_capped, tags, visibility)

@@ -13,12 +13,17 @@ export PYTHONPATH="$runfiles/{workspace}" PYTHONDONTWRITEBYTECODE=1 CAIRN_RUNFIL
 exec "$python" -m {module} "$@"
 """
 
+def _root_of(ctx):
+    """The repository of the sources, which is not that of the target where a macro of cairn's made it elsewhere."""
+    path = ctx.files.srcs[0].short_path if ctx.files.srcs else ""
+    return path.split("/")[1] if path.startswith("../") else ctx.workspace_name
+
 def _script_impl(ctx):
     launcher = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(launcher, is_executable = True, content = _LAUNCHER.format(
         module = ctx.attr.module,
         name = ctx.label.name,
-        workspace = ctx.workspace_name,
+        workspace = _root_of(ctx),
     ))
     runfiles = ctx.runfiles(files = ctx.files.srcs + ctx.files.data)
     for target in ctx.attr.data:
@@ -27,7 +32,7 @@ def _script_impl(ctx):
 
 _ATTRIBUTES = {
     "data": attr.label_list(allow_files = True, doc = "Programs, libraries and files that it opens below $CAIRN_RUNFILES."),
-    "module": attr.string(mandatory = True, doc = "What python3 -m gets, from the root of the workspace."),
+    "module": attr.string(mandatory = True, doc = "What python3 -m gets, from the root of the repository of srcs."),
     "srcs": attr.label_list(allow_files = [".py"], doc = "Every Python file that the program imports."),
 }
 

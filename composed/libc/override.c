@@ -3,10 +3,10 @@
 
 /*
  * override.c - the malloc family under the names of the C library, and nothing else; malloc and
- * free themselves are in plain.c, or in a stack that has a shorter way.
+ * free themselves are in composed/malloc/malloc.c.
  *
  * Here is what C23, POSIX and glibc demand of a call: limits of size, rules of alignment, errno.
- * Blocks come from the front (frontend.h). errno is ENOMEM or EINVAL after a failure and untouched
+ * Blocks come from the frontend (frontend.h). errno is ENOMEM or EINVAL after a failure and untouched
  * after a success; free() never changes it.
  *
  *     malloc(0), calloc(0, n)      a distinct block

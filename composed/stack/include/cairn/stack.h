@@ -15,9 +15,10 @@
  *     pages                 cairn_stack_pages()
  *
  * A layer of a malloc that cairn_malloc() makes (bazel/cairn_malloc.bzl) is a library that defines
- * one of these names, or supplies that header. The layer that is linked is the layer that is used:
- * nothing is chosen at run time. What is called once in a batch goes through a table of functions;
- * the caches alone are inlined into malloc and free.
+ * one of these names, or supplies that header; such a library is linkstatic, as those beside this
+ * header are. The layer that is linked is the layer that is used: nothing is chosen at run time.
+ * What is called once in a batch goes through a table of functions; the caches alone are inlined
+ * into malloc and free.
  *
  * Threads: all names but the caches' functions are constant, or called once.
  */
@@ -36,7 +37,8 @@ CAIRN_BEGIN_DECLS
 #define CAIRN_STACK_LOCAL __attribute__((visibility("hidden")))
 
 /* The pages layer: the system calls of the page source. Called once, before anything else; may not
-   allocate. */
+   allocate. The page source asks `sbrk` before `map`: a layer that wants all memory to come through
+   its `map` refuses `sbrk`. */
 struct cairn_os cairn_stack_pages(void);
 
 /* The runs layer. */

@@ -12,7 +12,8 @@
  *
  *     cairn_malloc(name = "mymalloc", adapters = {"pages": ["@cairn//composed/stack:quota"]})
  *
- * A program that is linked with such a malloc reaches an adapter by its edge.
+ * A program that is linked with such a malloc reaches an adapter by its edge. A preloaded malloc has
+ * no such names: there, a quota stays unset.
  */
 
 #ifndef CAIRN_STACK_ADAPTERS_H
