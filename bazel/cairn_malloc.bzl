@@ -160,7 +160,8 @@ def cairn_malloc(
         visibility = None):
     """A malloc from layers: the targets NAME, NAME.so, the tests NAME_..._test, and NAME_bench.
 
-    NAME_bench is //bench:all with NAME.so as a peer: `bazel run -c opt :NAME_bench -- --quick`.
+    NAME_bench is //bench:all with NAME.so as a peer: `bazel run -c opt :NAME_bench -- --quick`. It needs
+    Google Benchmark: cairn_dev_dependencies() in the WORKSPACE.
 
     Args:
       name: of the library to link: `malloc = ":name"`, or --custom_malloc
@@ -235,17 +236,13 @@ def cairn_malloc(
     )
     script_binary(
         name = name + "_bench",
-        srcs = [
-            _cairn("//bench/harness:report_sources"),
-            _cairn("//bench/harness:run_sources"),
-        ],
-        args = ["--peer %s=$(rootpath :%s)" % (name, library)],
+        srcs = [_cairn("//bench/harness:sources")],
         data = [
-            ":" + library,
             _cairn("//bench/harness:page_parts"),
             _cairn("//bench/harness:run_data"),
         ],
         module = "bench.harness.main",
+        peers = {":" + library: name},
         tags = ["manual"],
         visibility = visibility,
     )

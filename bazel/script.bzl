@@ -10,7 +10,7 @@ python=${{CAIRN_PYTHON:-/usr/bin/python3}}
 command -v "$python" >/dev/null || python=python3
 command -v "$python" >/dev/null || {{ echo "{name}: python3 is missing: apt-get install python3" >&2; exit 1; }}
 export PYTHONPATH="$runfiles/{workspace}" PYTHONDONTWRITEBYTECODE=1 CAIRN_RUNFILES="$runfiles/{workspace}"
-exec "$python" -m {module} "$@"
+exec "$python" -m {module} {peers} "$@"
 """
 
 def _root_of(ctx):
@@ -23,9 +23,13 @@ def _script_impl(ctx):
     ctx.actions.write(launcher, is_executable = True, content = _LAUNCHER.format(
         module = ctx.attr.module,
         name = ctx.label.name,
+        peers = " ".join([
+            "--peer \"%s=$runfiles/%s/%s\"" % (name, ctx.workspace_name, target.files.to_list()[0].short_path)
+            for target, name in ctx.attr.peers.items()
+        ]),
         workspace = _root_of(ctx),
     ))
-    runfiles = ctx.runfiles(files = ctx.files.srcs + ctx.files.data)
+    runfiles = ctx.runfiles(files = ctx.files.srcs + ctx.files.data + ctx.files.peers)
     for target in ctx.attr.data:
         runfiles = runfiles.merge(target[DefaultInfo].default_runfiles)
     return [DefaultInfo(executable = launcher, runfiles = runfiles)]
@@ -33,6 +37,7 @@ def _script_impl(ctx):
 _ATTRIBUTES = {
     "data": attr.label_list(allow_files = True, doc = "Programs, libraries and files that it opens below $CAIRN_RUNFILES."),
     "module": attr.string(mandatory = True, doc = "What python3 -m gets, from the root of the repository of srcs."),
+    "peers": attr.label_keyed_string_dict(allow_files = True, doc = "Libraries that it gets as --peer NAME=PATH."),
     "srcs": attr.label_list(allow_files = [".py"], doc = "Every Python file that the program imports."),
 }
 
