@@ -144,13 +144,7 @@ void Carve(State &state)
     Tell(state, "slab_bytes", geometry.slab_bytes);
     state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(blocks.size()));
 }
-BENCHMARK(Carve)
-    ->Name("sizeclass/carve")
-    ->ArgName("bytes")
-    ->Arg(16)
-    ->Arg(64)
-    ->Arg(1024)
-    ->Arg(32768);
+BENCHMARK(Carve)->Name("sizeclass/carve")->ArgName("bytes")->ArgsProduct({{16, 64, 1024, 32768}});
 
 // Blocks of one class, each in a slot or not. One leaves, one comes, in another place; about as
 // many stay in use: nine in ten slots, or one.

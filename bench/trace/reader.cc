@@ -397,22 +397,10 @@ void trace_close(struct trace_reader *reader)
 
 const char *trace_function_name(unsigned function)
 {
+    // clang-format off
     static const char *const names[TRACE_FUNCTION_END] = {
-        "nothing",
-        "malloc",
-        "calloc",
-        "realloc",
-        "reallocarray",
-        "posix_memalign",
-        "aligned_alloc",
-        "memalign",
-        "valloc",
-        "pvalloc",
-        "free",
-        "free_sized",
-        "free_aligned_sized",
-        "cfree",
-    };
-
+        "nothing", "malloc", "calloc", "realloc", "reallocarray", "posix_memalign", "aligned_alloc",
+        "memalign", "valloc", "pvalloc", "free", "free_sized", "free_aligned_sized", "cfree"};
+    // clang-format on
     return names[function < TRACE_FUNCTION_END ? function : 0];
 }

@@ -62,7 +62,7 @@ static void work(size_t idx)
     for (uint64_t block = 0; mode == MODE_ACTIVE && block < blocks; block++)
         hand->held[block] = touched(bytes);
     for (uint64_t round = 0; left > 0; round++) {
-        uint64_t count = left < round_writes ? left : round_writes;
+        uint64_t count = least_of(left, round_writes);
         write_round(hand, count);
         replace(hand, round % blocks);
         left -= count;
