@@ -62,23 +62,18 @@ class Depot {
     cairn_depot depot_;
 };
 
-void Pair(State &state)
+void Alone(State &state, size_t count, bool takes, bool gives)
 {
-    Depot(512).Move(state, 0, Arg(state), true, true);
+    Depot(count).Move(state, 0, Arg(state), takes, gives);
 }
-BENCHMARK(Pair)->Name("depot/pair")->ArgName("batch")->Arg(4)->Arg(16)->Arg(64);
-
-void Dry(State &state)
-{
-    Depot(0).Move(state, 0, Arg(state), true, false);
-}
-BENCHMARK(Dry)->Name("depot/dry")->ArgName("batch")->Arg(16)->Arg(64);
-
-void Full(State &state)
-{
-    Depot().Move(state, 0, Arg(state), false, true);
-}
-BENCHMARK(Full)->Name("depot/full")->ArgName("batch")->Arg(64);
+BENCHMARK_CAPTURE(Alone, _, 512, true, true)
+    ->Name("depot/pair")
+    ->ArgName("batch")
+    ->Arg(4)
+    ->Arg(16)
+    ->Arg(64);
+BENCHMARK_CAPTURE(Alone, _, 0, true, false)->Name("depot/dry")->ArgName("batch")->Arg(16)->Arg(64);
+BENCHMARK_CAPTURE(Alone, _, 1024, false, true)->Name("depot/full")->ArgName("batch")->Arg(64);
 
 void Threads(State &state, bool is_shared)
 {

@@ -98,16 +98,12 @@ void Resize(State &state, bool is_blocked)
     }
     TellEach(state, "syscalls", pages.Syscalls() - before);
 }
-BENCHMARK_CAPTURE(Resize, _, false)
-    ->Name("pagesource/resize/in_place")
-    ->ArgName("kib")
-    ->Arg(64)
-    ->Arg(4096);
-BENCHMARK_CAPTURE(Resize, _, true)
-    ->Name("pagesource/resize/moved")
-    ->ArgName("kib")
-    ->Arg(64)
-    ->Arg(4096);
+void Kib(benchmark::internal::Benchmark *row)
+{
+    row->ArgName("kib")->Arg(64)->Arg(4096);
+}
+BENCHMARK_CAPTURE(Resize, _, false)->Name("pagesource/resize/in_place")->Apply(Kib);
+BENCHMARK_CAPTURE(Resize, _, true)->Name("pagesource/resize/moved")->Apply(Kib);
 
 void Threads(State &state)
 {
@@ -123,11 +119,7 @@ const bool g_registered = [] {
         benchmark::RegisterBenchmark((std::string("pagesource/") + name).c_str(),
                                      [=](State &state) { Pair(state, policy, way); })
             ->ArgName("kib")
-            ->Arg(4)
-            ->Arg(64)
-            ->Arg(1024)
-            ->Arg(4096)
-            ->Arg(32768);
+            ->ArgsProduct({{4, 64, 1024, 4096, 32768}});
     };
     row("retained/brk", CAIRN_PAGESOURCE_BRK, kRetained);
     row("retained/mmap", CAIRN_PAGESOURCE_MMAP, kRetained);

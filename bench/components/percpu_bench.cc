@@ -82,21 +82,17 @@ void Close(const State &)
     delete g_caches;
 }
 
-void Pair(State &state, cairn_percpu_mode mode)
+void Pair(State &state)
 {
-    if (Refused(state, mode))
-        return;
     g_caches->Pairs(state);
     if (state.thread_index() == 0)
         Tell(state, "contended", cairn_percpu_stats(&g_caches->percpu).contended);
 }
 
-void Burst(State &state, cairn_percpu_mode mode)
+void Burst(State &state)
 {
     constexpr int kBurst = 4096;
     void *blocks[kBurst];
-    if (Refused(state, mode))
-        return;
     for (auto _ : state) {
         for (void *&block : blocks)
             block = cairn_percpu_alloc(&g_caches->percpu, 0);
@@ -106,22 +102,18 @@ void Burst(State &state, cairn_percpu_mode mode)
     state.SetItemsProcessed(state.iterations() * kBurst);
 }
 
-void Refill(State &state, cairn_percpu_mode mode)
+void Refill(State &state)
 {
-    if (Refused(state, mode))
-        return;
     for (auto _ : state)
         Keep(cairn_percpu_alloc(&g_caches->percpu, 0));
     Tell(state, "batch", g_caches->percpu.classes[0].batch);
 }
 
 // Addresses come round again after a million, long after they have left for the source.
-void Flush(State &state, cairn_percpu_mode mode)
+void Flush(State &state)
 {
     constexpr uintptr_t kBase = uintptr_t{1} << 41;
     uintptr_t number = 0;
-    if (Refused(state, mode))
-        return;
     for (auto _ : state)
         cairn_percpu_free(&g_caches->percpu, 0,
                           reinterpret_cast<void *>(kBase + (number++ % (1 << 20) << 16)));
@@ -169,10 +161,8 @@ template <typename Make, typename Drop> void PassOn(State &state, Make make, Dro
             drop(ring.Get());
 }
 
-void Cross(State &state, cairn_percpu_mode mode)
+void Cross(State &state)
 {
-    if (Refused(state, mode))
-        return;
     PassOn(
         state, [] { return cairn_percpu_alloc(&g_caches->percpu, 0); },
         [](void *block) { cairn_percpu_free(&g_caches->percpu, 0, block); });
@@ -200,10 +190,14 @@ void CpuId(State &state, cairn_cpu_id_method way)
 }
 
 template <cairn_percpu_mode kMode>
-benchmark::internal::Benchmark *Register(const char *what, void (*run)(State &, cairn_percpu_mode))
+benchmark::internal::Benchmark *Register(const char *what, void (*run)(State &))
 {
     std::string name = std::string("percpu/") + what + "/" + cairn_percpu_mode_name(kMode);
-    return benchmark::RegisterBenchmark(name.c_str(), [run](State &state) { run(state, kMode); })
+    auto unless_refused = [run](State &state) {
+        if (!Refused(state, kMode))
+            run(state);
+    };
+    return benchmark::RegisterBenchmark(name.c_str(), unless_refused)
         ->ArgName("bytes")
         ->Setup(Open<kMode>)
         ->Teardown(Close);

@@ -11,8 +11,15 @@
 //   mixed      blocks come and go at random over many slabs; used_of_held says how well the fullest
 //              slabs are filled first: live blocks over what the slabs hold
 //   thinned    the same after nine of ten blocks were freed at random: do slabs become empty?
+//
+// pool: blocks of one size over a buffer, with no lock and no source.
+//
+//   pair    one block taken and given back
+//   batch   many at once, per block
+//   mixed   blocks come and go at random in a pool that is nine tenths full
 
 #include <cairn/pagesource.h>
+#include <cairn/pool.h>
 #include <cairn/sizeclass.h>
 
 #include <memory>
@@ -144,13 +151,7 @@ void Carve(State &state)
     Tell(state, "slab_bytes", geometry.slab_bytes);
     state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(blocks.size()));
 }
-BENCHMARK(Carve)
-    ->Name("sizeclass/carve")
-    ->ArgName("bytes")
-    ->Arg(16)
-    ->Arg(64)
-    ->Arg(1024)
-    ->Arg(32768);
+BENCHMARK(Carve)->Name("sizeclass/carve")->ArgName("bytes")->ArgsProduct({{16, 64, 1024, 32768}});
 
 // Blocks of one class, each in a slot or not. One leaves, one comes, in another place; about as
 // many stay in use: nine in ten slots, or one.
@@ -190,5 +191,66 @@ void Mixed(State &state, bool is_thinned)
 }
 BENCHMARK_CAPTURE(Mixed, _, false)->Name("sizeclass/mixed")->ArgName("bytes")->Arg(64)->Arg(1024);
 BENCHMARK_CAPTURE(Mixed, _, true)->Name("sizeclass/thinned")->ArgName("bytes")->Arg(64)->Arg(1024);
+
+// ---- the pool alone ----
+
+constexpr size_t kMemoryBytes = size_t{4} << 20;
+
+struct Pool {
+    explicit Pool(size_t block_bytes)
+        : memory(kMemoryBytes), state(cairn_pool_alone_state_bytes(block_bytes, kMemoryBytes)),
+          pool(
+              cairn_pool_init_over(state.base, state.bytes, block_bytes, memory.base, kMemoryBytes))
+    {
+        Require(pool != nullptr, "cairn_pool_init_over");
+    }
+    ~Pool()
+    {
+        cairn_pool_fini_over(pool);
+    }
+    Memory memory, state;
+    cairn_pool *pool;
+};
+
+void PoolPair(State &state)
+{
+    Pool one(Arg(state));
+    for (auto _ : state) {
+        void *block = cairn_pool_alloc(one.pool);
+        Keep(block);
+        cairn_pool_free(one.pool, block);
+    }
+}
+BENCHMARK(PoolPair)->Name("pool/pair")->ArgName("bytes")->Arg(64)->Arg(1500);
+
+void PoolBatch(State &state)
+{
+    Pool one(64);
+    void *blocks[64];
+    for (auto _ : state) {
+        size_t taken = cairn_pool_take(one.pool, blocks, Arg(state));
+        Keep(blocks);
+        cairn_pool_give(one.pool, blocks, taken);
+    }
+    state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(PoolBatch)->Name("pool/batch")->ArgName("batch")->Arg(8)->Arg(64);
+
+void PoolMixed(State &state)
+{
+    Pool one(Arg(state));
+    std::mt19937 random(1);
+    std::vector<void *> live(kMemoryBytes / Arg(state) * 9 / 10);
+    size_t taken = cairn_pool_take(one.pool, live.data(), live.size());
+    Require(taken == live.size(), "cairn_pool_take");
+    for (auto _ : state) {
+        void *&block = live[random() % live.size()];
+        cairn_pool_free(one.pool, block);
+        block = cairn_pool_alloc(one.pool);
+    }
+    cairn_pool_give(one.pool, live.data(), live.size());
+    Tell(state, "blocks", live.size());
+}
+BENCHMARK(PoolMixed)->Name("pool/mixed")->ArgName("bytes")->Arg(64)->Arg(1500);
 
 } // namespace

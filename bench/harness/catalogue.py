@@ -57,9 +57,6 @@ class Benchmark:
                 "x": self.x, "series": self.series, "metric": self.metric, "pinned": self.pinned}
 
 
-Row = Benchmark  # the old name, for bench/trace
-
-
 class Work(NamedTuple):
     """A workload: arguments that stay, and the one that a quick run makes smaller."""
 

@@ -44,7 +44,7 @@ def _install(where: Paths) -> None:
     subprocess.run([str(installer), *PACKAGE_LISTS], check=False)
 
 
-def _prepare(chosen: argparse.Namespace) -> None:
+def prepare(chosen: argparse.Namespace) -> None:
     """Makes the directories of the report; a wrong one is told before half an hour is spent, not after it."""
     files = [chosen.out / "result.json"] + [chosen.json] * (chosen.json not in (None, "-"))
     for folder in (pathlib.Path(file).parent for file in files):
@@ -164,7 +164,7 @@ def _act(arguments: Sequence[str], where: Paths) -> int:
             sys.stdout.write(inventory.listed(work, found))
             sys.stdout.flush()
             return 0
-        _prepare(chosen)
+        prepare(chosen)
         return _measure(chosen, arguments, commit, work, runner, removed)
 
 

@@ -79,8 +79,8 @@ def matched(what: str, pattern: str, convert: Callable[..., Any]) -> Callable[[s
     return read
 
 
-_count = matched("a number from 1 to 1000", "([1-9][0-9]{0,2}|1000)", int)
-_seconds = matched("a number of seconds above 0", r"(?=.*[1-9])(\d{1,5}(?:\.\d+)?|\.\d+)", float)
+count = matched("a number from 1 to 1000", "([1-9][0-9]{0,2}|1000)", int)
+seconds = matched("a number of seconds above 0", r"(?=.*[1-9])(\d{1,5}(?:\.\d+)?|\.\d+)", float)
 _setting = matched("NAME=VALUE", "([^=]+)=(.*)", lambda *pair: pair)
 _peer = matched("name=path", r"([\w.+-]+)=(.+)", lambda *pair: pair)
 
@@ -118,10 +118,10 @@ def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="less work and fewer repetitions: under two minutes")
     add("--filter", metavar="REGEX", type=_regex, help="only benchmarks (and components) whose name it is found in")
-    add("--rounds", metavar="N", type=_count, help="repetitions of every benchmark, whatever time they take")
+    add("--rounds", metavar="N", type=count, help="repetitions of every benchmark, whatever time they take")
     add("--groups", metavar="A,B", type=_groups, default=GROUPS, help=", ".join(GROUPS) + " (all)")
     add("--out", metavar="DIR", default=DEFAULT_OUT, help="where the report goes (./%s)" % DEFAULT_OUT)
-    add("--seconds", metavar="LIMIT", type=_seconds, help="a longer run is ended (60; 20 with --quick)")
+    add("--seconds", metavar="LIMIT", type=seconds, help="a longer run is ended (60; 20 with --quick)")
     add("--set", metavar="NAME=VALUE", type=_setting, action="append", default=[],
         help="environment of the stacks")
     add("--list", action="store_true", help="say what would run, and what is missing")

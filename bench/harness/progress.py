@@ -36,6 +36,3 @@ class Progress:
         """A line, now."""
         self._stream.write("bench: " + line + "\n")
         self._stream.flush()
-
-    def clear(self) -> None:
-        """For bench/trace: there is no line to take away."""

@@ -58,18 +58,11 @@ static __attribute__((noreturn)) void fail(int status, const char *what, const c
 /* One CPU for both: a step is then a switch between two neighbours, and no migration. */
 static void hold_to_one_cpu(void)
 {
-    cpu_set_t allowed, one;
+    cpu_set_t one;
 
-    CPU_ZERO(&allowed);
     CPU_ZERO(&one);
-    sched_getaffinity(0, sizeof(allowed), &allowed);
-    for (size_t cpu = CPU_SETSIZE; cpu-- > 0;) {
-        if (!CPU_ISSET(cpu, &allowed))
-            continue;
-        CPU_SET(cpu, &one);
-        sched_setaffinity(0, sizeof(one), &one);
-        return;
-    }
+    CPU_SET((size_t)sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof(one), &one);
 }
 
 static void become(char **command)

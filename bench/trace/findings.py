@@ -1,95 +1,55 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""What a trace and the runs of a replay say: tables of cells for the page, and the same as text."""
+"""What a trace and the runs of a replay say: tables, and sentences, for the terminal and for the page."""
 
-from __future__ import annotations
-
-import dataclasses
 import time
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
-from bench.harness import figures
-from bench.harness.stats import Sample
+from bench.harness import figures, stats, text
+from bench.harness.document import EMPTY, Cell, Table
+from bench.harness.stats import Benchmark, Summary
 
 Reports = Mapping[str, Mapping[str, Any]]
 
 
-class Cell(NamedTuple):
-    """What is read, what it is sorted by, and how it looks on the page."""
-
-    said: str
-    worth: Optional[float] = None
-    kind: Optional[str] = None
-
-
-def columns(rows: Sequence[Sequence[str]]) -> List[str]:
-    """Rows of words with the first column to the left, the others to the right."""
-    widths = [max(len(row[index]) for row in rows if index < len(row)) for index in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
 # --- time and memory ---
 
-HEAD = ("subject", "time", "spread", "x best", "peak", "x live", "end")
+HEAD = ("allocator", "time", "spread", "x best", "peak", "x live", "end")
 LEGEND = ("peak, end: resident memory beyond that of the prepared replayer; x live: peak over the most bytes "
           "that were live, below 1 where blocks are not written to (--touch).")
 SHORT_S = 0.01
 MOST_DRIFT = 1.5
 
 
-def kinds_of(result: Mapping[str, Any]) -> Dict[str, str]:
-    """Subject to kind."""
-    return {subject["name"]: subject["kind"] for subject in result["subjects"]}
+def replayed(result: Mapping[str, Any]) -> Tuple[Summary, Benchmark]:
+    """The statistics of the one benchmark that a replay is."""
+    summary = stats.summarise(dict(result))
+    return summary, summary.benchmarks[0]
 
 
-def samples_of(result: Mapping[str, Any], subject: str) -> Tuple[Optional[str], Dict[str, Sample]]:
-    """Why a subject failed, and its figures over all rounds."""
-    own = [run for run in result["runs"] if run["subject"] == subject]
-    errors = [run["error"] for run in own if not run["ok"]]
-    if errors or not own:
-        return (errors[0] if errors else "was not run"), {}
-    values: Dict[str, List[float]] = {"seconds": [run["seconds"] for run in own]}
-    for name in ("peak_resident_kib", "waste", "end_resident_kib"):
-        values[name] = [run["extra"][name] for run in own if run["extra"].get(name) is not None]
-    return None, {name: Sample(tuple(sorted(known))) for name, known in values.items() if known}
-
-
-def best_time(result: Mapping[str, Any]) -> Optional[float]:
-    """The smallest median among those that free."""
-    found = [samples_of(result, name)[1] for name, kind in kinds_of(result).items() if kind != "floor"]
-    return min((samples["seconds"].median for samples in found if samples), default=None)
-
-
-def _time_row(subject: str, kind: str, samples: Mapping[str, Sample], best_s: Optional[float]) -> List[Cell]:
-    def cell(name: str, write: Any) -> Cell:
-        sample = samples.get(name)
-        return Cell(write(sample.median), sample.median) if sample else Cell(figures.NOTHING)
-    taken = samples["seconds"]
-    spread = figures.percent(taken.spread) if taken.count > 1 else figures.NOTHING
-    times = Cell(figures.ratio(taken.median / best_s) if best_s else figures.NOTHING, taken.median,
-                 "best" if taken.median == best_s else None)
-    return [Cell(subject, kind="word " + kind), cell("seconds", figures.seconds), Cell(spread, taken.spread), times,
-            cell("peak_resident_kib", figures.kib), cell("waste", figures.ratio),
-            cell("end_resident_kib", figures.kib)]
-
-
-def times(result: Mapping[str, Any]) -> List[List[Cell]]:
-    """A row for each subject, in the order of the result; of one that failed its name and why."""
-    best_s, rows = best_time(result), []
-    for name, kind in kinds_of(result).items():
-        error, samples = samples_of(result, name)
-        rows.append([Cell(name, kind="word " + kind), Cell(str(error), kind="failed reason")] if error
-                    else _time_row(name, kind, samples, best_s))
-    return rows
+def times(result: Mapping[str, Any]) -> Table:
+    """A row for each allocator, in the order of the result; of one that failed its name and why."""
+    summary, played = replayed(result)
+    body = []
+    for name, cell in played.cells.items():
+        kind = summary.kinds[name]
+        row = [Cell(name, mark=kind if kind in ("stack", "floor") else "")]
+        if not cell.ok:
+            body.append(row + [Cell(cell.reason, mark="failed")] + [EMPTY] * (len(HEAD) - 2))
+            continue
+        taken, ratio = cell.samples["time"], played.ratio(name, "time")
+        spread = figures.percent(taken.spread) if taken.count > 1 else figures.NOTHING
+        body.append(row + [Cell(figures.seconds(taken.median), taken.median), Cell(spread, taken.spread),
+                           Cell(figures.ratio(ratio), ratio, "best" if name == played.best.get("time") else "")]
+                    + [Cell(write(cell.extra.get(key)), cell.extra.get(key)) for key, write in (
+                        ("peak_resident_kib", figures.kib), ("waste", figures.ratio),
+                        ("end_resident_kib", figures.kib))])
+    return Table("Medians of %s" % figures.plural(result["settings"]["rounds"], "round"), HEAD, body)
 
 
 def doubts(result: Mapping[str, Any]) -> List[str]:
     """What the reader of the figures should know."""
-    best_s, said = best_time(result), []
+    best_s, said = replayed(result)[1].best_median("time"), []
     if best_s is None:
         return []
     if best_s < SHORT_S:
@@ -106,9 +66,8 @@ def doubts(result: Mapping[str, Any]) -> List[str]:
 
 # --- waste by size ---
 
-@dataclasses.dataclass(frozen=True)
-class SizeClass:
-    """Sizes from (exclusive) to (inclusive), and each subject's usable bytes for each byte asked."""
+class SizeClass(NamedTuple):
+    """Sizes from (exclusive) to (inclusive), and each allocator's usable bytes for each byte asked."""
 
     from_bytes: int
     to_bytes: int
@@ -125,22 +84,19 @@ def _bounds(from_bytes: int, to_bytes: int, merged: bool) -> Tuple[int, int]:
 def size_classes(reports: Reports, merged: bool) -> List[SizeClass]:
     """The classes that occur; merged: whole powers of two."""
     sums: Dict[Tuple[int, int], Dict[str, List[int]]] = {}
-    for subject, report in reports.items():
+    for name, report in reports.items():
         for from_bytes, to_bytes, *counted in report["classes"]:
-            into = sums.setdefault(_bounds(from_bytes, to_bytes, merged), {}).setdefault(subject, [0, 0, 0])
+            into = sums.setdefault(_bounds(from_bytes, to_bytes, merged), {}).setdefault(name, [0, 0, 0])
             into[:] = map(sum, zip(into, counted))
-    found = []
-    for (lower, upper), by_subject in sorted(sums.items()):
-        blocks, asked, _ = max(by_subject.values())
-        usable = {name: values[2] / values[1] for name, values in by_subject.items() if values[1]}
-        found.append(SizeClass(lower, upper, blocks, asked, usable))
-    return found
+    return [SizeClass(*bounds, *max(by_name.values())[:2],
+                      {name: usable / asked for name, (_, asked, usable) in by_name.items() if asked})
+            for bounds, by_name in sorted(sums.items())]
 
 
 def wasting(result: Mapping[str, Any]) -> Dict[str, Mapping[str, Any]]:
     """The reports of which waste by size says something: the floor has no classes."""
-    kinds, reports = kinds_of(result), result["replay"]["reports"]
-    return {name: report for name, report in reports.items() if kinds[name] != "floor"} or dict(reports)
+    floors, reports = replayed(result)[0].of_kind("floor"), result["replay"]["reports"]
+    return {name: report for name, report in reports.items() if name not in floors} or dict(reports)
 
 
 def total_class(reports: Reports) -> Dict[str, float]:
@@ -172,14 +128,16 @@ def _span(entry: SizeClass, merged: bool) -> str:
     return "above %s to %s" % (size_of(entry.from_bytes), last)
 
 
-def waste(reports: Reports, merged: bool) -> List[List[Cell]]:
+def waste(reports: Reports, merged: bool) -> Table:
     """A row for each class of sizes, and one for all; merged: of powers of two."""
     def ratios(usable: Mapping[str, float]) -> List[Cell]:
         return [Cell(figures.ratio(usable.get(name)), usable.get(name)) for name in reports]
-    rows = [[Cell(_span(entry, merged), entry.to_bytes, "word"), Cell(figures.count(entry.blocks), entry.blocks),
+    body = [[Cell(_span(entry, merged), entry.to_bytes), Cell(figures.count(entry.blocks), entry.blocks),
              Cell(_bytes(entry.asked_bytes), entry.asked_bytes), *ratios(entry.usable)]
             for entry in size_classes(reports, merged)]
-    return rows + [[Cell("all", kind="word"), Cell(""), Cell(""), *ratios(total_class(reports))]]
+    body.append([Cell("all"), Cell(""), Cell(""), *ratios(total_class(reports))])
+    return Table("usable bytes for each byte asked, by size of the block", ["size", "blocks", "asked for", *reports],
+                 body, 0, not merged)
 
 
 # --- text ---
@@ -245,16 +203,16 @@ def program(info: Mapping[str, Any], most: int = 100) -> str:
     return said if len(said) <= most else said[:most - 3] + "..."
 
 
-def text(result: Mapping[str, Any]) -> str:
+def spoken(result: Mapping[str, Any]) -> str:
     """The whole, for a terminal."""
-    reports, found = wasting(result), times(result)
-    lines = [[cell.said for cell in row] for row in found if len(row) > 2]
-    failed = ["%s: %s" % (row[0].said, row[1].said) for row in found if len(row) == 2]
-    parts = [[headline(result), "  " + program(result["replay"]["info"])],
-             (columns([HEAD] + lines) if lines else []) + failed, figures.wrapped(LEGEND, 100)]
+    reports, table = wasting(result), times(result)
+    good = [row for row in table.body if row[1].mark != "failed"]
+    failed = ["%s: %s" % (row[0].text, row[1].text) for row in table.body if row not in good]
+    parts: List[Sequence[str]] = [
+        [headline(result), "  " + program(result["replay"]["info"])],
+        (text.grid(Table("", HEAD, good)) if good else []) + failed, figures.wrapped(LEGEND, 100)]
     if reports:
-        rows = [["size to", "blocks", *reports]]
-        rows += [[cell.said for cell in row[:2] + row[3:]] for row in waste(reports, merged=True)]
-        parts.append(["usable bytes for each byte asked, by size of the block"] + columns(rows))
+        made = waste(reports, merged=True)
+        parts.append([made.caption] + text.grid(made))
     parts.append(["note: " + note for note in list(result["notes"]) + doubts(result)])
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"

@@ -80,11 +80,6 @@ static int open_file(const char *path, int flags)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0666);
 }
 
-static void close_file(int file)
-{
-    syscall(SYS_close, file);
-}
-
 /* The path is in CAIRN_RECORD. The first process takes it as it is, the others append their number:
    a number may come again, too. */
 static int create_file(void)
@@ -106,21 +101,6 @@ static int create_file(void)
             return -1;
     }
     return file;
-}
-
-static void *map_room(int file, uint64_t offset, size_t bytes)
-{
-    void *mapping;
-    int error;
-
-    do {
-        error = posix_fallocate(file, (off_t)offset, (off_t)bytes);
-    } while (error == EINTR);
-    if (error != 0)
-        return NULL;
-    mapping =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, (off_t)offset);
-    return mapping == MAP_FAILED ? NULL : mapping;
 }
 
 /* Two hundred microseconds of waiting give the rate to a few millionths. */
@@ -147,7 +127,7 @@ static uint32_t read_command(char *command)
     long bytes = file < 0 ? 0 : syscall(SYS_read, file, command, TRACE_COMMAND_BYTES);
 
     if (file >= 0)
-        close_file(file);
+        syscall(SYS_close, file);
     if (bytes <= 0)
         return 0;
     command[bytes - 1] = '\0';
@@ -176,21 +156,30 @@ static void fill_header(struct trace_header *header)
 static void *extend_file(bool is_new, size_t bytes)
 {
     int file = is_new ? create_file() : open_file(process.path, O_RDWR);
-    void *mapping = NULL;
+    void *mapping = MAP_FAILED;
+    off_t offset;
+    int error;
 
-    if (file >= 0) {
+    if (file < 0)
+        return NULL;
+    offset = (off_t)__atomic_fetch_add(&process.file_bytes, bytes, __ATOMIC_RELAXED);
+    do {
+        error = posix_fallocate(file, offset, (off_t)bytes);
+    } while (error == EINTR);
+    if (error == 0)
         mapping =
-            map_room(file, __atomic_fetch_add(&process.file_bytes, bytes, __ATOMIC_RELAXED), bytes);
-        close_file(file);
-    }
-    return mapping;
+            mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, offset);
+    syscall(SYS_close, file);
+    return mapping == MAP_FAILED ? NULL : mapping;
 }
 
 /* ---- a thread's block ---------------------------------------------------------------------- */
 
-/* Between the flag that keeps signal handlers out and what it protects: both are this thread's. */
-static inline void order_for_signals(void)
+/* The flag keeps signal handlers out; what it protects is this thread's, too, and stays within. */
+static inline void set_busy(struct log *log, bool is_busy)
 {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    log->is_busy = is_busy;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -277,14 +266,12 @@ static inline __attribute__((always_inline)) void record(struct trace_call *call
         count_lost();
         return;
     }
-    log->is_busy = true;
-    order_for_signals();
+    set_busy(log, true);
     if (UNLIKELY(log->at >= log->limit))
         append_slowly(log, call);
     else
         append(log, call);
-    order_for_signals();
-    log->is_busy = false;
+    set_busy(log, false);
 }
 
 /* ---- threads and processes ----------------------------------------------------------------- */
@@ -299,13 +286,11 @@ static void end_thread(void *argument)
         pthread_setspecific(process.key, log);
         return;
     }
-    log->is_busy = true;
-    order_for_signals();
+    set_busy(log, true);
     close_block(log);
     log->is_late = true;
     log->next_bytes = 0;
-    order_for_signals();
-    log->is_busy = false;
+    set_busy(log, false);
 }
 
 static void start_process(void)
@@ -319,14 +304,14 @@ static void start_process(void)
         !__atomic_compare_exchange_n(&process.state, &expected, STARTING, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return;
-    own_log.is_busy = true;
+    set_busy(&own_log, true);
     process.file_bytes = 0;
     process.header = extend_file(true, sizeof(*process.header));
     if (!process.has_key)
         process.has_key = pthread_key_create(&process.key, end_thread) == 0;
     if (process.header != NULL)
         fill_header(process.header);
-    own_log.is_busy = false;
+    set_busy(&own_log, false);
     errno = saved_errno;
     __atomic_store_n(&process.state, process.header != NULL ? RECORDING : OFF, __ATOMIC_RELEASE);
 }

@@ -9,22 +9,16 @@
 Who never frees is drawn on the scale of the others, and leaves the picture.
 """
 
-from __future__ import annotations
+from typing import Any, Dict, List, Mapping
 
-from typing import Any, Dict, List, Mapping, Optional
-
-from bench.harness import figures, svg
+from bench.harness import figures, plots, svg
 from bench.harness.svg import INK, Look, Plot
 from bench.trace import findings
 from bench.trace.findings import Reports
 
-try:
+if not plots.MISSING:
     import matplotlib
-    matplotlib.use("svg")
     from matplotlib import colors, pyplot, ticker
-    MISSING: Optional[str] = None
-except ImportError:
-    MISSING = "matplotlib is missing, so there are no pictures: apt-get install python3-matplotlib"
 
 WIDE = 9.4
 PANEL_HIGH = 1.7
@@ -38,9 +32,9 @@ GREY = "#75808c"  # for pictures without a line: INK has no shades
 def draw(result: Mapping[str, Any]) -> List[Plot]:
     """Every picture for which there is something to show."""
     reports = {name: report for name, report in result["replay"]["reports"].items() if report["samples"]}
-    if MISSING or not reports:
+    if plots.MISSING or not reports:
         return []
-    kinds = findings.kinds_of(result)
+    kinds = findings.replayed(result)[0].kinds
     looks = svg.looks(kinds)
     freeing = [name for name in reports if kinds[name] != "floor"] or list(reports)
     with matplotlib.rc_context(svg.STYLE):
@@ -60,6 +54,11 @@ def _count_calls(axes: Any, most: int) -> None:
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: figures.count(value)))
 
 
+def _line(axes: Any, name: str, look: Look, across: List[float], upwards: List[float]) -> None:
+    axes.plot(across, upwards, color=look.colour, linewidth=look.width, linestyle=look.dashes, label=name,
+              zorder=look.layer)
+
+
 # --- the heap ---
 
 def _series(report: Mapping[str, Any], name: str) -> List[float]:
@@ -72,10 +71,8 @@ def _heap(reports: Reports, looks: Mapping[str, Look], freeing: List[str]) -> Pl
     axes.fill_between([sample["calls"] for sample in longest["samples"]], _series(longest, "live_kib"),
                       color=INK, alpha=0.16, linewidth=0, label="live")
     for name, report in reports.items():
-        look = looks[name]
-        axes.plot([sample["calls"] for sample in report["samples"]], _series(report, "resident_kib"),
-                  color=look.colour, linewidth=look.width, linestyle=look.dashes, label=name,
-                  zorder=look.layer)
+        _line(axes, name, looks[name], [sample["calls"] for sample in report["samples"]],
+              _series(report, "resident_kib"))
     tallest = max(max(_series(reports[name], "resident_kib")) for name in freeing)
     top = 1.06 * max([tallest] + _series(longest, "live_kib"))
     axes.set(xlim=(0, longest["samples"][-1]["calls"]), ylim=(0, top or None), xlabel="calls", ylabel="MiB")
@@ -160,9 +157,7 @@ def _classes(reports: Reports, looks: Mapping[str, Look]) -> Plot:
     classes = findings.size_classes(reports, merged=False)
     for name in reports:
         points = [(entry.to_bytes, entry.usable[name]) for entry in classes if entry.usable.get(name)]
-        look = looks[name]
-        axes.plot([size for size, _ in points], [ratio for _, ratio in points], color=look.colour,
-                  linewidth=look.width, linestyle=look.dashes, label=name, zorder=look.layer)
+        _line(axes, name, looks[name], [size for size, _ in points], [ratio for _, ratio in points])
     largest = max((ratio for entry in classes for ratio in entry.usable.values()), default=1.0)
     axes.set(ylim=(0.98, min(LARGEST_RATIO, 1.02 * largest)), xlabel="size of the block",
              ylabel="usable bytes for each byte asked")

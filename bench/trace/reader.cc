@@ -149,16 +149,6 @@ struct trace_state {
         return true;
     }
 
-    void AddBlock(uint32_t number, BlockRef block)
-    {
-        auto [place, is_new] =
-            thread_of_number.emplace(number, static_cast<uint32_t>(threads.size()));
-        if (is_new)
-            threads.push_back(Thread{number, {}});
-        threads[place->second].blocks.push_back(block);
-        reader->used_bytes += block.used_bytes;
-    }
-
     // Takes the block if it is sound; returns where the next one may begin.
     uint64_t TakeBlock(uint64_t offset)
     {
@@ -180,7 +170,12 @@ struct trace_state {
             return offset + block->capacity_bytes;
         }
         reader->open_blocks += block->closed == 0;
-        AddBlock(block->thread, {offset, used_bytes});
+        reader->used_bytes += used_bytes;
+        auto [place, is_new] =
+            thread_of_number.emplace(block->thread, static_cast<uint32_t>(threads.size()));
+        if (is_new)
+            threads.push_back(Thread{block->thread, {}});
+        threads[place->second].blocks.push_back({offset, used_bytes});
         return offset + block->capacity_bytes;
     }
 
@@ -197,33 +192,26 @@ struct trace_state {
 
     // ---- one thread's calls ----
 
-    bool EnterNextBlock(Thread &thread)
-    {
-        if (thread.next_block == thread.blocks.size())
-            return false;
-        const BlockRef &ref = thread.blocks[thread.next_block++];
-        auto *block = reinterpret_cast<const trace_block *>(bytes + ref.offset);
-        auto *first = reinterpret_cast<const uint8_t *>(block + 1);
-        thread.in = {first, first + ref.used_bytes, false};
-        trace_codec_reset(&thread.codec, block->start_ticks);
-        return true;
-    }
-
     // Reads the thread's next call, which is not due before the one that it follows.
     void Advance(uint32_t number, uint64_t least_ticks)
     {
         Thread &thread = threads[number];
         thread.is_resizing = thread.is_overdue = false;
         thread.lifted = TRACE_NO_OBJECT;
-        do {
-            if (thread.in.at == thread.in.end)
-                continue;
-            if (trace_decode(&thread.codec, &thread.in, &thread.call)) {
-                Defer(number, std::max(thread.call.ticks, least_ticks));
-                return;
+        for (;;) {
+            if (thread.in.at != thread.in.end) {
+                if (trace_decode(&thread.codec, &thread.in, &thread.call))
+                    return Defer(number, std::max(thread.call.ticks, least_ticks));
+                reader->bad_blocks++;
             }
-            reader->bad_blocks++;
-        } while (EnterNextBlock(thread));
+            if (thread.next_block == thread.blocks.size())
+                return;
+            const BlockRef &ref = thread.blocks[thread.next_block++];
+            auto *block = reinterpret_cast<const trace_block *>(bytes + ref.offset);
+            auto *first = reinterpret_cast<const uint8_t *>(block + 1);
+            thread.in = {first, first + ref.used_bytes, false};
+            trace_codec_reset(&thread.codec, block->start_ticks);
+        }
     }
 
     void Defer(uint32_t thread, uint64_t due_ticks)
@@ -397,22 +385,10 @@ void trace_close(struct trace_reader *reader)
 
 const char *trace_function_name(unsigned function)
 {
+    // clang-format off
     static const char *const names[TRACE_FUNCTION_END] = {
-        "nothing",
-        "malloc",
-        "calloc",
-        "realloc",
-        "reallocarray",
-        "posix_memalign",
-        "aligned_alloc",
-        "memalign",
-        "valloc",
-        "pvalloc",
-        "free",
-        "free_sized",
-        "free_aligned_sized",
-        "cfree",
-    };
-
+        "nothing", "malloc", "calloc", "realloc", "reallocarray", "posix_memalign", "aligned_alloc",
+        "memalign", "valloc", "pvalloc", "free", "free_sized", "free_aligned_sized", "cfree"};
+    // clang-format on
     return names[function < TRACE_FUNCTION_END ? function : 0];
 }

@@ -247,19 +247,6 @@ TEST_F(ReaderTest, CallsBecomeEventsInOrderAboutObjects)
               "m1#0 8, f!1#0 8, m1#0 9, 001");
 }
 
-TEST_F(ReaderTest, AFreeKnowsWhoAllocatedAndWhen)
-{
-    ASSERT_TRUE(Open(TraceWriter().Malloc(7, 10, 0x1000, 77).Free(9, 500000, 0x1000).Bytes()));
-    trace_event event;
-    ASSERT_TRUE(trace_next(&reader_, &event));
-    uint32_t maker = event.thread;
-    ASSERT_TRUE(trace_next(&reader_, &event));
-    EXPECT_EQ(event.born_thread, maker);
-    EXPECT_EQ(event.born_ticks, 10u);
-    EXPECT_EQ(event.ticks, 500000u);
-    EXPECT_EQ(event.thread_number, 9u);
-}
-
 TEST_F(ReaderTest, ItsSummaryAddsUp)
 {
     WriteFile(path_, ThreeThreads().Bytes());

@@ -8,10 +8,6 @@
  *                       |
  *                    log.c
  *
- * What operator new and delete of libstdc++ do arrives here as malloc and free. A malloc library
- * with operators of its own calls itself, and is not seen. malloc_usable_size is not touched.
- * free(NULL) is no event.
- *
  * dlsym may itself allocate while it looks for the next functions: from a small buffer, never
  * freed.
  */

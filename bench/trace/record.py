@@ -7,8 +7,6 @@ writes a file of its own, FILE.PID. The exit status is the program's; 125 for a 
 recorded, 126 and 127 as in a shell.
 """
 
-from __future__ import annotations
-
 import argparse
 import glob
 import json
@@ -21,6 +19,7 @@ import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from bench.harness import figures
+from bench.harness.options import Parser, UsageError
 
 VARIABLE = "CAIRN_RECORD"
 EXIT_OWN, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND = 125, 126, 127
@@ -43,27 +42,18 @@ class RecordError(Exception):
 
 # --- options ---
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, but a complaint is an exception."""
-
-    def error(self, message: str) -> None:
-        said = message[len("argument "):] if message.startswith("argument ") else message
-        raise RecordError("%s (see --help)" % said)
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, and the program with its own."""
-    parser = _Parser(prog="bazel run //bench:record --", allow_abbrev=False,
-                     usage="%(prog)s [-o FILE] [--] program [arguments]",
-                     description="Runs a program and writes down what it allocates.",
-                     epilog="Each process that it starts writes a file of its own, FILE.PID.")
+    parser = Parser(prog="bazel run //bench:record --", usage="%(prog)s [-o FILE] [--] program [arguments]",
+                    description="Runs a program and writes down what it allocates.",
+                    epilog="Each process that it starts writes a file of its own, FILE.PID.")
     parser.add_argument("-o", dest="output", metavar="FILE", default="trace", help="where to (./trace)")
     parser.add_argument("program", nargs=argparse.REMAINDER, help="what to run, and its arguments")
     known = parser.parse_args(list(arguments))
     if known.program[:1] == ["--"]:
         del known.program[0]
     if not known.program:
-        raise RecordError("which program? (see --help)")
+        parser.error("which program?")
     return known
 
 
@@ -181,9 +171,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     """The exit status."""
     try:
         return record(arguments, environ)
-    except RecordError as error:
+    except (RecordError, UsageError) as error:
         print("record: %s" % error, file=sys.stderr)
-        return error.status
+        return getattr(error, "status", EXIT_OWN)
 
 
 if __name__ == "__main__":

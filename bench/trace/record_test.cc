@@ -73,21 +73,6 @@ pthread_t Started(void *(*body)(void *), void *argument = nullptr)
     return handle;
 }
 
-void *g_handed_over[kCalls];
-
-void HandOver(size_t idx, void *block)
-{
-    __atomic_store_n(&g_handed_over[idx], block, __ATOMIC_RELEASE);
-}
-
-void *Taken(size_t idx)
-{
-    void *block;
-    while ((block = __atomic_load_n(&g_handed_over[idx], __ATOMIC_ACQUIRE)) == nullptr)
-        continue;
-    return block;
-}
-
 std::map<std::string, int (*)()> &Ways()
 {
     static std::map<std::string, int (*)()> ways;
@@ -187,7 +172,8 @@ class RecordTest : public testing::Test {
 };
 
 const Way functions("functions", [] {
-    void *block = nullptr;
+    volatile size_t huge = SIZE_MAX / 2 + 1;
+    void *block = nullptr, *small = malloc(10), *unchanged = &block;
     Must(dlerror() == nullptr); // the recorder's look-ups of what is not there leave no trace
     Begin();
     free(malloc(11));
@@ -203,31 +189,29 @@ const Way functions("functions", [] {
     free(pvalloc(45));
     free(nullptr);
     Must(malloc_usable_size(nullptr) == 0);
+    Must(malloc(huge) == nullptr);
+    Must(calloc(huge, 4) == nullptr);
+    Must(realloc(small, huge) == nullptr);
+    Must(posix_memalign(&unchanged, 64, huge) != 0 && unchanged == &block);
+    Must(realloc(small, 0) == nullptr);
     End();
     return 0;
 });
 
-TEST_F(RecordTest, EveryFunctionIsWrittenDownAsItWasCalled)
+TEST_F(RecordTest, EveryFunctionIsWrittenDownAsItWasCalledAndMarkedWhenItFailed)
 {
-    Events expected = {"malloc 11",
-                       "free 11",
-                       "calloc 21",
-                       "free 21",
-                       "realloc 31",
-                       "realloc 3100",
-                       "reallocarray 4000",
-                       "free 4000",
-                       "posix_memalign 41 64",
-                       "free 41",
-                       "aligned_alloc 256 128",
-                       "free 256",
-                       "memalign 43 256",
-                       "free 43",
-                       "valloc 44",
-                       "free 44",
-                       "pvalloc 45",
-                       "free 45"};
-    EXPECT_EQ(Recorded("functions")[1], expected);
+    const std::string huge = " 9223372036854775808";
+    std::string expected =
+        "malloc 11, free 11, calloc 21, free 21, realloc 31, realloc 3100, reallocarray 4000, "
+        "free 4000, posix_memalign 41 64, free 41, aligned_alloc 256 128, free 256, memalign 43 "
+        "256, free 43, valloc 44, free 44, pvalloc 45, free 45, malloc" +
+        huge + " failed, calloc 18446744073709551615 failed, realloc" + huge +
+        " failed, posix_memalign" + huge + " 64 failed, realloc 10, ";
+    std::string told;
+    Threads recorded = Recorded("functions");
+    for (const std::string &event : recorded[1])
+        told += event + ", ";
+    EXPECT_EQ(told, expected);
     EXPECT_EQ(summary_.find("{\"command\": [\"" + Absolute("record_test") + "\", \"way\", "), 0u);
 }
 
@@ -251,29 +235,6 @@ TEST_F(RecordTest, AFreeIsWrittenDownBeforeItIsDoneAndAReallocAfterIt)
     Events expected = {"malloc 60", "free 60",     "malloc 4242",
                        "malloc 61", "malloc 4242", "realloc 62"};
     EXPECT_EQ(Recorded("frees", ":" + Absolute("libbehind.so"))[1], expected);
-}
-
-const Way failures("failures", [] {
-    volatile size_t huge = SIZE_MAX / 2 + 1;
-    void *block = malloc(10);
-    void *unchanged = &block;
-    Begin();
-    Must(malloc(huge) == nullptr);
-    Must(calloc(huge, 4) == nullptr);
-    Must(realloc(block, huge) == nullptr);
-    Must(posix_memalign(&unchanged, 64, huge) != 0 && unchanged == &block);
-    Must(realloc(block, 0) == nullptr);
-    End();
-    return 0;
-});
-
-TEST_F(RecordTest, CallsThatFailAreMarkedAndAReallocToZeroIsAFree)
-{
-    const std::string huge = " 9223372036854775808";
-    Events expected = {"malloc" + huge + " failed", "calloc 18446744073709551615 failed",
-                       "realloc" + huge + " failed", "posix_memalign" + huge + " 64 failed",
-                       "realloc 10"};
-    EXPECT_EQ(Recorded("failures")[1], expected);
 }
 
 const Way threads("threads", [] {
@@ -314,26 +275,8 @@ TEST_F(RecordTest, EachThreadHasItsOwnCallsInItsOwnOrder)
     ExpectNothingMissing();
 }
 
-// Blocks that another thread frees as soon as it sees them.
-const Way handoff("handoff", [] {
-    pthread_t taker = Started([](void *unused) {
-        for (size_t idx = 0; idx < kCalls; idx++)
-            free(Taken(idx));
-        return unused;
-    });
-    for (size_t idx = 0; idx < kCalls; idx++)
-        HandOver(idx, malloc(100 + idx % 50));
-    return pthread_join(taker, nullptr);
-});
-
-TEST_F(RecordTest, AFreeInAnotherThreadComesAfterItsMalloc)
-{
-    Recorded("handoff");
-    EXPECT_GE(Counted("cross_frees"), kCalls);
-    ExpectNothingMissing();
-}
-
 pthread_key_t g_key;
+int g_is_over;
 
 // The destructor runs as often as there are rounds of them; in the last one, after the recorder's
 // own.
@@ -363,12 +306,13 @@ TEST_F(RecordTest, WhatTheDestructorsOfAThreadDoIsNotMissed)
 const Way quick_exit_with_thread("exit", [] {
     Started([](void *unused) {
         MarkOne(88);
-        HandOver(0, &g_key);
+        __atomic_store_n(&g_is_over, 1, __ATOMIC_RELEASE);
         for (;;)
             pause();
         return unused;
     });
-    Taken(0);
+    while (!__atomic_load_n(&g_is_over, __ATOMIC_ACQUIRE))
+        continue;
     MarkOne(99);
     _exit(3);
     return 0;
@@ -403,24 +347,14 @@ const Way fork_child("fork", [] {
     return 0;
 });
 
-const Way exec_self("exec", [] {
-    MarkOne(24);
-    return execl("/proc/self/exe", "record_test", "way", "functions", nullptr);
-});
-
-TEST_F(RecordTest, TheChildOfAForkAndAProgramAfterAnExecHaveFilesOfTheirOwn)
+TEST_F(RecordTest, TheChildOfAForkHasAFileOfItsOwn)
 {
     EXPECT_EQ(Recorded("fork")[1], (Events{"malloc 23", "free 23"}));
     EXPECT_EQ(ReadOther()[1], (Events{"malloc 22", "free 22", "free 0"}));
     EXPECT_EQ(Counted("unknown_frees"), 1u);
-    std::filesystem::remove_all(scratch_.path());
-    std::filesystem::create_directory(scratch_.path());
-    EXPECT_EQ(Recorded("exec")[1], (Events{"malloc 24", "free 24"}));
-    EXPECT_EQ(ReadOther()[1].size(), 18u);
 }
 
 volatile sig_atomic_t g_signals;
-int g_is_over;
 
 // Signals at any moment, also while the recorder writes. The handler makes a call that no malloc
 // gets to the bottom of: allocating in it would be wrong. Prints how many came.

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import unittest
-from typing import Tuple
+from typing import Any
 
 from bench.trace import fixture, record
 
@@ -16,79 +16,66 @@ CC = shutil.which("cc") or shutil.which("gcc")
 
 class RecordTest(fixture.CommandCase):
 
-    def complaint(self, *arguments: str, **environment: str) -> Tuple[int, str]:
+    def record(self, *arguments: str, **environment: str) -> fixture.Done:
+        return self.call("record", *arguments, **environment)
+
+    def expect_refusal(self, arguments: Any, status: int, said: str, **environment: str) -> None:
         done = self.record(*arguments, **environment)
-        self.assertEqual(done.stdout, "")
-        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-        return done.returncode, done.stderr
+        self.assertEqual((done.returncode, done.stdout), (status, ""), arguments)
+        self.assertRegex(done.stderr, "^record: " + said + "\n$")
 
     def test_each_wrong_call_is_one_line_and_the_status_of_a_shell(self) -> None:
         for name in ("letter", "letter.7", "data"):
             (self.folder / name).write_text("dear reader", encoding="utf-8")
         (self.folder / "data").chmod(0o755)
         for arguments, status, said in (
-                ([], 125, r"which program\? \(see --help\)"),
                 (["-o", "t"], 125, r"which program\? \(see --help\)"),
                 (["--"], 125, r"which program\? \(see --help\)"),
                 (["-o"], 125, r"-o: expected one argument \(see --help\)"),
                 (["--fast", "/bin/true"], 125, r"unrecognized arguments: --fast.* \(see --help\)"),
-                (["-o", "letter", "/bin/true"], 125,
-                 r"-o .*/letter: is there and is no trace, so it is not overwritten"),
+                (["-o", "letter", "/bin/true"], 125, "-o .*/letter: is there and is no trace.*"),
                 (["-o", ".", "/bin/true"], 125, r"-o .*: is a directory"),
                 (["-o", "gone/t", "/bin/true"], 125, r"-o .*/gone/t: no such directory: .*/gone"),
                 (["no-such-program"], 127, "no-such-program: not found"),
                 (["./letter"], 126, "./letter: Permission denied"),
                 (["./data"], 126, "./data: Exec format error")):
-            got, complaint = self.complaint(*arguments)
-            self.assertEqual(got, status, arguments)
-            self.assertRegex(complaint, "^record: " + said + "\n$")
+            self.expect_refusal(arguments, status, said)
         self.assertEqual(sorted(os.listdir(self.folder)), ["data", "letter", "letter.7"])
 
     @unittest.skipUnless(CC, "no C compiler")
     def test_a_static_program_is_said_to_record_nothing(self) -> None:
         (self.folder / "m.c").write_text("int main(void) { return 126; }\n", encoding="utf-8")
-        built = subprocess.run([CC, "-static", "-o", self.folder / "static", self.folder / "m.c"],
-                               capture_output=True, check=False)
-        if built.returncode != 0:
+        if subprocess.run([CC, "-static", "-o", self.folder / "static", self.folder / "m.c"],
+                          capture_output=True, check=False).returncode != 0:
             self.skipTest("no static libc")
-        self.assertEqual(self.complaint("./static"), (125, "record: ./static: nothing was recorded (its exit "
-                                                           "status is 126): is it static or set-user-id?\n"))
+        self.expect_refusal(["./static"], 125, r"./static: nothing was recorded \(its exit status is 126\): .*")
 
     def test_a_recorder_that_cannot_be_preloaded_is_told_before_the_program_runs(self) -> None:
         spaced = self.folder / "a b/bench/trace"
         spaced.mkdir(parents=True)
         (spaced / "librecord.so").touch()
-        for runfiles, said in ((self.folder, "^record: the recorder is missing: "),
-                               (self.folder / "a b", "its path has a space or a colon: ")):
-            complaint = self.complaint("touch", "here", CAIRN_RUNFILES=str(runfiles), PYTHONPATH=str(fixture.RUNFILES))
-            self.assertRegex(complaint[1], said)
+        for runfiles, said in ((self.folder, "the recorder is missing: .*"),
+                               (self.folder / "a b", ".* its path has a space or a colon: .*")):
+            self.expect_refusal(["touch", "here"], 125, said, CAIRN_RUNFILES=str(runfiles),
+                                PYTHONPATH=str(fixture.RUNFILES))
         self.assertFalse((self.folder / "here").exists())
 
     def test_options_after_the_program_are_its_own_and_so_is_the_status(self) -> None:
         self.assertIn("[-o FILE] [--] program", self.record("--help").stdout)
-        done = self.record("-o", "t", "sh", "-c", "echo $0 $1; exit 3", "-o", "--help")
-        self.assertEqual((done.returncode, done.stdout), (3, "-o --help\n"))
-        self.assertTrue((self.folder / "t").stat().st_size)
+        done = self.record("sh", "-c", "pwd; echo $0 $1; exit 3", "-o", "--help")
+        self.assertEqual((done.returncode, done.stdout), (3, "%s\n-o --help\n" % self.folder.resolve()))
+        self.assertEqual(os.listdir(self.folder), ["trace"])
         done = self.record("-o", "t", "sh", "-c", "kill -SEGV $$")
         self.assertEqual(done.returncode, 128 + 11)
         self.assertRegex(done.stderr, r"record: \S+/t: \d+ events?, 1 thread, at most .* live: sh -c kill")
 
-    def test_without_o_the_trace_is_called_trace_and_lies_where_the_user_stands(self) -> None:
-        self.assertEqual(self.record("--", "pwd").stdout, "%s\n" % self.folder.resolve())
-        self.assertEqual(os.listdir(self.folder), ["trace"])
-
-    def test_every_process_has_a_line_and_a_file(self) -> None:
+    def test_every_process_has_a_file_and_a_new_recording_removes_those_and_no_other_trace(self) -> None:
+        (self.folder / "t").touch()  # empty: taken for the trace
         done = self.record("-o", "t", "sh", "-c", "ls / >&2; ls /; true")
         lines = [line for line in done.stderr.splitlines() if line.startswith("record: ")]
-        self.assertEqual(len(lines), 3, done.stderr)
-        self.assertRegex(lines[0], r"/t: [\d,]+ events.*: sh -c")
-        for line in lines[1:]:
-            self.assertRegex(line, r"/t\.\d+: [\d,]+ events.*: ls /$")
-        self.assertEqual(len(os.listdir(self.folder)), 3)
-
-    def test_a_new_recording_removes_the_one_before_and_no_other_trace(self) -> None:
-        (self.folder / "t").touch()  # empty: taken for the trace
-        self.record("-o", "t", "sh", "-c", "ls /; true")
+        for line, said in zip(lines, (r"/t: [\d,]+ events.*: sh -c", *[r"/t\.\d+: [\d,]+ events.*: ls /$"] * 2)):
+            self.assertRegex(line, said)
+        self.assertEqual((len(lines), len(os.listdir(self.folder))), (3, 3))
         shutil.copy(self.folder / "t", self.folder / "t.1")  # a trace by this name, of another process
         (self.folder / "t.22").touch()
         self.assertEqual(self.record("-o", "t", "ls").returncode, 0)
@@ -97,23 +84,18 @@ class RecordTest(fixture.CommandCase):
 
     def test_the_program_sees_nothing_of_the_launcher_and_no_library_but_the_recorder(self) -> None:
         said = self.record("env", PYTHONPATH=os.environ["PYTHONPATH"], LD_PRELOAD="").stdout
-        self.assertIn("LD_PRELOAD=%s/librecord.so\n" % fixture.PARTS.absolute(), said)
+        library = fixture.PARTS / "librecord.so"
+        self.assertIn("LD_PRELOAD=%s\n" % library, said)
         for name in record.OURS + ("PYTHONPATH",):
             self.assertNotRegex(said, "(?m)^%s=" % name)
         self.assertNotIn("libstdc++", self.record("cat", "/proc/self/maps").stdout)
-        library = fixture.PARTS.absolute() / "librecord.so"
         made = record.environment_for(library, pathlib.Path("/t"), {"LD_PRELOAD": "/lib/other.so", "A": "b"})
         self.assertEqual(made, {"LD_PRELOAD": "%s:/lib/other.so" % library, "CAIRN_RECORD": "/t", "A": "b"})
 
     def test_lost_events_are_shouted_and_a_long_command_is_cut(self) -> None:
         about = {"events": 12345, "threads": 2, "peak_live_bytes": 2048, "lost_events": 1,
                  "command": ["x" * 50, "two\nlines"]}
-        self.assertEqual(record.line_about("t", about),
-                         "record: t: 12,345 events, 2 threads, at most 2.00 KiB live, 1 event LOST: "
-                         "%s two lines" % ("x" * 50))
+        self.assertEqual(record.line_about("t", about), "record: t: 12,345 events, 2 threads, at most 2.00 KiB live, "
+                         "1 event LOST: %s two lines" % ("x" * 50))
         self.assertTrue(record.line_about("t", {**about, "command": ["y" * 61]}).endswith("y" * 57 + "..."))
         self.assertEqual(record.line_about("t", None), "record: t: cannot be read")
-
-
-if __name__ == "__main__":
-    unittest.main()

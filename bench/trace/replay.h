@@ -95,9 +95,6 @@ void *rss_table(size_t count, size_t bytes_each);
 /* The number after the label in a file of /proc/self, or 0. */
 uint64_t rss_number(const char *path, const char *label);
 
-/* Nanoseconds of CLOCK_MONOTONIC. */
-uint64_t rss_now_ns(void);
-
 /* ---- replay_threads.c ---- */
 
 enum replay_touch { REPLAY_TOUCH_NONE, REPLAY_TOUCH_ENDS, REPLAY_TOUCH_ALL };

@@ -100,21 +100,6 @@ class Played {
     replay replay_{};
 };
 
-TEST(ReplayThreads, HandABlockOverInTheOrderOfTheTrace)
-{
-    TraceWriter writer; // thread 1 allocates, 2 resizes, 3 frees
-    for (uint64_t i = 0; i < 20000; i++)
-        writer.Malloc(1, 3 * i * kStep, 0x10000 + 64 * i, 8 + i % 500)
-            .Realloc(2, (3 * i + 1) * kStep, 10, 0x10000 + 64 * i, 0x90000000 + 64 * i,
-                     40 + i % 900)
-            .Free(3, (3 * i + 2) * kStep, 0x90000000 + 64 * i);
-    for (bool is_paced : {false, true}) {
-        Played played(writer, is_paced);
-        EXPECT_EQ(played.the_plan().calls, 60000u);
-        played.ExpectDone(0);
-    }
-}
-
 TEST(ReplayThreads, AreStartedWhenTheirTimeComes)
 {
     TraceWriter writer; // each thread frees what the one before left, and leaves something itself

@@ -5,7 +5,6 @@
  * replayer.c - plays a plan on the malloc of this process, and says what it cost.
  *
  *     replayer [--touch=none|ends|all] [--report=FILE] plan
- *     replayer --about
  *
  * Its last line is a workload's (bench/README.md): "ops" are the calls played, "seconds" their time
  * without the preparation. In "extra": what was live in the trace at most, what was resident at
@@ -15,6 +14,7 @@
  */
 
 #include "bench/trace/replay.h"
+#include "bench/trace/ticks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,11 +74,9 @@ static const struct plan *read_plan(const char *path)
 
     if (file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode)) {
         plan = rss_table(0, (size_t)status.st_size);
-        for (ssize_t got = 1; got > 0; bytes += (size_t)got) {
-            got = read(file, (char *)plan + bytes, (size_t)status.st_size - bytes);
-            if (got <= 0)
-                break;
-        }
+        for (ssize_t got;
+             (got = read(file, (char *)plan + bytes, (size_t)status.st_size - bytes)) > 0;)
+            bytes += (size_t)got;
         errno = 0;
         if (bytes < sizeof(*plan) || plan->magic != PLAN_MAGIC ||
             bytes != sizeof(*plan) + plan->thread_count * sizeof(struct plan_thread) +
@@ -88,11 +86,6 @@ static const struct plan *read_plan(const char *path)
     if (file >= 0)
         close(file);
     return plan;
-}
-
-static uint64_t status_kib(const char *label)
-{
-    return rss_number("/proc/self/status", label);
 }
 
 /* The peak begins anew with what is resident now; false when the kernel does not let us. */
@@ -106,8 +99,11 @@ static bool forget_peak(void)
     return is_done;
 }
 
-static uint64_t beyond(uint64_t kib, uint64_t baseline_kib)
+/* What the process has more than at the beginning. */
+static uint64_t beyond(const char *label, uint64_t baseline_kib)
 {
+    uint64_t kib = rss_number("/proc/self/status", label);
+
     return kib > baseline_kib ? kib - baseline_kib : 0;
 }
 
@@ -117,16 +113,16 @@ static void play(struct replay *replay)
     const struct plan *plan = replay->plan;
     double peak_live_kib = (double)plan->peak_live_bytes / 1024;
     bool is_peak_own = forget_peak();
-    uint64_t baseline_kib = status_kib("VmRSS:");
+    uint64_t baseline_kib = beyond("VmRSS:", 0);
     uint64_t start_ns, played_ns, peak_kib, end_kib;
 
     if (replay->sampler != NULL)
         rss_sampler_begin(replay->sampler);
-    start_ns = rss_now_ns();
+    start_ns = trace_monotonic_ns();
     replay_play(replay);
-    played_ns = rss_now_ns() - start_ns;
-    peak_kib = beyond(status_kib("VmHWM:"), baseline_kib);
-    end_kib = beyond(status_kib("VmRSS:"), baseline_kib);
+    played_ns = trace_monotonic_ns() - start_ns;
+    peak_kib = beyond("VmHWM:", baseline_kib);
+    end_kib = beyond("VmRSS:", baseline_kib);
     if (replay->sampler != NULL)
         rss_sampler_sample(replay->sampler);
     replay_free_rest(replay);
@@ -171,10 +167,6 @@ int main(int argument_count, char **arguments)
 {
     struct options options = {.touch = REPLAY_TOUCH_ENDS};
 
-    if (argument_count == 2 && strcmp(arguments[1], "--about") == 0) {
-        puts("the allocations of a recorded program, in its threads and its order");
-        return 0;
-    }
     for (int idx = 1; idx < argument_count; idx++)
         if (!read_option(&options, arguments[idx])) {
             fprintf(stderr, "replayer: unknown option: %s\n", arguments[idx]);

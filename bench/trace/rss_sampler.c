@@ -10,6 +10,7 @@
  */
 
 #include "bench/trace/replay.h"
+#include "bench/trace/ticks.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LEAST_GRANULE_BYTES = 65536, GRANULES_AT_PEAK = 1024, PROBES = 64 };
@@ -50,14 +50,6 @@ uint64_t rss_number(const char *path, const char *label)
     text[bytes > 0 ? bytes : 0] = '\0';
     at = strstr(text, label);
     return at == NULL ? 0 : strtoull(at + strlen(label), NULL, 10);
-}
-
-uint64_t rss_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* By the page tables: exact, and as slow as the process is large. By the kernel's counter where
@@ -160,7 +152,7 @@ void rss_sampler_sample(struct rss_sampler *sampler)
             "%s\n  {\"seconds\": %.6f, \"calls\": %" PRIu64 ", \"live_kib\": %" PRIu64
             ", \"resident_kib\": %" PRIu64,
             sampler->sample_count++ == 0 ? "" : ",",
-            (double)(rss_now_ns() - sampler->start_ns) / 1e9,
+            (double)(trace_monotonic_ns() - sampler->start_ns) / 1e9,
             __atomic_load_n(&sampler->calls, __ATOMIC_RELAXED),
             __atomic_load_n(&sampler->live_bytes, __ATOMIC_RELAXED) / 1024,
             kib > sampler->baseline_kib ? kib - sampler->baseline_kib : 0);
@@ -221,7 +213,7 @@ void rss_sampler_begin(struct rss_sampler *sampler)
             ", \"granule_bytes\": %" PRIu64 ",\n \"samples\": [",
             sampler->plan->calls, sampler->plan->peak_live_bytes / 1024, sampler->baseline_kib,
             sampler->granule_bytes);
-    sampler->start_ns = rss_now_ns();
+    sampler->start_ns = trace_monotonic_ns();
 }
 
 bool rss_sampler_close(struct rss_sampler *sampler)

@@ -78,24 +78,7 @@ static size_t write_key(char *text, uint64_t number)
     return (size_t)snprintf(text, KEY_MOST, "%s:%zu", kinds[number % 4], (size_t)number * 7919) + 1;
 }
 
-static void check_key(const struct entry *entry)
-{
-    char text[KEY_MOST];
-
-    write_key(text, entry->number);
-    if (strcmp(text, entry->key) != 0)
-        fail("key %zu was overwritten", (size_t)entry->number);
-}
-
 /* Entries. */
-
-static void link_newest(struct cache *cache, struct entry *entry)
-{
-    entry->newer = &cache->ends;
-    entry->older = cache->ends.older;
-    entry->older->newer = entry;
-    cache->ends.older = entry;
-}
 
 static void unlink_entry(struct entry *entry)
 {
@@ -117,37 +100,32 @@ static struct entry *insert(struct cache *cache, uint64_t number)
     return entry;
 }
 
-static void forget(struct cache *cache, struct entry *entry)
-{
-    check_key(entry);
-    drop_value(cache, entry);
-    unlink_entry(entry);
-    cache->entries[entry->number] = NULL;
-    cache->live_bytes -= sizeof(*entry) + entry->key_bytes;
-    free(entry->key);
-    free(entry);
-}
-
 static void forget_above(struct cache *cache, uint64_t budget_bytes)
 {
-    while (cache->live_bytes > budget_bytes)
-        forget(cache, cache->ends.newer);
+    while (cache->live_bytes > budget_bytes) {
+        struct entry *entry = cache->ends.newer;
+        char text[KEY_MOST];
+
+        write_key(text, entry->number);
+        if (strcmp(text, entry->key) != 0)
+            fail("key %zu was overwritten", (size_t)entry->number);
+        drop_value(cache, entry);
+        unlink_entry(entry);
+        cache->entries[entry->number] = NULL;
+        cache->live_bytes -= sizeof(*entry) + entry->key_bytes;
+        free(entry->key);
+        free(entry);
+    }
 }
 
 /* The work. */
 
-/* Small numbers are the popular ones: the product of two random parts of the whole. */
-static uint64_t choose_key(struct cache *cache)
-{
-    uint64_t part = 1 + rng_below(&cache->rng, keys);
-
-    return rng_below(&cache->rng, part);
-}
-
-/* One time in sixteen a key that is there gets another value. */
+/* Small numbers are the popular ones: the product of two random parts of the whole. One time in
+   sixteen a key that is there gets another value. */
 static void ask(struct cache *cache)
 {
-    uint64_t number = choose_key(cache);
+    uint64_t part = 1 + rng_below(&cache->rng, keys);
+    uint64_t number = rng_below(&cache->rng, part);
     struct entry *entry = cache->entries[number];
 
     if (entry == NULL) {
@@ -160,18 +138,13 @@ static void ask(struct cache *cache)
             put_value(cache, entry);
         }
     }
-    link_newest(cache, entry);
+    entry->newer = &cache->ends;
+    entry->older = cache->ends.older;
+    entry->older->newer = entry;
+    cache->ends.older = entry;
     if (cache->live_bytes > cache->most_live_bytes)
         cache->most_live_bytes = cache->live_bytes;
     forget_above(cache, live);
-}
-
-/* 0 1 2 3 4 3 2 1 0 1 ... */
-static unsigned shift_of(uint64_t wander)
-{
-    unsigned at = (unsigned)(wander % (2 * SHIFTS));
-
-    return at <= SHIFTS ? at : 2 * SHIFTS - at;
 }
 
 static struct cache cache;
@@ -183,7 +156,8 @@ static void work(size_t thread)
     cache.ends.older = &cache.ends;
     cache.entries = new_table(keys, sizeof(struct entry *));
     for (uint64_t wander = 0; wander < wanders; wander++) {
-        uint64_t least = (uint64_t)MIN_BYTES << shift_of(wander);
+        uint64_t at = wander % (2 * SHIFTS); /* shifts are 0 1 2 3 4 3 2 1 0 1 ... */
+        uint64_t least = (uint64_t)MIN_BYTES << least_of(at, 2 * SHIFTS - at);
         sizes = sizes_between(least, least << OCTAVES);
         for (uint64_t left = share_of(ops, wander, wanders); left > 0; left--)
             ask(&cache);

@@ -81,29 +81,6 @@ static struct object *make(enum kind kind, const void *content, size_t bytes)
     return object;
 }
 
-static struct object *make_cell(struct object *head, struct object *tail)
-{
-    struct object *const ends[2] = {head, tail};
-
-    return make(CELL, ends, sizeof(ends));
-}
-
-static struct object *make_number(void)
-{
-    uint64_t value = rng_next(&randomness);
-
-    return make(NUMBER, &value, sizeof(value));
-}
-
-static struct object *make_string(void)
-{
-    size_t length = (size_t)(1 + rng_below(&randomness, STRING_MOST));
-    char text[STRING_MOST];
-
-    memset(text, (int)('a' + length % 26), length);
-    return make(STRING, text, length);
-}
-
 /* ---- collecting ---- */
 
 static void find(struct object *object, bool is_full)
@@ -164,14 +141,7 @@ static void collect(bool is_full)
 
 /* The program. */
 
-/* What a cell holds: mostly the latest number or string, seldom another list. */
-static struct object *choose_head(void)
-{
-    if (rng_below(&randomness, 64) == 0)
-        return roots[rng_below(&randomness, ROOTS)];
-    return latest;
-}
-
+/* A cell holds mostly the latest number or string, seldom another list. */
 static void evaluate(void)
 {
     struct object **root = &roots[rng_below(&randomness, ROOTS)];
@@ -179,12 +149,20 @@ static void evaluate(void)
 
     if (choice < 2)
         *root = NULL;
-    if (choice < 60)
-        *root = make_cell(choose_head(), *root);
-    else if (choice < 80)
-        latest = make_number();
-    else
-        latest = make_string();
+    if (choice < 60) {
+        struct object *ends[2] = {latest, *root};
+        if (rng_below(&randomness, 64) == 0)
+            ends[0] = roots[rng_below(&randomness, ROOTS)];
+        *root = make(CELL, ends, sizeof(ends));
+    } else if (choice < 80) {
+        uint64_t value = rng_next(&randomness);
+        latest = make(NUMBER, &value, sizeof(value));
+    } else {
+        size_t length = (size_t)(1 + rng_below(&randomness, STRING_MOST));
+        char text[STRING_MOST];
+        memset(text, (int)('a' + length % 26), length);
+        latest = make(STRING, text, length);
+    }
 }
 
 static void work(size_t thread)

@@ -44,12 +44,6 @@ static void check(const struct buffer *buffer, size_t at, size_t idx)
         fail("realloc lost byte %zu of %zu", at, buffer->bytes);
 }
 
-static void check_all(const struct buffer *buffer, size_t idx)
-{
-    for (size_t at = 0; at < buffer->bytes; at += PAGE_BYTES)
-        check(buffer, at, idx);
-}
-
 static size_t next_bytes(const struct buffer *buffer, size_t idx)
 {
     if (idx % 2 == 1)
@@ -59,7 +53,8 @@ static size_t next_bytes(const struct buffer *buffer, size_t idx)
 
 static void drop(struct buffer *buffer, size_t idx)
 {
-    check_all(buffer, idx);
+    for (size_t at = 0; at < buffer->bytes; at += PAGE_BYTES)
+        check(buffer, at, idx);
     free(buffer->content);
     *buffer = (struct buffer){NULL, 0};
 }

@@ -12,79 +12,45 @@
  * CPUs.
  */
 
-#include "bench/workloads/workload.h"
-
-enum { QUEUE_BLOCKS = 1024, BATCH_MOST = 256 };
+#include "bench/workloads/queue.h"
 
 static uint64_t pairs, batch;
 
-struct queue {
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* at most one of the two threads waits at a time */
-    uint64_t put_count;
-    uint64_t taken_count;
-    void *blocks[QUEUE_BLOCKS];
-};
-
 static struct queue *queues;
 
-static void put(struct queue *queue, void *const *blocks, uint64_t count)
+static void produce(size_t pair)
 {
-    pthread_mutex_lock(&queue->lock);
-    while (queue->put_count - queue->taken_count + count > QUEUE_BLOCKS)
-        pthread_cond_wait(&queue->changed, &queue->lock);
-    for (uint64_t idx = 0; idx < count; idx++)
-        queue->blocks[queue->put_count++ % QUEUE_BLOCKS] = blocks[idx];
-    pthread_cond_signal(&queue->changed);
-    pthread_mutex_unlock(&queue->lock);
-}
+    struct rng rng = rng_of(2 * pair);
+    void *blocks[QUEUE_BATCH_MOST];
+    uint64_t count;
 
-static void take(struct queue *queue, void **blocks, uint64_t count)
-{
-    pthread_mutex_lock(&queue->lock);
-    while (queue->put_count - queue->taken_count < count)
-        pthread_cond_wait(&queue->changed, &queue->lock);
-    for (uint64_t idx = 0; idx < count; idx++)
-        blocks[idx] = queue->blocks[queue->taken_count++ % QUEUE_BLOCKS];
-    pthread_cond_signal(&queue->changed);
-    pthread_mutex_unlock(&queue->lock);
-}
-
-static void produce(struct queue *queue, uint64_t count, struct rng *rng)
-{
-    void *blocks[BATCH_MOST];
-
-    for (uint64_t idx = 0; idx < count; idx++)
-        blocks[idx] = touched(some_size(rng));
-    put(queue, blocks, count);
-}
-
-static void consume(struct queue *queue, uint64_t count)
-{
-    void *blocks[BATCH_MOST];
-
-    take(queue, blocks, count);
-    for (uint64_t idx = 0; idx < count; idx++) {
-        touch_block(blocks[idx], 1);
-        free(blocks[idx]);
+    for (uint64_t left = share_of(ops, pair, pairs); left > 0; left -= count) {
+        count = least_of(left, batch);
+        for (uint64_t idx = 0; idx < count; idx++)
+            blocks[idx] = touched(some_size(&rng));
+        queue_put(&queues[pair], blocks, count);
     }
+}
+
+static void consume(struct queue *queue)
+{
+    void *blocks[QUEUE_BATCH_MOST];
+    uint64_t count;
+
+    while ((count = queue_take(queue, blocks, batch)) > 0)
+        for (uint64_t idx = 0; idx < count; idx++) {
+            touch_block(blocks[idx], 1);
+            free(blocks[idx]);
+        }
 }
 
 /* Even threads produce, odd ones consume. */
 static void work(size_t idx)
 {
-    struct rng rng = rng_of(idx);
-    struct queue *queue = &queues[idx / 2];
-    uint64_t left = share_of(ops, idx / 2, pairs);
-
-    while (left > 0) {
-        uint64_t count = left < batch ? left : batch;
-        if (idx % 2 == 0)
-            produce(queue, count, &rng);
-        else
-            consume(queue, count);
-        left -= count;
-    }
+    if (idx % 2 == 0)
+        produce(idx / 2);
+    else
+        consume(&queues[idx / 2]);
 }
 
 int main(int argument_count, char **arguments)
@@ -93,11 +59,9 @@ int main(int argument_count, char **arguments)
           "blocks made by producers and freed by consumers, through bounded queues: "
           "frees from afar in one direction (ops: blocks)",
           PARAMETERS(OPS(1500000), PARAMETER(pairs, 1, 1, THREADS_MOST / 2),
-                     PARAMETER(batch, 32, 1, BATCH_MOST), SIZES(16, 1024)));
+                     PARAMETER(batch, 32, 1, QUEUE_BATCH_MOST), SIZES(16, 1024)));
     queues = new_table(pairs, sizeof(*queues));
-    for (size_t idx = 0; idx < pairs; idx++) {
-        pthread_mutex_init(&queues[idx].lock, NULL);
-        pthread_cond_init(&queues[idx].changed, NULL);
-    }
+    for (size_t idx = 0; idx < pairs; idx++)
+        queue_init(&queues[idx], share_of(ops, idx, pairs));
     return run(2 * pairs, work);
 }

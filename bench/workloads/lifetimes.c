@@ -3,24 +3,14 @@
 
 /*
  * lifetimes.c - random sizes with random lifetimes, in a table of live blocks for each thread. Five
- * workloads.
+ * workloads; `kinds` says what each of them stresses.
  *
- *     churn     16 bytes to 2 KiB. Neighbours of one size die at different times, so that free
- *               blocks lie scattered between live ones: how an allocator finds them again, and
- *               what it costs when the heap outgrows the caches.
- *     medium    40 KiB to 1 MiB, touched at each page. Too large for size classes, too small to be
- *               mapped one by one: a malloc that maps and unmaps each pays in page faults; one
- *               that keeps them all pays in memory.
- *     big       5 to 25 MiB, all sizes between alike: images, matrices, file buffers. The time
- *               goes to page faults, unless freed memory is kept; what is kept is seen in the
- *               peak.
- *     cleared   calloc, checked to be zero; half of the blocks are then filled. Memory fresh from
- *               the kernel is zero already, and used memory is not: an allocator that knows which
- *               is which saves the clearing. Small blocks are checked whole, larger ones at each
- *               cache line.
- *     aligned   half of the blocks aligned, to 16 bytes up to 64 KiB, small alignments more often
- *               than large ones. A large alignment leaves a gap before the block: whether that can
- *               be used is seen in the peak memory.
+ *     churn     neighbours of one size die at different times: free blocks lie among live ones
+ *     medium    too large for size classes, too small to be mapped one by one: page faults against
+ *               memory that is kept
+ *     big       all sizes alike: page faults, unless freed memory is kept; then it is in the peak
+ *     cleared   memory fresh from the kernel is zero already: who knows saves the clearing
+ *     aligned   a large alignment leaves a gap before the block, whose use is seen in the peak
  */
 
 #include "bench/workloads/table.h"

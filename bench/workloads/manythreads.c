@@ -41,21 +41,9 @@ static void run_group(uint64_t first, uint64_t count)
     pthread_barrier_destroy(&all_hold_blocks);
 }
 
-/* The ops are rounded up to whole rounds; returns how many they were. */
-static uint64_t run_rounds(void)
-{
-    uint64_t round_ops = threads * blocks;
-    uint64_t done = 0;
-
-    for (; done < ops; done += round_ops)
-        for (uint64_t first = 0; first < threads; first += alive)
-            run_group(first, least_of(alive, threads - first));
-    return done;
-}
-
 int main(int argument_count, char **arguments)
 {
-    uint64_t done;
+    uint64_t done = 0; /* rounded up to whole rounds */
 
     begin(argument_count, arguments,
           "many threads, alive= of them at once, that each allocate little and end: what a "
@@ -63,7 +51,9 @@ int main(int argument_count, char **arguments)
           PARAMETERS(OPS(300000), THREADS(256), PARAMETER(alive, 256, 1, THREADS_MOST),
                      PARAMETER(blocks, 48, 1, BLOCKS_MOST), SIZES(16, 1024)));
     clock_start();
-    done = run_rounds();
+    for (; done < ops; done += threads * blocks)
+        for (uint64_t first = 0; first < threads; first += alive)
+            run_group(first, least_of(alive, threads - first));
     clock_stop();
     return report(done);
 }

@@ -38,8 +38,7 @@ struct node {
 };
 
 struct file {
-    struct symbol *
-        *slots; /* open addressing, a power of two of them, half of them in use at most */
+    struct symbol **slots; /* open addressing, a power of two, half of them in use at most */
     size_t slot_count;
     size_t symbol_count;
     struct symbol *symbols;
@@ -52,16 +51,14 @@ struct file {
 static char (*words)[NAME_MOST]; /* the vocabulary: what may stand in a file */
 static struct symbol *exported;
 
-/* Names. */
-
-/* Random letters, 3 to NAME_MOST - 2 of them. */
-static void spell(char name[NAME_MOST], struct rng *letters)
+static char *copy(const char *text)
 {
-    size_t bytes = 3 + (size_t)rng_below(letters, NAME_MOST - 4);
+    char *own = got(malloc(strlen(text) + 1));
 
-    for (size_t at = 0; at < bytes; at++)
-        name[at] = (char)('a' + rng_below(letters, 26));
+    return strcpy(own, text);
 }
+
+/* ---- the table of symbols ---- */
 
 static uint64_t hash_of(const char *name)
 {
@@ -71,16 +68,6 @@ static uint64_t hash_of(const char *name)
         hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001B3);
     return hash;
 }
-
-static char *copy(const char *text, size_t bytes)
-{
-    char *own = got(malloc(bytes + 1));
-
-    memcpy(own, text, bytes + 1);
-    return own;
-}
-
-/* The table of symbols. */
 
 /* The slot of a name: the one that holds it, or the empty one where it belongs. */
 static struct symbol **find_slot(const struct file *file, const char *name, uint64_t hash)
@@ -104,17 +91,15 @@ static void double_table(struct file *file)
         *find_slot(file, symbol->name, symbol->hash) = symbol;
 }
 
-static struct symbol *look_up(struct file *file, uint64_t word)
+static struct symbol *look_up(struct file *file, const char *name)
 {
-    const char *name = words[word];
     uint64_t hash = hash_of(name);
     struct symbol **slot = find_slot(file, name, hash);
     struct symbol *symbol = *slot;
 
     if (symbol == NULL) {
-        symbol = got(malloc(sizeof(*symbol)));
-        *symbol = (struct symbol){NULL, copy(name, strlen(name)), hash, 0};
-        *slot = symbol;
+        symbol = *slot = got(malloc(sizeof(*symbol)));
+        *symbol = (struct symbol){NULL, copy(name), hash, 0};
         *file->symbols_end = symbol;
         file->symbols_end = &symbol->next;
         if (++file->symbol_count * 2 > file->slot_count)
@@ -124,7 +109,7 @@ static struct symbol *look_up(struct file *file, uint64_t word)
     return symbol;
 }
 
-/* Nodes. */
+/* ---- nodes ---- */
 
 static void adopt(struct node *parent, struct node *child)
 {
@@ -136,55 +121,26 @@ static void adopt(struct node *parent, struct node *child)
     parent->children[parent->child_count++] = child;
 }
 
-static struct node *new_node(struct file *file)
+/* Half of the tokens are names, of which the first of the vocabulary are the most frequent; a fifth
+   are literals of 1 to 64 bytes; the rest is punctuation. */
+static void parse_token(struct file *file, uint64_t number, struct rng *rng)
 {
+    static const char digits[] = "012345678901234567890123456789012345678901234567890123456789012";
     struct node *node = got(calloc(1, sizeof(*node)));
+    uint64_t kind = rng_below(rng, 10);
 
     *file->nodes_end = node;
     file->nodes_end = &node->next;
-    return node;
-}
-
-/* A literal of 1 to 64 bytes. */
-static char *new_literal(struct rng *rng)
-{
-    static const char digits[] = "012345678901234567890123456789012345678901234567890123456789012";
-    size_t bytes = (size_t)rng_below(rng, sizeof(digits));
-
-    return copy(&digits[sizeof(digits) - 1 - bytes], bytes);
-}
-
-/* Half of the tokens are names, of which the first of the vocabulary are the most frequent; a fifth
-   are literals; the rest is punctuation. */
-static void parse_token(struct file *file, uint64_t number, struct rng *rng)
-{
-    struct node *node = new_node(file);
-    uint64_t kind = rng_below(rng, 10);
-
     if (kind < 5)
-        node->symbol = look_up(file, rng_below(rng, 1 + rng_below(rng, vocabulary)));
+        node->symbol = look_up(file, words[rng_below(rng, 1 + rng_below(rng, vocabulary))]);
     else if (kind < 7)
-        node->literal = new_literal(rng);
+        node->literal = copy(&digits[sizeof(digits) - 1 - rng_below(rng, sizeof(digits))]);
     if (number > 0)
         adopt(file->recent[rng_below(rng, number < RECENT ? number : RECENT)], node);
     file->recent[number % RECENT] = node;
 }
 
-/* Files. */
-
-static void begin_file(struct file *file)
-{
-    *file = (struct file){.slot_count = FIRST_SLOTS};
-    file->slots = got(calloc(FIRST_SLOTS, sizeof(*file->slots)));
-    file->symbols_end = &file->symbols;
-    file->nodes_end = &file->nodes;
-}
-
-static void drop_symbol(struct symbol *symbol)
-{
-    free(symbol->name);
-    free(symbol);
-}
+/* ---- files ---- */
 
 static void drop_nodes(struct node *node)
 {
@@ -197,16 +153,17 @@ static void drop_nodes(struct node *node)
     }
 }
 
-/* Exported symbols change to the list of those. */
-static void drop_symbols(struct symbol *symbol)
+/* Of each so many, one changes to the list of those exported. */
+static void drop_symbols(struct symbol *symbol, uint64_t export_every)
 {
     for (uint64_t number = 1; symbol != NULL; number++) {
         struct symbol *next = symbol->next;
-        if (number % EXPORT_EVERY == 0) {
+        if (number % export_every == 0) {
             symbol->next = exported;
             exported = symbol;
         } else {
-            drop_symbol(symbol);
+            free(symbol->name);
+            free(symbol);
         }
         symbol = next;
     }
@@ -214,13 +171,15 @@ static void drop_symbols(struct symbol *symbol)
 
 static void parse_file(uint64_t token_count, struct rng *rng)
 {
-    struct file file;
+    struct file file = {.slot_count = FIRST_SLOTS};
 
-    begin_file(&file);
+    file.slots = got(calloc(FIRST_SLOTS, sizeof(*file.slots)));
+    file.symbols_end = &file.symbols;
+    file.nodes_end = &file.nodes;
     for (uint64_t number = 0; number < token_count; number++)
         parse_token(&file, number, rng);
     drop_nodes(file.nodes);
-    drop_symbols(file.symbols);
+    drop_symbols(file.symbols, EXPORT_EVERY);
     free(file.slots);
 }
 
@@ -229,24 +188,24 @@ static void compile(size_t thread)
     struct rng rng = rng_of(thread);
 
     for (uint64_t left = ops; left > 0;) {
-        uint64_t token_count = left < tokens ? left : tokens;
+        uint64_t token_count = least_of(left, tokens);
         parse_file(token_count, &rng);
         left -= token_count;
     }
-    while (exported != NULL) {
-        struct symbol *next = exported->next;
-        drop_symbol(exported);
-        exported = next;
-    }
+    drop_symbols(exported, UINT64_MAX);
 }
 
+/* Random letters, 3 to NAME_MOST - 2 of them, in each word. */
 static void make_words(void)
 {
     struct rng letters = rng_of(0);
 
     words = new_table(vocabulary, sizeof(*words));
-    for (size_t word = 0; word < vocabulary; word++)
-        spell(words[word], &letters);
+    for (size_t word = 0; word < vocabulary; word++) {
+        size_t bytes = 3 + (size_t)rng_below(&letters, NAME_MOST - 4);
+        for (size_t at = 0; at < bytes; at++)
+            words[word][at] = (char)('a' + rng_below(&letters, 26));
+    }
 }
 
 int main(int argument_count, char **arguments)

@@ -49,12 +49,6 @@ static void make_one(struct rng *rng)
     live_bytes += bytes;
 }
 
-static void grow(struct rng *rng)
-{
-    while (live_bytes < live)
-        make_one(rng);
-}
-
 /* Frees the blocks of all lists, save for `kept` of a hundred. */
 static void thin(uint64_t kept, struct rng *rng)
 {
@@ -116,7 +110,8 @@ static void run_phases(void)
     struct rng rng = rng_of(0);
 
     clock_start();
-    grow(&rng);
+    while (live_bytes < live)
+        make_one(&rng);
     clock_stop();
     tell_memory("grown", true);
     clock_start();

@@ -76,7 +76,7 @@ static void compose(void)
     uint64_t count;
 
     for (uint64_t number = 0; number < ops; number += count) {
-        count = ops - number < BATCH ? ops - number : BATCH;
+        count = least_of(ops - number, BATCH);
         for (uint64_t idx = 0; idx < count; idx++)
             messages[idx] = add_section(NULL, number + idx, 0);
         queue_put(&queues[1], messages, count);

@@ -77,16 +77,6 @@ static void drop(struct jaw *jaw, struct tooth *tooth, size_t idx)
     jaw->live_bytes -= tooth->bytes;
 }
 
-static void thin(struct jaw *jaw, struct tooth *tooth)
-{
-    for (size_t idx = 0; idx < tooth->count; idx++) {
-        if (idx % keep != 0)
-            drop(jaw, tooth, idx);
-        else
-            jaw->kept_count++;
-    }
-}
-
 static void clear(struct jaw *jaw, struct tooth *tooth)
 {
     for (size_t idx = 0; idx < tooth->count; idx++)
@@ -114,7 +104,10 @@ static void gnaw(struct jaw *jaw, uint64_t left, uint64_t live_most_bytes)
             make(jaw, tooth);
             left--;
         } while (left > 0 && tooth->count < jaw->blocks_most && jaw->live_bytes < live_most_bytes);
-        thin(jaw, tooth);
+        for (size_t idx = 0; idx < tooth->count; idx++)
+            if (idx % keep != 0)
+                drop(jaw, tooth, idx);
+        jaw->kept_count += (tooth->count + keep - 1) / keep;
     }
 }
 

@@ -51,7 +51,7 @@ static void *serve(void *argument)
     return NULL;
 }
 
-static void start_lines(void)
+static void serve_all(void)
 {
     pthread_t thread;
 
@@ -61,10 +61,6 @@ static void start_lines(void)
         lines[idx].table = table_new(blocks, 1);
         start_thread(&thread, serve, &lines[idx]);
     }
-}
-
-static void await_ends(void)
-{
     for (uint64_t left = threads; left > 0;)
         left -= sem_wait(&line_ended) == 0;
     for (size_t idx = 0; idx < threads; idx++) {
@@ -81,8 +77,7 @@ int main(int argument_count, char **arguments)
           PARAMETERS(OPS(10000000), THREADS(2), PARAMETER(generations, 100, 1, 1 << 20),
                      PARAMETER(blocks, 2000, 1, TABLE_MOST), SIZES(16, 1024)));
     clock_start();
-    start_lines();
-    await_ends();
+    serve_all();
     clock_stop();
     return report(ops);
 }

@@ -28,19 +28,6 @@ struct hand {
 
 static struct hand *hands;
 
-static void deal(void)
-{
-    for (uint64_t block = 0; block < blocks; block++)
-        for (uint64_t idx = 0; idx < threads; idx++)
-            hands[idx].held[block] = touched(bytes);
-}
-
-static void replace(struct hand *hand, uint64_t block)
-{
-    free((void *)(uintptr_t)hand->held[block]);
-    hand->held[block] = touched(bytes);
-}
-
 /* `count` writes, to one block after another. */
 static void write_round(const struct hand *hand, uint64_t count)
 {
@@ -62,9 +49,10 @@ static void work(size_t idx)
     for (uint64_t block = 0; mode == MODE_ACTIVE && block < blocks; block++)
         hand->held[block] = touched(bytes);
     for (uint64_t round = 0; left > 0; round++) {
-        uint64_t count = left < round_writes ? left : round_writes;
+        uint64_t count = least_of(left, round_writes);
         write_round(hand, count);
-        replace(hand, round % blocks);
+        free((void *)(uintptr_t)hand->held[round % blocks]);
+        hand->held[round % blocks] = touched(bytes);
         left -= count;
     }
     for (uint64_t block = 0; block < blocks; block++)
@@ -80,8 +68,9 @@ int main(int argument_count, char **arguments)
                      PARAMETER(bytes, 8, 1, BYTES_MOST), PARAMETER(writes, 100, 1, OPS_MOST),
                      WORD(mode, MODE_ACTIVE, mode_words)));
     hands = new_table(threads, sizeof(*hands));
-    if (mode == MODE_PASSIVE)
-        deal();
+    for (uint64_t block = 0; mode == MODE_PASSIVE && block < blocks; block++)
+        for (uint64_t idx = 0; idx < threads; idx++)
+            hands[idx].held[block] = touched(bytes);
     run_threads(threads, work);
     drop_table(hands, threads, sizeof(*hands));
     return report(ops);

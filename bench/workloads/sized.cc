@@ -50,21 +50,17 @@ struct alignas(64) Lane {
     uint64_t numbers[8];
 };
 
+template <size_t kBytes> std::unique_ptr<Shape> Made(uint64_t area)
+{
+    return std::make_unique<Polygon<kBytes>>(area);
+}
+
 std::unique_ptr<Shape> RandomShape(rng &rng)
 {
+    using Maker = std::unique_ptr<Shape> (*)(uint64_t);
+    static constexpr Maker kMakers[] = {Made<8>, Made<24>, Made<56>, Made<120>, Made<400>};
     uint64_t area = rng_next(&rng);
-    switch (area % 5) {
-    case 0:
-        return std::make_unique<Polygon<8>>(area);
-    case 1:
-        return std::make_unique<Polygon<24>>(area);
-    case 2:
-        return std::make_unique<Polygon<56>>(area);
-    case 3:
-        return std::make_unique<Polygon<120>>(area);
-    default:
-        return std::make_unique<Polygon<400>>(area);
-    }
+    return kMakers[area % 5](area);
 }
 
 // Some fit into the string itself, most do not.
@@ -135,7 +131,6 @@ void RawBuffers(uint64_t count, rng &rng)
     for (uint64_t i = 0; i < count; i++) {
         std::pair<void *, size_t> &place = buffers[rng_below(&rng, buffers.size())];
         ::operator delete(place.first, place.second);
-        place = {nullptr, 0};
         size_t bytes = some_size(&rng);
         place = {::operator new(bytes), bytes};
         touch_block(place.first, bytes);

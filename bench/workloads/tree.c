@@ -49,37 +49,27 @@ static void drop(struct node *node)
     free(node);
 }
 
-static void walk(const struct node *root, uint64_t node_count)
+static void walk_and_drop(struct node *root, uint64_t node_count)
 {
     for (uint64_t walk = 0; walk < walks; walk++)
         if (count(root) != node_count)
             fail("a tree of %zu nodes lost some", (size_t)node_count);
-}
-
-/* Builds one of the trees and takes its nodes from `left`; how many those were comes back. */
-static struct node *grow(uint64_t *left, uint64_t *node_count)
-{
-    uint64_t before = *left;
-    struct node *root = build(depth, left);
-
-    *node_count = before - *left;
-    return root;
+    drop(root);
 }
 
 static void work(size_t idx)
 {
-    uint64_t left = share_of(ops, idx, threads);
-    uint64_t lasting_count;
-    struct node *lasting = grow(&left, &lasting_count);
+    uint64_t share = share_of(ops, idx, threads);
+    uint64_t left = share;
+    struct node *lasting = build(depth, &left);
+    uint64_t lasting_count = share - left;
 
     while (left > 0) {
-        uint64_t node_count;
-        struct node *root = grow(&left, &node_count);
-        walk(root, node_count);
-        drop(root);
+        uint64_t before = left;
+        struct node *root = build(depth, &left);
+        walk_and_drop(root, before - left);
     }
-    walk(lasting, lasting_count);
-    drop(lasting);
+    walk_and_drop(lasting, lasting_count);
 }
 
 int main(int argument_count, char **arguments)

@@ -58,7 +58,7 @@ static void produce(size_t idx)
     uint64_t count;
 
     for (uint64_t left = share_of(ops, idx, producers); left > 0; left -= count) {
-        count = left < batch ? left : batch;
+        count = least_of(left, batch);
         for (uint64_t job = 0; job < count; job++) {
             size_t bytes = some_size(&rng);
             jobs[job] = make(bytes);
