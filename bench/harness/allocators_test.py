@@ -89,11 +89,6 @@ class FindTest(unittest.TestCase):
             with self.assertRaisesRegex(UsageError, "the name is taken: " + name):
                 self.find((name, MINE))
 
-    def test_the_line_about_a_missing_peer_names_its_package(self) -> None:
-        for name, line in self.find().missing.items():
-            self.assertRegex(line, r"apt-get install \S+\)$|--peer %s=PATH\)$" % name)
-
-
 class ChooseTest(unittest.TestCase):
     def test_stacks_and_peers_are_chosen_apart_from_each_other(self) -> None:
         for stacks, peers, added, names in (

@@ -16,7 +16,7 @@ import unittest
 import xml.etree.ElementTree
 from unittest import mock
 
-from bench.harness import figures, fixture, markdown, mimalloc_bench, page, plots, report, stats, svg, text
+from bench.harness import figures, fixture, markdown, page, plots, report, stats, svg, text
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ("--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking "
@@ -71,7 +71,7 @@ class FilesTest(fixture.FolderCase):
         self.assertNotIn("<svg", made)
         self.assertEqual(os.listdir(self.folder / "svg"), [])
         with mock.patch.object(page, "MISSING", "jinja2 is missing"):
-            self.assertTrue(report.write_all(FEW, str(self.folder))[-1].endswith("lines.txt"))
+            self.assertTrue(report.write_all(FEW, str(self.folder))[-1].endswith("report.txt"))
 
     def test_results_with_little_in_them_are_reports_too(self):
         little = {key: FEW[key][:1] for key in ("subjects", "rows", "runs")}
@@ -224,16 +224,8 @@ class TextTest(unittest.TestCase):
                  "2.20 ns|12.3 us|410 ms|1.00 s|12.3 s|1234 s"),
                 (figures.kib, (0, 12, 12345, 1023.9, 3 << 20), "0 KiB|12.0 KiB|12.1 MiB|1.00 MiB|3.00 GiB"),
                 (figures.change, (1.041, 0.5, 1), "+4.1 %|-50 %|+0.0 %"),
-                (figures.listed, ([], ["a"], ["a", "b", "c"], "abcdefgh"), "none|a|a, b and c|a, b, c, d, e and 3 more"),
-                (mimalloc_bench.elapsed, (0, 0.41, 59.999, 3599.99, 3600, 3723.4),
-                 "0:00.00|0:00.41|1:00.00|59:59.99|1:00:00|1:02:03")):
+                (figures.listed, ([], ["a"], ["a", "b", "c"], "abcdefgh"), "none|a|a, b and c|a, b, c, d, e and 3 more")):
             self.assertEqual("|".join(map(write, values)), said)
-
-    def test_a_run_is_a_line_of_eight_fields_and_a_failed_one_has_none(self):
-        run = {"row": "two words", "subject": "mi", "wall_s": 61.239, "seconds": 60, "peak_kib": 12345, "user_s": 1.5,
-               "system_s": 0.126, "major_faults": 2, "minor_faults": 3021}
-        self.assertEqual(mimalloc_bench.line(run), "two_words mi 1:01.24 12345 1.50 0.13 2 3021")
-        self.assertEqual(len(mimalloc_bench.lines(FAILED)), len(FAILED["runs"]) - 5 - 5 - 1)
 
     def test_the_text_fits_the_width_is_ascii_and_has_every_name(self):
         for width in (20, 80, 100, 133, 200):

@@ -4,15 +4,13 @@
 
 import json
 import os
-import pathlib
-import threading
 from typing import Any, Dict, List
 
-from bench.harness import allocators, environment, fixture, paths, proof, result, runner
+from bench.harness import allocators, environment, fixture, paths, proof, runner
 from bench.harness.allocators import Allocator
 from bench.harness.catalogue import Benchmark, Server
 from bench.harness.plan import Step
-from bench.harness.runner import Interrupted, Outcome, Runner
+from bench.harness.runner import Outcome, Runner
 
 PATHS = paths.find()
 LIBC = Allocator("glibc", "libc")
@@ -59,23 +57,11 @@ class RecordTest(RunnerCase):
         self.assertTrue(waste_kib * 0.9 <= fat["peak_kib"] - lean["peak_kib"] < waste_kib * 1.5)
         self.assertGreater(fat["minor_faults"], lean["minor_faults"])
 
-    def test_a_good_run_and_a_failed_one_are_valid_in_a_result(self) -> None:
-        for allocator, is_ok in ((LIBC, True), (fake("crash", FAKE_CRASH_AT=10), False)):
-            run = self.record(allocator)
-            self.assertEqual([run["ok"], run["peak_kib"] is not None, run["seconds"] is not None], [is_ok] * 3)
-            self.assertEqual(result.validate({**fixture.result(only=()), "subjects": [allocator.as_json()],
-                                              "rows": [CHURN.as_json()], "runs": [run]}), [])
-
     def test_the_command_can_be_repeated_by_hand(self) -> None:
         command = self.record(fake("slow", FAKE_COST_NS=0))["command"]
         self.assertLessEqual({"--preload", "FAKE_COST_NS=0", "ops=%d" % OPS}, set(command))
         self.assertTrue(os.access(command[0], os.X_OK))
         self.assertNotIn("--report", command)
-
-    def test_numbers_that_a_workload_adds_are_kept(self) -> None:
-        phases = Benchmark("phases", "workloads", ("phases", "live=1m", "idle_ms=0"))
-        self.assertIn("grown_kib", self.record(LIBC, phases)["extra"])
-
 
 class FaultTest(RunnerCase):
     def test_what_goes_wrong_is_named(self) -> None:
@@ -94,10 +80,6 @@ class FaultTest(RunnerCase):
     def test_a_program_that_takes_too_long_is_ended(self) -> None:
         outcome = self.of(0.2, []).run(Step(CHURN, fake("slow", FAKE_COST_NS=100000000), 0, 0))
         self.assertEqual((outcome.error, outcome.timed_out), ("timed out after 0.2 s", True))
-
-    def test_an_error_is_one_line_however_much_was_said(self) -> None:
-        said = Outcome([]).failed("a\n" + "b" * 1000).error or ""
-        self.assertTrue("\n" not in said and len(said) <= runner.ERROR_CHARACTERS_MOST)
 
     def test_the_last_line_is_the_result_if_it_has_a_time_and_of_the_extra_only_numbers_are_kept(self) -> None:
         line = '{"ops": 1, "seconds": 2, "extra": {"a_kib": 3, "b": "x", "c": true}}'
@@ -127,25 +109,6 @@ class PlaceTest(RunnerCase):
     def test_libc_is_put_before_a_malloc_that_the_program_is_linked_with_and_others_are_anyway(self) -> None:
         self.assertRegex(str(runner.put_before(LIBC).library), r"/libc\.so\.6$")
         self.assertEqual(runner.put_before(fake("slow")), fake("slow"))
-
-
-class StopTest(RunnerCase):
-    def test_a_stop_ends_the_program_and_lets_no_other_begin(self) -> None:
-        started = self.folder / "pid"
-
-        def stop_when_started() -> None:
-            while not started.exists():
-                pass
-            self.runner.stop()
-
-        stopper = threading.Thread(target=stop_when_started, daemon=True)
-        stopper.start()
-        with self.assertRaises(Interrupted):
-            self.said("sh", "-c", "echo $$ >new; mv new '%s'; sleep 1000" % started)
-        stopper.join()
-        self.assertFalse(pathlib.Path("/proc", started.read_text().strip()).exists())
-        with self.assertRaises(Interrupted):
-            self.said("true")
 
 
 class ProofTest(RunnerCase):

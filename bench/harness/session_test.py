@@ -41,12 +41,6 @@ class OrderTest(unittest.TestCase):
                 places = collections.Counter((who, place) for order in orders for place, who in enumerate(order))
                 self.assertEqual((set(places.values()), len(places)), ({2}, count * count))
 
-    def test_in_one_repetition_the_allocator_that_begins_changes_with_the_benchmark(self) -> None:
-        for repetition in range(4):
-            firsts = [order_of(7, index, repetition)[0] for index in range(7)]
-            self.assertEqual(sorted(firsts), list(range(7)))
-
-
 class PlanTest(unittest.TestCase):
     def test_benchmarks_are_outermost_in_a_repetition_and_allocators_follow_each_other(self) -> None:
         made = Plan((benchmark("a", 3), benchmark("b", 1)), PLAN.allocators[:2], None)
@@ -134,16 +128,6 @@ class SessionTest(unittest.TestCase):
         self.assertEqual([run["round"] for run in made["runs"]], [0] * 6)
         self.assertEqual(made["notes"],
                          ["the time was used up in repetition 2: 2 benchmarks got fewer than planned"])
-
-    def test_an_interrupt_in_the_middle_keeps_what_was_there(self) -> None:
-        def outcome(step: Step) -> Optional[str]:
-            if step.repetition == 1 and step.benchmark.name == "b":
-                os.kill(os.getpid(), signal.SIGINT)
-            return None
-        with self.assertRaises(Interrupted):
-            self.carry_out(outcome)
-        self.assertEqual(len(self.result["runs"]), 6 + 3 + 1)
-        self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
 
     def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
         self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN))
