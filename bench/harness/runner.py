@@ -20,7 +20,7 @@ import subprocess
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bench.harness.allocators import LIBC, Allocator, system_libraries
+from bench.harness.allocators import LIBC, Allocator, library_of
 from bench.harness.catalogue import Benchmark, Server
 from bench.harness.paths import Paths
 from bench.harness.plan import Step
@@ -107,7 +107,7 @@ def put_before(allocator: Allocator) -> Allocator:
     """The allocator for a program that is linked with a malloc of its own: libc's has to be preloaded, too."""
     if allocator.kind != LIBC:
         return allocator
-    return dataclasses.replace(allocator, library=system_libraries().get("libc.so.6"))
+    return dataclasses.replace(allocator, library=library_of("libc.so.6"))
 
 
 class Runner:

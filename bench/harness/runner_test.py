@@ -118,7 +118,7 @@ class ProofTest(RunnerCase):
                 fake("slow", FAKE_COST_NS=0)]
         bad = ((Allocator("broken", "peer", self.folder / "broken.so"), r"cannot be preloaded \(.+\)"),
                (fake("crash", FAKE_CRASH_AT=5), "crashed: SIGSEGV"), (fake("fail", FAKE_FAIL_AFTER=5), "out of memory"),
-               (Allocator("m", "peer", allocators.system_libraries()["libm.so.6"]), "has no malloc: .*"))
+               (Allocator("m", "peer", allocators.library_of("libm.so.6")), "has no malloc: .*"))
         proven, notes = proof.prove(self.runner, [*good, *(allocator for allocator, _ in bad)])
         self.assertEqual(proven, good)
         self.assertEqual(len(notes), len(bad))
