@@ -2,10 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """The benchmarks: which work is done, in full and in quick runs.
 
-Amounts are chosen so that a full run takes some tenths of a second on a common machine, and a quick one a tenth
-of that. A benchmark of a scaling group does the same work at each x, so that its curve is flat where the
-allocator scales. Real programs come from bench/programs/catalogue.json; one that is missing is a line, and no
-benchmark.
+A full run takes some tenths of a second on a common machine, and a quick one a tenth of that. A benchmark of a scaling
+group does the same work at each x, so that its curve is flat where the allocator scales.
 """
 
 import dataclasses

@@ -93,17 +93,6 @@ class ReportTest(MainCase):
 
 
 class BrokenTest(MainCase):
-    def test_a_peer_that_is_not_here_or_does_not_load_is_a_note_and_the_rest_is_measured(self) -> None:
-        (self.folder / "broken.so").write_bytes(b"no library")
-        done = self.call(*ONE, "--peers", "glibc,hoard", "--peer", "broken=broken.so")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("bench: broken: dropped: ", done.stderr)
-        made = self.result()
-        self.assertTrue([note for note in made["notes"] if "cannot be preloaded" in note])
-        if "hoard" not in {one["name"] for one in made["subjects"]}:
-            self.assertEqual(done.stderr.count("hoard: not found"), 1)
-            self.assertEqual([run["subject"] for run in made["runs"]], ["glibc"])
-
     def test_a_peer_that_fails_later_has_an_error_in_the_report_of_the_rest_and_is_not_waited_for_again(self) -> None:
         for library, limit_s, environment, error in (
                 (CRASH, "60", {"FAKE_CRASH_AT": "50000"}, "crashed: SIGSEGV"),

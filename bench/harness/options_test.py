@@ -52,7 +52,6 @@ class MachineTest(fixture.FolderCase):
                          "implementer 0x41 part 0xd0c")
         self.assertTrue(machine.cpu_of(""))
         self.assertEqual([machine.chosen(text) for text in ("always [madvise] never", "")], ["madvise", None])
-        self.assertEqual(machine.memory_kib_of("MemTotal:       123 kB\nMemFree: 7 kB\n"), 123)
 
     @unittest.skipUnless(shutil.which("git"), "git is not installed")
     def test_a_changed_file_makes_the_commit_dirty_and_without_a_repository_there_is_none(self) -> None:

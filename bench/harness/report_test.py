@@ -107,10 +107,6 @@ class PlotsTest(unittest.TestCase):
             self.assertTrue(root.findall(".//s:text", space))
             self.assertNotIn(svg.INK, plot.alone)
 
-    def test_names_that_lose_letters_stay_apart(self):
-        self.assertNotEqual(svg.name_of("a/b"), svg.name_of("a:b"))
-        self.assertEqual(svg.name_of("threads", "random"), "threads_random")
-
     def test_allocators_keep_their_look(self):
         looks = svg.looks({name: kind for name, kind, *_ in fixture.ALLOCATORS})
         self.assertEqual(len({(look.colour, look.marker) for look in looks.values()}), len(looks))

@@ -6,8 +6,7 @@
        |           \\------ report (JSON)
        \\---------- stdout, stderr in files
 
-Nothing here raises because of what a program does: a crash, a time-out or nonsense on stdout is an error in
-the record of the run.
+A crash, a time-out or nonsense on stdout is an error in the record of the run; nothing is raised.
 """
 
 import dataclasses
@@ -71,7 +70,7 @@ def lines_of(path: pathlib.Path) -> List[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def result_line(lines: Sequence[str]) -> Dict[str, Any]:

@@ -51,18 +51,6 @@ class RecordTest(RunnerCase):
             self.assertGreaterEqual(run["wall_s"], run["seconds"])
             self.assertEqual(run["ops"], OPS)
 
-    def test_memory_that_a_malloc_wastes_is_in_the_peak(self) -> None:
-        waste_kib = 40 * 1024
-        lean, fat = (self.record(fake("slow", FAKE_COST_NS=0, FAKE_WASTE_KIB=waste)) for waste in (0, waste_kib))
-        self.assertTrue(waste_kib * 0.9 <= fat["peak_kib"] - lean["peak_kib"] < waste_kib * 1.5)
-        self.assertGreater(fat["minor_faults"], lean["minor_faults"])
-
-    def test_the_command_can_be_repeated_by_hand(self) -> None:
-        command = self.record(fake("slow", FAKE_COST_NS=0))["command"]
-        self.assertLessEqual({"--preload", "FAKE_COST_NS=0", "ops=%d" % OPS}, set(command))
-        self.assertTrue(os.access(command[0], os.X_OK))
-        self.assertNotIn("--report", command)
-
 class FaultTest(RunnerCase):
     def test_what_goes_wrong_is_named(self) -> None:
         (self.folder / "broken.so").write_bytes(b"not a library")
@@ -76,10 +64,6 @@ class FaultTest(RunnerCase):
                 (LIBC, of("churn", "--about"), "no result line on stdout"),
                 (LIBC, of("/no/program", group="programs"), "measure: /no/program: No such file or directory")):
             self.assertTrue((self.record(allocator, benchmark)["error"] or "").startswith(error), error)
-
-    def test_a_program_that_takes_too_long_is_ended(self) -> None:
-        outcome = self.of(0.2, []).run(Step(CHURN, fake("slow", FAKE_COST_NS=100000000), 0, 0))
-        self.assertEqual((outcome.error, outcome.timed_out), ("timed out after 0.2 s", True))
 
     def test_the_last_line_is_the_result_if_it_has_a_time_and_of_the_extra_only_numbers_are_kept(self) -> None:
         line = '{"ops": 1, "seconds": 2, "extra": {"a_kib": 3, "b": "x", "c": true}}'
@@ -105,11 +89,6 @@ class PlaceTest(RunnerCase):
                     "TBB_MALLOC_USE_HUGE_PAGES TCMALLOC_SAMPLE_PARAMETER").split()
         cleaned = environment.clean({**dict.fromkeys(steering, "1"), "PYTHONPATH": "c", "HOME": "/"})
         self.assertEqual(cleaned, ({"HOME": "/", "LC_ALL": "C"}, steering))
-
-    def test_libc_is_put_before_a_malloc_that_the_program_is_linked_with_and_others_are_anyway(self) -> None:
-        self.assertRegex(str(runner.put_before(LIBC).library), r"/libc\.so\.6$")
-        self.assertEqual(runner.put_before(fake("slow")), fake("slow"))
-
 
 class ProofTest(RunnerCase):
     def test_what_works_goes_on_and_of_the_others_it_is_told_why_they_do_not(self) -> None:

@@ -2,9 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """How every plot looks, and the way from a matplotlib figure to an SVG that fits a light page and a dark one.
 
-The text of a plot stays text. Its ink is drawn in a colour that nothing else has, and becomes currentColor:
-inside the report it follows the page, and a file of its own follows what its reader prefers. The same
-result gives the same bytes: no date, and names made by a salted hash.
+Its ink is drawn in a colour that nothing else has, and becomes currentColor: inside the report it follows the page, and a
+file of its own follows what its reader prefers. The same result gives the same bytes.
 """
 
 import html
