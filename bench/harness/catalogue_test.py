@@ -78,6 +78,6 @@ class ProgramsTest(fixture.FolderCase):
         self.assertLess(quick.repetitions, full.repetitions)
 
     def test_a_program_that_is_not_here_is_a_line_with_its_package(self) -> None:
-        made, missing = self.programs({**self.PROGRAM, "server": {"ready": ["no-such-program"]}}, self.PROGRAM)
+        made, missing = self.programs({**self.PROGRAM, "needs": "no-such-program"}, self.PROGRAM)
         self.assertEqual(len(made), 1)
         self.assertEqual(missing, ["sh: not found on this machine: no-such-program (apt-get install dash)"])

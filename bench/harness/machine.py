@@ -13,12 +13,12 @@ UNKNOWN = "unknown"
 
 
 def ask(*command: str, **more: Any) -> "subprocess.CompletedProcess[str]":
-    """What a program says; a program that is not there, or hangs, says nothing and fails."""
+    """What a program says; one that is not there, or hangs, fails, and its stderr tells why."""
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                              check=False, timeout=20, **more)
-    except (OSError, subprocess.TimeoutExpired):
-        return subprocess.CompletedProcess(command, 127, "", "")
+        return subprocess.run(command, **{"stdin": subprocess.DEVNULL, "capture_output": True, "text": True,
+                                          "errors": "replace", "check": False, "timeout": 20, **more})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
 
 
 def _text(path: str) -> str:

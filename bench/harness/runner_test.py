@@ -2,15 +2,14 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """One run: its cost, and what becomes of programs that misbehave, on mallocs with a known cost or fault."""
 
-import json
 import os
 from typing import Any, Dict, List
 
 from bench.harness import allocators, environment, fixture, paths, proof, runner
 from bench.harness.allocators import Allocator
-from bench.harness.catalogue import Benchmark, Server
+from bench.harness.catalogue import Benchmark
 from bench.harness.plan import Step
-from bench.harness.runner import Outcome, Runner
+from bench.harness.runner import Runner
 
 PATHS = paths.find()
 LIBC = Allocator("glibc", "libc")
@@ -103,26 +102,3 @@ class ProofTest(RunnerCase):
         self.assertEqual(len(notes), len(bad))
         for note, (allocator, why) in zip(notes, bad):
             self.assertRegex(note, "^%s: dropped: %s: %s$" % (allocator.name, allocator.library, why))
-
-
-class ServerTest(RunnerCase):
-    def serve(self, load: str, ready: str = "test -e up",
-              server: str = "touch up; while ! test -e end; do sleep 0.01; done") -> Outcome:
-        shell = ("sh", "-c")
-        served = Server((*shell, ready), (*shell, load), (*shell, "touch end"))
-        return self.runner.measure(LIBC, [*shell, server], server=served)
-
-    def test_the_load_is_what_is_timed_unless_it_tells_its_time(self) -> None:
-        outcome = self.serve("sleep 0.2")
-        self.assertIsNone(outcome.error)
-        self.assertTrue(0.2 <= outcome.told["seconds"] <= outcome.cost["wall_s"])
-        outcome = self.serve("echo '%s'" % json.dumps({"seconds": 123.0, "ops": 7}))
-        self.assertEqual((outcome.told["seconds"], outcome.told["ops"]), (123.0, 7))
-
-    def test_a_load_or_a_server_that_fails_is_an_error(self) -> None:
-        crash = "touch up; while ! test -e hit; do :; done; kill -SEGV $$"
-        for arguments, error in (
-                ({"load": "echo no >&2; exit 3"}, "the load ended with exit status 3: no"),
-                ({"load": "touch hit; sleep 0.1; exit 1", "server": crash}, "crashed: SIGSEGV"),
-                ({"load": "true", "ready": "false", "server": "exit 4"}, "exit status 4")):
-            self.assertEqual(self.serve(**arguments).error, error)
