@@ -39,6 +39,7 @@ class OrderTest(unittest.TestCase):
                 places = collections.Counter((who, place) for order in orders for place, who in enumerate(order))
                 self.assertEqual((set(places.values()), len(places)), ({2}, count * count))
 
+
 class PlanTest(unittest.TestCase):
     def test_the_number_of_runs_is_that_of_the_steps(self) -> None:
         for made, count in ((PLAN, 24), (PLAN._replace(repetitions=2), 12), (PLAN._replace(allocators=()), 0),
