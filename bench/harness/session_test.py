@@ -11,7 +11,7 @@ import signal
 import unittest
 from typing import Any, Callable, Dict, List, Optional
 
-from bench.harness import fixture, progress, session
+from bench.harness import progress, session
 from bench.harness.allocators import Allocator
 from bench.harness.catalogue import Benchmark
 from bench.harness.plan import Plan, Step, order_of
