@@ -5,7 +5,7 @@
     stacks of cairn   below the runfiles
     glibc             what a program gets without a preloaded library
     floor             a bump allocator that never frees
-    peers             Debian's packages, what ldconfig knows, and --peer
+    peers             what lies where Debian's packages put libraries, and --peer
 
 Whether one of them works at all is asked elsewhere (runner.py): a library can be there and not load.
 """
@@ -63,40 +63,30 @@ PEERS = (
 )
 
 _STACKS = {"cairn": "composed/malloc/libcairn.so", "reference": "composed/reference/libcairn_reference.so"}
-_DIRECTORIES = ("/usr/local/lib", "/usr/lib/{machine}-linux-gnu", "/usr/lib64", "/usr/lib", "/opt/*/lib")
-_LDCONFIG_ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "AArch64"}
+DIRECTORIES = ("/usr/local/lib", "/usr/lib/{machine}-linux-gnu", "/usr/lib64", "/usr/lib", "/opt/*/lib")
 
 
 # --- where libraries lie ---
-
-def parse_ldconfig(listing: str, architecture: str) -> Dict[str, pathlib.Path]:
-    """soname -> path, of the lines for this architecture; the first of a soname counts."""
-    found = re.findall(r"^\s*(\S+) \(([^)]*)\) => (\S+)$", listing, re.MULTILINE)
-    return {name: pathlib.Path(path) for name, kind, path in reversed(found) if architecture in kind.split(",")}
-
-
-def system_libraries() -> Dict[str, pathlib.Path]:
-    """What the loader's cache knows. Its program is not on every user's PATH."""
-    architecture = _LDCONFIG_ARCHITECTURES.get(platform.machine(), platform.machine())
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
-    return parse_ldconfig(machine.ask("ldconfig", "-p", env={"PATH": path, "LC_ALL": "C"}).stdout, architecture)
-
 
 def _newest_first(path: str) -> List[int]:
     return [-int(number) for number in re.findall(r"\d+", path)]
 
 
-def locate(peer: Peer, libraries: Mapping[str, pathlib.Path],
-           directories: Sequence[str] = _DIRECTORIES) -> Optional[pathlib.Path]:
+def _matches(pattern: str) -> List[pathlib.Path]:
+    return list(map(pathlib.Path, sorted(glob.glob(pattern.format(machine=platform.machine())), key=_newest_first)))
+
+
+def library_of(soname: str, directories: Sequence[str] = DIRECTORIES) -> Optional[pathlib.Path]:
+    """The library of this name where such lie."""
+    return next((path for folder in directories for path in _matches(os.path.join(folder, soname))), None)
+
+
+def locate(peer: Peer, directories: Sequence[str] = DIRECTORIES) -> Optional[pathlib.Path]:
     """The library of a peer on this machine."""
-    patterns = [os.path.join(directory, soname) for soname in peer.sonames for directory in directories]
-    paths = [libraries[soname] for soname in peer.sonames if soname in libraries]
-    paths += [pathlib.Path(match) for pattern in (*patterns, *peer.patterns)
-              for match in sorted(glob.glob(pattern.format(machine=platform.machine())), key=_newest_first)]
-    for path in paths:
-        if path.is_file() and (peer.beside is None or path.with_name(peer.beside).is_file()):
-            return path
-    return None
+    paths = [library_of(soname, directories) for soname in peer.sonames]
+    paths += [path for pattern in peer.patterns for path in _matches(pattern)]
+    return next((path for path in paths
+                 if path and (peer.beside is None or path.with_name(peer.beside).is_file())), None)
 
 
 # --- versions ---
@@ -176,18 +166,16 @@ def _missing(peer: Peer) -> str:
 
 
 def find(runfiles: pathlib.Path, commit: Optional[str], environment: Mapping[str, str],
-         added: Sequence[Tuple[str, pathlib.Path]],
-         libraries: Optional[Mapping[str, pathlib.Path]] = None) -> Found:
+         added: Sequence[Tuple[str, pathlib.Path]]) -> Found:
     """All allocators of this machine. --peer wins over what the machine has under the same name."""
     commit = commit or machine.UNKNOWN
-    known = system_libraries() if libraries is None else libraries
     stacks = _stacks(runfiles, commit, environment)
     for name, _ in added:
         if name in {one.name for one in stacks} | {"glibc", "floor", "cairn-lock"}:
             raise UsageError("--peer: the name is taken: %s" % name)
     libraries_of, missing = dict(added), {}
     for peer in PEERS:
-        library = libraries_of.get(peer.name) or locate(peer, known)
+        library = libraries_of.get(peer.name) or locate(peer)
         if library is None:
             missing[peer.name] = _missing(peer)
         else:

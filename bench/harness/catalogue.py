@@ -2,10 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """The benchmarks: which work is done, in full and in quick runs.
 
-Amounts are chosen so that a full run takes some tenths of a second on a common machine, and a quick one a tenth
-of that. A benchmark of a scaling group does the same work at each x, so that its curve is flat where the
-allocator scales. Real programs come from bench/programs/catalogue.json; one that is missing is a line, and no
-benchmark.
+A full run takes some tenths of a second on a common machine, and a quick one a tenth of that. A benchmark of a scaling
+group does the same work at each x, so that its curve is flat where the allocator scales.
 """
 
 import dataclasses
@@ -25,14 +23,6 @@ EXPECTED_S, QUICK_EXPECTED_S = 0.35, 0.09
 PROGRAM_S, QUICK_PROGRAM_S = 1.05, 0.35
 
 
-class Server(NamedTuple):
-    """A benchmark whose program serves: the load on it is what is timed."""
-
-    ready: Tuple[str, ...]
-    load: Tuple[str, ...]
-    stop: Tuple[str, ...]
-
-
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
     """One piece of work, the same for every allocator."""
@@ -48,7 +38,6 @@ class Benchmark:
     metric: str = "time"
     repetitions: int = REPETITIONS
     expected_s: float = EXPECTED_S  # of one run: what the plan goes by until runs have told
-    server: Optional[Server] = None
     brings_malloc: bool = False  # the program is linked with one: libc's must be put before it
 
     def as_json(self) -> Dict[str, Any]:
@@ -172,11 +161,9 @@ def programs(folder: pathlib.Path, scratch: pathlib.Path, quick: bool) -> Tuple[
     path = folder / "catalogue.json"
     made, missing = [], []
     for program in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ():
-        needs = [program["needs"], *(command[0] for command in program.get("server", {}).values())]
-        lacking = [name for name in dict.fromkeys(needs) if shutil.which(name) is None]
-        if lacking:
+        if shutil.which(program["needs"]) is None:
             missing.append("%s: not found on this machine: %s (apt-get install %s)"
-                           % (program["name"], ", ".join(lacking), program["package"]))
+                           % (program["name"], program["needs"], program["package"]))
         else:
             made.append(_program(program, quick, {"inputs": str(folder), "scratch": str(scratch),
                                                   "amount": program["amounts"][quick]}))
@@ -184,16 +171,12 @@ def programs(folder: pathlib.Path, scratch: pathlib.Path, quick: bool) -> Tuple[
 
 
 def _program(program: Mapping[str, Any], quick: bool, values: Mapping[str, str]) -> Benchmark:
-    def filled(words: Sequence[str]) -> Tuple[str, ...]:
-        """The words, with {inputs}, {scratch} and {amount} replaced; other braces stay."""
-        return tuple(re.sub("{(%s)}" % "|".join(values), lambda found: values[found.group(1)], word)
-                     for word in words)
-
-    server = program.get("server")
-    return Benchmark(program["name"], PROGRAMS, filled(program["command"]), program["about"],
+    """With {inputs}, {scratch} and {amount} replaced; other braces stay."""
+    command = tuple(re.sub("{(%s)}" % "|".join(values), lambda found: values[found.group(1)], word)
+                    for word in program["command"])
+    return Benchmark(program["name"], PROGRAMS, command, program["about"],
                      repetitions=QUICK_ONCE if quick else REPETITIONS,
                      expected_s=QUICK_PROGRAM_S if quick else PROGRAM_S,
-                     server=Server(**{part: filled(words) for part, words in server.items()}) if server else None,
                      brings_malloc=program.get("brings_malloc", False))
 
 

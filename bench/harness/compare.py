@@ -5,18 +5,16 @@
     bazel run //bench:compare -- before.json after.json
                                  [--threshold 3%] [--all] [--allocator cairn] [--normalise]
 
-What is compared: time, CPU time and peak memory of each benchmark that both results have, for the stacks of
-cairn (or for the allocators named), and the components. Shown is what is significant (all pairs together
-have a 5 % chance of even one false alarm, see significance.step_down) and above the threshold.
-
-What worked before and fails now is always said. Peers are the control: glibc is the same in both runs. If
-it moved, the machine moved.
+Compared are time, CPU time and peak memory of each benchmark that both results have, for the stacks of cairn (or the
+allocators named), and the components. Shown is what is significant (significance.step_down) and above the threshold, and
+always what worked before and fails now. Peers are the control: if glibc moved, the machine moved.
 """
 
+import collections
 import json
 import sys
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from bench.harness import figures, options, significance, stats, text
 from bench.harness.document import Cell, Table
@@ -176,16 +174,13 @@ def _overall(found: Comparison) -> Iterator[str]:
 
 def verdict(found: Comparison, threshold: float) -> str:
     """How many went which way: "slower: 2 benchmarks, faster: 1, no significant difference: 30"."""
-    where: Dict[str, Set[Tuple[str, str]]] = {"slower": set(), "faster": set(), "larger": set(), "smaller": set()}
-    quiet = {(one.benchmark, one.allocator) for one in found.differences}
-    for one in found.differences:
-        if one.shows(threshold):
-            where[one.verdict(threshold)].add((one.benchmark, one.allocator))
-            quiet.discard((one.benchmark, one.allocator))
-    counts = {word: len(cells) for word, cells in where.items()}
-    parts = ["slower: " + figures.plural(counts.pop("slower"), "benchmark"), "faster: %d" % counts.pop("faster")]
-    counts["failed"] = len(found.broken)
-    parts += ["%s: %d" % (word, count) for word, count in counts.items() if count]
+    cells = {(one.verdict(threshold) if one.shows(threshold) else "", one.benchmark, one.allocator)
+             for one in found.differences}
+    counts = collections.Counter(word for word, *_ in cells)
+    quiet = {cell[1:] for cell in cells} - {cell[1:] for cell in cells if cell[0]}
+    parts = ["slower: " + figures.plural(counts["slower"], "benchmark"), "faster: %d" % counts["faster"]]
+    parts += ["%s: %d" % (word, counts[word]) for word in ("larger", "smaller") if counts[word]]
+    parts += ["failed: %d" % len(found.broken)] * bool(found.broken)
     return ", ".join(parts + ["no significant difference: %d" % len(quiet)])
 
 

@@ -36,12 +36,6 @@ class CompareTest(fixture.FolderCase):
             self.assertEqual((found[0], found[1].splitlines()[-1]), (status, verdict))
             self.assertRegex(found[1], "(?m)^" + line)
 
-    def test_ten_percent_are_found_with_five_repetitions_among_all_benchmarks(self):
-        status, out, _ = self.compare(fixture.result(noise=0.01),
-                                      fixture.result(seed=2, noise=0.01, factors={"git/cairn": 1.1}))
-        self.assertEqual(status, 1)
-        self.assertRegex(out, r"(?m)^slower +git +cairn +time")
-
     def test_memory_is_larger_and_components_are_compared_too(self):
         after = {**few(seed=2), "components": fixture.components(seed=2, factor=1.3)}
         for run in after["runs"]:

@@ -15,7 +15,6 @@ import pathlib
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
@@ -73,14 +72,6 @@ class Count:
     error: Optional[str] = None
 
 
-def _run(command: Sequence[str], limit_s: float, environ: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(command, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              errors="replace", timeout=limit_s, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise RuntimeError("timed out after %g s" % limit_s) from error
-
-
 class Counter:
     """Runs the stepper and its control."""
 
@@ -90,30 +81,22 @@ class Counter:
         self._written = scratch / "callgrind"
         self._environment = dict(cleaned)
 
-    def _environ(self, allocator: Allocator, variable: str) -> Dict[str, str]:
+    def _ask(self, allocator: Allocator, variable: str, limit_s: float, *command: Any) -> str:
+        """What a command says with the library in this variable; raises RuntimeError with a line."""
         preload = {variable: str(allocator.library)} if allocator.library else {}
-        return {**self._environment, **allocator.environment, **preload}
-
-    def _step(self, allocator: Allocator, size_bytes: int) -> Dict[str, List[int]]:
-        """The counts of each pair; raises RuntimeError with a line."""
-        done = _run([str(self._stepper), str(PAIRS), str(self._pairs), str(size_bytes), str(WARM_PAIRS), str(PAIRS)],
-                    LIMIT_S, self._environ(allocator, "STEPPER_PRELOAD"))
-        if done.returncode != 0:
-            said = done.stderr.strip().splitlines()
-            raise RuntimeError(said[-1].replace("stepper: ", "", 1) if said else "crashed")
-        if "cannot be preloaded" in done.stderr:
-            raise RuntimeError("cannot be preloaded")
-        return json.loads(done.stdout)
+        done = machine.ask(*map(str, command), timeout=limit_s,
+                           env={**self._environment, **allocator.environment, **preload})
+        if done.returncode != 0 or "cannot be preloaded" in done.stderr:
+            said = done.stderr.strip().splitlines() or ["crashed"]
+            raise RuntimeError(said[-1].replace("stepper: ", "", 1))
+        return done.stdout
 
     def control(self, allocator: Allocator, size_bytes: int) -> float:
         """The mean of malloc and free together by callgrind; raises RuntimeError with a line."""
         costs = []
         for count in CONTROL_PAIRS:
-            done = _run(["valgrind", "--tool=callgrind", "--callgrind-out-file=%s" % self._written, "--dump-line=no",
-                         str(self._pairs), str(size_bytes), "1000", str(count)], CONTROL_LIMIT_S,
-                        self._environ(allocator, "LD_PRELOAD"))
-            if done.returncode != 0:
-                raise RuntimeError("exit status %d under valgrind" % done.returncode)
+            self._ask(allocator, "LD_PRELOAD", CONTROL_LIMIT_S, "valgrind", "--tool=callgrind", "--dump-line=no",
+                      "--callgrind-out-file=%s" % self._written, self._pairs, size_bytes, 1000, count)
             costs.append(cost_outside(self._written.read_text(encoding="utf-8"), str(self._pairs.resolve())))
         return (costs[1] - costs[0]) / (CONTROL_PAIRS[1] - CONTROL_PAIRS[0])
 
@@ -122,7 +105,8 @@ class Counter:
         none, and would go another way below it."""
         made = Count(allocator.name, size_bytes)
         try:
-            counts = self._step(allocator, size_bytes)
+            counts = json.loads(self._ask(allocator, "STEPPER_PRELOAD", LIMIT_S, self._stepper, PAIRS, self._pairs,
+                                          size_bytes, WARM_PAIRS, PAIRS))
             made.malloc, made.free = (statistics.median(counts[name]) for name in ("malloc", "free"))
             made.pair_mean = statistics.mean(counts["malloc"]) + statistics.mean(counts["free"])
             if control and allocator.kind != STACK:

@@ -12,39 +12,8 @@ from typing import Any, Dict
 
 from bench.harness import fixture, instructions, paths
 from bench.harness.instructions import Count
-from bench.harness.markdown import table
 
 CRASH = str(paths.find().runfiles / "bench/bump/libfake_crash.so")
-
-WRITTEN = """\
-# callgrind format
-positions: line
-events: Ir
-
-ob=(1) /bench/pairs
-fn=(1) main
-0 5
-cob=(2) /lib/libc.so.6
-cfn=(2) malloc
-calls=10 0
-0 400
-* 3
-
-ob=(2)
-fn=(2)
-0 400
-+4 7
-cfn=(3) deeper
-calls=1 0
-0 30
-
-fn=(3)
-0 30
-
-ob=(1)
-fn=(4) play
-0 1000
-"""
 
 
 class TableTest(unittest.TestCase):
@@ -53,21 +22,6 @@ class TableTest(unittest.TestCase):
                              ((96, 110, 313.2), "206 (96 + 110), mean 313"), ((100, 100, 200.9), "200 (100 + 100)"),
                              ((), "failed")):
             self.assertEqual(instructions.cell(Count("x", 16, *counts)), said)
-
-    def test_the_fewest_instructions_come_first_by_the_mean_and_failures_last(self) -> None:
-        counts = [Count("bad", 16, error="crashed"), Count("many", 16, 1, 1, 90), Count("few", 16, 20, 20, 40),
-                  Count("cairn", 16, 2, 3, 5)]
-        made = {"sizes": [16], "counts": [vars(count) for count in counts],
-                "subjects": [fixture.allocator(one.subject, "stack" if one.subject == "cairn" else "peer")
-                             for one in counts]}
-        lines = table(instructions.counted(made, "instructions", instructions.cell))
-        self.assertEqual([line.split(" ")[1] for line in lines[2:-1]], ["**cairn**", "few", "many", "bad"])
-        self.assertEqual(lines[0], "| instructions | 16 bytes |")
-
-    def test_what_callgrind_wrote_is_summed_without_an_object_and_without_callees(self) -> None:
-        for text, program, cost in ((WRITTEN, "/bench/pairs", 437), (WRITTEN, "/lib/libc.so.6", 1008), ("", "x", 0)):
-            self.assertEqual(instructions.cost_outside(text, program), cost)
-
 
 class CommandTest(fixture.FolderCase):
     def call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":

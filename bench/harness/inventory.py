@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""What there is on this machine, and what the options leave of it: benchmarks, allocators, components."""
+"""What there is on this machine, and what the options leave of it: benchmarks, allocators, components.
+
+The components are Google Benchmark's suites, which have nothing to compare with: they are run from here.
+"""
 
 import argparse
 import dataclasses
 import functools
-from typing import Dict, List, Optional, Tuple
+import json
+import re
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from bench.harness import allocators, catalogue, machine, suites
+from bench.harness import allocators, catalogue, machine
 from bench.harness.allocators import Allocator, Found
 from bench.harness.catalogue import Benchmark
 from bench.harness.runner import Runner
+
+# Repetitions of a component, and the least time of one, by whether the run is quick.
+COMPONENTS = {False: (5, 0.05), True: (2, 0.01)}
+COMPONENT_OVERHEAD = 1.6  # Google Benchmark finds the number of iterations by trial
 
 
 @dataclasses.dataclass
@@ -43,6 +52,40 @@ def _benchmarks(quick: bool, runner: Runner) -> Tuple[List[Benchmark], List[str]
     return made + programs, missing
 
 
+# --- components ---
+
+class SuiteError(Exception):
+    """The components came to nothing: one line."""
+
+
+def _said(runner: Runner, *options: str) -> str:
+    """What the program says on stdout; raises SuiteError."""
+    status = runner.wait(runner.start([str(runner.paths.components), *options], "components"))
+    out, err = ((runner.scratch / ("components" + end)).read_text(encoding="utf-8", errors="replace")
+                for end in (".out", ".err"))
+    if status != 0:
+        raise SuiteError("components: exit status %d: %s" % (status, (err.splitlines() or ["nothing said"])[-1]))
+    return out
+
+
+def _component_names(runner: Runner) -> List[str]:
+    return _said(runner, "--benchmark_list_tests=true").split() if runner.paths.components.is_file() else []
+
+
+def run_components(runner: Runner, chosen: Optional[Sequence[str]], quick: bool) -> Dict[str, Any]:
+    """Google Benchmark's JSON of these; None: of all. Its regular expressions know fewer escapes than ours."""
+    written = runner.scratch / "components.json"
+    options = ["--benchmark_out=%s" % written, "--benchmark_out_format=json",
+               "--benchmark_repetitions=%d" % COMPONENTS[quick][0], "--benchmark_min_time=%g" % COMPONENTS[quick][1]]
+    if chosen is not None:
+        escaped = "|".join(re.sub(r"([.^$*+?()\[\]{}|\\])", r"\\\1", name) for name in chosen)
+        options.append("--benchmark_filter=^(%s)$" % escaped)
+    _said(runner, *options)
+    return json.loads(written.read_text(encoding="utf-8", errors="replace"))
+
+
+# --- what the options leave ---
+
 def take(chosen: argparse.Namespace, runner: Runner, found: Found) -> Work:
     """What the options leave; raises UsageError when they name what is not there, or leave nothing."""
     wanted = allocators.choose(found, chosen.stacks, chosen.peers, chosen.peer)
@@ -50,8 +93,8 @@ def take(chosen: argparse.Namespace, runner: Runner, found: Found) -> Work:
     notes, names = allocators.notes_on_missing(found, chosen.peers), []
     if "components" in chosen.groups:
         try:
-            names = suites.names(runner)
-        except suites.SuiteError as error:
+            names = _component_names(runner)
+        except SuiteError as error:
             notes.append(str(error))
     if "programs" in chosen.groups and chosen.filter is None:
         notes += missing
@@ -60,8 +103,9 @@ def take(chosen: argparse.Namespace, runner: Runner, found: Found) -> Work:
     if not benchmarks and not components:
         there = [one.name for one in every if one.group in chosen.groups] + names
         raise catalogue.nothing_matches(chosen.filter, chosen.groups, there)
+    repetitions, least_s = COMPONENTS[chosen.quick]
     return Work(benchmarks, wanted, None if components and components == names else components,
-                suites.expected_s(len(components), chosen.quick), notes)
+                len(components) * repetitions * least_s * COMPONENT_OVERHEAD, notes)
 
 
 def listed(work: Work, found: Found) -> str:

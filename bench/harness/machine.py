@@ -13,12 +13,12 @@ UNKNOWN = "unknown"
 
 
 def ask(*command: str, **more: Any) -> "subprocess.CompletedProcess[str]":
-    """What a program says; a program that is not there, or hangs, says nothing and fails."""
+    """What a program says; one that is not there, or hangs, fails, and its stderr tells why."""
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                              check=False, timeout=20, **more)
-    except (OSError, subprocess.TimeoutExpired):
-        return subprocess.CompletedProcess(command, 127, "", "")
+        return subprocess.run(command, **{"stdin": subprocess.DEVNULL, "capture_output": True, "text": True,
+                                          "errors": "replace", "check": False, "timeout": 20, **more})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
 
 
 def _text(path: str) -> str:
@@ -44,12 +44,6 @@ def chosen(text: str) -> Optional[str]:
     return found.group(1) if found else None
 
 
-def memory_kib_of(meminfo: str) -> int:
-    """MemTotal of /proc/meminfo."""
-    found = re.search(r"^MemTotal:\s*(\d+) kB", meminfo, re.MULTILINE)
-    return int(found.group(1)) if found else 0
-
-
 def allowed_cpus() -> List[int]:
     """The CPUs that this process may use, in order."""
     return sorted(os.sched_getaffinity(0))
@@ -57,17 +51,14 @@ def allowed_cpus() -> List[int]:
 
 def libc() -> str:
     """Such as "glibc 2.36"."""
-    try:
-        return os.confstr("CS_GNU_LIBC_VERSION") or UNKNOWN
-    except (OSError, ValueError):
-        return UNKNOWN
+    return " ".join(platform.libc_ver()).strip() or UNKNOWN
 
 
 def describe() -> Dict[str, Any]:
     """The result's "machine"."""
     return {
         "cpu": cpu_of(_text("/proc/cpuinfo")), "cpus": len(allowed_cpus()),
-        "memory_kib": memory_kib_of(_text("/proc/meminfo")), "kernel": platform.release(), "libc": libc(),
+        "memory_kib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024, "kernel": platform.release(), "libc": libc(),
         "thp": chosen(_text("/sys/kernel/mm/transparent_hugepage/enabled")),
         "page_bytes": os.sysconf("SC_PAGE_SIZE"),
         "governor": _text("/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor" % allowed_cpus()[-1]).strip()

@@ -15,7 +15,7 @@ import time
 from typing import Any, Dict, Sequence
 
 from bench.harness import allocators, environment, inventory, machine, options, paths, plan, proof, result
-from bench.harness import session, suites
+from bench.harness import session
 from bench.harness.inventory import Work
 from bench.harness.options import UsageError
 from bench.harness.paths import Paths
@@ -28,13 +28,6 @@ PACKAGE_LISTS = ("peers", "report")
 
 
 # --- before the first run ---
-
-def _without_preload() -> None:
-    """The harness itself runs on the C library's malloc, whatever its caller has preloaded."""
-    if os.environ.get("LD_PRELOAD"):
-        kept = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-        os.execve(sys.executable, [sys.executable, "-m", "bench.harness.main", *sys.argv[1:]], kept)
-
 
 def _install(where: Paths) -> None:
     """Peers, programs and what the report is drawn with, by the workspace's own installer."""
@@ -91,8 +84,8 @@ def _run(work: Work, chosen: argparse.Namespace, runner: Runner, bar: Progress, 
         if work.components != []:
             bar.say("components: about %s" % duration(work.components_s))
             try:
-                made["components"] = suites.run(runner, work.components, chosen.quick)
-            except suites.SuiteError as error:
+                made["components"] = inventory.run_components(runner, work.components, chosen.quick)
+            except inventory.SuiteError as error:
                 made["notes"].append(str(error))
                 bar.say(str(error))
         left_s = None if budget_s is None else budget_s - (time.monotonic() - began)
@@ -169,5 +162,4 @@ def _act(arguments: Sequence[str], where: Paths) -> int:
 
 
 if __name__ == "__main__":
-    _without_preload()
     sys.exit(options.run("bench", lambda: _act(sys.argv[1:], paths.find())))

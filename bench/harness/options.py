@@ -2,8 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """What the user may say to the commands of the bench, and what that means.
 
-A wrong word ends in one line that names it and what would be right; names of benchmarks and allocators are
-checked later, where they are known.
+Names of benchmarks and allocators are checked later, where they are known.
 """
 
 import argparse

@@ -45,12 +45,6 @@ class OptionsTest(fixture.FolderCase):
 
 
 class MachineTest(fixture.FolderCase):
-    def test_this_machine_has_what_every_machine_has(self) -> None:
-        about = machine.describe()
-        self.assertTrue(about["cpu"] and about["cpus"] > 0 and about["memory_kib"] > 1 << 16)
-        self.assertEqual(len(about["load"]), 3)
-        self.assertIn("glibc", about["libc"])
-
     def test_what_the_kernel_writes_is_read(self) -> None:
         text = "processor\t: 0\nmodel name\t: Some  CPU @ 2 GHz\n\nmodel name\t: Another\n"
         self.assertEqual(machine.cpu_of(text), "Some CPU @ 2 GHz")
@@ -58,11 +52,6 @@ class MachineTest(fixture.FolderCase):
                          "implementer 0x41 part 0xd0c")
         self.assertTrue(machine.cpu_of(""))
         self.assertEqual([machine.chosen(text) for text in ("always [madvise] never", "")], ["madvise", None])
-        self.assertEqual(machine.memory_kib_of("MemTotal:       123 kB\nMemFree: 7 kB\n"), 123)
-
-    def test_a_governor_that_saves_power_is_noted(self) -> None:
-        for governor, noted in ((None, 0), ("performance", 0), ("powersave", 1)):
-            self.assertEqual(len(machine.notes_on({"governor": governor})), noted)
 
     @unittest.skipUnless(shutil.which("git"), "git is not installed")
     def test_a_changed_file_makes_the_commit_dirty_and_without_a_repository_there_is_none(self) -> None:

@@ -11,9 +11,9 @@
 import math
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from bench.harness import figures, messages, stats, svg
+from bench.harness import messages, stats, svg
 from bench.harness.stats import MEASURES, Benchmark, Summary
-from bench.harness.svg import INK, Look, Plot, Tips, name_of
+from bench.harness.svg import INK, Look, Plot, name_of
 
 try:
     import matplotlib
@@ -31,10 +31,6 @@ Looks = Dict[str, Look]
 WIDE = 9.9  # of the axes; what is written beside them comes on top
 FLOOR = (0, (4, 3))  # the dashes of its lines
 X_NAMES = {"threads": "threads", "heap": "live heap, MiB", "cpus": "CPUs"}
-TICKS = [base * 10.0**power for power in range(-3, 9) for base in (1, 2, 5)]
-MORE_TICKS = [base * 10.0**power for power in range(-3, 9) for base in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
-NARROW_TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.75, 2, 2.5, 3)
-WIDER_TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 1.2, 1.5, 2, 2.5, 3)
 
 
 def draw(summary: Summary) -> List[Plot]:
@@ -54,7 +50,7 @@ def draw(summary: Summary) -> List[Plot]:
 
 # --- what all share ---
 
-def _legend(figure: Any, looks: Looks, names: Sequence[str], are_lines: bool = False) -> None:
+def _legend(figure: Any, looks: Looks, names: Sequence[str], are_lines: bool = False, is_narrow: bool = False) -> None:
     """A line or two above the first panel, and above its title if it has one; stacks in bold."""
     handles = []
     for name in names:
@@ -63,7 +59,7 @@ def _legend(figure: Any, looks: Looks, names: Sequence[str], are_lines: bool = F
         handles.append(matplotlib.lines.Line2D(
             [], [], color=look.colour, marker="" if is_floor else look.marker, markersize=look.size,
             linewidth=look.width, linestyle=look.dashes if are_lines or is_floor else "none"))
-    columns = max(1, min(len(names), int(WIDE / (0.38 + 0.075 * max(map(len, names))))))
+    columns = max(1, min(len(names), int((WIDE / 2 if is_narrow else WIDE) / (0.38 + 0.075 * max(map(len, names))))))
     above = matplotlib.transforms.ScaledTranslation(0, (22 if are_lines else 4) / 72, figure.dpi_scale_trans)
     drawn = figure.legend(
         handles=handles, labels=["name"] * len(names), loc="lower left", bbox_to_anchor=(0.0, 1.0),
@@ -75,26 +71,19 @@ def _legend(figure: Any, looks: Looks, names: Sequence[str], are_lines: bool = F
         label.set_fontweight("bold" if looks[name].stack else "normal")
 
 
-def _ticks(axis: Any, places: Sequence[float]) -> None:
-    """At these places alone, as they are."""
-    axis.set_major_locator(ticker.FixedLocator(places))
+def _ticks(axis: Any, low: float, high: float) -> None:
+    """At round numbers, as they are."""
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)) if high / low >= 6 else ticker.MaxNLocator(7))
     axis.set_minor_locator(ticker.NullLocator())
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: "%g" % value))
 
 
-def _ratio_ticks(axis: Any, low: float, high: float) -> None:
-    """Round numbers, closer together where the range is narrow."""
-    scale = TICKS if high / low >= 6 else WIDER_TICKS if high / low >= 2.5 else NARROW_TICKS
-    _ticks(axis, [tick for tick in scale if low <= tick <= high] or [low, high])
-
-
-def _line(axes: Any, look: Look, xs: Sequence[float], ys: Sequence[float], size: float = 1.0, **more: Any) -> Any:
+def _line(axes: Any, look: Look, xs: Sequence[float], ys: Sequence[float], size: float = 1.0, **more: Any) -> None:
     """Marks and lines as the allocator has them."""
-    (line,) = axes.plot(xs, ys, **{
+    axes.plot(xs, ys, **{
         "color": look.colour, "zorder": look.layer, "markeredgewidth": 0, "markersize": look.size * size,
         "marker": None if look.marker == "|" else look.marker, "linewidth": look.width,
         "linestyle": look.dashes, **more})
-    return line
 
 
 # --- benchmarks downwards, ratios to the right ---
@@ -106,14 +95,14 @@ def _ratios(ones: Sequence[Benchmark], looks: Looks, group: str, measure: str) -
         return None
     names = [name for name in looks if any(one.ratio(name, measure) for one in ones)]
     figure, axes = pyplot.subplots(figsize=(WIDE, 0.38 * len(ones)))
-    tips, ends = Tips(), [1.0]
+    ends = [1.0]
     for y, one in enumerate(ones):
         if y % 2:
             axes.axhspan(y - 0.5, y + 0.5, color=INK, alpha=0.045, linewidth=0)
         for lane, name in enumerate(names):
             if one.ratio(name, measure):
                 place = y + 0.66 * ((lane + 0.5) / len(names) - 0.5)
-                ends += _mark(axes, tips, one, name, measure, looks[name], place)
+                ends += _mark(axes, one, name, measure, looks[name], place)
     low, high = min(ends) / 1.06, max(ends) * 1.06
     axes.set(xscale="log", xlim=(low, high), ylim=(len(ones) - 0.5, -0.5))
     axes.axvline(1, color=INK, linewidth=0.8)
@@ -121,7 +110,7 @@ def _ratios(ones: Sequence[Benchmark], looks: Looks, group: str, measure: str) -
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
-    _ratio_ticks(axes.xaxis, low, high)
+    _ticks(axes.xaxis, low, high)
     what = MEASURES[measure]
     axes.set_xlabel("%s, as a multiple of the best allocator that frees (logarithmic; less is better)" % what)
     _legend(figure, looks, names)
@@ -129,22 +118,19 @@ def _ratios(ones: Sequence[Benchmark], looks: Looks, group: str, measure: str) -
         figure, name_of(group, "time-ratio" if measure == "time" else "memory-ratio"),
         "%s: %s" % (messages.GROUPS[group], what),
         "For each benchmark the %s of each allocator as a multiple of the best one; lines span the quartiles."
-        % what, tips.texts)
+        % what)
 
 
-def _mark(axes: Any, tips: Tips, one: Benchmark, name: str, measure: str, look: Look, y: float) -> Tuple[float, ...]:
+def _mark(axes: Any, one: Benchmark, name: str, measure: str, look: Look, y: float) -> Tuple[float, ...]:
     """One allocator in one benchmark; returns how far it reaches to the left and to the right."""
     ratio, sample = one.ratio(name, measure) or 1.0, one.cells[name].samples[measure]
     low, high = (quartile * ratio / sample.median for quartile in sample.quartiles)
     if look.dashes == "dashed":
-        mark = _line(axes, look, [ratio, ratio], [round(y) - 0.42, round(y) + 0.42], linestyle=(0, (3, 2)),
-                     linewidth=1.1)
+        _line(axes, look, [ratio, ratio], [round(y) - 0.42, round(y) + 0.42], linestyle=(0, (3, 2)),
+              linewidth=1.1)
     else:
         _line(axes, look, [low, high], [y, y], marker=None, linewidth=1.4, solid_capstyle="butt")
-        mark = _line(axes, look, [ratio], [y], linestyle="none")
-    tips.on(mark, "%s, %s: %s times the best, %s, spread %s" % (
-        one.name, name, figures.ratio(ratio), figures.measured(measure, sample.median),
-        figures.percent(sample.spread)))
+        _line(axes, look, [ratio], [y], linestyle="none")
     return low, ratio, high
 
 
@@ -158,50 +144,28 @@ def _scatter(summary: Summary, looks: Looks) -> Optional[Plot]:
     if len(points) < 2:
         return None
     figure, axes = pyplot.subplots(figsize=(5.6, 3.7))
-    tips = Tips()
     for name, (x, y) in points.items():
         look = looks[name]
         if look.dashes == "dashed":
             axes.axvline(x, color=INK, linestyle=FLOOR, linewidth=0.9)
             axes.axhline(y, color=INK, linestyle=FLOOR, linewidth=0.9)
         is_hollow = any(mean.missing for mean in both[name])
-        mark = _line(axes, look, [x], [y], marker="+" if look.dashes == "dashed" else look.marker,
-                     markersize=look.size + 2, linestyle="none", markeredgewidth=1.4,
-                     markerfacecolor="none" if is_hollow else look.colour)
-        tips.on(mark, "%s: time %s, memory %s" % (name, figures.ratio(x), figures.ratio(y)))
+        _line(axes, look, [x], [y], marker="+" if look.dashes == "dashed" else look.marker,
+              markersize=look.size + 2, linestyle="none", markeredgewidth=1.4,
+              markerfacecolor="none" if is_hollow else look.colour)
     axes.set(xscale="log", yscale="log")
     for axis, limit, values in zip((axes.xaxis, axes.yaxis), (axes.set_xlim, axes.set_ylim),
                                    zip(*points.values())):
         low, high = min(*values, 1) / 1.1, max(values) * 1.18
         limit(low, high)
-        _ratio_ticks(axis, low, high)
+        _ticks(axis, low, high)
     axes.grid()
-    _label(axes, points, looks)
+    _legend(figure, looks, list(points), is_narrow=True)
     axes.set(xlabel="time, geometric mean of multiples of the best", ylabel="peak memory, likewise")
     return svg.finish(
         figure, "time-memory", "Time against memory, over all benchmarks",
         "Each allocator at its geometric mean of time (to the right) and of peak memory (upwards): nearer to the "
-        "lower left is better. A hollow mark lacks benchmarks that others have. Dashed: the floor.", tips.texts)
-
-
-def _label(axes: Any, points: Dict[str, Tuple[float, float]], looks: Looks) -> None:
-    """A name beside each point, moved up or down until it covers neither a name nor a point set before."""
-    axes.figure.canvas.draw()
-    places = {name: axes.transData.transform(point) for name, point in points.items()}
-    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places.values()]
-    for name, (x, y) in sorted(places.items(), key=lambda item: -item[1][1]):
-        wide = 5.6 * len(name)
-        choices = [(8, dy) for dy in (-3, 5, -11, 12, -19)] + [(-8 - wide, dy) for dy in (-3, 6, -12)]
-        boxes = [(x + dx, y + dy, x + dx + wide, y + dy + 9) for dx, dy in choices]
-        best = min(range(len(boxes)), key=lambda i: (sum(_overlap(boxes[i], other) for other in taken), i))
-        taken.append(boxes[best])
-        axes.annotate(name, points[name], xytext=choices[best], textcoords="offset points",
-                      color=looks[name].colour, fontsize=8.5,
-                      fontweight="bold" if looks[name].stack else "normal")
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+        "lower left is better. A hollow mark lacks benchmarks that others have. Dashed: the floor.")
 
 
 # --- over threads, heap, CPUs ---
@@ -212,23 +176,20 @@ def _scaling(ones: Sequence[Benchmark], looks: Looks, group: str, series: str) -
     if len(ones) < 2 or not names:
         return None
     figure, panels = pyplot.subplots(1, 2, figsize=(WIDE + 0.4, 2.8))
-    tips = Tips()
     xs = [float(one.x or 0) for one in ones]
     for axes, measure, title, unit in zip(panels, ("time", "peak"), ("time for one operation", "peak memory"),
                                           ("ns", "MiB")):
         values = {name: [_scaled(one, name, measure) for one in ones] for name in names}
         for name, ys in values.items():
-            line = _line(axes, looks[name], xs, ys, size=0.72)  # a failed cell is a gap
-            tips.on(line, "%s: %s" % (name, ", ".join("%g: %s" % (
-                x, "failed" if math.isnan(y) else figures.digits(y) + " " + unit) for x, y in zip(xs, ys))))
+            _line(axes, looks[name], xs, ys, size=0.72)  # a failed cell is a gap
         axes.set_xscale("log", base=2)
-        _ticks(axes.xaxis, sorted({x for x in xs if x > 0}))
+        axes.set_xticks(xs, ["%g" % x for x in xs])
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
         known = [y for ys in values.values() for y in ys if y > 0]
         if known:
             low, high = min(known) / 1.15, max(known) * 1.15
             axes.set(yscale="log", ylim=(low, high))
-            coarse, fine = ([tick for tick in scale if low <= tick <= high] for scale in (TICKS, MORE_TICKS))
-            _ticks(axes.yaxis, fine if len(coarse) < 3 else coarse)
+            _ticks(axes.yaxis, low, high)
         axes.grid()
         axes.set(title="%s, %s" % (title, unit), xlabel=X_NAMES.get(group, group))
     _legend(figure, looks, names, are_lines=True)
@@ -236,7 +197,7 @@ def _scaling(ones: Sequence[Benchmark], looks: Looks, group: str, series: str) -
     return svg.finish(
         figure, name_of(group, series), "%s: %s" % (messages.GROUPS[group], series),
         "Lines over %s for each allocator: on the left the time for one operation, on the right peak memory, both "
-        "axes logarithmic. Dashed: the floor." % X_NAMES.get(group, group), tips.texts)
+        "axes logarithmic. Dashed: the floor." % X_NAMES.get(group, group))
 
 
 def _scaled(one: Benchmark, name: str, measure: str) -> float:
@@ -258,20 +219,16 @@ def _phases(one: Benchmark, looks: Looks) -> Optional[Plot]:
     if not bars:
         return None
     figure, axes = pyplot.subplots(figsize=(WIDE + 0.4, 2.4))
-    tips = Tips()
     wide = 0.8 / len(bars)
     for place, key in enumerate(keys):
         for lane, name in enumerate(bars):
             kib = one.cells[name].extra.get(key, 0)
-            (bar,) = axes.bar(place + (lane + 0.5) * wide - 0.4, kib / 1024, wide * 0.86, linewidth=0,
-                              color=looks[name].colour, alpha=1 if looks[name].stack else 0.72)
-            tips.on(bar, "%s, %s: %s" % (stats.phase_name(key), name, figures.kib(kib)))
-        limits = [(name, one.cells[name].extra.get(key), FLOOR) for name in floors]
-        for name, kib, dashes in (*limits, ("live", stats.live_kib(one, key), "solid")):
+            axes.bar(place + (lane + 0.5) * wide - 0.4, kib / 1024, wide * 0.86, linewidth=0,
+                     color=looks[name].colour, alpha=1 if looks[name].stack else 0.72)
+        limits = [(one.cells[name].extra.get(key), FLOOR) for name in floors]
+        for kib, dashes in (*limits, (stats.live_kib(one, key), "solid")):
             if kib is not None:
-                (line,) = axes.plot([place - 0.44, place + 0.44], [kib / 1024] * 2, color=INK,
-                                    linestyle=dashes, linewidth=1)
-                tips.on(line, "%s: %s" % (name, figures.kib(kib)))
+                axes.plot([place - 0.44, place + 0.44], [kib / 1024] * 2, color=INK, linestyle=dashes, linewidth=1)
     axes.set_xticks(range(len(keys)), list(map(stats.phase_name, keys)))
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("resident, MiB")
@@ -281,4 +238,4 @@ def _phases(one: Benchmark, looks: Looks) -> Optional[Plot]:
         figure, name_of("resident", one.name),
         "Resident memory after each phase of %s (line: live bytes)" % one.name,
         "Bars for each allocator: the resident memory after each phase of the program. Dashed: the floor. A solid "
-        "line: what the program itself holds.", tips.texts)
+        "line: what the program itself holds.")

@@ -6,22 +6,16 @@ written so that no reader ever sees half a file.
 In the file an allocator is a "subject", a benchmark a "row", and a repetition a "round".
 """
 
-import collections
 import datetime
 import json
 import os
 import pathlib
 import re
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from bench.harness.options import UsageError
 
 SCHEMA = "cairn-bench 1"
-KINDS = ("stack", "peer", "libc", "floor")
-SCALING = ("threads", "heap", "cpus")
-GROUPS = ("workloads", "programs") + SCALING
-
-_COMPLAINTS_MOST = 20  # more say nothing new
 
 
 class BadResult(UsageError):
@@ -54,54 +48,35 @@ def write(result: Mapping[str, Any], path: pathlib.Path) -> None:
 
 # --- the schema ---
 
-def _number(value: Any, *kinds: type) -> bool:
-    return type(value) in kinds and value >= 0  # bool is an int to Python, but not to us
+NUMBER, TEXT, MAYBE = (int, float), (str,), (type(None),)
 
-
-def _line(value: Any) -> bool:
-    return isinstance(value, str) and bool(value) and "\n" not in value
-
-
-CHECKS: Dict[str, Callable[[Any], bool]] = {
-    "flag": lambda value: isinstance(value, bool), "line": _line, "text": lambda value: isinstance(value, str),
-    "count": lambda value: _number(value, int), "number": lambda value: _number(value, int, float),
-    "list": lambda value: isinstance(value, list), "object": lambda value: isinstance(value, dict),
-    "lines": lambda value: isinstance(value, list) and all(map(_line, value)),
-    "texts": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
-    "numbers": lambda value: isinstance(value, list) and all(_number(one, int, float) for one in value),
-    "variables": lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
-    "extra": lambda value: isinstance(value, dict) and all(type(one) in (int, float) for one in value.values()),
-    "schema": lambda value: value == SCHEMA, "kind": lambda value: value in KINDS,
-    "group": lambda value: value in GROUPS, "metric": lambda value: value in ("time", "memory")}
-
-# Each field with what it is; ? where it may be null.
-FIELDS = {
-    "result": "schema:schema started:line finished:line complete:flag interrupted:flag command:texts commit:line? "
-              "dirty:flag? machine:object settings:object subjects:list rows:list runs:list components:object "
-              "notes:lines",
-    "machine": "cpu:line cpus:count memory_kib:count kernel:line libc:line thp:line? page_bytes:count governor:line? "
-               "load:numbers",
-    "settings": "rounds:count quick:flag filter:text?",
-    "subjects": "name:line kind:kind library:line? version:line? environment:variables",
-    "rows": "name:line group:group about:text command:texts x:number? series:line? metric:metric pinned:flag",
-    "runs": "row:line subject:line round:count order:count ok:flag error:line? seconds:number? ops:count? "
-            "wall_s:number? user_s:number? system_s:number? peak_kib:count? final_kib:count? minor_faults:count? "
-            "major_faults:count? involuntary_switches:count? command:texts extra:extra",
+# Each field with what it is.
+FIELDS: Dict[str, Dict[str, Tuple[type, ...]]] = {
+    "result": {**dict.fromkeys(("schema", "started", "finished"), TEXT), **dict.fromkeys(("machine", "settings"), (dict,)),
+               **dict.fromkeys(("complete", "interrupted"), (bool,)), "commit": TEXT + MAYBE, "dirty": (bool, *MAYBE),
+               **dict.fromkeys(("command", "subjects", "rows", "runs", "notes"), (list,)), "components": (dict,)},
+    "machine": {**dict.fromkeys(("cpu", "kernel", "libc"), TEXT), **dict.fromkeys(("thp", "governor"), TEXT + MAYBE),
+                **dict.fromkeys(("cpus", "memory_kib", "page_bytes"), (int,)), "load": (list,)},
+    "settings": {"rounds": (int,), "quick": (bool,), "filter": TEXT + MAYBE},
+    "subjects": {"name": TEXT, "kind": TEXT, "library": TEXT + MAYBE, "version": TEXT + MAYBE, "environment": (dict,)},
+    "rows": {**dict.fromkeys(("name", "group", "about", "metric"), TEXT), "command": (list,), "pinned": (bool,),
+             "series": TEXT + MAYBE, "x": NUMBER + MAYBE},
+    "runs": {**dict.fromkeys(("row", "subject"), TEXT), **dict.fromkeys(("round", "order"), (int,)), "ok": (bool,),
+             **dict.fromkeys(("seconds", "wall_s", "user_s", "system_s", "ops", "peak_kib", "final_kib", "minor_faults",
+                              "major_faults", "involuntary_switches"), NUMBER + MAYBE),
+             "error": TEXT + MAYBE, "command": (list,), "extra": (dict,)},
 }
 
 
 def _fields(item: Any, kind: str, where: str) -> Iterator[str]:
-    if not isinstance(item, dict):
-        yield "%s is not an object" % where
-        return
-    for name, what in (field.split(":") for field in FIELDS[kind].split()):
-        if name not in item:
+    for name, types in FIELDS[kind].items():
+        if not isinstance(item, dict) or name not in item:
             yield "%s has no %s" % (where, name)
-        elif not CHECKS[what.rstrip("?")](item[name]) and (item[name] is not None or "?" not in what):
+        elif type(item[name]) not in types:  # bool is an int to Python, but not to us
             yield "%s: %s cannot be %s" % (where, name, json.dumps(item[name])[:60])
 
 
-def _shape(result: Mapping[str, Any]) -> Iterator[str]:
+def _parts(result: Mapping[str, Any]) -> Iterator[str]:
     for part in ("machine", "settings"):
         yield from _fields(result[part], part, part)
     for part in ("subjects", "rows", "runs"):
@@ -109,37 +84,26 @@ def _shape(result: Mapping[str, Any]) -> Iterator[str]:
             yield from _fields(item, part, "%s[%d]" % (part, index))
 
 
-def _twice(items: Sequence[Any]) -> List[Any]:
-    return sorted(item for item, count in collections.Counter(items).items() if count > 1)
-
-
-def _meaning(result: Mapping[str, Any]) -> Iterator[str]:
-    """What no field tells alone."""
-    names = {part: [item["name"] for item in result[part + "s"]] for part in ("row", "subject")}
-    for part, known in names.items():
-        for name in _twice(known):
-            yield "%ss: %s is there twice" % (part, name)
-    for index, row in enumerate(result["rows"]):
-        if len({row["group"] in SCALING, row["series"] is not None, row["x"] is not None}) > 1:
-            yield "rows[%d]: series and x belong to scaling groups, and to each of their rows" % index
+def _runs(result: Mapping[str, Any]) -> Iterator[str]:
+    names = {part: {item["name"] for item in result[part + "s"]} for part in ("row", "subject")}
+    seen = set()
     for index, run in enumerate(result["runs"]):
         for part, known in names.items():
             if run[part] not in known:
                 yield "runs[%d]: there is no %s %s" % (index, part, run[part])
         if run["ok"] != (run["error"] is None) or run["ok"] != bool(run["seconds"]):
             yield "runs[%d]: a run is ok and has seconds, or it has an error" % index
-    for key in _twice([(run["row"], run["subject"], run["round"]) for run in result["runs"]]):
-        yield "runs: %s, %s, round %d is there twice" % key
-    if result["complete"] and result["interrupted"]:
-        yield "complete and interrupted at once"
+        if (run["row"], run["subject"], run["round"]) in seen:
+            yield "runs[%d]: is there twice" % index
+        seen.add((run["row"], run["subject"], run["round"]))
 
 
 def validate(result: Any) -> List[str]:
     """A line for each way in which this is no result; [] for a good one."""
-    for look in (lambda made: _fields(made, "result", "result"), _shape, _meaning):
+    for look in (lambda made: _fields(made, "result", "result"), _parts, _runs):
         complaints = list(look(result))
         if complaints:
-            return complaints[:_COMPLAINTS_MOST]
+            return complaints
     return []
 
 

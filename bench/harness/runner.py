@@ -6,8 +6,7 @@
        |           \\------ report (JSON)
        \\---------- stdout, stderr in files
 
-Nothing here raises because of what a program does: a crash, a time-out or nonsense on stdout is an error in
-the record of the run.
+A crash, a time-out or nonsense on stdout is an error in the record of the run; nothing is raised.
 """
 
 import dataclasses
@@ -17,16 +16,14 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bench.harness.allocators import LIBC, Allocator, system_libraries
-from bench.harness.catalogue import Benchmark, Server
+from bench.harness.allocators import LIBC, Allocator, library_of
+from bench.harness.catalogue import Benchmark
 from bench.harness.paths import Paths
 from bench.harness.plan import Step
 
 ERROR_CHARACTERS_MOST, TAIL_BYTES = 160, 1 << 16
-READY_WITHIN_S, POLL_S = 15.0, 0.02
 
 # What the record of a run takes over from measure's report.
 MEASURED = ("wall_s", "user_s", "system_s", "peak_kib", "final_kib", "minor_faults", "major_faults",
@@ -71,7 +68,7 @@ def lines_of(path: pathlib.Path) -> List[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def result_line(lines: Sequence[str]) -> Dict[str, Any]:
@@ -107,7 +104,7 @@ def put_before(allocator: Allocator) -> Allocator:
     """The allocator for a program that is linked with a malloc of its own: libc's has to be preloaded, too."""
     if allocator.kind != LIBC:
         return allocator
-    return dataclasses.replace(allocator, library=system_libraries().get("libc.so.6"))
+    return dataclasses.replace(allocator, library=library_of("libc.so.6"))
 
 
 class Runner:
@@ -161,8 +158,7 @@ class Runner:
             raise Interrupted
         return status
 
-    def measure(self, allocator: Allocator, program: Sequence[str], cpus: Sequence[int] = (),
-                server: Optional[Server] = None) -> Outcome:
+    def measure(self, allocator: Allocator, program: Sequence[str], cpus: Sequence[int] = ()) -> Outcome:
         """Runs a program on an allocator."""
         self._clear()
         command = [str(self.paths.measure), "--seconds", "%g" % self.limit_s]
@@ -171,51 +167,18 @@ class Runner:
             command += [word for value in values for word in (option, value)]
         outcome, report = Outcome([*command, "--", *program]), self.scratch / "report"
         report.unlink(missing_ok=True)
-        process = self.start([*command, "--report", str(report), "--", *program], "program")
-        told = self._serve(process, server, outcome) if server else {}
-        self.wait(process)
+        self.wait(self.start([*command, "--report", str(report), "--", *program], "program"))
         said = lines_of(self.scratch / "program.err")
         try:
             outcome.cost = json.loads(report.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return outcome.failed(said[-1] if said else "measure: no report")
         outcome.timed_out = bool(outcome.cost.get("timed_out"))
-        why = complaint(outcome.cost, said, self.limit_s) or outcome.error
+        why = complaint(outcome.cost, said, self.limit_s)
         if why:
             return outcome.failed(why)
-        outcome.told = told or result_line(lines_of(self.scratch / "program.out"))
+        outcome.told = result_line(lines_of(self.scratch / "program.out"))
         return outcome
-
-    # --- a server and its load ---
-
-    def _client(self, command: Sequence[str], name: str) -> int:
-        """Runs a client of the server to its end."""
-        server, process = self._running, self.start(command, name)
-        try:
-            return process.wait()
-        finally:
-            self._running = server
-
-    def _serve(self, process: Process, server: Server, outcome: Outcome) -> Dict[str, Any]:
-        """Waits for the server, times the load, and ends the server."""
-        within_s = min(READY_WITHIN_S, self.limit_s)
-        deadline = time.monotonic() + within_s
-        while self._client(server.ready, "ready") != 0:
-            if process.poll() is not None:
-                return {}
-            if time.monotonic() > deadline:
-                process.terminate()
-                outcome.error = "the server was not ready within %g s" % within_s
-                return {}
-            time.sleep(POLL_S)
-        began = time.monotonic()
-        status = self._client(server.load, "load")
-        told = {"seconds": time.monotonic() - began, **result_line(lines_of(self.scratch / "load.out"))}
-        if status != 0:
-            said = lines_of(self.scratch / "load.err")
-            outcome.error = "the load ended with exit status %d%s" % (status, ": " + said[-1] if said else "")
-        self._client(server.stop, "stop")
-        return told
 
     # --- one run of a benchmark ---
 
@@ -232,7 +195,7 @@ class Runner:
         if one.group != "programs":
             program[0] = str(self.paths.workload(program[0]))
         allocator = put_before(step.allocator) if one.brings_malloc else step.allocator
-        outcome = self.measure(allocator, program, self.cpus_of(one), one.server)
+        outcome = self.measure(allocator, program, self.cpus_of(one))
         if outcome.error is None and not outcome.told and one.group != "programs":
             outcome.failed("no result line on stdout")
         return outcome

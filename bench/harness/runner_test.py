@@ -2,17 +2,14 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """One run: its cost, and what becomes of programs that misbehave, on mallocs with a known cost or fault."""
 
-import json
 import os
-import pathlib
-import threading
 from typing import Any, Dict, List
 
-from bench.harness import allocators, environment, fixture, paths, proof, result, runner
+from bench.harness import allocators, environment, fixture, paths, proof, runner
 from bench.harness.allocators import Allocator
-from bench.harness.catalogue import Benchmark, Server
+from bench.harness.catalogue import Benchmark
 from bench.harness.plan import Step
-from bench.harness.runner import Interrupted, Outcome, Runner
+from bench.harness.runner import Runner
 
 PATHS = paths.find()
 LIBC = Allocator("glibc", "libc")
@@ -53,30 +50,6 @@ class RecordTest(RunnerCase):
             self.assertGreaterEqual(run["wall_s"], run["seconds"])
             self.assertEqual(run["ops"], OPS)
 
-    def test_memory_that_a_malloc_wastes_is_in_the_peak(self) -> None:
-        waste_kib = 40 * 1024
-        lean, fat = (self.record(fake("slow", FAKE_COST_NS=0, FAKE_WASTE_KIB=waste)) for waste in (0, waste_kib))
-        self.assertTrue(waste_kib * 0.9 <= fat["peak_kib"] - lean["peak_kib"] < waste_kib * 1.5)
-        self.assertGreater(fat["minor_faults"], lean["minor_faults"])
-
-    def test_a_good_run_and_a_failed_one_are_valid_in_a_result(self) -> None:
-        for allocator, is_ok in ((LIBC, True), (fake("crash", FAKE_CRASH_AT=10), False)):
-            run = self.record(allocator)
-            self.assertEqual([run["ok"], run["peak_kib"] is not None, run["seconds"] is not None], [is_ok] * 3)
-            self.assertEqual(result.validate({**fixture.result(only=()), "subjects": [allocator.as_json()],
-                                              "rows": [CHURN.as_json()], "runs": [run]}), [])
-
-    def test_the_command_can_be_repeated_by_hand(self) -> None:
-        command = self.record(fake("slow", FAKE_COST_NS=0))["command"]
-        self.assertLessEqual({"--preload", "FAKE_COST_NS=0", "ops=%d" % OPS}, set(command))
-        self.assertTrue(os.access(command[0], os.X_OK))
-        self.assertNotIn("--report", command)
-
-    def test_numbers_that_a_workload_adds_are_kept(self) -> None:
-        phases = Benchmark("phases", "workloads", ("phases", "live=1m", "idle_ms=0"))
-        self.assertIn("grown_kib", self.record(LIBC, phases)["extra"])
-
-
 class FaultTest(RunnerCase):
     def test_what_goes_wrong_is_named(self) -> None:
         (self.folder / "broken.so").write_bytes(b"not a library")
@@ -90,14 +63,6 @@ class FaultTest(RunnerCase):
                 (LIBC, of("churn", "--about"), "no result line on stdout"),
                 (LIBC, of("/no/program", group="programs"), "measure: /no/program: No such file or directory")):
             self.assertTrue((self.record(allocator, benchmark)["error"] or "").startswith(error), error)
-
-    def test_a_program_that_takes_too_long_is_ended(self) -> None:
-        outcome = self.of(0.2, []).run(Step(CHURN, fake("slow", FAKE_COST_NS=100000000), 0, 0))
-        self.assertEqual((outcome.error, outcome.timed_out), ("timed out after 0.2 s", True))
-
-    def test_an_error_is_one_line_however_much_was_said(self) -> None:
-        said = Outcome([]).failed("a\n" + "b" * 1000).error or ""
-        self.assertTrue("\n" not in said and len(said) <= runner.ERROR_CHARACTERS_MOST)
 
     def test_the_last_line_is_the_result_if_it_has_a_time_and_of_the_extra_only_numbers_are_kept(self) -> None:
         line = '{"ops": 1, "seconds": 2, "extra": {"a_kib": 3, "b": "x", "c": true}}'
@@ -124,30 +89,6 @@ class PlaceTest(RunnerCase):
         cleaned = environment.clean({**dict.fromkeys(steering, "1"), "PYTHONPATH": "c", "HOME": "/"})
         self.assertEqual(cleaned, ({"HOME": "/", "LC_ALL": "C"}, steering))
 
-    def test_libc_is_put_before_a_malloc_that_the_program_is_linked_with_and_others_are_anyway(self) -> None:
-        self.assertRegex(str(runner.put_before(LIBC).library), r"/libc\.so\.6$")
-        self.assertEqual(runner.put_before(fake("slow")), fake("slow"))
-
-
-class StopTest(RunnerCase):
-    def test_a_stop_ends_the_program_and_lets_no_other_begin(self) -> None:
-        started = self.folder / "pid"
-
-        def stop_when_started() -> None:
-            while not started.exists():
-                pass
-            self.runner.stop()
-
-        stopper = threading.Thread(target=stop_when_started, daemon=True)
-        stopper.start()
-        with self.assertRaises(Interrupted):
-            self.said("sh", "-c", "echo $$ >new; mv new '%s'; sleep 1000" % started)
-        stopper.join()
-        self.assertFalse(pathlib.Path("/proc", started.read_text().strip()).exists())
-        with self.assertRaises(Interrupted):
-            self.said("true")
-
-
 class ProofTest(RunnerCase):
     def test_what_works_goes_on_and_of_the_others_it_is_told_why_they_do_not(self) -> None:
         (self.folder / "broken.so").write_bytes(b"\x7fELF, or so it says")
@@ -155,32 +96,9 @@ class ProofTest(RunnerCase):
                 fake("slow", FAKE_COST_NS=0)]
         bad = ((Allocator("broken", "peer", self.folder / "broken.so"), r"cannot be preloaded \(.+\)"),
                (fake("crash", FAKE_CRASH_AT=5), "crashed: SIGSEGV"), (fake("fail", FAKE_FAIL_AFTER=5), "out of memory"),
-               (Allocator("m", "peer", allocators.system_libraries()["libm.so.6"]), "has no malloc: .*"))
+               (Allocator("m", "peer", allocators.library_of("libm.so.6")), "has no malloc: .*"))
         proven, notes = proof.prove(self.runner, [*good, *(allocator for allocator, _ in bad)])
         self.assertEqual(proven, good)
         self.assertEqual(len(notes), len(bad))
         for note, (allocator, why) in zip(notes, bad):
             self.assertRegex(note, "^%s: dropped: %s: %s$" % (allocator.name, allocator.library, why))
-
-
-class ServerTest(RunnerCase):
-    def serve(self, load: str, ready: str = "test -e up",
-              server: str = "touch up; while ! test -e end; do sleep 0.01; done") -> Outcome:
-        shell = ("sh", "-c")
-        served = Server((*shell, ready), (*shell, load), (*shell, "touch end"))
-        return self.runner.measure(LIBC, [*shell, server], server=served)
-
-    def test_the_load_is_what_is_timed_unless_it_tells_its_time(self) -> None:
-        outcome = self.serve("sleep 0.2")
-        self.assertIsNone(outcome.error)
-        self.assertTrue(0.2 <= outcome.told["seconds"] <= outcome.cost["wall_s"])
-        outcome = self.serve("echo '%s'" % json.dumps({"seconds": 123.0, "ops": 7}))
-        self.assertEqual((outcome.told["seconds"], outcome.told["ops"]), (123.0, 7))
-
-    def test_a_load_or_a_server_that_fails_is_an_error(self) -> None:
-        crash = "touch up; while ! test -e hit; do :; done; kill -SEGV $$"
-        for arguments, error in (
-                ({"load": "echo no >&2; exit 3"}, "the load ended with exit status 3: no"),
-                ({"load": "touch hit; sleep 0.1; exit 1", "server": crash}, "crashed: SIGSEGV"),
-                ({"load": "true", "ready": "false", "server": "exit 4"}, "exit status 4")):
-            self.assertEqual(self.serve(**arguments).error, error)

@@ -2,8 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """Carries out a plan: the runs one by one into the result, the time budget, Ctrl-C.
 
-The result is whole and valid after every run; it is written after each repetition, so that not even a power
-cut costs more.
+The result is whole and valid after every run, and written after each repetition.
 """
 
 import collections

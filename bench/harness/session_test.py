@@ -8,12 +8,10 @@ import io
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import unittest
 from typing import Any, Callable, Dict, List, Optional
 
-from bench.harness import fixture, progress, session
+from bench.harness import progress, session
 from bench.harness.allocators import Allocator
 from bench.harness.catalogue import Benchmark
 from bench.harness.plan import Plan, Step, order_of
@@ -41,20 +39,8 @@ class OrderTest(unittest.TestCase):
                 places = collections.Counter((who, place) for order in orders for place, who in enumerate(order))
                 self.assertEqual((set(places.values()), len(places)), ({2}, count * count))
 
-    def test_in_one_repetition_the_allocator_that_begins_changes_with_the_benchmark(self) -> None:
-        for repetition in range(4):
-            firsts = [order_of(7, index, repetition)[0] for index in range(7)]
-            self.assertEqual(sorted(firsts), list(range(7)))
-
 
 class PlanTest(unittest.TestCase):
-    def test_benchmarks_are_outermost_in_a_repetition_and_allocators_follow_each_other(self) -> None:
-        made = Plan((benchmark("a", 3), benchmark("b", 1)), PLAN.allocators[:2], None)
-        met = [(batch[0].repetition, batch[0].benchmark.name, {step.allocator.name for step in batch},
-                [step.order for step in batch]) for batch in made.batches()]
-        self.assertEqual(met, [(repetition, name, {"x", "y"}, [0, 1])
-                               for repetition, name in ((0, "a"), (0, "b"), (1, "a"), (2, "a"))])
-
     def test_the_number_of_runs_is_that_of_the_steps(self) -> None:
         for made, count in ((PLAN, 24), (PLAN._replace(repetitions=2), 12), (PLAN._replace(allocators=()), 0),
                               (PLAN._replace(benchmarks=()), 0)):
@@ -135,16 +121,6 @@ class SessionTest(unittest.TestCase):
         self.assertEqual(made["notes"],
                          ["the time was used up in repetition 2: 2 benchmarks got fewer than planned"])
 
-    def test_an_interrupt_in_the_middle_keeps_what_was_there(self) -> None:
-        def outcome(step: Step) -> Optional[str]:
-            if step.repetition == 1 and step.benchmark.name == "b":
-                os.kill(os.getpid(), signal.SIGINT)
-            return None
-        with self.assertRaises(Interrupted):
-            self.carry_out(outcome)
-        self.assertEqual(len(self.result["runs"]), 6 + 3 + 1)
-        self.assertEqual(signal.getsignal(signal.SIGINT), signal.default_int_handler)
-
     def test_a_signal_that_the_caller_ignores_stays_ignored(self) -> None:
         self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN))
         self.carry_out(lambda step: os.kill(os.getpid(), signal.SIGHUP))
@@ -155,27 +131,3 @@ class SessionTest(unittest.TestCase):
                          "2 benchmarks, 3 allocators, 4 repetitions: 24 runs, about 1 min 30 s")
         self.assertTrue(session.estimate(PLAN._replace(repetitions=1), 90.0, 40.0).endswith(
             "1 repetition: 6 runs, about 40 s"))
-
-
-class SecondInterruptTest(fixture.FolderCase):
-    PROGRAM = """
-import os, pathlib, signal, sys
-from bench.harness import paths, session
-from bench.harness.progress import Progress
-from bench.harness.runner import Runner
-scratch = pathlib.Path(sys.argv[1]) / "scratch"
-scratch.mkdir()
-runner = Runner(paths.find(), scratch, dict(os.environ), 60.0, [0])
-with session.interrupts(runner, Progress()):
-    os.kill(os.getpid(), signal.SIGINT)
-    print("after the first", flush=True)
-    os.kill(os.getpid(), signal.SIGINT)
-    print("after the second", flush=True)
-"""
-
-    def test_the_second_one_ends_at_once_and_leaves_no_scratch(self) -> None:
-        done = subprocess.run([sys.executable, "-c", self.PROGRAM, str(self.folder)], capture_output=True, text=True,
-                              check=False)
-        self.assertEqual((done.returncode, done.stdout), (130, "after the first\n"))
-        self.assertEqual(done.stderr.count("interrupted"), 1)
-        self.assertEqual(os.listdir(self.folder), [])

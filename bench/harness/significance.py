@@ -2,22 +2,15 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """When do two samples differ by more than their noise?
 
-One pair (differ): is this allocator slower than that one, in this benchmark of this result? From four
-repetitions on, the Mann-Whitney test at 5 %, with exact probabilities (also for ties: memory comes in whole
-pages) while the splits of the values can be listed. With two or three repetitions no test can reach 5 %, so
-the ranges of the two must not touch. With one repetition nothing can be told.
+One pair (differ): the Mann-Whitney test at 5 %, exact also for ties, for memory comes in whole pages. Below four
+repetitions no test can reach 5 %, so the ranges must not touch, as without scipy; one repetition tells nothing.
 
-Many pairs at once (step_down): which of these 90 pairs changed between two results? At 5 % each, four or
-five of 90 would be alarms though nothing changed. To multiply each probability by 90 is no answer either:
-with five repetitions the smallest is 2/252, so nothing could ever be found. Westfall and Young's step-down
-procedure (Resampling-Based Multiple Testing, 1993, algorithm 2.8) keeps the chance of even one false alarm
-at 5 % and still finds a change that stands out of the noise: it shuffles the repetitions of each pair
-between before and after, and asks how large the largest difference among all pairs then is.
+Many pairs at once (step_down): of 90 pairs tested at 5 % each, four or five would be alarms though nothing changed, and
+with five repetitions the smallest probability, 2/252, times 90 finds nothing. Westfall and Young's step-down procedure
+(Resampling-Based Multiple Testing, 1993, algorithm 2.8) keeps the chance of even one false alarm at 5 %:
 
     t = difference of the mean logarithms / its standard error        for each pair, as measured
-    p = how often the largest t of this and all lesser pairs, shuffled, reaches it
-
-Without scipy, `differ` asks for ranges that do not touch, however many repetitions there are.
+    p = how often the largest t of this and all lesser pairs reaches it, before and after shuffled together
 """
 
 import functools
@@ -40,12 +33,9 @@ SHUFFLES = 2000
 RESAMPLES = 1000
 SPLITS_MOST = 200000  # of two samples, beyond which their probability is approximated
 
-# The same split reached in another order of additions gives the same t but for this part of it.
-ROUNDING = 1e-5
+ROUNDING = 1e-5  # the part of t by which another order of additions changes it
 
-# Below this many repetitions on each side no exact test reaches ALPHA: 2 of the C(6, 3) = 20 orders are as
-# extreme as any.
-LEAST_REPETITIONS = 4
+LEAST_REPETITIONS = 4  # below no exact test reaches ALPHA: 2 of the C(6, 3) = 20 orders are as extreme as any
 
 Pair = Tuple[Sequence[float], Sequence[float]]
 

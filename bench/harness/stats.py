@@ -7,13 +7,8 @@
                                        cells: Cell (one allocator in one benchmark)
                                           samples: Sample (one measure of it)
 
-Rules
- - A cell counts only when all of its runs were good; one crash in five is a crash.
- - The best of a benchmark is the smallest median among the allocators that free. The floor is shown, but is
-   never the best.
- - A geometric mean is taken over the benchmarks in which the allocator has a ratio, and says how many these
-   were and which lack.
- - Two cells differ where the test in significance.py says so.
+A cell counts only when all of its runs were good: one crash in five is a crash. The best of a benchmark is the smallest
+median among the allocators that free; the floor is shown, but is never the best.
 """
 
 import statistics

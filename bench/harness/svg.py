@@ -2,9 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The cairn authors
 """How every plot looks, and the way from a matplotlib figure to an SVG that fits a light page and a dark one.
 
-The text of a plot stays text. Its ink is drawn in a colour that nothing else has, and becomes currentColor:
-inside the report it follows the page, and a file of its own follows what its reader prefers. The same
-result gives the same bytes: no date, and names made by a salted hash.
+Its ink is drawn in a colour that nothing else has, and becomes currentColor: inside the report it follows the page, and a
+file of its own follows what its reader prefers. The same result gives the same bytes.
 """
 
 import html
@@ -12,7 +11,7 @@ import io
 import re
 import zlib
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict
 
 # What stands for the page's own colour of text until the SVG is written.
 INK = "#010203"
@@ -70,17 +69,6 @@ class Plot:
         return '<?xml version="1.0" encoding="UTF-8"?>\n%s>%s%s\n' % (head, ALONE, rest)
 
 
-class Tips:
-    """Texts that appear over a mark; matplotlib carries their numbers as group names."""
-
-    def __init__(self) -> None:
-        self.texts: List[str] = []
-
-    def on(self, artist: Any, text: str) -> None:
-        artist.set_gid("tip%d" % len(self.texts))
-        self.texts.append(text)
-
-
 def looks(kinds: Dict[str, str]) -> Dict[str, Look]:
     """A look for each allocator, by its place among those of its kind: reports of the same allocators
     agree."""
@@ -105,7 +93,7 @@ def name_of(*parts: str) -> str:
     return "_".join(slugs) + ("_%08x" % zlib.crc32("\0".join(parts).encode()) if lost else "")
 
 
-def finish(figure: Any, name: str, title: str, about: str, tips: Sequence[str] = ()) -> Plot:
+def finish(figure: Any, name: str, title: str, about: str) -> Plot:
     """The figure as an SVG that may stand beside others in one page: its names begin with its own."""
     import matplotlib
     from matplotlib import pyplot
@@ -114,19 +102,16 @@ def finish(figure: Any, name: str, title: str, about: str, tips: Sequence[str] =
     with matplotlib.rc_context({"svg.hashsalt": name}):
         figure.savefig(target, format="svg", bbox_inches="tight", pad_inches=0.06, metadata={"Date": None})
     pyplot.close(figure)
-    return Plot(name, title, _clean(target.getvalue(), name, title, about, tips))
+    return Plot(name, title, _clean(target.getvalue(), name, title, about))
 
 
-def _clean(drawn: str, prefix: str, title: str, about: str, tips: Sequence[str]) -> str:
+def _clean(drawn: str, prefix: str, title: str, about: str) -> str:
     drawn = drawn[drawn.index("<svg") :].rstrip()
     for pattern, written in (
             (r"(?s)<metadata>.*?</metadata>\s*|<!--.*?-->\s*", ""), (r'\bid="([^"]+)"', r'id="%s-\1"' % prefix),
             (r'xlink:href="#', 'xlink:href="#%s-' % prefix), (r"url\(#", "url(#%s-" % prefix),
             (INK, "currentColor"), ("'DejaVu Sans'(, sans-serif)*", FONT)):
         drawn = re.sub(pattern, written, drawn)
-    for number, text in enumerate(tips):
-        mark = '<g id="%s-tip%d">' % (prefix, number)
-        drawn = drawn.replace(mark, "%s<title>%s</title>" % (mark, html.escape(text)))
     head, rest = drawn.split(">", 1)
     return ('<svg role="img" aria-labelledby="{0}-title {0}-about"{1}><title id="{0}-title">{2}</title>'
             '<desc id="{0}-about">{3}</desc>{4}').format(

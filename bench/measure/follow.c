@@ -4,16 +4,14 @@
 /*
  * follow.c - stops each process of a program at its birth, its exec and its exit, and nowhere else.
  *
- *     fork, vfork   the child is attached to by the kernel: it is noted in the table
+ *     fork, vfork   the child is attached to by the kernel: it is noted
  *     exec          new memory begins; the first one starts the clock
  *     exit          its memory is still whole: VmHWM and VmRSS are read
  *
  * Threads are not followed, for each birth and death of one would cost two stops. What that leaves unseen:
  *
- *  - The first thread ends alone, by pthread_exit. Then the remaining ones are attached to, and the last of them to
- *    end tells.
- *  - The first thread is killed because another one calls exec: the new program is not attached to. Until we have
- *    attached to it, we try every millisecond.
+ *  - What a process does after its first thread has ended, by pthread_exit or by an exec of another one: then the final
+ *    memory is not known.
  *  - A child that another thread forks, and memory that an exec threw away: they are in ru_maxrss, which knows the
  *    largest of all processes waited for. It counts where it is larger by more than the kernel's inexactness.
  *
@@ -22,11 +20,9 @@
 
 #include "bench/measure/follow.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -34,26 +30,20 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ATTACH_EVERY_NS = 1000 * 1000 };
+enum { LIVING_MAX = 4096 };
 
 static const long process_options = PTRACE_O_EXITKILL | PTRACE_O_TRACEEXIT | PTRACE_O_TRACEEXEC |
                                     PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
 
-struct process {
-    pid_t pid;
-    long final_kib;   /* the last that was read; -1: nothing */
-    bool is_detached; /* its first thread was killed, and it may live on in another one */
-};
-
 struct followed {
     const struct follow_limits *limits;
     struct follow_result result;
-    struct process *processes;
+    pid_t living[LIVING_MAX];
     size_t count;
-    size_t capacity;
     pid_t root;
     long inherited_kib; /* what ru_maxrss begins with */
     bool is_traced;
+    bool is_final_unknown; /* a process lived on unseen */
     bool is_ended;
     double started_s;
     double paused_s; /* for which we held the first process at its exit */
@@ -70,19 +60,17 @@ static double now_s(void)
 
 /* --- what /proc says of a process --- */
 
-/* Any thread of it may be named: its first one may have ended before the others. */
 struct memory {
-    pid_t process; /* to which the thread belongs */
     long peak_kib; /* VmHWM; -1 when the memory is gone already */
     long now_kib;  /* VmRSS; likewise */
-    long threads;  /* that still live, this one included */
+    long threads;  /* that still live, the first one included */
 };
 
-static FILE *open_of(pid_t thread, const char *name)
+static FILE *open_of(pid_t pid, const char *name)
 {
     char path[64];
 
-    snprintf(path, sizeof(path), "/proc/%d/%s", (int)thread, name);
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
     return fopen(path, "re");
 }
 
@@ -94,31 +82,28 @@ static void read_field(const char *line, const char *name, long *value)
         sscanf(line + name_bytes, "%ld", value);
 }
 
-/* False when there is no such thread (any more), or no /proc. */
-static bool memory_read(pid_t thread, struct memory *memory)
+/* False when there is no such process (any more), or no /proc. */
+static bool memory_read(pid_t pid, struct memory *memory)
 {
-    FILE *status = open_of(thread, "status");
-    long process = 0;
+    FILE *status = open_of(pid, "status");
     char line[256];
 
     *memory = (struct memory){.peak_kib = -1, .now_kib = -1};
     if (status == NULL)
         return false;
     while (fgets(line, sizeof(line), status) != NULL) {
-        read_field(line, "Tgid:", &process);
         read_field(line, "VmHWM:", &memory->peak_kib);
         read_field(line, "VmRSS:", &memory->now_kib);
         read_field(line, "Threads:", &memory->threads);
     }
     fclose(status);
-    memory->process = (pid_t)process;
-    return process > 0;
+    return memory->threads > 0;
 }
 
-/* Whether the file with this absolute path is mapped into the memory of the thread. */
-static bool is_mapped(pid_t thread, const char *path)
+/* Whether the file with this absolute path is mapped into the memory of the process. */
+static bool is_mapped(pid_t pid, const char *path)
 {
-    FILE *maps = open_of(thread, "maps");
+    FILE *maps = open_of(pid, "maps");
     char line[PATH_MAX + 128];
     bool is_found = false;
 
@@ -134,10 +119,10 @@ static bool is_mapped(pid_t thread, const char *path)
     return is_found;
 }
 
-/* Whether a stopped thread is in this system call. */
-static bool is_in_call(pid_t thread, long expected)
+/* Whether the first thread of a stopped process is in this system call. */
+static bool is_in_call(pid_t pid, long expected)
 {
-    FILE *call = open_of(thread, "syscall");
+    FILE *call = open_of(pid, "syscall");
     long number = -1;
 
     if (call == NULL)
@@ -148,29 +133,25 @@ static bool is_in_call(pid_t thread, long expected)
     return number == expected;
 }
 
-/* --- the table of processes --- */
-
-static struct process *find(struct followed *f, pid_t pid)
-{
-    for (size_t idx = 0; idx < f->count; idx++)
-        if (f->processes[idx].pid == pid)
-            return &f->processes[idx];
-    return NULL;
-}
+/* --- what a stop tells --- */
 
 static void note_birth(struct followed *f, pid_t pid)
 {
-    if (f->count == f->capacity) {
-        size_t capacity = f->capacity == 0 ? 16 : f->capacity * 2;
-        struct process *larger = realloc(f->processes, capacity * sizeof(*larger));
-
-        if (larger == NULL)
-            return; /* it runs on, unmeasured */
-        f->processes = larger;
-        f->capacity = capacity;
-    }
-    f->processes[f->count++] = (struct process){.pid = pid, .final_kib = -1};
+    for (size_t idx = 0; idx < f->count; idx++)
+        if (f->living[idx] == pid)
+            return;
     f->result.processes++;
+    if (f->count < LIVING_MAX)
+        f->living[f->count++] = pid;
+    else
+        f->is_final_unknown = true; /* it would not be asked if it outlived the first one */
+}
+
+static void note_death(struct followed *f, pid_t pid)
+{
+    for (size_t idx = 0; idx < f->count; idx++)
+        if (f->living[idx] == pid)
+            f->living[idx] = f->living[--f->count];
 }
 
 static void keep_larger(long *value, long other)
@@ -179,113 +160,30 @@ static void keep_larger(long *value, long other)
         *value = other;
 }
 
-static void note_death(struct followed *f, struct process *process)
+static bool read_memory(struct followed *f, pid_t pid, struct memory *memory)
 {
-    keep_larger(&f->result.final_kib, process->final_kib);
-    *process = f->processes[--f->count];
-}
-
-/* --- attaching --- */
-
-static bool attach(pid_t thread, long options)
-{
-    return ptrace(PTRACE_SEIZE, thread, NULL, options) == 0;
-}
-
-static size_t attach_to_threads_once(pid_t process)
-{
-    char path[64];
-    const struct dirent *entry;
-    size_t attached = 0;
-    DIR *threads;
-
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
-    threads = opendir(path);
-    if (threads == NULL)
-        return 0;
-    while ((entry = readdir(threads)) != NULL) {
-        pid_t thread = (pid_t)atoi(entry->d_name);
-
-        if (thread > 0 && thread != process)
-            attached += attach(thread, process_options | PTRACE_O_TRACECLONE);
-    }
-    closedir(threads);
-    return attached;
-}
-
-/* A thread that was born meanwhile is found in the next pass; those born later are attached to by the kernel. */
-static void attach_to_threads(pid_t process)
-{
-    while (attach_to_threads_once(process) > 0)
-        continue;
-}
-
-static bool has_detached(const struct followed *f)
-{
-    for (size_t idx = 0; idx < f->count; idx++)
-        if (f->processes[idx].is_detached)
-            return true;
-    return false;
-}
-
-static void attach_again(struct followed *f)
-{
-    for (size_t idx = f->count; idx-- > 0;) {
-        struct process *process = &f->processes[idx];
-
-        if (!process->is_detached)
-            continue;
-        if (attach(process->pid, process_options))
-            process->is_detached = false;
-        else if (errno == ESRCH && process->pid != f->root)
-            note_death(f, process);
-    }
-}
-
-/* --- what a stop tells --- */
-
-static void read_memory(struct followed *f, struct process *process, const struct memory *memory)
-{
+    if (!memory_read(pid, memory))
+        return false;
     keep_larger(&f->result.peak_kib, memory->peak_kib);
-    if (memory->now_kib >= 0)
-        process->final_kib = memory->now_kib;
+    keep_larger(&f->result.final_kib, memory->now_kib);
+    return true;
 }
 
-static void at_exit(struct followed *f, pid_t thread)
+static void at_exit(struct followed *f, pid_t pid)
 {
     double begun_s = now_s();
     struct memory memory;
-    struct process *process;
 
-    if (!memory_read(thread, &memory) || (process = find(f, memory.process)) == NULL)
+    if (!read_memory(f, pid, &memory))
         return;
-    read_memory(f, process, &memory);
-    if (process->pid == f->root && f->limits->library != NULL && memory.now_kib >= 0)
-        f->result.preloaded = is_mapped(thread, f->limits->library) ? FOLLOW_YES : FOLLOW_NO;
-    if (thread == process->pid && memory.threads > 1) {
-        if (is_in_call(thread, SYS_exit))
-            attach_to_threads(thread);
-        else
-            process->is_detached = true;
-    }
-    if (process->pid == f->root)
-        f->paused_s += now_s() - begun_s;
-}
-
-static void at_exec(struct followed *f, pid_t pid)
-{
-    ptrace(PTRACE_SETOPTIONS, pid, NULL, process_options); /* no longer its threads */
-    if (pid == f->root && f->started_s == 0)
-        f->started_s = now_s();
-}
-
-/* The first stop of what the kernel attached to: a process, or a thread of one whose threads are followed. */
-static void at_birth(struct followed *f, pid_t thread)
-{
-    struct memory memory;
-
-    if (find(f, thread) == NULL && memory_read(thread, &memory) && memory.process == thread)
-        note_birth(f, thread);
+    if (memory.threads > 1 && !is_in_call(pid, SYS_exit_group))
+        f->is_final_unknown = true;
+    note_death(f, pid);
+    if (pid != f->root)
+        return;
+    if (f->limits->library != NULL && memory.now_kib >= 0)
+        f->result.preloaded = is_mapped(pid, f->limits->library) ? FOLLOW_YES : FOLLOW_NO;
+    f->paused_s += now_s() - begun_s;
 }
 
 static bool stops_a_group(int signal_number)
@@ -294,30 +192,27 @@ static bool stops_a_group(int signal_number)
            signal_number == SIGTTOU;
 }
 
-static void at_stop(struct followed *f, pid_t thread, int status)
+static void at_stop(struct followed *f, pid_t pid, int status)
 {
     int signal_number = WSTOPSIG(status);
     int event = status >> 16;
 
     if (event == PTRACE_EVENT_STOP && stops_a_group(signal_number)) {
-        ptrace(PTRACE_LISTEN, thread, NULL, 0L); /* stays stopped, until it is continued */
+        ptrace(PTRACE_LISTEN, pid, NULL, 0L); /* stays stopped, until it is continued */
         return;
     }
     if (event == PTRACE_EVENT_EXIT)
-        at_exit(f, thread);
-    else if (event == PTRACE_EVENT_EXEC)
-        at_exec(f, thread);
+        at_exit(f, pid);
+    else if (event == PTRACE_EVENT_EXEC && pid == f->root && f->started_s == 0)
+        f->started_s = now_s();
     else if (event == PTRACE_EVENT_STOP)
-        at_birth(f, thread);
-    ptrace(PTRACE_CONT, thread, NULL, event == 0 ? (long)signal_number : 0L);
+        note_birth(f, pid);
+    ptrace(PTRACE_CONT, pid, NULL, event == 0 ? (long)signal_number : 0L);
 }
 
 static void at_end(struct followed *f, pid_t pid, int status, const struct rusage *usage)
 {
-    struct process *process = find(f, pid);
-
-    if (process != NULL)
-        note_death(f, process);
+    note_death(f, pid);
     if (pid != f->root)
         return;
     f->result.status = status;
@@ -345,10 +240,8 @@ static void handle_all(struct followed *f)
 static struct timespec longest_pause(const struct followed *f)
 {
     double left_s = f->deadline_s > 0 ? f->deadline_s - now_s() : 3600;
-    struct timespec pause = {.tv_nsec = ATTACH_EVERY_NS};
+    struct timespec pause;
 
-    if (has_detached(f))
-        return pause;
     if (left_s < 0)
         left_s = 0;
     pause.tv_sec = (time_t)left_s;
@@ -374,7 +267,6 @@ static void pause_for_signal(struct followed *f)
         f->deadline_s = 0;
         kill(f->root, SIGKILL);
     }
-    attach_again(f);
 }
 
 /* What outlives the first process has not told its memory yet, and is killed like it. */
@@ -382,13 +274,9 @@ static void read_survivors(struct followed *f)
 {
     struct memory memory;
 
-    while (f->count > 0) {
-        struct process *survivor = &f->processes[f->count - 1];
-
-        if (memory_read(survivor->pid, &memory))
-            read_memory(f, survivor, &memory);
-        kill(survivor->pid, SIGKILL);
-        note_death(f, survivor);
+    for (size_t idx = 0; idx < f->count; idx++) {
+        read_memory(f, f->living[idx], &memory);
+        kill(f->living[idx], SIGKILL);
     }
     kill(-f->root, SIGKILL);
 }
@@ -429,7 +317,7 @@ struct follow_result follow(pid_t child, int go_fd, const struct follow_limits *
 
     memory_read(child, &before);
     f.inherited_kib = before.peak_kib;
-    f.is_traced = attach(child, process_options);
+    f.is_traced = ptrace(PTRACE_SEIZE, child, NULL, process_options) == 0;
     note_birth(&f, child);
     if (limits->seconds > 0)
         f.deadline_s = now_s() + limits->seconds;
@@ -442,6 +330,7 @@ struct follow_result follow(pid_t child, int go_fd, const struct follow_limits *
     compare_with_rusage(&f);
     if (!f.is_traced)
         f.result.processes = -1;
-    free(f.processes);
+    if (!f.is_traced || f.is_final_unknown)
+        f.result.final_kib = -1;
     return f.result;
 }

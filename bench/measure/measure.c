@@ -31,7 +31,6 @@
 #include <unistd.h>
 
 enum { EXIT_OWN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_BY_SIGNAL = 128 };
-enum { EXIT_NOT_LAUNCHED = 127 }; /* of a child that did not become the program */
 
 struct launch_plan {
     char **program;      /* argument vector, looked up on PATH */
@@ -46,12 +45,7 @@ struct launch_plan {
 struct launch {
     pid_t pid;
     int go_fd;
-    int failure_fd;
-};
-
-struct launch_failure {
-    bool is_program; /* the program itself; else what was to be prepared for it */
-    int error;
+    int failure_fd; /* the exit status of measure, if the child did not become the program; else nothing */
 };
 
 struct options {
@@ -208,17 +202,17 @@ static void block_signals(struct options *options)
  * --- from fork to exec ---
  *
  *     parent  fork ----- attach ----- go ---------------- nothing to read: the program runs
- *     child     \- own group, waits ---\- prepare, exec --- or: why not
+ *     child     \- own group, waits ---\- prepare, exec --- or: why not, and the status of measure
  *
  * Both pipes close at exec.
  */
 
-static __attribute__((noreturn)) void give_up(int failure_fd, bool is_program)
+static __attribute__((noreturn)) void give_up(int failure_fd, int status, const char *what)
 {
-    struct launch_failure failure = {.is_program = is_program, .error = errno};
-    ssize_t written = write(failure_fd, &failure, sizeof(failure));
+    unsigned char told = (unsigned char)status;
 
-    _exit(written == (ssize_t)sizeof(failure) ? EXIT_NOT_LAUNCHED : EXIT_NOT_LAUNCHED + 1);
+    fprintf(stderr, "measure: %s: %s\n", what, strerror(errno));
+    _exit(write(failure_fd, &told, 1) == 1 ? status : EXIT_OWN);
 }
 
 /* LD_PRELOAD is the library and nothing else: what measure itself was given would be measured too. */
@@ -235,16 +229,15 @@ static bool set_environment(const struct launch_plan *plan)
 }
 
 /* A crash leaves no core file: its size would be the program's memory. */
-static bool prepare(const struct launch_plan *plan)
+static void prepare(const struct launch_plan *plan, int failure_fd)
 {
-    struct rlimit core;
+    struct rlimit core = {.rlim_cur = 0, .rlim_max = 0};
 
-    if (getrlimit(RLIMIT_CORE, &core) != 0)
-        return false;
-    core.rlim_cur = 0;
-    return setrlimit(RLIMIT_CORE, &core) == 0 &&
-           (!plan->is_pinned || sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) == 0) &&
-           set_environment(plan) && sigprocmask(SIG_SETMASK, &plan->signal_mask, NULL) == 0;
+    if (plan->is_pinned && sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) != 0)
+        give_up(failure_fd, EXIT_OWN, "--cpu");
+    if (setrlimit(RLIMIT_CORE, &core) != 0 || !set_environment(plan) ||
+        sigprocmask(SIG_SETMASK, &plan->signal_mask, NULL) != 0)
+        give_up(failure_fd, EXIT_OWN, "the program cannot be prepared");
 }
 
 static __attribute__((noreturn)) void become_the_program(const struct launch_plan *plan, int go_fd,
@@ -255,11 +248,10 @@ static __attribute__((noreturn)) void become_the_program(const struct launch_pla
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a measure that is killed takes the program with it */
     if (read(go_fd, &go, 1) != 1)
-        _exit(EXIT_NOT_LAUNCHED); /* it was killed already */
-    if (!prepare(plan))
-        give_up(failure_fd, false);
+        _exit(EXIT_OWN); /* it was killed already */
+    prepare(plan, failure_fd);
     execvp(plan->program[0], plan->program);
-    give_up(failure_fd, true);
+    give_up(failure_fd, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, plan->program[0]);
 }
 
 /* False when the system gives no process or no pipe: errno says why. */
@@ -283,12 +275,6 @@ static bool launch_start(struct launch *launch, const struct launch_plan *plan)
     launch->go_fd = go[1];
     launch->failure_fd = failure[0];
     return true;
-}
-
-/* To be asked when the child has ended: whether it did so without becoming the program. */
-static bool launch_failed(const struct launch *launch, struct launch_failure *failure)
-{
-    return read(launch->failure_fd, failure, sizeof(*failure)) == (ssize_t)sizeof(*failure);
 }
 
 /* --- the report --- */
@@ -328,22 +314,11 @@ static void write_report(FILE *report, const struct follow_result *result)
             result->is_peak_by_status ? "status" : "rusage", answers[result->preloaded]);
 }
 
-/* A program that never began: what stood in its way. */
-static int explain(const struct options *options, const struct launch_failure *failure)
-{
-    if (!failure->is_program && failure->error == EINVAL)
-        fail("--cpu: this machine has none of the CPUs that were named");
-    if (!failure->is_program)
-        fail("the program cannot be prepared: %s", strerror(failure->error));
-    fprintf(stderr, "measure: %s: %s\n", options->plan.program[0], strerror(failure->error));
-    return failure->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-}
-
 int main(int argument_count, char **arguments)
 {
     struct options options = {.report = NULL};
     struct launch launch;
-    struct launch_failure failure;
+    unsigned char failed;
     struct follow_result result;
 
     read_options(&options, argument_count, arguments);
@@ -353,8 +328,8 @@ int main(int argument_count, char **arguments)
     result = follow(launch.pid, launch.go_fd, &options.limits);
     if (result.stopped_by != 0)
         return EXIT_BY_SIGNAL + result.stopped_by;
-    if (launch_failed(&launch, &failure))
-        return explain(&options, &failure);
+    if (read(launch.failure_fd, &failed, 1) == 1)
+        return failed;
     write_report(options.report, &result);
     if (fflush(options.report) != 0 || ferror(options.report))
         fail("--report: %s", strerror(errno));

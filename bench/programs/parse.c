@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * parse.c - something to compile, never to run: tokenizers, calculators and sorted tables, stamped out for many types.
+ * parse.c - something to compile, never to run: calculators and sorted tables, stamped out for many types.
  * MANY says how many: gcc -DMANY=TEN or -DMANY=THREE.
  */
 
@@ -19,14 +19,6 @@
     stamp(id##0) stamp(id##1) stamp(id##2) stamp(id##3) stamp(id##4) stamp(id##5) stamp(id##6)     \
         stamp(id##7) stamp(id##8) stamp(id##9)
 
-enum kind { NUMBER, NAME_OF, SIGN, END };
-
-struct token {
-    enum kind kind;
-    const char *begin;
-    size_t length;
-};
-
 #define STAMP(id)                                                                                  \
     struct NAME(entry_, id) {                                                                      \
         struct NAME(entry_, id) * next;                                                            \
@@ -36,31 +28,7 @@ struct token {
     struct NAME(table_, id) {                                                                      \
         struct NAME(entry_, id) * buckets[64];                                                     \
         const char *text;                                                                          \
-        size_t count;                                                                              \
     };                                                                                             \
-    static struct token NAME(next_, id)(struct NAME(table_, id) * table)                           \
-    {                                                                                              \
-        const char *text = table->text;                                                            \
-        struct token token = {END, text, 0};                                                       \
-        while (isspace((unsigned char)*text))                                                      \
-            text++;                                                                                \
-        token.begin = text;                                                                        \
-        if (isdigit((unsigned char)*text)) {                                                       \
-            token.kind = NUMBER;                                                                   \
-            while (isdigit((unsigned char)*text) || *text == '.')                                  \
-                text++;                                                                            \
-        } else if (isalpha((unsigned char)*text)) {                                                \
-            token.kind = NAME_OF;                                                                  \
-            while (isalnum((unsigned char)*text) || *text == '_')                                  \
-                text++;                                                                            \
-        } else if (*text != '\0') {                                                                \
-            token.kind = SIGN;                                                                     \
-            text++;                                                                                \
-        }                                                                                          \
-        token.length = (size_t)(text - token.begin);                                               \
-        table->text = text;                                                                        \
-        return token;                                                                              \
-    }                                                                                              \
     static struct NAME(entry_, id) *                                                               \
         NAME(find_, id)(struct NAME(table_, id) * table, const char *name, size_t length)          \
     {                                                                                              \
@@ -77,61 +45,32 @@ struct token {
         memcpy(entry->name, name, length < 31 ? length : 31);                                      \
         entry->next = table->buckets[hash % 64];                                                   \
         table->buckets[hash % 64] = entry;                                                         \
-        table->count++;                                                                            \
         return entry;                                                                              \
     }                                                                                              \
-    static double NAME(sum_, id)(struct NAME(table_, id) * table, int depth);                      \
     static double NAME(value_, id)(struct NAME(table_, id) * table, int depth)                     \
     {                                                                                              \
-        struct token token = NAME(next_, id)(table);                                               \
+        const char *begin = table->text;                                                           \
         double value = 0;                                                                          \
-        switch (token.kind) {                                                                      \
-        case NUMBER:                                                                               \
-            return strtod(token.begin, NULL);                                                      \
-        case NAME_OF: {                                                                            \
-            struct NAME(entry_, id) *entry = NAME(find_, id)(table, token.begin, token.length);    \
+        if (isdigit((unsigned char)*begin))                                                        \
+            return strtod(begin, (char **)&table->text);                                           \
+        while (isalnum((unsigned char)*table->text) || *table->text == '_')                        \
+            table->text++;                                                                         \
+        if (table->text > begin) {                                                                 \
+            struct NAME(entry_, id) *entry =                                                       \
+                NAME(find_, id)(table, begin, (size_t)(table->text - begin));                      \
             for (int idx = 0; entry != NULL && idx <= (0x##id & 7); idx++)                         \
                 value += entry->value[idx] * (idx + 0x##id);                                       \
-            return value;                                                                          \
+        } else if (*table->text++ == '-' && depth < 100) {                                         \
+            value = -NAME(value_, id)(table, depth + 1);                                           \
         }                                                                                          \
-        case SIGN:                                                                                 \
-            if (*token.begin == '-')                                                               \
-                return -NAME(value_, id)(table, depth + 1);                                        \
-            if (*token.begin == '(' && depth < 100)                                                \
-                return NAME(sum_, id)(table, depth + 1);                                           \
-            return 0;                                                                              \
-        default:                                                                                   \
-            return 0;                                                                              \
-        }                                                                                          \
-    }                                                                                              \
-    static double NAME(sum_, id)(struct NAME(table_, id) * table, int depth)                       \
-    {                                                                                              \
-        double sum = NAME(value_, id)(table, depth);                                               \
-        for (;;) {                                                                                 \
-            struct token token = NAME(next_, id)(table);                                           \
-            if (token.kind != SIGN)                                                                \
-                return sum;                                                                        \
-            switch (*token.begin) {                                                                \
-            case '+':                                                                              \
-                sum += NAME(value_, id)(table, depth);                                             \
-                break;                                                                             \
-            case '-':                                                                              \
-                sum -= NAME(value_, id)(table, depth);                                             \
-                break;                                                                             \
-            case '*':                                                                              \
-                sum *= NAME(value_, id)(table, depth) + 0x##id;                                    \
-                break;                                                                             \
-            default:                                                                               \
-                return sum;                                                                        \
-            }                                                                                      \
-        }                                                                                          \
+        return value;                                                                              \
     }                                                                                              \
     void NAME(report_, id)(const char *text, double *values, size_t count);                        \
     void NAME(report_, id)(const char *text, double *values, size_t count)                         \
     {                                                                                              \
-        struct NAME(table_, id) table = {{NULL}, text, 0};                                         \
-        for (size_t idx = 0; idx < count; idx++)                                                   \
-            values[idx] = NAME(sum_, id)(&table, 0) + (double)idx * 0x##id;                        \
+        struct NAME(table_, id) table = {{NULL}, text};                                            \
+        for (size_t idx = 0; idx < count && *table.text != '\0'; idx++)                            \
+            values[idx] = NAME(value_, id)(&table, 0) + (double)idx * 0x##id;                      \
         for (size_t gap = count / 2; gap > 0; gap /= 2)                                            \
             for (size_t idx = gap; idx < count; idx++)                                             \
                 for (size_t at = idx; at >= gap && values[at] < values[at - gap]; at -= gap) {     \
@@ -139,7 +78,7 @@ struct token {
                     values[at] = values[at - gap];                                                 \
                     values[at - gap] = held;                                                       \
                 }                                                                                  \
-        printf("%zu names, %s\n", table.count, "report " #id);                                     \
+        printf("%s\n", "report " #id);                                                             \
     }
 
 MANY(STAMP, 1)
