@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Writes a result as a report: a page, its pictures and a text.
+"""Writes a result as a report: a page, its pictures, a text, and lines for other tools.
 
     bazel run //bench:report -- result.json [-o FOLDER | --text]      the report
     bazel run //bench:summary -- result.json > docs/benchmarks.md     the summary beside the source
@@ -8,6 +8,7 @@
     report.html   everything, in one file that opens offline
     svg/*.svg     the pictures one by one
     report.txt    the table of the terminal, 100 columns wide
+    lines.txt     one line for each run, in the format of mimalloc-bench
 """
 
 import os
@@ -15,7 +16,7 @@ import pathlib
 import sys
 from typing import Any, Dict, List, Sequence
 
-from bench.harness import markdown, options, page, plots, stats, text
+from bench.harness import markdown, mimalloc_bench, options, page, plots, stats, text
 from bench.harness.result import given, load
 
 TEXT_COLUMNS = 100
@@ -34,6 +35,7 @@ def write_all(result: Dict[str, Any], directory: str, folder: pathlib.Path = pag
     files = {} if page.MISSING else {target / "report.html": page.page(summary, drawn, folder)}
     files.update({pictures / (plot.name + ".svg"): plot.alone for plot in drawn})
     files[target / "report.txt"] = text.report(summary.result, TEXT_COLUMNS)
+    files[target / "lines.txt"] = "".join(line + "\n" for line in mimalloc_bench.lines(summary.result))
     for path, content in files.items():
         path.write_text(content, encoding="utf-8", errors="replace")
     return [str(path) for path in files]
