@@ -8,14 +8,17 @@
  *     exec          new memory begins; the first one starts the clock
  *     exit          its memory is still whole: VmHWM and VmRSS are read
  *
- * Threads are not followed, for each birth and death of one would cost two stops. What that leaves unseen:
+ * Threads are not followed, for each birth and death of one would cost two stops. What that leaves
+ * unseen:
  *
- *  - What a process does after its first thread has ended, by pthread_exit or by an exec of another one: then the final
- *    memory is not known.
- *  - A child that another thread forks, and memory that an exec threw away: they are in ru_maxrss, which knows the
- *    largest of all processes waited for. It counts where it is larger by more than the kernel's inexactness.
+ *  - What a process does after its first thread has ended, by pthread_exit or by an exec of another
+ *    one: then the final memory is not known.
+ *  - A child that another thread forks, and memory that an exec threw away: they are in ru_maxrss,
+ *    which knows the largest of all processes waited for. It counts where it is larger by more than
+ *    the kernel's inexactness.
  *
- * All signals are blocked and taken one by one between the stops, so that no handler can interrupt anything.
+ * All signals are blocked and taken one by one between the stops, so that no handler can interrupt
+ * anything.
  */
 
 #include "bench/measure/follow.h"
@@ -282,8 +285,9 @@ static void read_survivors(struct followed *f)
 }
 
 /*
- * ru_maxrss is the larger of what the child inherited from us and the truth: where it is more than the former, it is the
- * truth. The kernel counts pages per CPU and sums them up at times, so that the two differ a little even when both are.
+ * ru_maxrss is the larger of what the child inherited from us and the truth: where it is more than
+ * the former, it is the truth. The kernel counts pages per CPU and sums them up at times, so that
+ * the two differ a little even when both are.
  */
 static void compare_with_rusage(struct followed *f)
 {

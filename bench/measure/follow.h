@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
-/* Runs a launched program to its end, and reads the memory of each of its processes at its last moment. */
+/* Runs a launched program to its end, and reads the memory of each of its processes at its last
+   moment. */
 #ifndef CAIRN_BENCH_MEASURE_FOLLOW_H_
 #define CAIRN_BENCH_MEASURE_FOLLOW_H_
 
@@ -31,7 +32,8 @@ struct follow_result {
     int stopped_by; /* the signal to measure that ended it; 0: none */
 };
 
-/* Lets the child go, which waits for a byte in the pipe. What the program leaves running is killed in the end. */
+/* Lets the child go, which waits for a byte in the pipe. What the program leaves running is killed
+   in the end. */
 struct follow_result follow(pid_t child, int go_fd, const struct follow_limits *limits);
 
 #endif

@@ -7,11 +7,13 @@
  *     measure [--preload LIBRARY] [--set NAME=VALUE]... [--cpu N]... [--seconds LIMIT] [--report FILE]
  *             [--] program [arguments]
  *
- * The report is one line of JSON, see "measure" in bench/README.md. The program has a process group of its own, and the
- * standard streams of its caller. Measure itself stays small: until its exec, the child has a copy of its memory.
+ * The report is one line of JSON, see "measure" in bench/README.md. The program has a process group
+ * of its own, and the standard streams of its caller. Measure itself stays small: until its exec,
+ * the child has a copy of its memory.
  *
- * Exit status: 0 when the program was run, whatever became of it; 125 for a wrong call, 126 when the program cannot be
- * executed, 127 when there is none; 128 + N when signal N ended measure, and with it the program.
+ * Exit status: 0 when the program was run, whatever became of it; 125 for a wrong call, 126 when
+ * the program cannot be executed, 127 when there is none; 128 + N when signal N ended measure, and
+ * with it the program.
  */
 
 #include "bench/measure/follow.h"
@@ -45,7 +47,8 @@ struct launch_plan {
 struct launch {
     pid_t pid;
     int go_fd;
-    int failure_fd; /* the exit status of measure, if the child did not become the program; else nothing */
+    /* the exit status of measure, if the child did not become the program; else nothing */
+    int failure_fd;
 };
 
 struct options {
@@ -76,7 +79,8 @@ static void usage(FILE *stream)
 
 /* --- options --- */
 
-/* ld.so splits LD_PRELOAD at spaces and colons, and resolves a relative path in the directory of the program. */
+/* ld.so splits LD_PRELOAD at spaces and colons, and resolves a relative path in the directory of
+   the program. */
 static const char *read_library(const char *argument)
 {
     char *path = realpath(argument, NULL);
@@ -176,8 +180,8 @@ static void read_options(struct options *options, int argument_count, char **arg
 /* --- signals --- */
 
 /*
- * Those that end measure wait until follow() takes them; one that the caller ignores stays ignored. An ignored SIGCHLD
- * would take the exit status of every child away.
+ * Those that end measure wait until follow() takes them; one that the caller ignores stays ignored.
+ * An ignored SIGCHLD would take the exit status of every child away.
  */
 static void block_signals(struct options *options)
 {
@@ -215,7 +219,8 @@ static __attribute__((noreturn)) void give_up(int failure_fd, int status, const 
     _exit(write(failure_fd, &told, 1) == 1 ? status : EXIT_OWN);
 }
 
-/* LD_PRELOAD is the library and nothing else: what measure itself was given would be measured too. */
+/* LD_PRELOAD is the library and nothing else: what measure itself was given would be measured too.
+   */
 static bool set_environment(const struct launch_plan *plan)
 {
     if (unsetenv("LD_PRELOAD") != 0)

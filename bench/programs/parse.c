@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * parse.c - something to compile, never to run: calculators and sorted tables, stamped out for many types.
- * MANY says how many: gcc -DMANY=TEN or -DMANY=THREE.
+ * parse.c - something to compile, never to run: calculators and sorted tables, stamped out for many
+ * types. MANY says how many: gcc -DMANY=TEN or -DMANY=THREE.
  */
 
 #include <ctype.h>

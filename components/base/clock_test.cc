@@ -14,7 +14,8 @@
 
 namespace {
 
-// The least that a shared library is: one symbol without a place, one that is missing, one that is there.
+// The least that a shared library is: one symbol without a place, one that is missing, one that is
+// there.
 struct Image {
     ElfW(Ehdr) header = {};
     ElfW(Phdr) parts[3] = {};

@@ -95,7 +95,8 @@ TEST(Lock, GoesThroughTheSameStatesAloneAndAmongOthers)
         GTEST_SKIP() << "libc does not say that this process has one thread";
 }
 
-/* For good: in a child. The order is not checked any more, for two may count on one thread pointer. */
+/* For good: in a child. The order is not checked any more, for two may count on one thread pointer.
+   */
 [[noreturn]] void TakeLocksInCompany()
 {
     cairn_lock high = CAIRN_LOCK_INIT(CAIRN_RANK_PAGES);
@@ -253,7 +254,8 @@ TEST(LockWait, EndsWhenTheLockIsReleased)
     cairn_lock lock = {};
     std::chrono::nanoseconds least = milliseconds(900);
 
-    // Several times, for a release before the sleep costs nothing, and one between the two all of the time.
+    // Several times, for a release before the sleep costs nothing, and one between the two all of
+    // the time.
     for (int round = 0; round < 5; round++) {
         auto start = Clock::now();
 

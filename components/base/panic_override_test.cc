@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// cairn_panic is weak: a guest that wants another end defines its own. A binary of its own shows that.
+// cairn_panic is weak: a guest that wants another end defines its own. A binary of its own shows
+// that.
 
 #include <cairn/base/check.h>
 #include <cairn/base/lock.h>

@@ -10,9 +10,9 @@
  *     free(run, 5)      a run, and of 5?     |S u u u u|     |     |   runs.c
  *                       release [0, 5)       |========= A =========|   blocks.c
  *
- * A run of n granules needs a block of the least order that holds n granules and is aligned as asked;
- * the lowest of the smallest free blocks is taken. Nothing is changed before it is certain that
- * the call succeeds.
+ * A run of n granules needs a block of the least order that holds n granules and is aligned as
+ * asked; the lowest of the smallest free blocks is taken. Nothing is changed before it is certain
+ * that the call succeeds.
  *
  * Who asks for misuse: the start bit tells a run from the inside of one and from free memory; the
  * end of the run (the next start, or the next granule that is not in use) tells whether the length

@@ -11,10 +11,10 @@
  *              slots, hash table    over a source only: chunks.c
  *     state_bytes
  *
- * Granules have indices in one space. Over a range, granule 0 is the base rounded down to the largest
- * alignment, so that a block of 2^k granules at a multiple of 2^k is as aligned in memory as in
- * index; the granules before the base (lead) are neither free nor in use, ever. Over a source, the
- * chunk in slot s holds the granules from s << top_order on.
+ * Granules have indices in one space. Over a range, granule 0 is the base rounded down to the
+ * largest alignment, so that a block of 2^k granules at a multiple of 2^k is as aligned in memory
+ * as in index; the granules before the base (lead) are neither free nor in use, ever. Over a
+ * source, the chunk in slot s holds the granules from s << top_order on.
  *
  * Everything is an offset from the struct itself, except what a source needs: function pointers
  * and chunk addresses.

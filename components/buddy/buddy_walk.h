@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The states that operations reach, breadth first. A state depends on what its key tells, not on how it came about: this is
-// required of every bit of it, and it is what keeps a walk finite.
+// The states that operations reach, breadth first. A state depends on what its key tells, not on
+// how it came about: this is required of every bit of it, and it is what keeps a walk finite.
 
 #ifndef CAIRN_BUDDY_WALK_H
 #define CAIRN_BUDDY_WALK_H

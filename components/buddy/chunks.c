@@ -11,8 +11,8 @@
  *                                    |   0   |    2 | base, used |
  *                                          slot_end | never used |
  *
- * A slot is a place in the index space of granules: slot s holds the granules s << top_order and on.
- * A new chunk goes to the lowest slot that is free, so that the bits in use stay dense.
+ * A slot is a place in the index space of granules: slot s holds the granules s << top_order and
+ * on. A new chunk goes to the lowest slot that is free, so that the bits in use stay dense.
  *
  * The table is open-addressed and at most half full; an entry is slot + 1, 0 is empty. 64
  * neighbouring chunks keep their order (their entries are 256 bytes side by side, few lines and

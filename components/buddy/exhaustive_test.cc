@@ -131,8 +131,8 @@ TEST(BuddyExhaustive, EverySequenceOfAllOperationsOverSixteenGranulesToDepthThre
     EXPECT_EQ(walk.Run(3), 861u);
 }
 
-// Takes granule by granule until nothing is left, and gives back in another order: all granules were
-// there, once.
+// Takes granule by granule until nothing is left, and gives back in another order: all granules
+// were there, once.
 void ExhaustAndRefill(const cairn_buddy_config &config, std::size_t granule_count, Hard hard)
 {
     Placed buddy(config, hard);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Purges in two steps, in every small case: all states that few granules can reach, and all patterns
-// of granules in use, clean and dirty.
+// Purges in two steps, in every small case: all states that few granules can reach, and all
+// patterns of granules in use, clean and dirty.
 
 #include <string>
 #include <vector>

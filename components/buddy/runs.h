@@ -19,9 +19,9 @@
  * The three words of 64 granules lie side by side: an operation on a short run touches one cache
  * line, mostly.
  *
- * Invariants. start implies in use; a granule in use without start is as dirty as the one before it;
- * the first granule in use after one that is not has start. All ranges are [first, end) in granules.
- * Cost: one operation per 64 granules.
+ * Invariants. start implies in use; a granule in use without start is as dirty as the one before
+ * it; the first granule in use after one that is not has start. All ranges are [first, end) in
+ * granules. Cost: one operation per 64 granules.
  */
 
 #ifndef CAIRN_BUDDY_RUNS_H
@@ -76,7 +76,8 @@ size_t cairn_buddy_runs_count(const struct cairn_buddy_run_word *runs,
 size_t cairn_buddy_runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
                                   size_t end);
 
-/* Makes all the granules dirty, or not: a run that is marked and then made clean is being purged. */
+/* Makes all the granules dirty, or not: a run that is marked and then made clean is being purged.
+   */
 void cairn_buddy_runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
                                 bool is_dirty);
 

@@ -4,8 +4,8 @@
 /*
  * verify.c - walks all state of a buddy and panics on a broken invariant.
  *
- *   I1  a granule is in use or covered by exactly one free block: no free block has a granule in use
- *       or lies inside another, and together they are as many granules as are not in use;
+ *   I1  a granule is in use or covered by exactly one free block: no free block has a granule in
+ *       use or lies inside another, and together they are as many granules as are not in use;
  *   I2  no free block below the top order has a free buddy;
  *   I3  the counters agree with the bits;
  *   I4  summaries agree with what is below them, and so does the mask of orders;

@@ -315,7 +315,8 @@ TEST_P(Pagemap, AgreesWithANaiveModel)
         cairn_pagemap_clear(&map_, GranuleAt(idx), count);
 }
 
-// Writers mark and unmark runs of their own; readers look everywhere. A granule's tag is one of two values.
+// Writers mark and unmark runs of their own; readers look everywhere. A granule's tag is one of two
+// values.
 TEST_P(Pagemap, LooksUpWhileOthersMark)
 {
     constexpr size_t kRun = 5, kRuns = kArea / kRun;
@@ -358,7 +359,8 @@ TEST_P(Pagemap, LooksUpWhileOthersMark)
     EXPECT_EQ(map_.leaf_count, GetParam() == CAIRN_PAGEMAP_TREE ? 2u : 0u);
 }
 
-// A pointer is marked, published, and freed by a thread that sees the marking through the pointer alone.
+// A pointer is marked, published, and freed by a thread that sees the marking through the pointer
+// alone.
 TEST_P(Pagemap, KnowsTheOwnerOfAPointerThatCameFromAnotherThread)
 {
     constexpr size_t kRounds = kArea; // each granule once: an old tag cannot be taken for a new one

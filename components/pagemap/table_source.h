@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// What a tree is made of in these tests: a root that ends where memory ends, empty tags that cannot be written, and a
-// source of leaves that counts them.
+// What a tree is made of in these tests: a root that ends where memory ends, empty tags that cannot
+// be written, and a source of leaves that counts them.
 
 #ifndef CAIRN_PAGEMAP_TABLE_SOURCE_H
 #define CAIRN_PAGEMAP_TABLE_SOURCE_H
@@ -103,8 +103,8 @@ class LeafSource {
             stock.pop_back();
             return block;
         }
-        // By a bare system call: ThreadSanitizer takes the zeros for writes of this thread, whose order it cannot see,
-        // because a load that depends on another is ordered by that alone.
+        // By a bare system call: ThreadSanitizer takes the zeros for writes of this thread, whose
+        // order it cannot see, because a load that depends on another is ordered by that alone.
         long result = cairn_syscall6(SYS_mmap, 0, static_cast<long>(block_bytes),
                                      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return result < 0 ? MAP_FAILED : reinterpret_cast<void *>(result);

@@ -8,8 +8,8 @@
  * One large real mapping stands for the address space: its first quarter is the data segment, the
  * rest is for mappings, handed out from the top. The fake knows for every page whether it is mapped
  * and whether it may be touched (the real page is closed, too), so it notices a double unmap, an
- * unmap of what was never mapped, a purge outside, and a break lowered over other code's data. Such misuses
- * are collected in `misuses`; a test expects it to stay empty.
+ * unmap of what was never mapped, a purge outside, and a break lowered over other code's data. Such
+ * misuses are collected in `misuses`; a test expects it to stay empty.
  *
  * Calls that can fail are numbered from 0; those whose number is in `failing` do. Before a call
  * takes effect, `during` runs once if it is that call's: what happens while the lock is not held.

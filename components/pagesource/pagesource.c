@@ -289,8 +289,8 @@ static void give_mapped(struct cairn_pagesource *source, uint32_t id)
         cairn_pagesource_make_free(source, id);
 }
 
-/* Takes a block or a part of one back, and releases the excess. A part without a node stays where it is,
-   emptied. */
+/* Takes a block or a part of one back, and releases the excess. A part without a node stays where
+   it is, emptied. */
 static void give_block(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
                        size_t length_bytes)
 {

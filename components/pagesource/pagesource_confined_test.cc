@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// In child processes, because it cannot be taken back: a filter that kills at any system call beyond the list, one
-// that denies some, and a process that has all the mappings it may have.
+// In child processes, because it cannot be taken back: a filter that kills at any system call
+// beyond the list, one that denies some, and a process that has all the mappings it may have.
 
 #include <cairn/pagesource.h>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Every failing call: random sequences against the oracle, and all pairs of refusals in short sequences.
+// Every failing call: random sequences against the oracle, and all pairs of refusals in short
+// sequences.
 
 #include "model.h"
 

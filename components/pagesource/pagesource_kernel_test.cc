@@ -182,7 +182,8 @@ TEST_P(Kernel, ResizesKeepingTheContents)
     cairn_pagesource_fini(&source);
 }
 
-// --- limits of the process: in a child, because they cannot be taken back --------------------------------------------
+// --- limits of the process: in a child, because they cannot be taken back
+// --------------------------------------------
 
 void limit(int resource, rlim_t value)
 {
@@ -264,7 +265,8 @@ TEST_P(Kernel, SurvivesEveryLimitOfDataAndAddressSpace)
                 << "extra " << extra << " resource " << resource;
 }
 
-// --- threads -----------------------------------------------------------------------------------------------------
+// --- threads
+// -------------------------------------------------------------------------------------------------
 
 // Past the lock, within what is left of the limit.
 void pass(struct cairn_pagesource *source, int steps)
@@ -337,8 +339,8 @@ TEST_P(Kernel, ServesManyThreads)
     cairn_pagesource_fini(&source);
 }
 
-// So much that every thread finds what it needs if it waits for what the others have in transit. In the data segment holes
-// would stay holes.
+// So much that every thread finds what it needs if it waits for what the others have in transit. In
+// the data segment holes would stay holes.
 TEST_P(Kernel, NoThreadIsRefusedWhatTheLimitAllows)
 {
     if (GetParam() != CAIRN_PAGESOURCE_MMAP)

@@ -12,7 +12,8 @@ namespace {
 
 class Policy : public PageSizes {};
 
-// --- examples ----------------------------------------------------------------------------------------------------
+// --- examples
+// -------------------------------------------------------------------------------------------------
 
 TEST(PageSource, GivesZeroedPagesAndTakesThemBack)
 {
@@ -84,7 +85,8 @@ TEST_P(Policy, MmapPolicyNeverTouchesTheBreak)
     model.end();
 }
 
-// --- growth ------------------------------------------------------------------------------------------------------
+// --- growth
+// -------------------------------------------------------------------------------------------------
 
 TEST_P(Policy, GrowsByAnEighthOfWhatIsHeld)
 {
@@ -196,7 +198,8 @@ TEST_P(Policy, TakesAMappingThatIsAlignedByLuckAsItIs)
     model.end();
 }
 
-// --- what is retained --------------------------------------------------------------------------------------------
+// --- what is retained
+// --------------------------------------------------------------------------------------------
 
 TEST_P(Policy, ReusesDirtyBeforeFreshAndTheBestFitAtTheLowestAddress)
 {
@@ -390,7 +393,8 @@ TEST_P(Policy, PurgeGivesAllDirtyMemoryBack)
     }
 }
 
-// --- resizing ----------------------------------------------------------------------------------------------------
+// --- resizing
+// -------------------------------------------------------------------------------------------------
 
 TEST_P(Policy, ShrinksInPlaceAndGrowsBackIntoAShortTail)
 {

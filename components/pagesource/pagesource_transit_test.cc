@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// What happens while the kernel works without the lock, and what goes past the lock. The fake kernel lets another "thread" in
-// in the middle of a call.
+// What happens while the kernel works without the lock, and what goes past the lock. The fake
+// kernel lets another "thread" in in the middle of a call.
 
 #include "model.h"
 
@@ -217,7 +217,8 @@ TEST_P(Transit, RandomInterferenceBreaksNoInvariant)
     }
 }
 
-// --- past the lock -----------------------------------------------------------------------------------------------
+// --- past the lock
+// -----------------------------------------------------------------------------------------------
 
 class Past : public PageSizes {};
 

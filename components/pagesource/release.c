@@ -24,8 +24,8 @@
  *
  * munmap fails when the hole would need one mapping more than the process may have. The run is
  * marked pending and stays free memory, usable; purge and memory pressure try again, together with
- * whatever has become free beside it. A refusal ends the release, so that a kernel which always refuses
- * (mlockall) costs two calls per free and not one per run.
+ * whatever has become free beside it. A refusal ends the release, so that a kernel which always
+ * refuses (mlockall) costs two calls per free and not one per run.
  */
 
 #include "extents.h"

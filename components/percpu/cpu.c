@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * cpu.c - chooses the method by which CPU ids are read, and the fallback for threads that have none.
+ * cpu.c - chooses the method by which CPU ids are read, and the fallback for threads that have
+ * none.
  *
  *     requested      LIBC_RSEQ -> OWN_RSEQ -> GETCPU -> (-1)
  *     AUTO --------------^

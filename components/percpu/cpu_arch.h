@@ -30,8 +30,8 @@ CAIRN_HOT_INLINE uintptr_t cpu_thread_pointer(void)
 
 /* The signature is what stands before each abort handler: registration must name the one that libc
    and librseq use, or no other code in the process could share the area. Values: rseq(2), glibc's
-   bits/rseq.h. CPU_RSEQ_HAS_KNOWN_BUG: some kernels accept a registration but fail to abort pre-empted
-   sequences; rseq_selftest.c. */
+   bits/rseq.h. CPU_RSEQ_HAS_KNOWN_BUG: some kernels accept a registration but fail to abort
+   pre-empted sequences; rseq_selftest.c. */
 
 #if defined(__x86_64__)
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The methods of finding a CPU id, on this machine and where rseq is taken away: in children that run this program again,
-// with a scenario in the environment, before any test.
+// The methods of finding a CPU id, on this machine and where rseq is taken away: in children that
+// run this program again, with a scenario in the environment, before any test.
 
 #include <cairn/cpu.h>
 
@@ -126,7 +126,8 @@ bool agrees_everywhere(const cairn_cpu &cpu)
 
 std::atomic<int> rseq_calls{0};
 
-/* The registers of a system call: its first four arguments, the first of which is also the result on aarch64. */
+/* The registers of a system call: its first four arguments, the first of which is also the result
+   on aarch64. */
 struct Registers {
     explicit Registers(void *context)
     {
@@ -157,7 +158,8 @@ void on_refused(int, siginfo_t *, void *context)
 /* The fifth argument lets a call pass: rseq has four. */
 constexpr long LET_PASS = 1;
 
-/* Registers the area as a signal handler would that allocates just before the interrupted thread's own call. */
+/* Registers the area as a signal handler would that allocates just before the interrupted thread's
+   own call. */
 void on_overtaken(int, siginfo_t *, void *context)
 {
     Registers registers(context);
@@ -168,8 +170,9 @@ void on_overtaken(int, siginfo_t *, void *context)
                                            arguments[2], arguments[3], LET_PASS, 0);
 }
 
-/* From now on rseq ends in the handler, for this thread and its children, and each call is counted. Where glibc uses rseq
-   itself this must not be done: it ends the process when a later thread is refused. */
+/* From now on rseq ends in the handler, for this thread and its children, and each call is counted.
+   Where glibc uses rseq itself this must not be done: it ends the process when a later thread is
+   refused. */
 bool refuse_rseq(void (*handler)(int, siginfo_t *, void *) = on_refused)
 {
     struct sigaction action = {};
@@ -220,7 +223,8 @@ int without_any_rseq()
     return 0;
 }
 
-/* The first thread has an area of ours, later ones are refused: they are asked otherwise, and only once refused. */
+/* The first thread has an area of ours, later ones are refused: they are asked otherwise, and only
+   once refused. */
 int own_rseq_refused_later()
 {
     cairn_cpu cpu = make(CAIRN_CPU_AUTO);

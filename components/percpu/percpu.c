@@ -34,8 +34,8 @@
 #include "cpu_internal.h"
 #include "shard.h"
 
-/* How many neighbours a thread tries before it waits for its own shard: beyond, the misses cost more than the
-   wait. */
+/* How many neighbours a thread tries before it waits for its own shard: beyond, the misses cost
+   more than the wait. */
 enum { NEIGHBOURS = 8 };
 
 /* How long a thread waits for a shard that another stopped: about as long as a switch there and

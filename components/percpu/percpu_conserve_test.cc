@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Ten million operations, or as many as CAIRN_TEST_OPERATIONS says: push, pop, batches through the depot, flushes of one's
-// own shard and of others', pressure, checks, forks, threads that end, moves between CPUs, and at the end no token is lost and none
-// there twice.
+// Ten million operations, or as many as CAIRN_TEST_OPERATIONS says: push, pop, batches through the
+// depot, flushes of one's own shard and of others', pressure, checks, forks, threads that end,
+// moves between CPUs, and at the end no token is lost and none there twice.
 
 #include "percpu_gated.h"
 

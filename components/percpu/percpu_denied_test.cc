@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Rseq mode and a kernel that refuses something, from the start or later, to the process (seccomp) or to one thread; and
-// what a fork does to entries.
+// Rseq mode and a kernel that refuses something, from the start or later, to the process (seccomp)
+// or to one thread; and what a fork does to entries.
 
 #include "percpu_mode_choice.h"
 
@@ -157,7 +157,8 @@ TEST(PercpuDenied, EntriesOfShardsInUseStayStoppedWhileAThreadForks)
 
 // A thread without an area
 
-/* Takes the area of the calling thread from the kernel; false where it was not libc's, or the kernel will not. */
+/* Takes the area of the calling thread from the kernel; false where it was not libc's, or the
+   kernel will not. */
 class Unregistered {
   public:
     explicit Unregistered(cairn_percpu *percpu)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// When membarrier(2) is called: a filter ends the process that does so, and any that calls what a sandbox may forbid. Each test
-// runs in a child; this process starts no thread, so its children are alone until they start some.
+// When membarrier(2) is called: a filter ends the process that does so, and any that calls what a
+// sandbox may forbid. Each test runs in a child; this process starts no thread, so its children are
+// alone until they start some.
 
 #include "percpu_mode_choice.h"
 #include "percpu_gated.h"
@@ -59,7 +60,8 @@ template <typename Body> bool is_ended(Body body)
     return by_filter;
 }
 
-/* Caches of one class with blocks in the shards of two CPUs, on the first of which this thread stays. */
+/* Caches of one class with blocks in the shards of two CPUs, on the first of which this thread
+   stays. */
 struct Two {
     explicit Two(Mode mode, cairn_percpu_fence fence)
         : caches(tokens, 4, 0, 0, false, mode, {0, &pressure, fence})

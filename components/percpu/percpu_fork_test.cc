@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Forks: shards that are closed, and what a child finds in them, whatever other threads do. Lock mode is run under TSan as
-// well.
+// Forks: shards that are closed, and what a child finds in them, whatever other threads do. Lock
+// mode is run under TSan as well.
 
 #include "percpu_gated.h"
 
@@ -352,7 +352,8 @@ TEST_P(PercpuFork, TheListOfShardsInUseIsCompleteWhenManyComeIntoUseAtOnce)
 
 // Locks
 
-/* As a fast path in another thread: it finds the shard closed, or, before the close, works in it. */
+/* As a fast path in another thread: it finds the shard closed, or, before the close, works in it.
+   */
 void hold(cairn_lock &lock)
 {
     std::thread([&] { ASSERT_TRUE(cairn_trylock(&lock)); }).join();

@@ -32,9 +32,9 @@ __attribute__((visibility("hidden"))) extern cairn_interruptions cairn_interrupt
 
 #if defined(CAIRN_INTERRUPTED) && defined(__x86_64__)
 
-#define CAIRN_INTERRUPTED_TEXT_(token) #token
-#define CAIRN_INTERRUPTED_TEXT(token)  CAIRN_INTERRUPTED_TEXT_(token)
-#define CAIRN_INTERRUPTED_NAME         "cairn_interruptions_of_" CAIRN_INTERRUPTED_TEXT(CAIRN_INTERRUPTED)
+#define CAIRN_TEXT_OF_(token)  #token
+#define CAIRN_TEXT_OF(token)   CAIRN_TEXT_OF_(token)
+#define CAIRN_INTERRUPTED_NAME "cairn_interruptions_of_" CAIRN_TEXT_OF(CAIRN_INTERRUPTED)
 
 #define CAIRN_RSEQ_GAP(number)                                                                     \
     "movq %%rcx, %%r13\n\t"                                                                        \

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Every gap between two instructions of a sequence, in turn, takes microseconds, and so is where signals, pre-emption and
-// moves to other CPUs happen: until a thousand sequences were aborted in it. Tokens are conserved throughout.
+// Every gap between two instructions of a sequence, in turn, takes microseconds, and so is where
+// signals, pre-emption and moves to other CPUs happen: until a thousand sequences were aborted in
+// it. Tokens are conserved throughout.
 
 #include "percpu_threads.h"
 #include "percpu_interrupted.h"
@@ -24,7 +25,8 @@ constexpr unsigned WORKERS = 4;
 constexpr uint32_t LOOPS = 3000; // some microseconds
 constexpr uint64_t ABORTS = 1000;
 
-/* Takes and gives by stretched sequences first. Blocks that a signal handler could not give back wait in `stash`. */
+/* Takes and gives by stretched sequences first. Blocks that a signal handler could not give back
+   wait in `stash`. */
 class Stretched : public ThreadsFixture {
   public:
     explicit Stretched(Mode mode) : ThreadsFixture(mode, 3000, 2)
@@ -46,7 +48,8 @@ class Stretched : public ThreadsFixture {
             cairn_percpu_free_slow(caches, class_idx, token, "the test");
     }
 
-    /* Stops the shard of this thread as shard.c does; it stays as it is, but for what this thread does to it. */
+    /* Stops the shard of this thread as shard.c does; it stays as it is, but for what this thread
+       does to it. */
     void stop_own()
     {
         const ptrdiff_t from_area = caches->view.id;

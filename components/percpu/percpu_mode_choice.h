@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * percpu_mode_choice.h - for tests of the choice of mode: the statistics of a configuration, and system calls that fail.
+ * percpu_mode_choice.h - for tests of the choice of mode: the statistics of a configuration, and
+ * system calls that fail.
  */
 
 #ifndef CAIRN_PERCPU_MODE_CHOICE_H

@@ -137,7 +137,8 @@ TEST(PercpuMode, NamesModes)
     EXPECT_STREQ(cairn_percpu_mode_name(static_cast<cairn_percpu_mode>(3)), "unknown");
 }
 
-// Whole processes. The tests called Inside are for a child, which this file starts with another environment.
+// Whole processes. The tests called Inside are for a child, which this file starts with another
+// environment.
 
 std::string own_path()
 {
@@ -171,7 +172,8 @@ int run_self(std::vector<std::string> before, const std::string &argument, const
     return status;
 }
 
-/* Runs tests of this binary so; false when `before` is not there, or cannot run it at all, as with a sanitizer. */
+/* Runs tests of this binary so; false when `before` is not there, or cannot run it at all, as with
+   a sanitizer. */
 bool rerun(std::vector<std::string> before, const char *filter, const char *tunables)
 {
     if (run_self(before, "--gtest_list_tests", tunables) != 0)

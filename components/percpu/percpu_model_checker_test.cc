@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The model of percpu_model_checker.h as it is, in which nothing may go wrong, and with each of its flaws, which must show.
+// The model of percpu_model_checker.h as it is, in which nothing may go wrong, and with each of its
+// flaws, which must show.
 
 #include "percpu_model_checker.h"
 
@@ -13,7 +14,8 @@ namespace {
 
 using namespace percpu_testing;
 
-/* The first two threads start on the two CPUs, the flusher waits. Tokens: as the masks say, and two in the depot. */
+/* The first two threads start on the two CPUs, the flusher waits. Tokens: as the masks say, and two
+   in the depot. */
 Scenario scenario(std::vector<Task> first, std::vector<Task> second, std::vector<Task> third,
                   unsigned in_shard_0, unsigned in_shard_1)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// One thread, in each mode: a source that runs dry, random calls against a model, and the laws of a source.
+// One thread, in each mode: a source that runs dry, random calls against a model, and the laws of a
+// source.
 
 #include "percpu_testing.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The self-test before rseq mode: it passes here and leaves no trace, and each of its parts can fail. What fails is an area
-// made here, which is not registered with the kernel.
+// The self-test before rseq mode: it passes here and leaves no trace, and each of its parts can
+// fail. What fails is an area made here, which is not registered with the kernel.
 
 #include "percpu_mode_choice.h"
 

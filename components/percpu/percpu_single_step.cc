@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// The sequences as they are, each in a function of its own that a debugger can go through, counting aborts.
+// The sequences as they are, each in a function of its own that a debugger can go through, counting
+// aborts.
 
 #include "percpu_single_step.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// A debugger stops a process at each instruction of each sequence, once per run, and lets it go on from there. To the
-// kernel a stop is a pre-emption: inside the sequence it must go on in vain. At the stop the state is the old one up to the
-// commit and the new one from there on; at the end it is the new one, or the old one after a stop inside.
+// A debugger stops a process at each instruction of each sequence, once per run, and lets it go on
+// from there. To the kernel a stop is a pre-emption: inside the sequence it must go on in vain. At
+// the stop the state is the old one up to the commit and the new one from there on; at the end it
+// is the new one, or the old one after a stop inside.
 //
 //     list of instructions   a child is stepped through, while its rseq_cs is cleared after each step, or it would be sent
 //                            out at the first one
@@ -221,8 +222,8 @@ class PercpuSingleStep : public ::testing::Test {
         return steps;
     }
 
-    /* Stops at each instruction. `fresh` is the state after the sequence, `value` what it returns, `commits` whether it
-       gets to its last instruction. */
+    /* Stops at each instruction. `fresh` is the state after the sequence, `value` what it returns,
+       `commits` whether it gets to its last instruction. */
     void expect_all_or_nothing(const std::function<uintptr_t()> &operation, State fresh,
                                uintptr_t value, bool commits, size_t instructions)
     {
@@ -245,7 +246,8 @@ class PercpuSingleStep : public ::testing::Test {
                 child.go_on();
                 ASSERT_TRUE(child.stopped);
                 aborts = child.read(
-                    &cairn_single_step_aborts); // one where none is due: others want the CPU; again, then
+                    // one where none is due: others want the CPU; again, then
+                    &cairn_single_step_aborts);
                 expect_state(child, aborts > 0 ? old : fresh, old);
                 EXPECT_EQ(child.read(&result), aborts > 0 ? 0 : value);
                 EXPECT_GE(aborts, expected);

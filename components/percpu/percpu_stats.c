@@ -4,12 +4,12 @@
 /*
  * percpu_stats.c - all shards one after the other: flush, statistics, check.
  *
- * Everything here but the check goes along the list of the shards in use: others, and their headers,
- * stay untouched, so that the caches of 256 possible CPUs, of which two exist, cost two.
+ * Everything here but the check goes along the list of the shards in use: others, and their
+ * headers, stay untouched, so that the caches of 256 possible CPUs, of which two exist, cost two.
  *
  * Threads. All of it runs beside everything else. A flush stops a shard for as long as it takes to
- * give its blocks away: threads of that CPU bypass it meanwhile. In rseq mode it stops all shards at
- * once, for one membarrier(2).
+ * give its blocks away: threads of that CPU bypass it meanwhile. In rseq mode it stops all shards
+ * at once, for one membarrier(2).
  */
 
 #include <cairn/percpu.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// What cairn_percpu_suspend() and cairn_percpu_resume() promise to a wrapper of vfork(): between them the thread, and a
-// child in its memory, bypass the shards. With libc's area, and with one of ours.
+// What cairn_percpu_suspend() and cairn_percpu_resume() promise to a wrapper of vfork(): between
+// them the thread, and a child in its memory, bypass the shards. With libc's area, and with one of
+// ours.
 
 #include "percpu_mode_choice.h"
 
@@ -92,7 +93,8 @@ TEST_P(PercpuSuspend, FlushesWhileSuspended)
     percpu_testing::expect_ends_clean(caches, tokens);
 }
 
-/* GCC 12 may put the constant into the register of the result, and do so before the sequence, which changes it. */
+/* GCC 12 may put the constant into the register of the result, and do so before the sequence, which
+   changes it. */
 __attribute__((noinline)) void *pop_or_five(cairn_percpu *percpu)
 {
     void *block = cairn_percpu_pop(percpu, 0);
@@ -156,7 +158,8 @@ TEST_P(PercpuSuspend, KeepsErrnoAndDisarms)
     EXPECT_EQ(errno, 77);
 }
 
-// A thread that has used nothing yet: with an area of ours it is not registered, and a child must not do that for it.
+// A thread that has used nothing yet: with an area of ours it is not registered, and a child must
+// not do that for it.
 TEST_P(PercpuSuspend, HoldsForAThreadThatWasNotRegistered)
 {
     TokenSource tokens({64}, 1000);
@@ -187,7 +190,8 @@ TEST_P(PercpuSuspend, SaysNoWhenTheKernelDoes)
     EXPECT_EQ(status, 0);
 }
 
-// Neither parent nor child of a fork in between has lost anything: the child bypasses the shards until it resumes.
+// Neither parent nor child of a fork in between has lost anything: the child bypasses the shards
+// until it resumes.
 TEST_P(PercpuSuspend, MayForkInBetween)
 {
     TokenSource tokens({64}, 1000);
@@ -235,7 +239,8 @@ __attribute__((noinline)) void use_in_a_child(Caches &caches)
     EXPECT_EQ(status, 0);
 }
 
-// Without suspend and resume some of a thousand children are pre-empted inside a sequence, and what they commit is out of date.
+// Without suspend and resume some of a thousand children are pre-empted inside a sequence, and what
+// they commit is out of date.
 TEST_P(PercpuSuspend, MakesChildrenOfVforkHarmless)
 {
     TokenSource tokens({64}, 20000);

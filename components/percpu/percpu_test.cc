@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// One thread, any number of CPUs, in both modes: the id is whatever the test says it is, or the thread goes there.
+// One thread, any number of CPUs, in both modes: the id is whatever the test says it is, or the
+// thread goes there.
 
 #include "percpu_testing.h"
 
@@ -267,7 +268,8 @@ TEST_P(Percpu, LeavesShardsOfIdleCpusUntouched)
 
 TEST_P(Percpu, StatesItsSizeExactlyAndStaysWithin)
 {
-    // The state ends at a page that cannot be touched. All of the last shard and of the depot are filled.
+    // The state ends at a page that cannot be touched. All of the last shard and of the depot are
+    // filled.
     for (unsigned shard_count : {1u, 2u, 5u}) {
         TokenSource tokens({16, 48, 512, 40000}, 10000);
         Caches caches = make(tokens, shard_count, 0, 0, true);

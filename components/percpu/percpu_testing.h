@@ -4,8 +4,8 @@
 /*
  * percpu_testing.h - what the tests of this component share: caches over tokens, in each mode.
  *
- * "CPU k" of a test is id k in lock mode, where the ids come from a function, and the k-th CPU that the process may run
- * on in rseq mode, where they come from the kernel.
+ * "CPU k" of a test is id k in lock mode, where the ids come from a function, and the k-th CPU that
+ * the process may run on in rseq mode, where they come from the kernel.
  */
 
 #ifndef CAIRN_PERCPU_TESTING_H

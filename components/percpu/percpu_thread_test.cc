@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Many threads. What is conserved is tokens: each is in one thread's hands, or in a cache, or in the source, and a
-// table of flags sees it at once when two hold the same one. Lock mode is run under TSan as well, which sees nothing of
-// rseq mode.
+// Many threads. What is conserved is tokens: each is in one thread's hands, or in a cache, or in
+// the source, and a table of flags sees it at once when two hold the same one. Lock mode is run
+// under TSan as well, which sees nothing of rseq mode.
 
 #include "percpu_threads.h"
 
@@ -237,7 +237,8 @@ TEST_P(PercpuThreadsOnCpus, ProducerAndConsumerLeaveTheSourceAlone)
     });
     producer.join();
     consumer.join();
-    // On their way: the pipe, two hands, each shard, a batch, a flush. The rest of 100000 came out of the depot.
+    // On their way: the pipe, two hands, each shard, a batch, a flush. The rest of 100000 came out
+    // of the depot.
     EXPECT_EQ(fixture.tokens.gives, 0u);
     EXPECT_LE(fixture.tokens.tokens_taken, Pipe::ROOM + 2 + 64 + 512 + 64 + 256);
     fixture.expect_conserved();

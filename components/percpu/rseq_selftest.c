@@ -24,7 +24,8 @@
  * which they decide is what arm64 forgot. On x86-64 no kernel is known to be broken, so nothing is
  * tried; on aarch64 such a kernel must be 7.0.14 or later.
  *
- * Cost. Three sequences, two system calls at the least, and on aarch64 a sleep: docs/decisions/0014.
+ * Cost. Three sequences, two system calls at the least, and on aarch64 a sleep:
+ * docs/decisions/0014.
  *
  * Source: Linux kernel/rseq.c of 5.10 to 6.18, include/linux/rseq_entry.h since 6.19; "arm64/entry:
  *         Fix arm64-specific rseq brokenness", Linux 7.1 and 7.0.14.
@@ -143,8 +144,8 @@ static long sleeps(void)
     return cairn_syscall2(SYS_getrusage, RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : -1;
 }
 
-/* One probe. UNCLEAR also when a signal or a migration may have cleared the field, and when the sleep
-   was over before the thread lost its CPU. */
+/* One probe. UNCLEAR also when a signal or a migration may have cleared the field, and when the
+   sleep was over before the thread lost its CPU. */
 static enum cairn_rseq_observed probe_once(struct cairn_percpu *percpu, long nanoseconds)
 {
     const struct timespec length = {0, nanoseconds};

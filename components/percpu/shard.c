@@ -82,8 +82,8 @@ bool cairn_shard_stop(struct cairn_percpu *percpu, unsigned shard_idx)
     return false;
 }
 
-/* The lock is held. Notes which thread stopped it, for cairn_shard_is_stopped_by_caller(): another thread may
-   do the same, and more shards come into use meanwhile. */
+/* The lock is held. Notes which thread stopped it, for cairn_shard_is_stopped_by_caller(): another
+   thread may do the same, and more shards come into use meanwhile. */
 static void stop_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     cairn_store_relaxed(&percpu->headers[shard_idx].stopped_by,
@@ -175,8 +175,8 @@ static bool wait_for_fast_paths(struct cairn_percpu *percpu)
     return have_ended;
 }
 
-/* Time for sequences of other CPUs that found their entry running to end, and for their stores to be
-   seen: each takes some nanoseconds, this some microseconds. */
+/* Time for sequences of other CPUs that found their entry running to end, and for their stores to
+   be seen: each takes some nanoseconds, this some microseconds. */
 static void wait_for_sequences(void)
 {
     __sync_synchronize();
@@ -386,8 +386,8 @@ void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx)
     for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++) {
         uint32_t header = shard_array_header(shard, class_idx);
 
-        /* Reading the array headers of an idle shard maps the zero page; reading its slots would do so for
-           many pages. */
+        /* Reading the array headers of an idle shard maps the zero page; reading its slots would do
+           so for many pages. */
         CAIRN_INVARIANT(used || header == 0);
         if (header != 0)
             check_array(&percpu->classes[class_idx], header, shard_slots(percpu, shard, class_idx));

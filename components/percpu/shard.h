@@ -15,8 +15,8 @@
  * and the slow path behind either sets the first limit. No shard is touched before its CPU comes
  * along.
  *
- * An array's limit is its count and its free slots together. The four NULL slots let a push compare with
- * the four newest blocks without asking whether there are four.
+ * An array's limit is its count and its free slots together. The four NULL slots let a push compare
+ * with the four newest blocks without asking whether there are four.
  *
  * Who may touch a shard. Between stop and resume the caller alone, in both modes:
  *
@@ -305,17 +305,18 @@ size_t cairn_shard_give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, 
 /* Stops one shard and walks it; panics on a broken invariant. */
 void cairn_shard_check(struct cairn_percpu *percpu, unsigned shard_idx);
 
-/* rseq.c: true when sequences can be used here, and the requested mode allows it. Sets view.area, view.id and
-   reason; in a process that does without, they name an area that says "no id" for ever. */
+/* rseq.c: true when sequences can be used here, and the requested mode allows it. Sets view.area,
+   view.id and reason; in a process that does without, they name an area that says "no id" for ever.
+   */
 bool cairn_rseq_choose(struct cairn_percpu *percpu, enum cairn_percpu_mode requested,
                        bool by_cpu_id);
 
 /* rseq.c: no sequences, for this reason: view names the area that says "no id". */
 void cairn_rseq_refuse(struct cairn_percpu *percpu, const char *reason);
 
-/* rseq_selftest.c: tries the sequences in a state that is not shared yet, with the view and the entries
-   set; false, and refused, when something is not as it should be. has_known_bug: of an architecture
-   on which some kernels do not abort every sequence. */
+/* rseq_selftest.c: tries the sequences in a state that is not shared yet, with the view and the
+   entries set; false, and refused, when something is not as it should be. has_known_bug: of an
+   architecture on which some kernels do not abort every sequence. */
 CAIRN_NODISCARD bool cairn_rseq_selftest(struct cairn_percpu *percpu, bool has_known_bug);
 
 /* Its parts, for tests: whether the kernel cleared an armed field during a sleep, and whether a
@@ -324,8 +325,8 @@ enum cairn_rseq_observed { CAIRN_RSEQ_UNCLEAR, CAIRN_RSEQ_CLEARED, CAIRN_RSEQ_NO
 enum cairn_rseq_observed cairn_rseq_probe(struct cairn_percpu *percpu);
 bool cairn_rseq_is_fixed(const char *release);
 
-/* rseq.c: the id of this thread, which has an entry but perhaps no shard, or -1. Registers an area of
-   ours where that is the method. */
+/* rseq.c: the id of this thread, which has an entry but perhaps no shard, or -1. Registers an area
+   of ours where that is the method. */
 int cairn_rseq_id(const struct cairn_percpu *percpu);
 
 /* rseq.c: no sequence that began before this call commits after it. False when the kernel refuses,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Batches in every order, across the ends of words and slabs: what is taken in sequences and given back in runs must
-// come out as if each block had come for itself. What a run must refuse is in misuse_test.cc.
+// Batches in every order, across the ends of words and slabs: what is taken in sequences and given
+// back in runs must come out as if each block had come for itself. What a run must refuse is in
+// misuse_test.cc.
 
 #include <cairn/classes.h>
 #include <cairn/pool.h>
@@ -60,7 +61,8 @@ void expect_round_trip(PoolWorld &world, const Batch &batch)
     world.check();
 }
 
-/* Every run of these lengths that begins at one of these places, in every order. Three slabs are out. */
+/* Every run of these lengths that begins at one of these places, in every order. Three slabs are
+   out. */
 void expect_round_trips(size_t block_bytes, const std::vector<size_t> &firsts,
                         const std::vector<size_t> &lengths)
 {

@@ -18,8 +18,8 @@
  *     offset * r = q * 2^64  +  q * e + s * r       with s * r <= 2^64 - (2^64 - e * s) / block_bytes
  *
  * Its upper half is q, for the rest is below 2^64 as long as (q + 1) * e * block_bytes is: true for
- * offsets up to 2^22 and blocks of up to 2^21. Its lower half tells where blocks begin: for s == 0 it
- * is q * e, and otherwise at least r. So one comparison with (block_count - 1) * e + 1, which is
+ * offsets up to 2^22 and blocks of up to 2^21. Its lower half tells where blocks begin: for s == 0
+ * it is q * e, and otherwise at least r. So one comparison with (block_count - 1) * e + 1, which is
  * below r, finds both what is no start and what lies behind the last block.
  */
 

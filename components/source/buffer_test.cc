@@ -201,7 +201,8 @@ TEST_F(Buffer, RefusesToCutAHoleInTwoWhenTheTableIsFull)
     for (size_t i = 0; i + 1 < kCount; i += 2)
         Give(96, blocks[i]);
     ASSERT_EQ(buffer_.hole_count, size_t{CAIRN_BUFFER_HOLES});
-    // Aligned to 64 but not at the start of a hole at 96 * 4k + 192: would leave 32 bytes on both sides.
+    // Aligned to 64 but not at the start of a hole at 96 * 4k + 192: would leave 32 bytes on both
+    // sides.
     char *cut = Take(32, 64);
     EXPECT_EQ(cut, blocks[0]) << "the first hole is aligned: one hole stays one";
     char *second = Take(32, 64);

@@ -41,7 +41,8 @@ class Failing : public ::testing::Test {
         return taken;
     }
 
-    // '.' for each take that succeeds, 'x' for each that gets nothing, a digit for what a short one gets.
+    // '.' for each take that succeeds, 'x' for each that gets nothing, a digit for what a short one
+    // gets.
     std::string Takes(int takes, size_t count = 1)
     {
         std::string seen;

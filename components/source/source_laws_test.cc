@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// A law is worth what it catches: each is shown a source that keeps it, and sources that break just it.
+// A law is worth what it catches: each is shown a source that keeps it, and sources that break just
+// it.
 
 #include "source_testing.h"
 

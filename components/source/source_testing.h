@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// For tests and benchmarks: buffers and adapters in one expression. What cannot be made ends the test.
+// For tests and benchmarks: buffers and adapters in one expression. What cannot be made ends the
+// test.
 
 #ifndef CAIRN_SOURCE_TESTING_H
 #define CAIRN_SOURCE_TESTING_H

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * arena_fixture.h - for tests: a buffer with an arena in it, and a fixture for buffers of every kind.
+ * arena_fixture.h - for tests: a buffer with an arena in it, and a fixture for buffers of every
+ * kind.
  */
 
 #ifndef CAIRN_ARENA_FIXTURE_H

@@ -405,7 +405,8 @@ TEST_P(ArenaOfEverySize, WhatAllBlocksHeldIsOneRangeAgainOnceFreed)
 
 /* ---- Reset ---- */
 
-/* Where the blocks of a fixed scenario come to lie, and what the statistics say: equal for equal states. */
+/* Where the blocks of a fixed scenario come to lie, and what the statistics say: equal for equal
+   states. */
 std::vector<size_t> digest_of(struct cairn_arena *arena)
 {
     struct cairn_arena_stats stats = cairn_arena_stats(arena);

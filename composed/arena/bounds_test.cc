@@ -6,8 +6,9 @@
  *
  *     | no access |.slack.|=== the buffer ===|.slack.| no access |
  *
- * Each size stands once hard against the end and, at every misalignment, near the beginning; the slack that pages leave
- * is filled with a pattern. Each time the heap is filled with blocks of many sizes and alignments, and used.
+ * Each size stands once hard against the end and, at every misalignment, near the beginning; the
+ * slack that pages leave is filled with a pattern. Each time the heap is filled with blocks of many
+ * sizes and alignments, and used.
  */
 
 #include <cairn/arena.h>

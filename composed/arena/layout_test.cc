@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * layout_test.cc - the cut of buffers of every size, without the buffers: only addresses are looked at.
+ * layout_test.cc - the cut of buffers of every size, without the buffers: only addresses are looked
+ * at.
  */
 
 #include <cairn/arena.h>

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * model_test.cc - random calls beside a table of what must be there; and all short sequences of calls.
+ * model_test.cc - random calls beside a table of what must be there; and all short sequences of
+ * calls.
  */
 
 #include <cairn/arena.h>
@@ -84,7 +85,8 @@ TEST(ArenaModel, RunsOutOfMemoryAndRecoversManyTimes)
 }
 
 /*
- * All sequences of calls from a small set, to a fixed depth: each step is tried from a copy of the whole buffer.
+ * All sequences of calls from a small set, to a fixed depth: each step is tried from a copy of the
+ * whole buffer.
  */
 class AllSequences {
   public:

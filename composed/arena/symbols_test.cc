@@ -2,10 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * symbols_test.cc - what the archives ask of whoever links them: of libc, only what copies and clears memory.
+ * symbols_test.cc - what the archives ask of whoever links them: of libc, only what copies and
+ * clears memory.
  *
- * Reads the symbol tables of all archives below the working directory (which Bazel fills with those that the target names)
- * or below $CAIRN_ARCHIVES.
+ * Reads the symbol tables of all archives below the working directory (which Bazel fills with those
+ * that the target names) or below $CAIRN_ARCHIVES.
  */
 
 #include <cairn/base/config.h>
@@ -76,7 +77,8 @@ void add_object(Symbols *symbols, const string &object)
     }
 }
 
-/* An archive: "!<arch>\n", then members of a 60-byte header with the size in decimal at 48, and even length. */
+/* An archive: "!<arch>\n", then members of a 60-byte header with the size in decimal at 48, and
+   even length. */
 size_t add_archive(Symbols *symbols, const std::filesystem::path &path)
 {
     std::ifstream file(path, std::ios::binary);
@@ -126,8 +128,8 @@ class ArenaSymbols : public testing::Test {
 
 TEST_F(ArenaSymbols, OfLibcOnlyWhatCopiesAndClearsMemory)
 {
-    /* Of the others one is weak, and may be absent: it tells locks that there is one thread. One is the compiler's own: it
-       counts bits where the processor's instruction may not be assumed. */
+    /* Of the others one is weak, and may be absent: it tells locks that there is one thread. One is
+       the compiler's own: it counts bits where the processor's instruction may not be assumed. */
     const std::set<string> allowed = {"memcpy",
                                       "memmove",
                                       "memset",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// A backend in a test: with tables of its own, and an end that finds what a test forgot to give back.
+// A backend in a test: with tables of its own, and an end that finds what a test forgot to give
+// back.
 
 #ifndef CAIRN_COMPOSED_BACKEND_FIXTURE_H
 #define CAIRN_COMPOSED_BACKEND_FIXTURE_H

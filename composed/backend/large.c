@@ -322,8 +322,8 @@ static size_t take_medium(void *self, size_t block_bytes, size_t align_bytes, vo
     return taken;
 }
 
-/* A block that was freed twice may have been given out since at another length: its successor is not
-   freed in its place. */
+/* A block that was freed twice may have been given out since at another length: its successor is
+   not freed in its place. */
 static void give_medium(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     struct cairn_backend *backend = self;

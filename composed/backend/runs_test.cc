@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Runs of granules: their marks, the state of the buddy, and what goes back to a kernel that counts and refuses.
+// Runs of granules: their marks, the state of the buddy, and what goes back to a kernel that counts
+// and refuses.
 
 #include "composed/backend/backend_fixture.h"
 
@@ -273,7 +274,8 @@ TEST_F(BackendOnAKernel, GivesRunsBackOnlyWhenItSettles)
     EXPECT_LE(Dirty(), 4u << 20) << "empty chunks go to the page source";
 }
 
-// The hook takes and gives a run while the kernel empties another: no lock is held, and what is being emptied is not free.
+// The hook takes and gives a run while the kernel empties another: no lock is held, and what is
+// being emptied is not free.
 TEST_F(BackendOnAKernel, IsUsableWhileItSettles)
 {
     std::vector<char *> blocks;

@@ -15,7 +15,8 @@
 
 #include "composed/libc/text.h"
 
-/* Of a word that is wrong no more than SHOWN_BYTES_MAX are shown: the complaint is one line, written at once. */
+/* Of a word that is wrong no more than SHOWN_BYTES_MAX are shown: the complaint is one line,
+   written at once. */
 enum { WORD_BYTES_MAX = 16, SHOWN_BYTES_MAX = 150, CHOICES_MAX = 4 };
 
 struct key {

@@ -6,8 +6,9 @@
 // libstdc++'s own operators call malloc and free, so a program works without these; with them each
 // call is one layer shorter. On exhaustion the new_handler is called until it frees something,
 // throws, or there is none: then std::bad_alloc (nothrow forms: nullptr). The size and alignment
-// that a sized delete passes are not needed: the map of addresses knows the class. None of this where a sanitizer has operators
-// of its own (export.h), and its blocks where that is found out later (sanitizer.h).
+// that a sized delete passes are not needed: the map of addresses knows the class. None of this
+// where a sanitizer has operators of its own (export.h), and its blocks where that is found out
+// later (sanitizer.h).
 
 #include <cstddef>
 #include <cstdint>

@@ -6,8 +6,8 @@
  * free themselves are in composed/malloc/malloc.c.
  *
  * Here is what C23, POSIX and glibc demand of a call: limits of size, rules of alignment, errno.
- * Blocks come from the frontend (frontend.h). errno is ENOMEM or EINVAL after a failure and untouched
- * after a success; free() never changes it.
+ * Blocks come from the frontend (frontend.h). errno is ENOMEM or EINVAL after a failure and
+ * untouched after a success; free() never changes it.
  *
  *     malloc(0), calloc(0, n)      a distinct block
  *     realloc(p, 0)                frees p and returns NULL, as glibc does

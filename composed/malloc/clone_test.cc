@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// clone() as sched.h has it, and what it adds: children on their parent's thread pointer may allocate. What changes its
-// process for good happens in a child of fork().
+// clone() as sched.h has it, and what it adds: children on their parent's thread pointer may
+// allocate. What changes its process for good happens in a child of fork().
 
 #include <cairn/malloc.h>
 
@@ -188,7 +188,8 @@ TEST(Clone, CopiesABusyProcessWhoseChildAllocates)
               0);
 }
 
-// The only thread of its process as far as libc knows, with a child beside it; hence before tests that make threads.
+// The only thread of its process as far as libc knows, with a child beside it; hence before tests
+// that make threads.
 TEST(Clone, LetsParentAndChildAllocateAtOnce)
 {
     EXPECT_EQ(in_a_process([] {

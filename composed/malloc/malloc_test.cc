@@ -69,7 +69,8 @@ TEST(Cairn, UsesTheSizeOfTheClass)
     }
 }
 
-// True when a block that is freed is the next one of its size; a thread that changes its CPU in between gets another.
+// True when a block that is freed is the next one of its size; a thread that changes its CPU in
+// between gets another.
 bool GivesTheNewestAgain(size_t size)
 {
     for (int attempt = 0; attempt < 10; attempt++) {

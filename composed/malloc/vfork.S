@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * vfork.S - the instructions of vfork and clone that C has no words for, by architecture; vfork.c and clone.c say what for.
+ * vfork.S - the instructions of vfork and clone that C has no words for, by architecture; vfork.c
+ * and clone.c say what for.
  *
  *     vfork             has_left = cairn_vfork_begin()
  *                       return address -> register           the child will overwrite the stack
@@ -16,15 +17,17 @@
  *                       child:    exit(function(argument))
  *                       parent:   return the result
  *
- * Shadow stacks. A child of vfork shares its parent's, each with a pointer of its own. The child therefore jumps to its return
- * address instead of returning: what it does not pop, its calls do not overwrite, and the parent can return by it. Where
- * indirect jumps must land on a marked instruction, compilers put one behind each call of vfork. clone has no such trouble:
- * its child never returns.
+ * Shadow stacks. A child of vfork shares its parent's, each with a pointer of its own. The child
+ * therefore jumps to its return address instead of returning: what it does not pop, its calls do
+ * not overwrite, and the parent can return by it. Where indirect jumps must land on a marked
+ * instruction, compilers put one behind each call of vfork. clone has no such trouble: its child
+ * never returns.
  *
- * Under a sanitizer, vfork is the sanitizer's (libc/sanitizer.h): it has to know of what the child leaves on the stack.
+ * Under a sanitizer, vfork is the sanitizer's (libc/sanitizer.h): it has to know of what the child
+ * leaves on the stack.
  *
- * A file of its own, for what is assembled inside a C file is unknown to link-time optimisation. On other architectures it is
- * empty: libc's vfork and clone remain, and lock mode needs no others.
+ * A file of its own, for what is assembled inside a C file is unknown to link-time optimisation. On
+ * other architectures it is empty: libc's vfork and clone remain, and lock mode needs no others.
  */
 
 #include "composed/libc/export.h"
@@ -75,8 +78,8 @@ FUNCTION(clone)
     .cfi_endproc
 END(clone)
 
-/* %rdi function, %rsi stack, %edx flags, %rcx argument, %r8 and %r9 and 8(%rsp): where to write the child's id in the parent,
-   thread pointer, where in the child. */
+/* %rdi function, %rsi stack, %edx flags, %rcx argument, %r8 and %r9 and 8(%rsp): where to write the
+   child's id in the parent, thread pointer, where in the child. */
 FUNCTION(cairn_clone_raw)
     .cfi_startproc
     endbr64
@@ -108,8 +111,8 @@ END(cairn_clone_raw)
 
 #elif defined(__aarch64__)
 
-/* The system call changes x0 alone. 93: exit, 220: clone. hint 34: bti c; hint 40: chkfeat x16, which clears bit 0 where there
-   is a guarded control stack. */
+/* The system call changes x0 alone. 93: exit, 220: clone. hint 34: bti c; hint 40: chkfeat x16,
+   which clears bit 0 where there is a guarded control stack. */
 
 FUNCTION(vfork)
     .cfi_startproc
@@ -156,8 +159,8 @@ FUNCTION(clone)
     .cfi_endproc
 END(clone)
 
-/* x0 function, x1 stack, w2 flags, x3 argument, x4 to x6: where to write the child's id in the parent, thread pointer, where
-   in the child. */
+/* x0 function, x1 stack, w2 flags, x3 argument, x4 to x6: where to write the child's id in the
+   parent, thread pointer, where in the child. */
 FUNCTION(cairn_clone_raw)
     .cfi_startproc
     hint #34
@@ -191,7 +194,8 @@ END(cairn_clone_raw)
     .hidden cairn_clone_raw
     .weak __interceptor_vfork
 
-/* What compilers say of their objects: no executable stack, and, where asked for, that indirect jumps find their marks. */
+/* What compilers say of their objects: no executable stack, and, where asked for, that indirect
+   jumps find their marks. */
     .section .note.GNU-stack, "", %progbits
 
 #if defined(__x86_64__) && defined(__CET__)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// vfork() as unistd.h has it, and what it adds: a child that shows no id. Whether that is enough, tests/process tries.
+// vfork() as unistd.h has it, and what it adds: a child that shows no id. Whether that is enough,
+// tests/process tries.
 
 #include <cairn/malloc.h>
 

@@ -146,8 +146,8 @@ TEST(PosixMemalign, RefusesBadAlignmentsAndLeavesThePointerAlone)
 
 const size_t kInvalidAlignments[] = {0, 3, 7, 12, 24, 100, 4095};
 
-// C23: an invalid alignment gives NULL. Older libcs (glibc before 2.38) round it up; both keep a program
-// safe, a block aligned to less does not.
+// C23: an invalid alignment gives NULL. Older libcs (glibc before 2.38) round it up; both keep a
+// program safe, a block aligned to less does not.
 void ExpectRefusedOrRoundedUp(AlignedFunction function, size_t alignment)
 {
     errno = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// malloc, calloc and free when all goes well: alignment, usable bytes, distinct blocks, cleared memory.
+// malloc, calloc and free when all goes well: alignment, usable bytes, distinct blocks, cleared
+// memory.
 #include "tests/conformance/surface.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +19,8 @@ namespace {
 constexpr size_t kBoundaryWalkEnd = 70000;
 constexpr size_t kLargestBlock = size_t{256} << 20;
 
-// C asks for the alignment of any object that fits; programs on x86-64 and arm64 rely on 16 from 16 on.
+// C asks for the alignment of any object that fits; programs on x86-64 and arm64 rely on 16 from 16
+// on.
 size_t AlignmentFor(size_t size)
 {
     return size >= 16 ? 16 : 8;
@@ -30,7 +32,8 @@ struct Slot {
     uint64_t seed = 0;
 };
 
-// Keeps the last few blocks alive, each filled to its last usable byte, so that neighbours would notice.
+// Keeps the last few blocks alive, each filled to its last usable byte, so that neighbours would
+// notice.
 class Window {
   public:
     ~Window()

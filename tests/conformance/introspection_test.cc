@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The functions that report or tune. Programs call them blindly, so they must exist, be safe, and tell
-// something true.
+// The functions that report or tune. Programs call them blindly, so they must exist, be safe, and
+// tell something true.
 #include "tests/conformance/surface.h"
 
 #include <gtest/gtest.h>

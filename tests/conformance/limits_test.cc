@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Memory that really runs out, by RLIMIT_AS. Two cases: the limit is there from the start (the suite runs
-// itself again under it), and it comes later, when an allocator may own address space already. While
-// memory is out nothing is reported, for a report would allocate; what was seen is judged afterwards.
+// Memory that really runs out, by RLIMIT_AS. Two cases: the limit is there from the start (the
+// suite runs itself again under it), and it comes later, when an allocator may own address space
+// already. While memory is out nothing is reported, for a report would allocate; what was seen is
+// judged afterwards.
 #include "tests/conformance/surface.h"
 
 #include <gtest/gtest.h>
@@ -240,8 +241,8 @@ TEST(AddressSpaceLimit, HoldsFromTheStart)
     });
 }
 
-// An allocator may serve requests from address space that it owned before, so there is no bound to check;
-// but what it gives must be good, and what it refuses must be refused well.
+// An allocator may serve requests from address space that it owned before, so there is no bound to
+// check; but what it gives must be good, and what it refuses must be refused well.
 TEST(AddressSpaceLimit, MayComeLater)
 {
     for (const EntryPoint &entry : EntryPoints()) {

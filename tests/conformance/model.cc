@@ -120,7 +120,8 @@ struct Event {
     size_t life;
 };
 
-// At the same instant deaths come first: the death was stamped before its call, the birth after its own.
+// At the same instant deaths come first: the death was stamped before its call, the birth after its
+// own.
 std::vector<Event> Chronicle(const std::vector<Life> &lives)
 {
     std::vector<Event> events;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The model that random tests compare the allocator with: a block is an address, a size and a seed, and
-// must hold its pattern until it is freed. A history of blocks is judged after the fact: no two blocks may
-// share a byte at the same time.
+// The model that random tests compare the allocator with: a block is an address, a size and a seed,
+// and must hold its pattern until it is freed. A history of blocks is judged after the fact: no two
+// blocks may share a byte at the same time.
 #ifndef CAIRN_TESTS_CONFORMANCE_MODEL_H_
 #define CAIRN_TESTS_CONFORMANCE_MODEL_H_
 
@@ -33,8 +33,8 @@ struct Life {
 
 uint64_t Now();
 
-// Makes random calls on blocks and checks all that can be checked on the spot. Not for sharing between
-// threads; blocks may be handed from one Actor to another.
+// Makes random calls on blocks and checks all that can be checked on the spot. Not for sharing
+// between threads; blocks may be handed from one Actor to another.
 class Actor {
   public:
     Actor(uint64_t seed, unsigned size_bits) : random_(seed), size_bits_(size_bits)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Every replaceable form of operator new and delete. They are called as functions, for a compiler may
-// leave out a new-expression whose result is deleted unseen.
+// Every replaceable form of operator new and delete. They are called as functions, for a compiler
+// may leave out a new-expression whose result is deleted unseen.
 #include "tests/conformance/surface.h"
 
 #include <gtest/gtest.h>
@@ -105,8 +105,8 @@ TEST(OperatorDelete, TakesNull)
     SUCCEED() << "a crash is the failure";
 }
 
-// Not SIZE_MAX itself: libstdc++'s aligned forms round a size up to the alignment, past zero, before they
-// ask the allocator, which is no fault of the allocator.
+// Not SIZE_MAX itself: libstdc++'s aligned forms round a size up to the alignment, past zero,
+// before they ask the allocator, which is no fault of the allocator.
 const size_t kImpossible[] = {SIZE_MAX - 8192, SIZE_MAX / 4 * 3, size_t{PTRDIFF_MAX} + 1,
                               size_t{PTRDIFF_MAX}};
 

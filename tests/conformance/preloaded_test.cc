@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The conformance suite once more, this time built on the system's malloc with the allocator preloaded.
+// The conformance suite once more, this time built on the system's malloc with the allocator
+// preloaded.
 #include <gtest/gtest.h>
 
 #include "tests/support/process.h"

@@ -53,8 +53,8 @@ uint64_t Word(uint64_t seed, size_t index)
     return word ^ (word >> 29);
 }
 
-// The distance of the words that are looked at: every one of a small block, one in each cache line of a
-// larger one, one in each page of the largest.
+// The distance of the words that are looked at: every one of a small block, one in each cache line
+// of a larger one, one in each page of the largest.
 size_t Stride(size_t size)
 {
     if (size <= size_t{8} << 10)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The libc allocation surface as the conformance suite sees it, and the few helpers every file of it uses.
-// Nothing here knows which allocator is behind the names: the same suite runs on any malloc.
+// The libc allocation surface as the conformance suite sees it, and the few helpers every file of
+// it uses. Nothing here knows which allocator is behind the names: the same suite runs on any
+// malloc.
 #ifndef CAIRN_TESTS_CONFORMANCE_SURFACE_H_
 #define CAIRN_TESTS_CONFORMANCE_SURFACE_H_
 
@@ -23,8 +24,8 @@ template <typename T> T Opaque(T value)
     return value;
 }
 
-// One way to ask for memory. `get` follows malloc: NULL and errno on failure; the errno of the call is
-// kept for posix_memalign too, which returns its error instead.
+// One way to ask for memory. `get` follows malloc: NULL and errno on failure; the errno of the call
+// is kept for posix_memalign too, which returns its error instead.
 struct EntryPoint {
     std::string name;
     std::function<void *(size_t)> get;
@@ -50,8 +51,9 @@ std::vector<Binding> Bindings();
 
 bool IsAligned(const void *block, size_t alignment);
 
-// Writes a pattern that depends on the seed; Holds says whether it is still there, HoldsPrefix whether its
-// beginning is. Of large blocks only the edges and one word of each line or page are written and read.
+// Writes a pattern that depends on the seed; Holds says whether it is still there, HoldsPrefix
+// whether its beginning is. Of large blocks only the edges and one word of each line or page are
+// written and read.
 void Fill(void *block, size_t size, uint64_t seed);
 bool Holds(const void *block, size_t size, uint64_t seed);
 bool HoldsPrefix(const void *block, size_t prefix, size_t size, uint64_t seed);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// What is in a block: zeros up to its usable size, if calloc gave it, and what the program put there, whatever it says of its
-// size when it gives the block back.
+// What is in a block: zeros up to its usable size, if calloc gave it, and what the program put
+// there, whatever it says of its size when it gives the block back.
 #include <gtest/gtest.h>
 
 #include "tests/support/process.h"

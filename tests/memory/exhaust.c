@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * exhaust fresh|used KIND BYTES HOW THREADS: how many blocks there are in the end, in a process that used all sizes and freed
- * all of it before, or in one that did not. Prints that number, and the peak of what was held for blocks.
+ * exhaust fresh|used KIND BYTES HOW THREADS: how many blocks there are in the end, in a process
+ * that used all sizes and freed all of it before, or in one that did not. Prints that number, and
+ * the peak of what was held for blocks.
  *
  *   KIND   none (the environment has a cap), as or data (a limit of 100 MiB more than there is), kernel (which from the end of
  *          that use on refuses every mmap, mremap and growth of the break)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// NULL comes last: a process that freed everything gets as much as one that never used anything, whoever sets the limit.
+// NULL comes last: a process that freed everything gets as much as one that never used anything,
+// whoever sets the limit.
 #include <gtest/gtest.h>
 
 #include <sstream>
@@ -15,8 +16,9 @@ namespace {
 
 constexpr size_t kCapMib = 100;
 
-// The data segment is held as a whole, with its gaps, which no block of 5 MB fits into. With threads a used process has more of
-// them than a fresh one, by chance: of 20 blocks, 2 are lost at times. Where all is mapped there are none.
+// The data segment is held as a whole, with its gaps, which no block of 5 MB fits into. With
+// threads a used process has more of them than a fresh one, by chance: of 20 blocks, 2 are lost at
+// times. Where all is mapped there are none.
 constexpr size_t kGapBytes = size_t{8} << 20;
 
 struct Exhaustion {
@@ -87,7 +89,8 @@ TEST_P(Exhausted, HasAsMuchAfterUseAsBefore)
     }
 }
 
-// What was returned to this kernel is gone, so there is no measure: but blocks are given out, and the end is orderly.
+// What was returned to this kernel is gone, so there is no measure: but blocks are given out, and
+// the end is orderly.
 TEST(Kernel, ThatRefusesEverythingIsSurvived)
 {
     for (const char *state : {"fresh", "used"})

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Metadata is never in or next to user memory: whoever runs out of a block, in either direction, meets other blocks or a page
-// that nobody may touch.
+// Metadata is never in or next to user memory: whoever runs out of a block, in either direction,
+// meets other blocks or a page that nobody may touch.
 #include <gtest/gtest.h>
 
 #include "tests/memory/smaps.h"

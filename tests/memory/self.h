@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * self.h - what the programs of this folder share: chains of blocks, and what the kernel says of the process. Nothing here
- * allocates: the programs run at the end of their memory.
+ * self.h - what the programs of this folder share: chains of blocks, and what the kernel says of
+ * the process. Nothing here allocates: the programs run at the end of their memory.
  */
 #ifndef CAIRN_TESTS_MEMORY_SELF_H
 #define CAIRN_TESTS_MEMORY_SELF_H

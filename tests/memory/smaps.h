@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The mappings of a process as /proc/PID/smaps shows them, and which of them hold an allocator's metadata: writable ones
-// that are left out of core dumps, as a program's own memory is not.
+// The mappings of a process as /proc/PID/smaps shows them, and which of them hold an allocator's
+// metadata: writable ones that are left out of core dumps, as a program's own memory is not.
 #ifndef CAIRN_TESTS_MEMORY_SMAPS_H_
 #define CAIRN_TESTS_MEMORY_SMAPS_H_
 

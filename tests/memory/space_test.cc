@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Address space is a resource, too: limits may come at any time, all of it may be locked or dumped, and no table ends
-// before it does. What the system's malloc can do is the measure.
+// Address space is a resource, too: limits may come at any time, all of it may be locked or dumped,
+// and no table ends before it does. What the system's malloc can do is the measure.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -71,8 +71,9 @@ TEST(AddressSpace, OfMetadataIsNeitherDumpedNorMadeOfHugePages)
     EXPECT_EQ(count > 0, StackIsOurs());
 }
 
-// How much of an address space blocks of one size can fill at least, in percent of what the system's malloc fills. Between
-// a size class and a chunk of 2 MiB, lengths are whole granules, and slabs lie at powers of two.
+// How much of an address space blocks of one size can fill at least, in percent of what the
+// system's malloc fills. Between a size class and a chunk of 2 MiB, lengths are whole granules, and
+// slabs lie at powers of two.
 struct Size {
     size_t bytes;
     size_t percent;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * steps COUNT: how many instructions it takes to free one of COUNT outstanding blocks of 1 to 3 MB and to take another, by going
- * through them one by one. Prints the mean of some pairs; exit code 77: that is not allowed.
+ * steps COUNT: how many instructions it takes to free one of COUNT outstanding blocks of 1 to 3 MB
+ * and to take another, by going through them one by one. Prints the mean of some pairs; exit code
+ * 77: that is not allowed.
  */
 #include "tests/memory/self.h"
 

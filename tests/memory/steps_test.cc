@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// A large block costs as much among twenty thousand others as among two hundred, nearly: nothing is looked for one by one.
+// A large block costs as much among twenty thousand others as among two hundred, nearly: nothing is
+// looked for one by one.
 #include <gtest/gtest.h>
 
 #include "tests/support/process.h"

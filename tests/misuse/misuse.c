@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * misuse CASE SIZE: misuses the allocator in one way, with a block of that size. Just before, it prints
- * "<call> <pointer>" on standard output; after the call it prints "went on", gives back other blocks and
- * trims, and ends with "not found" and exit code 0 if nothing stops it.
+ * misuse CASE SIZE: misuses the allocator in one way, with a block of that size. Just before, it
+ * prints "<call> <pointer>" on standard output; after the call it prints "went on", gives back
+ * other blocks and trims, and ends with "not found" and exit code 0 if nothing stops it.
  */
 #include <cairn/malloc.h>
 #include <dlfcn.h>
@@ -54,7 +54,8 @@ static void *make(void)
     return opaque(block);
 }
 
-/* Blocks of the same size, which have been used and are given back after the misuse: caches overflow. */
+/* Blocks of the same size, which have been used and are given back after the misuse: caches
+   overflow. */
 static void make_others(void)
 {
     other_count = OTHERS_BYTES / size < OTHERS_MOST ? OTHERS_BYTES / size : OTHERS_MOST;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Each misuse in a process of its own: it must end in SIGABRT and exactly one line, which names the pointer and
-// the call.
+// Each misuse in a process of its own: it must end in SIGABRT and exactly one line, which names the
+// pointer and the call.
 #include "tests/misuse/cases.h"
 
 #include <gtest/gtest.h>
@@ -119,8 +119,8 @@ TEST_P(MisuseInTheCall, EndsInOneLineAndAbort)
     ExpectCallNamed(outcome, GetParam().call);
 }
 
-// A block in a cache of free blocks is not looked up again: a second free of a small block is found when the
-// cache gives it back. Nothing may go wrong before.
+// A block in a cache of free blocks is not looked up again: a second free of a small block is found
+// when the cache gives it back. Nothing may go wrong before.
 TEST_P(MisuseInTime, EndsInOneLineAndAbortAtTheLatestWhenCachesAreFlushed)
 {
     Outcome outcome = RunOnStack(CommandFor(GetParam()));

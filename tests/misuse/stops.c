@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * stops FAULT HANDLER THREADS: a fault that the heap stops the program for, in a program with a handler of SIGABRT that does
- * what crash reporters do, while THREADS threads use the heap. The handler has its way: the program leaves with 77, or by
- * SIGABRT where the handler wants that. Exit code 66: the fault was not noticed.
+ * stops FAULT HANDLER THREADS: a fault that the heap stops the program for, in a program with a
+ * handler of SIGABRT that does what crash reporters do, while THREADS threads use the heap. The
+ * handler has its way: the program leaves with 77, or by SIGABRT where the handler wants that. Exit
+ * code 66: the fault was not noticed.
  */
 #include <execinfo.h>
 #include <malloc.h>

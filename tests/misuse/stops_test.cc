@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// A program that the heap stops has the last word: its handler of SIGABRT may do what it likes, and the heap neither hangs nor
-// complains again.
+// A program that the heap stops has the last word: its handler of SIGABRT may do what it likes, and
+// the heap neither hangs nor complains again.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -33,7 +33,8 @@ void ExpectOneLine(const Outcome &outcome)
     EXPECT_EQ(lines[0].rfind("cairn: ", 0), 0u) << outcome;
 }
 
-// Another thread may be given the block between its free and its misuse, which then is none that a heap can know: once more.
+// Another thread may be given the block between its free and its misuse, which then is none that a
+// heap can know: once more.
 Outcome RunBesideThreads(const Command &command)
 {
     Outcome outcome = RunOnStack(command);

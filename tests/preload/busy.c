@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * busy: uses every part of a heap: all sizes, aligned and zeroed blocks, threads, forks, vfork, trims, statistics. Prints "done",
- * and how many of the functions were called that interposer.so stands before.
+ * busy: uses every part of a heap: all sizes, aligned and zeroed blocks, threads, forks, vfork,
+ * trims, statistics. Prints "done", and how many of the functions were called that interposer.so
+ * stands before.
  */
 #include <malloc.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// CAIRN_CONF as a user meets it: what is understood takes effect, what is not is said in one line, and a
-// program with raised privileges reads none of it.
+// CAIRN_CONF as a user meets it: what is understood takes effect, what is not is said in one line,
+// and a program with raised privileges reads none of it.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The shared library as a file: what it needs, what it offers, and what it must not drag into a process.
+// The shared library as a file: what it needs, what it offers, and what it must not drag into a
+// process.
 #include <elf.h>
 #include <gtest/gtest.h>
 
@@ -156,7 +157,8 @@ const std::set<std::string> kMallocFamily = {"malloc",
                                              "free_sized",
                                              "free_aligned_sized"};
 
-// Names that other libcs and old programs know the family by; and vfork and clone, which a stack may have to wrap.
+// Names that other libcs and old programs know the family by; and vfork and clone, which a stack
+// may have to wrap.
 const std::set<std::string> kMayBeExported = {
     "cfree",           "__libc_malloc", "__libc_free",    "__libc_calloc",    "__libc_realloc",
     "__libc_memalign", "__libc_valloc", "__libc_pvalloc", "__posix_memalign", "_init",

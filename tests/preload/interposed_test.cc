@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Whatever function of the C library the allocator calls, another library may stand before it and use the heap: so none is
-// called while a lock of the heap is held.
+// Whatever function of the C library the allocator calls, another library may stand before it and
+// use the heap: so none is called while a lock of the heap is held.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * Preloaded behind the allocator under test: stands before every function that the allocator imports, as tracers, fake clocks
- * and sanitizers do, and uses the heap before it calls the real one. interposed.inc lists the functions, a line WRAP(name, idx)
- * each, counted from 1; it is made from the library itself.
+ * Preloaded behind the allocator under test: stands before every function that the allocator
+ * imports, as tracers, fake clocks and sanitizers do, and uses the heap before it calls the real
+ * one. interposed.inc lists the functions, a line WRAP(name, idx) each, counted from 1; it is made
+ * from the library itself.
  *
- * What a function takes and gives is not known here, so a wrapper is a few instructions: it saves what can be an argument,
- * calls use_the_heap(), and jumps to the real function, found once by dlsym(). A thread that is within a wrapper already goes
- * straight to it.
+ * What a function takes and gives is not known here, so a wrapper is a few instructions: it saves
+ * what can be an argument, calls use_the_heap(), and jumps to the real function, found once by
+ * dlsym(). A thread that is within a wrapper already goes straight to it.
  */
 #include <dlfcn.h>
 #include <stdint.h>
@@ -71,7 +72,8 @@ int interposer_called(void)
 
 #if defined(__x86_64__)
 
-/* rax: how many vector registers a variadic call uses. 8 registers below 8 vectors, and 8 bytes that align the stack. */
+/* rax: how many vector registers a variadic call uses. 8 registers below 8 vectors, and 8 bytes
+   that align the stack. */
 __asm__(".macro WRAPPER name, idx\n"
         ".globl \\name\n"
         ".type \\name, @function\n"

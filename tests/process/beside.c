@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * beside NEIGHBOUR FORKS PLUGIN: forks while other threads are inside the C library, or inside the program's own locks, and
- * want memory there. Fork takes some of these locks itself, in its middle: a heap that has locked itself by then waits for
- * ever. Every child must be able to use the heap. Prints "FORKS forks"; a fork that takes 20 s is called a deadlock.
+ * beside NEIGHBOUR FORKS PLUGIN: forks while other threads are inside the C library, or inside the
+ * program's own locks, and want memory there. Fork takes some of these locks itself, in its middle:
+ * a heap that has locked itself by then waits for ever. Every child must be able to use the heap.
+ * Prints "FORKS forks"; a fork that takes 20 s is called a deadlock.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -219,7 +220,8 @@ static void allocate_under_mutex(void)
     usleep(10);
 }
 
-/* Before the constructor of any library registers a handler: the prepare handler of the first comes last. */
+/* Before the constructor of any library registers a handler: the prepare handler of the first comes
+   last. */
 static void register_first(int argc, char **argv, char **environment)
 {
     (void)environment;

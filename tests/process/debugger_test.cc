@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// A debugger stops a program at every instruction, and the kernel sends it out of every restartable sequence: it gets on
-// nonetheless.
+// A debugger stops a program at every instruction, and the kernel sends it out of every restartable
+// sequence: it gets on nonetheless.
 #include <gtest/gtest.h>
 
 #include <string>

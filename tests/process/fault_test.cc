@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// A kernel that refuses. The program under test checks every byte and leaves with 3 when it is told that
-// memory has run out; the right answer or that exit is good, anything else is not.
+// A kernel that refuses. The program under test checks every byte and leaves with 3 when it is told
+// that memory has run out; the right answer or that exit is good, anything else is not.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * first_call NAME: calls one function of the allocation surface as the very first of this program, which is
- * C and prints without stdio so that nothing allocates before. Exit code 0: it did what it should.
+ * first_call NAME: calls one function of the allocation surface as the very first of this program,
+ * which is C and prints without stdio so that nothing allocates before. Exit code 0: it did what it
+ * should.
  */
 #include <errno.h>
 #include <malloc.h>

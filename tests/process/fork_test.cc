@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Children made while other threads allocate. A child that hangs is ended by its own alarm and counted as
-// bad; a parent that hangs is ended by the time limit.
+// Children made while other threads allocate. A child that hangs is ended by its own alarm and
+// counted as bad; a parent that hangs is ended by the time limit.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * forker MODE THREADS FORKS: forks again and again while threads allocate. Every child must be able to
- * allocate and to free what it inherited, and end by itself. Prints the number of children that did.
+ * forker MODE THREADS FORKS: forks again and again while threads allocate. Every child must be able
+ * to allocate and to free what it inherited, and end by itself. Prints the number of children that
+ * did.
  *
  *   fork     plain
  *   atfork   with handlers around fork that allocate, some registered before any library's own
@@ -41,7 +42,8 @@ static size_t some_size(unsigned *state)
 
 static int make_careless_child(void);
 
-/* In bursts: with dozens of threads that never sleep, a child would wait for a CPU more than it runs. */
+/* In bursts: with dozens of threads that never sleep, a child would wait for a CPU more than it
+   runs. */
 static void *allocate_until_told(void *number)
 {
     unsigned state = (unsigned)(uintptr_t)number + 1;
@@ -108,7 +110,8 @@ static void register_handlers(int argc, char **argv)
         pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-/* Run before the constructors of all libraries, so before an allocator can register its own handlers. */
+/* Run before the constructors of all libraries, so before an allocator can register its own
+   handlers. */
 static void register_first(int argc, char **argv, char **variables)
 {
     (void)variables;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * life MODE: allocates at the edges of a process's and of a thread's life. Each mode ends with exit code 0
- * and a line on standard output that says what it counted.
+ * life MODE: allocates at the edges of a process's and of a thread's life. Each mode ends with exit
+ * code 0 and a line on standard output that says what it counted.
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -159,7 +159,8 @@ static int tsd_mode(void)
     return destructor_calls == KEYS * ROUNDS * THREADS ? 0 : 1;
 }
 
-/* Threads come and go by the thousand; their blocks live on for a while and die in other threads. */
+/* Threads come and go by the thousand; their blocks live on for a while and die in other threads.
+   */
 
 static char *inheritance[BLOCKS];
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// The allocator linked into a program instead of preloaded, and linked into one that is fully static.
+// The allocator linked into a program instead of preloaded, and linked into one that is fully
+// static.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -81,7 +82,8 @@ TEST(StaticProgram, ForksWhileThreadsAllocate)
     }
 }
 
-// The proof that the program runs on the stack at all: the line it prints of a foreign pointer is ours.
+// The proof that the program runs on the stack at all: the line it prints of a foreign pointer is
+// ours.
 TEST(StaticProgram, HasTheAllocatorInIt)
 {
     std::string program = ReadFile(DataFile("tests/process/worker_static_with_" + Stack()));

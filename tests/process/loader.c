@@ -88,8 +88,8 @@ static struct {
     enum { BEGUN, USED, CLOSED } state;
 } user;
 
-/* The kernel may look at what the last restartable sequence left behind whenever a thread has lost its CPU: so this one keeps
-   it, as far as it can, until the library is closed. */
+/* The kernel may look at what the last restartable sequence left behind whenever a thread has lost
+   its CPU: so this one keeps it, as far as it can, until the library is closed. */
 static void *use_and_live_on(void *nothing)
 {
     user.give(user.take(100));

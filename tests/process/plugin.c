@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
-/* A shared library that allocates when it is loaded, when it is used, per thread, and when it is unloaded. */
+/* A shared library that allocates when it is loaded, when it is used, per thread, and when it is
+   unloaded. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * refork MODE FORKS THREADS: forks in places where few programs fork, while THREADS threads use the heap. Every process of the
- * tree must be able to use the heap, and ends with 0. Prints "FORKS forks".
+ * refork MODE FORKS THREADS: forks in places where few programs fork, while THREADS threads use the
+ * heap. Every process of the tree must be able to use the heap, and ends with 0. Prints "FORKS
+ * forks".
  *
  *   plain      here
  *   crowd      likewise, with threads that leave time for a crowd of them
@@ -214,8 +215,8 @@ static void fork_in_signal_handler(int number)
     errno = saved;
 }
 
-/* The slow ways, where locks are: caches are emptied all the time. Timers tick once after each fork: a fork takes up to a
-   second when it interrupts malloc in a process with threads. */
+/* The slow ways, where locks are: caches are emptied all the time. Timers tick once after each
+   fork: a fork takes up to a second when it interrupts malloc in a process with threads. */
 static int fork_by_signals(int wanted)
 {
     const struct itimerval tick = {{0, 0}, {0, TICK_US}};

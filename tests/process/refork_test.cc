@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Forks beside threads that are inside the C library, forks in unusual places, and what a fork costs.
+// Forks beside threads that are inside the C library, forks in unusual places, and what a fork
+// costs.
 #include <gtest/gtest.h>
 
 #include "tests/support/process.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Programs that give up system calls after their start: see docs/system-calls.md for what malloc still calls then.
+// Programs that give up system calls after their start: see docs/system-calls.md for what malloc
+// still calls then.
 #include <errno.h>
 #include <gtest/gtest.h>
 
@@ -47,7 +48,8 @@ INSTANTIATE_TEST_SUITE_P(For, AllowList, testing::ValuesIn(kWorks),
 
 TEST_P(AllowList, OfTheCallsThatGlibcsMallocNeedsIsEnough)
 {
-    // Where memory is exhausted, caches of other CPUs are emptied too, with membarrier, unless that is declined.
+    // Where memory is exhausted, caches of other CPUs are emptied too, with membarrier, unless that
+    // is declined.
     ExpectDone({GetParam()}, "fence:never");
     ExpectDone({GetParam()}, "fence:never,percpu:lock");
     ExpectDone({GetParam()}, "fence:never,pages:mmap");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * sandboxed WORK [CALL ERROR]: works behind a filter of system calls that is installed after the first malloc. Without CALL,
- * what is not on the list of allowed calls kills the process: the list is what the C library's own malloc needs, and what this
- * program itself calls. With CALL, everything is allowed, but that one fails with ERROR. Prints "done"; exit code 3: memory was
+ * sandboxed WORK [CALL ERROR]: works behind a filter of system calls that is installed after the
+ * first malloc. Without CALL, what is not on the list of allowed calls kills the process: the list
+ * is what the C library's own malloc needs, and what this program itself calls. With CALL,
+ * everything is allowed, but that one fails with ERROR. Prints "done"; exit code 3: memory was
  * refused where it should not be.
  *
  *   sizes    blocks of all sizes, and malloc_trim

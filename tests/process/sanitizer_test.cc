@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// A program that is built for AddressSanitizer and linked with the malloc: the sanitizer has its way.
+// A program that is built for AddressSanitizer and linked with the malloc: the sanitizer has its
+// way.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
- * A small program of several threads and of children of every kind, all of which allocate, to be linked in many ways. It ends
- * with 0 when every byte was where it belongs, and says whose malloc it ran on.
+ * A small program of several threads and of children of every kind, all of which allocate, to be
+ * linked in many ways. It ends with 0 when every byte was where it belongs, and says whose malloc
+ * it ran on.
  *
  * variant          threads and children
  * variant threads  no children: a sanitizer's malloc may be locked for ever in those of fork()

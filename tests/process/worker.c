@@ -2,9 +2,9 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 /*
  * worker MODE: a program that takes memory seriously. It checks every call and every byte, prints a
- * checksum that does not depend on the allocator, and when memory runs out says so and exits with 3. So
- * whatever else happens to it under an injected fault is the allocator's doing. Exit code 4: memory was
- * spoilt.
+ * checksum that does not depend on the allocator, and when memory runs out says so and exits with
+ * 3. So whatever else happens to it under an injected fault is the allocator's doing. Exit code 4:
+ * memory was spoilt.
  *
  *   idle          nothing at all
  *   work          about 40 MiB of blocks of all sizes

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Real programs: each is run on the system's malloc and on the stack under test, and must give the same
-// answer. That it really ran on the stack is proved by a witness in every process of the run.
+// Real programs: each is run on the system's malloc and on the stack under test, and must give the
+// same answer. That it really ran on the stack is proved by a witness in every process of the run.
 #ifndef CAIRN_TESTS_PROGRAMS_PROGRAM_H_
 #define CAIRN_TESTS_PROGRAMS_PROGRAM_H_
 
@@ -30,7 +30,8 @@ struct Program {
     int strangers = 0;       // processes that cannot be preloaded into, such as static ones
 };
 
-// Runs it on the stack alone, and expects the proof that it did; whether it went well is for the caller.
+// Runs it on the stack alone, and expects the proof that it did; whether it went well is for the
+// caller.
 Outcome RunOnTheStack(const Program &program);
 
 // The same without our library, for comparison.

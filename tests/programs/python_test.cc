@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// Python: a script of ours, and modules of python's own test suite, for every interpreter that is found.
+// Python: a script of ours, and modules of python's own test suite, for every interpreter that is
+// found.
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -64,12 +65,14 @@ INSTANTIATE_TEST_SUITE_P(Of, PythonsOwnTests,
                                          "test_multiprocessing_fork", "test_subprocess"),
                          [](const auto &chosen) { return std::string(chosen.param); });
 
-// Cases that measure the machine rather than the program, or need what a test's sandbox does not give.
+// Cases that measure the machine rather than the program, or need what a test's sandbox does not
+// give.
 const char *const kLeftOut[] = {
     "*test_wait_timeout*",         // bounds on the time that a wait takes: fails on a busy machine
     "*test_timeout*",              // likewise
     "*test_lock_acquire_timeout*", // likewise
-    "*test_4_daemon_threads*", // hundreds of threads at exit; races in the interpreter itself, bpo-1856
+    // hundreds of threads at exit; races in the interpreter itself, bpo-1856
+    "*test_4_daemon_threads*",
     "*test_recursion_limit*", // depends on the stack limit of the caller
     "*TestResourceTracker*",  // kills helpers of other processes, slow
     "*WithManagersTest*",     // minutes, mostly of waiting
@@ -108,7 +111,8 @@ std::set<std::string> FailedCases(const Outcome &outcome)
     return cases;
 }
 
-// Some cases cannot pass in a sandbox (changing the user, say): they are excused if they fail without us too.
+// Some cases cannot pass in a sandbox (changing the user, say): they are excused if they fail
+// without us too.
 void ExpectNoMoreFailuresThanOnTheSystemsMalloc(const Program &program, const Outcome &outcome)
 {
     Outcome system = RunOnTheSystem(program);

@@ -80,7 +80,8 @@ std::string DataFile(const std::string &path)
 {
     const char *runfiles = std::getenv("TEST_SRCDIR");
     const char *workspace = std::getenv("TEST_WORKSPACE");
-    // cairn is the main repository, or one that the test depends on: by its name, or by that of modules.
+    // cairn is the main repository, or one that the test depends on: by its name, or by that of
+    // modules.
     for (const char *repository : {workspace, "cairn", "cairn~", "cairn+"}) {
         if (runfiles == nullptr || repository == nullptr)
             continue;

@@ -4,10 +4,10 @@
 /*
  * buddy.h - blocks of 2^k granules, split and merged; runs of any length by returning the tail.
  *
- * Idea. Memory is cut into granules. A block of order k is 2^k granules at a multiple of 2^k; its buddy
- * differs in one bit of the index, so finding it is an xor. A run of n granules is cut from the
- * smallest block that holds it, and the tail goes back at once as its natural blocks, so that a run
- * wastes less than one granule:
+ * Idea. Memory is cut into granules. A block of order k is 2^k granules at a multiple of 2^k; its
+ * buddy differs in one bit of the index, so finding it is an xor. A run of n granules is cut from
+ * the smallest block that holds it, and the tail goes back at once as its natural blocks, so that a
+ * run wastes less than one granule:
  *
  *     order 3 |               A               |     alloc(5 granules):
  *     order 2 |       B       |       C       |       take A; keep the granules 0 ... 4;
@@ -28,9 +28,11 @@
  * A buddy of chunks may start small, and moves to a larger state block when it is full.
  *
  * Invariants (walked by cairn_buddy_check):
- *   I1  a granule is in use, being purged, or covered by exactly one free block, never two of these;
+ *   I1  a granule is in use, being purged, or covered by exactly one free block, never two of
+ *       these;
  *   I2  two free buddies of one order never coexist below the top order;
- *   I3  free granules + used granules + granules being purged == all granules, also counted per chunk;
+ *   I3  free granules + used granules + granules being purged == all granules, also counted per
+ *       chunk;
  *   I4  a summary bit is set exactly when the word below it is not 0;
  *   I5  the first granule of every run in use, or being purged, is marked, and no free granule is.
  *
@@ -235,9 +237,9 @@ bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, 
 
 /*
  * Empties free memory that is dirty: calls `purge` for each stretch of free granules, cut to its
- * first and last dirty granule, that is then at least min_bytes long, and notes those that it emptied
- * (a stretch that it could not empty stays dirty). All empty chunks, those that chunk_keep_count
- * keeps too, go back to the source instead, if there is one.
+ * first and last dirty granule, that is then at least min_bytes long, and notes those that it
+ * emptied (a stretch that it could not empty stays dirty). All empty chunks, those that
+ * chunk_keep_count keeps too, go back to the source instead, if there is one.
  *
  * Requires: purge does not call the buddy.
  * Returns:  how many bytes are zero that were not known to be.

@@ -48,8 +48,8 @@ struct cairn_os_ops {
     /* Gives the memory back but keeps the addresses: reads as zero afterwards (MADV_DONTNEED). */
     int (*purge)(void *self, void *base, size_t length_bytes);
 
-    /* Resizes a mapping, moving it when `may_move`; what is added reads as zero. The new address, or
-       NULL and nothing changed. */
+    /* Resizes a mapping, moving it when `may_move`; what is added reads as zero. The new address,
+       or NULL and nothing changed. */
     void *(*remap)(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move);
 
     /* Moves the end of the data segment by `delta_bytes` (any sign, any size, also 0) through

@@ -26,7 +26,8 @@
  *
  * Invariants (walked by cairn_pagesource_check):
  *   I1  runs and blocks are page-aligned and disjoint, and no two runs of one origin touch;
- *   I2  brk_bytes + mapped_bytes == outstanding_bytes + free_bytes + transit_bytes + lost_bytes of parts;
+ *   I2  brk_bytes + mapped_bytes == outstanding_bytes + free_bytes + transit_bytes + lost_bytes of
+ *       parts;
  *   I3  a fresh stretch reads as zero;
  *   I4  the break is only lowered over memory that pagesource itself added;
  *   I5  memory whose munmap failed stays free: never lost, never handed out twice;

@@ -5,9 +5,10 @@
  * cpu.h - which CPU a thread runs on, as cheaply as the machine at hand can say.
  *
  * Three methods, chosen once:
- *   libc rseq  the area that glibc >= 2.35 registers for every thread (__rseq_offset, __rseq_size): one load;
- *   own rseq   where libc registered none (older glibc, glibc.pthread.rseq=0): an area of our own, registered by
- *              each thread at its first call: one load and a test;
+ *   libc rseq  the area that glibc >= 2.35 registers for every thread (__rseq_offset, __rseq_size):
+ *              one load;
+ *   own rseq   where libc registered none (older glibc, glibc.pthread.rseq=0): an area of our own,
+ *              registered by each thread at its first call: one load and a test;
  *   getcpu     sched_getcpu(): a vdso call or a system call.
  *
  * Rules: the area is only read, never written; an id is a hint that may be out of date at once (it

@@ -167,7 +167,8 @@ size_t cairn_percpu_state_bytes(const struct cairn_percpu_config *config);
  * Fails:    -EINVAL for no or too many classes, a block size of 0, a state that is misaligned or
  *           too small, or a source that is not THREAD_SAFE.
  * Owns:     the caller keeps the state, and keeps it valid until fini. The object must not move.
- * Cost:     O(classes + entries), and the system calls of docs/system-calls.md; no shard is touched.
+ * Cost:     O(classes + entries), and the system calls of docs/system-calls.md; no shard is
+ *           touched.
  * Threads:  not safe; initialise before sharing.
  */
 CAIRN_NODISCARD int cairn_percpu_init(struct cairn_percpu *percpu,
@@ -216,8 +217,8 @@ void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx);
  * The fast path of cairn_percpu_free() alone, to inline.
  *
  * Requires: class_idx < class_count; the block was taken as one of this class.
- * Returns:  true when the block is in; false: cairn_percpu_free_slow() is to be called. Always false
- *           in lock mode.
+ * Returns:  true when the block is in; false: cairn_percpu_free_slow() is to be called. Always
+ *           false in lock mode.
  * Cost:     O(1): one restartable sequence, no atomic operation.
  * Threads:  safe; may run beside a fork.
  */
@@ -379,8 +380,8 @@ CAIRN_NODISCARD bool cairn_percpu_suspend(const struct cairn_percpu *percpu);
 void cairn_percpu_resume(const struct cairn_percpu *percpu);
 
 /*
- * Walks every array and the depot; panics on a broken invariant. For tests. In rseq mode shards that
- * cannot be stopped (see `fence`) are left out.
+ * Walks every array and the depot; panics on a broken invariant. For tests. In rseq mode shards
+ * that cannot be stopped (see `fence`) are left out.
  *
  * Cost:    quadratic in an array's length; membarrier(2) as in a flush of each shard.
  * Threads: safe.

@@ -54,7 +54,8 @@ enum cairn_stack_edge { CAIRN_EDGE_PAGES, CAIRN_EDGE_SLABS, CAIRN_EDGE_BLOCKS, C
 /* What lies above a source at an edge: the source itself, or an adapter. Written by cairn_malloc()
    from its `adapters`: each is a library NAME that defines
 
-       struct cairn_source cairn_adapter_NAME(enum cairn_stack_edge edge, struct cairn_source below);
+       struct cairn_source cairn_adapter_NAME(enum cairn_stack_edge edge,
+                                              struct cairn_source below);
 
    which may not allocate; is called once for each edge where it is; and answers with a source that
    is as thread-safe as `below`. */

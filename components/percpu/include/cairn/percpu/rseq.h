@@ -43,14 +43,14 @@
  * that a store forwards to the next load. What a thread without a registered area shows as cpu_id
  * is negative; its mm_cid may be anything, so cpu_id is tested whichever of the two is the index.
  *
- * Who may write what. headers and slots: sequences on the CPU that has the id, while entries[id] is the
- * shard; else the holder of the shard's lock, between stop and resume (shard.h). entries[id]: the
- * holder of that lock.
+ * Who may write what. headers and slots: sequences on the CPU that has the id, while entries[id] is
+ * the shard; else the holder of the shard's lock, between stop and resume (shard.h). entries[id]:
+ * the holder of that lock.
  *
  * Limits. The child of vfork() or of clone(CLONE_VM) without a thread pointer of its own shows the
- * id of its parent, but the kernel does not abort its sequences: it must not use sequences, unless its
- * parent gave the area up for that time (cairn_percpu_suspend(); the malloc library's vfork() and
- * clone() do so).
+ * id of its parent, but the kernel does not abort its sequences: it must not use sequences, unless
+ * its parent gave the area up for that time (cairn_percpu_suspend(); the malloc library's vfork()
+ * and clone() do so).
  *
  * Source: Linux include/uapi/linux/rseq.h and kernel/rseq.c; Dice, Garthwaite, "Mostly lock-free
  *         malloc", ISMM 2002, for the idea.
@@ -87,9 +87,9 @@ struct cairn_percpu_entry {
     char apart[(1 << CAIRN_RSEQ_ENTRY_SHIFT) - sizeof(void *)];
 };
 
-/* What the sequences read besides the shards; not written after init, but for the entries of entries.
-   There is an entry for each id that the kernel could give, not only for those it was expected to: a
-   sequence compares it with no bound. */
+/* What the sequences read besides the shards; not written after init, but for the entries of
+   entries. There is an entry for each id that the kernel could give, not only for those it was
+   expected to: a sequence compares it with no bound. */
 struct cairn_rseq_view {
     ptrdiff_t area; /* struct rseq, from the thread pointer */
     ptrdiff_t id;   /* the 32 bits that are the index: mm_cid or cpu_id, likewise */

@@ -5,9 +5,9 @@
  * rseq_aarch64.h - the sequences of rseq.h in instructions of aarch64.
  *
  * The thread pointer is read by the compiler; `area` and `id` become addresses before the sequence.
- * struct rseq: cpu_id at 4, rseq_cs at 8. The order of a shard's arrays after its entry was resumed is
- * that of an address dependency: the entry is loaded, and everything else is at an address computed
- * from it; an entry is restored by a store with release.
+ * struct rseq: cpu_id at 4, rseq_cs at 8. The order of a shard's arrays after its entry was resumed
+ * is that of an address dependency: the entry is loaded, and everything else is at an address
+ * computed from it; an entry is restored by a store with release.
  *
  * The signature, 0xd428bc00 as data, is the instruction brk #0x45e0; it stands before the abort
  * handler. The handler jumps to where the sequence goes in vain. It lies in another section,
@@ -58,7 +58,7 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_entry) == 1 << 7, "... and where 
     "ldr w9, [%[area], #4]\n\t" CAIRN_RSEQ_GAP(1)                                                  \
     "tbnz w9, #31, %l[slow]\n\t" CAIRN_RSEQ_GAP(2)                                                 \
     "ldr w9, [%[id]]\n\t" CAIRN_RSEQ_GAP(3)                                                        \
-    "add x9, %[entries], x9, lsl #7\n\t" CAIRN_RSEQ_GAP(4)                                           \
+    "add x9, %[entries], x9, lsl #7\n\t" CAIRN_RSEQ_GAP(4)                                         \
     "ldr x9, [x9]\n\t" CAIRN_RSEQ_GAP(5)                                                          \
     "ldr w10, [x9, %[class_idx], lsl #2]\n\t" CAIRN_RSEQ_GAP(6)
 
@@ -91,7 +91,8 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         __builtin_unreachable(); /* or callers would test it again */
     return block;
 slow:
-    __asm__ volatile(""); /* likewise, or the NULL may lie in a register that the sequence changes */
+    /* likewise, or the NULL may lie in a register that the sequence changes */
+    __asm__ volatile("");
     return NULL;
 }
 
@@ -136,8 +137,8 @@ CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view,
     return cairn_rseq_push(view, class_idx - 1, block);
 }
 
-/* Puts the stopped shard into the entry of `id`, if this thread has that id. True when it did; it may fail
-   at any time. */
+/* Puts the stopped shard into the entry of `id`, if this thread has that id. True when it did; it
+   may fail at any time. */
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
                              struct cairn_percpu_shard *stopped)
 {

@@ -67,7 +67,7 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_entry) == 1 << 7, "... and where 
     "js %l[slow]\n\t" CAIRN_RSEQ_GAP(2)                                                            \
     "movl %%fs:(%[id]), %%eax\n\t" CAIRN_RSEQ_GAP(3)                                               \
     "shll $7, %%eax\n\t" CAIRN_RSEQ_GAP(4)                                                         \
-    "movq (%[entries], %%rax), %%rdx\n\t" CAIRN_RSEQ_GAP(5)                                          \
+    "movq (%[entries], %%rax), %%rdx\n\t" CAIRN_RSEQ_GAP(5)                                        \
     "movl %c[headers](%%rdx, %[class_idx], 4), %%ecx\n\t" CAIRN_RSEQ_GAP(6)
 
 /* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the
@@ -97,7 +97,8 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         __builtin_unreachable(); /* or callers would test it again */
     return block;
 slow:
-    __asm__ volatile(""); /* likewise, or the NULL may lie in a register that the sequence changes */
+    /* likewise, or the NULL may lie in a register that the sequence changes */
+    __asm__ volatile("");
     return NULL;
 }
 
@@ -114,12 +115,12 @@ slow:
         "cmpq %[block], %c[slots] - 16(%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(12)                    \
         "je %l[slow]\n\t" CAIRN_RSEQ_GAP(13)                                                       \
         "movq %[block], %c[slots](%%rdx, %%rax, 8)\n\t" CAIRN_RSEQ_GAP(14)                         \
-        "movl %%ecx, %c[headers](%%rdx, %[class_idx], 4)\n"                                          \
+        "movl %%ecx, %c[headers](%%rdx, %[class_idx], 4)\n"                                        \
         "2:"                                                                                       \
         :                                                                                          \
-        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(view->entries),                    \
+        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(view->entries),                \
           [class_idx] "r"(class_idx), [block] "r"(block),                                          \
-          [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [headers] "i"(-4 * (first))                          \
+          [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [headers] "i"(-4 * (first))                        \
         : CAIRN_RSEQ_CLOBBERS "rax", "rcx", "rdx", "cc", "memory"                                  \
         : slow)
 
@@ -144,8 +145,8 @@ slow:
     return false;
 }
 
-/* Puts the stopped shard into the entry of `id`, if this thread has that id. True when it did; it may fail
-   at any time. */
+/* Puts the stopped shard into the entry of `id`, if this thread has that id. True when it did; it
+   may fail at any time. */
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,
                              struct cairn_percpu_shard *stopped)
 {

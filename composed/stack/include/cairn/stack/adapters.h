@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * adapters.h - cairn's own adapters for the edges of a stack, each a library of its name beside this
- * header:
+ * adapters.h - cairn's own adapters for the edges of a stack, each a library of its name beside
+ * this header:
  *
  *     counted   counts calls, blocks and bytes
  *     failing   refuses takes when it is told to: for tests of what a program does without memory
@@ -12,8 +12,8 @@
  *
  *     cairn_malloc(name = "mymalloc", adapters = {"pages": ["@cairn//composed/stack:quota"]})
  *
- * A program that is linked with such a malloc reaches an adapter by its edge. A preloaded malloc has
- * no such names: there, a quota stays unset.
+ * A program that is linked with such a malloc reaches an adapter by its edge. A preloaded malloc
+ * has no such names: there, a quota stays unset.
  */
 
 #ifndef CAIRN_STACK_ADAPTERS_H

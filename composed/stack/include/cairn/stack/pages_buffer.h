@@ -18,8 +18,8 @@
 
 CAIRN_BEGIN_DECLS
 
-/* The program's buffer, if it defines one: reads as zero, at least 4 MiB. Else there is a static one
-   of 64 MiB, of which only what is used becomes resident. */
+/* The program's buffer, if it defines one: reads as zero, at least 4 MiB. Else there is a static
+   one of 64 MiB, of which only what is used becomes resident. */
 struct cairn_pages_buffer {
     void *base;
     size_t length_bytes;
