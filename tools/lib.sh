@@ -29,7 +29,7 @@ END
 
 # Where headers are looked for: as Bazel's strip_include_prefix has it, and from the root.
 include_flags() {
-    printf -- '-I%s\n' . components/*/include composed/*/include | grep -v '\*'
+    printf -- '-I%s\n' . components/*/include composed/*/include composed/stack/caches_percpu | grep -v '\*'
 }
 
 # Runs one command for each line of input, two at a time; {} is the line. Fails if one fails.

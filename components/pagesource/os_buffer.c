@@ -51,7 +51,7 @@ static bool claim(struct cairn_os_buffer *buffer, size_t idx)
 static void release(struct cairn_os_buffer *buffer, size_t idx, size_t end)
 {
     for (; idx < end; idx++)
-        __atomic_fetch_and(&buffer->states[idx], ~USED, __ATOMIC_RELEASE);
+        __atomic_fetch_and(&buffer->states[idx], (uint8_t)~USED, __ATOMIC_RELEASE);
 }
 
 /* Claims [first, end), or nothing. Returns where it stopped: `end`, or the page that was not

@@ -4,7 +4,6 @@
 /* Pages of a file in memory: what is mapped shows as /memfd:heap in /proc/PID/maps. All but the
    mapping is the kernel's way; the data segment is not used. */
 
-#define _GNU_SOURCE
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
