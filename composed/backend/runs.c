@@ -39,8 +39,7 @@ enum {
     STRETCHES = 16                      /* that are emptied without the lock at once */
 };
 
-/* --- the state of the run allocator ------------------------------------------------------------
-   */
+/* --- the state of the run allocator ----------------------------------------------------------- */
 
 static struct cairn_runs_config runs_config(const struct cairn_backend *backend, size_t chunk_count)
 {

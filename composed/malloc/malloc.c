@@ -96,8 +96,7 @@ static unsigned class_at(const void *block)
     return medium_class((size_t)tag - stack.backend.medium_kind);
 }
 
-/* ---- the heap, for frontend.c ------------------------------------------------------------------
-   */
+/* ---- the heap, for frontend.c ---------------------------------------------------------------- */
 
 void *cairn_heap_try_alloc(unsigned class_idx)
 {

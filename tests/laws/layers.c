@@ -21,8 +21,7 @@ int layers_start(void)
     return error;
 }
 
-/* ---- the caches as a source: each block in the order that malloc and free try
-   --------------------- */
+/* ---- the caches as a source: blocks in the order that malloc and free try ------------------- */
 
 /* The class of blocks of that size; stack.class_count: none. */
 static unsigned class_of(size_t block_bytes)
@@ -71,8 +70,7 @@ static void give_blocks(void *self, size_t block_bytes, void *const *blocks, siz
 static const struct cairn_source_ops caches_ops = {"caches", CAIRN_SOURCE_THREAD_SAFE, take_blocks,
                                                    give_blocks};
 
-/* ---- the seams
-   ----------------------------------------------------------------------------------- */
+/* ---- the seams ------------------------------------------------------------------------------- */
 
 struct cairn_source layers_source(enum layer layer)
 {
