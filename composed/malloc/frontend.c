@@ -272,14 +272,22 @@ static CAIRN_COLD void free_past(void *block, const char *where)
         free_kept();
 }
 
-void cairn_frontend_free_class(void *block, unsigned class_idx, const char *where)
+/* The ticket to free a block inside; without one, it went past the heap. */
+static int enter_to_free(void *block, const char *where)
 {
     int ticket = enter();
 
-    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED)) {
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
         free_past(block, where);
+    return ticket;
+}
+
+void cairn_frontend_free_class(void *block, unsigned class_idx, const char *where)
+{
+    int ticket = enter_to_free(block, where);
+
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
         return;
-    }
     cairn_heap_free_class(block, class_idx, where);
     leave(ticket);
 }
@@ -290,11 +298,9 @@ void cairn_frontend_free_slow(void *block, const char *where)
 
     /* Without a heap every pointer is foreign: the map says so. */
     CAIRN_CHECK(cairn_heap_start(), "pointer is not from this heap", block, where);
-    ticket = enter();
-    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED)) {
-        free_past(block, where);
+    ticket = enter_to_free(block, where);
+    if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
         return;
-    }
     cairn_heap_free(block, where);
     leave(ticket);
 }
