@@ -12,24 +12,12 @@
 #define CAIRN_STACK_CACHES_H
 
 #include "composed/stack/caches_over_percpu.h"
+#include "composed/stack/caches_without_pop.h"
 
 static inline int cairn_caches_init(struct cairn_caches *caches,
                                     const struct cairn_caches_config *config)
 {
     return cairn_caches_init_in_mode(caches, config, CAIRN_PERCPU_LOCK);
-}
-
-CAIRN_HOT_INLINE void *cairn_caches_pop(struct cairn_caches *caches, size_t class_idx)
-{
-    (void)caches, (void)class_idx;
-    return NULL;
-}
-
-CAIRN_HOT_INLINE bool cairn_caches_push_from_1(struct cairn_caches *caches, size_t kind,
-                                               void *block)
-{
-    (void)caches, (void)kind, (void)block;
-    return false;
 }
 
 static inline void *cairn_caches_try_alloc(struct cairn_caches *caches, unsigned class_idx)

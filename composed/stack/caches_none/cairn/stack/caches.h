@@ -17,6 +17,8 @@
 #include <cairn/base/check.h>
 #include <cairn/stack.h>
 
+#include "composed/stack/caches_without_pop.h"
+
 struct cairn_caches {
     struct cairn_source source;
     bool (*is_allocated)(void *self, unsigned class_idx, const void *block);
@@ -33,19 +35,6 @@ static inline int cairn_caches_init(struct cairn_caches *caches,
     for (unsigned class_idx = 0; class_idx < config->class_count; class_idx++)
         caches->block_bytes[class_idx] = config->block_bytes[class_idx];
     return 0;
-}
-
-CAIRN_HOT_INLINE void *cairn_caches_pop(struct cairn_caches *caches, size_t class_idx)
-{
-    (void)caches, (void)class_idx;
-    return NULL;
-}
-
-CAIRN_HOT_INLINE bool cairn_caches_push_from_1(struct cairn_caches *caches, size_t kind,
-                                               void *block)
-{
-    (void)caches, (void)kind, (void)block;
-    return false;
 }
 
 static inline void *cairn_caches_try_alloc(struct cairn_caches *caches, unsigned class_idx)

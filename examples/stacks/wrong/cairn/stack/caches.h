@@ -1,115 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
-/* Wrong: the last block that was freed is kept, also when the caches are told to give it back. */
+/* Wrong: the last block that was freed is kept, also when the caches are told to give it back. All
+   else is cairn's stack without caches. */
 
-#ifndef CAIRN_STACK_CACHES_H
-#define CAIRN_STACK_CACHES_H
-
-#include <cairn/base/align.h>
-#include <cairn/base/check.h>
-#include <cairn/stack.h>
-
-struct cairn_caches {
-    struct cairn_source source;
-    uint32_t block_bytes[UINT8_MAX];
-    void *kept[UINT8_MAX];
-};
-
-static inline int cairn_caches_init(struct cairn_caches *caches,
-                                    const struct cairn_caches_config *config)
-{
-    caches->source = config->source;
-    for (unsigned class_idx = 0; class_idx < config->class_count; class_idx++)
-        caches->block_bytes[class_idx] = config->block_bytes[class_idx];
-    return 0;
-}
-
-CAIRN_HOT_INLINE void *cairn_caches_pop(struct cairn_caches *caches, size_t class_idx)
-{
-    (void)caches, (void)class_idx;
-    return NULL;
-}
-
-CAIRN_HOT_INLINE bool cairn_caches_push_from_1(struct cairn_caches *caches, size_t kind,
-                                               void *block)
-{
-    (void)caches, (void)kind, (void)block;
-    return false;
-}
-
-static inline void *cairn_caches_try_alloc(struct cairn_caches *caches, unsigned class_idx)
-{
-    (void)caches, (void)class_idx;
-    return NULL;
-}
-
-static inline bool cairn_caches_try_free(struct cairn_caches *caches, unsigned class_idx,
-                                         void *block, const char *where)
-{
-    (void)caches, (void)class_idx, (void)block, (void)where;
-    return false;
-}
-
-static inline void *cairn_caches_alloc(struct cairn_caches *caches, unsigned class_idx)
-{
-    return cairn_source_take_one(caches->source, caches->block_bytes[class_idx],
-                                 cairn_min(16, caches->block_bytes[class_idx]));
-}
+#define cairn_caches_free cairn_caches_free_at_once
+#include "composed/stack/caches_none/cairn/stack/caches.h"
+#undef cairn_caches_free
 
 static inline void cairn_caches_free(struct cairn_caches *caches, unsigned class_idx, void *block,
                                      const char *where)
 {
-    void *before = caches->kept[class_idx];
+    static void *kept[UINT8_MAX];
+    void *before = kept[class_idx];
 
-    (void)where;
-    caches->kept[class_idx] = block;
+    kept[class_idx] = block;
     if (before != NULL)
-        cairn_source_give_one(caches->source, caches->block_bytes[class_idx], before);
+        cairn_caches_free_at_once(caches, class_idx, before, where);
 }
-
-static inline void cairn_caches_flush(struct cairn_caches *caches, bool may_fence)
-{
-    (void)caches, (void)may_fence;
-}
-
-static inline bool cairn_caches_close(struct cairn_caches *caches)
-{
-    (void)caches;
-    return true;
-}
-
-static inline void cairn_caches_repair(struct cairn_caches *caches)
-{
-    (void)caches;
-}
-
-static inline void cairn_caches_reopen(struct cairn_caches *caches)
-{
-    (void)caches;
-}
-
-static inline bool cairn_caches_suspend(const struct cairn_caches *caches)
-{
-    (void)caches;
-    return false;
-}
-
-static inline void cairn_caches_resume(const struct cairn_caches *caches)
-{
-    (void)caches;
-}
-
-static inline struct cairn_caches_stats cairn_caches_stats(struct cairn_caches *caches)
-{
-    (void)caches;
-    return (struct cairn_caches_stats){
-        .mode = "none", .reason = "the stack has no caches", .cpu = "not asked"};
-}
-
-static inline void cairn_caches_check(struct cairn_caches *caches)
-{
-    (void)caches;
-}
-
-#endif
