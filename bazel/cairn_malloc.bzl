@@ -21,16 +21,10 @@ Legacy macros, for Bazel 4 knows no others; every argument is given by name, and
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
-load(":defs.bzl", "CAIRN_COPTS")
+load(":defs.bzl", "CAIRN_COPTS", "NOT_UNDER_SANITIZERS")
 load(":script.bzl", "script_binary")
 
 _STACK = "//composed/stack:"
-
-# A sanitizer brings its own malloc, so such a test would test the sanitizer.
-_NOT_UNDER_SANITIZERS = [
-    "noasan",
-    "notsan",
-]
 
 # Tests of what no malloc with a cap of its own can do: blocks of 256 MiB and more, and another limit by the kernel.
 _NEED_MEMORY = [
@@ -102,7 +96,7 @@ def _check_layers(name, layers, adapters):
             fail("cairn_malloc(%s): the layer %s needs linkstatic = True" % (name, label))
 
 def _tests(name, library, is_capped, tags, visibility):
-    tags = tags + _NOT_UNDER_SANITIZERS
+    tags = tags + NOT_UNDER_SANITIZERS
     cc_test(
         name = name + "_conformance_test",
         size = "medium",

@@ -41,3 +41,9 @@ CAIRN_CXX_COPTS = [
     "-std=gnu++17",
     "-D_GNU_SOURCE",
 ] + _WARNINGS + _OPTIMISE
+
+# Tags of a test of cairn's malloc: a sanitizer brings its own, and would be what is tested.
+NOT_UNDER_SANITIZERS = [
+    "noasan",
+    "notsan",
+]

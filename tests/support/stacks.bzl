@@ -1,7 +1,7 @@
 """Tests that run on each stack: the test is compiled once, and told which library it is to preload into the programs that it runs."""
 
 load("@rules_cc//cc:defs.bzl", "cc_library", "cc_test")
-load("//bazel:defs.bzl", "CAIRN_CXX_COPTS")
+load("//bazel:defs.bzl", "CAIRN_CXX_COPTS", "NOT_UNDER_SANITIZERS")
 
 # The library to preload, and the target to link, of each stack.
 STACKS = {
@@ -13,12 +13,6 @@ LINKED_STACKS = {
     "cairn": "//composed/malloc",
     "reference": "//composed/reference",
 }
-
-# A sanitizer replaces the allocator, so such a test would test the sanitizer.
-NOT_UNDER_SANITIZERS = [
-    "noasan",
-    "notsan",
-]
 
 def tests_of_stacks(name, deps = []):
     """The tests of NAME_test.cc, as the library NAME_tests.
