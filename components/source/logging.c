@@ -2,60 +2,34 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * logging.c - lines are put together on the stack, without the C library: a malloc may be below
- * that.
+ * logging.c - a line is put together on the stack, without the C library: a malloc may be below
+ * that. It is shorter than the buffer of a text, so it is written at once.
  */
 
 #include <cairn/logging.h>
 
-#include <cairn/base/check.h>
-
 #include <errno.h>
+#include <string.h>
 
-enum { NAME_BYTES_MAX = 32, LINE_BYTES_MAX = 160, DIGITS_MAX = 20 };
+enum { NAME_BYTES_MAX = 32 };
 
-struct line {
-    char text[LINE_BYTES_MAX];
-    size_t bytes;
-};
-
-static void add(struct line *line, const char *text, size_t bytes_max)
+static void begin(struct cairn_text *line, const struct cairn_logging *logging, const char *verb,
+                  size_t block_bytes, size_t count)
 {
-    for (size_t idx = 0; text[idx] != '\0' && idx < bytes_max; idx++) {
-        CAIRN_ASSERT(line->bytes < LINE_BYTES_MAX);
-        line->text[line->bytes++] = text[idx];
-    }
+    const struct cairn_logging_config *config = &logging->config;
+
+    cairn_text_init(line, config->write, config->write_self);
+    cairn_text_add_bytes(line, config->name, strnlen(config->name, NAME_BYTES_MAX));
+    cairn_text_add(line, verb);
+    cairn_text_add_number(line, block_bytes);
+    cairn_text_add(line, " bytes x ");
+    cairn_text_add_number(line, count);
 }
 
-static void add_number(struct line *line, size_t number)
+static void end(struct cairn_text *line)
 {
-    char digits[DIGITS_MAX + 1] = {0};
-    size_t first = DIGITS_MAX;
-
-    do {
-        digits[--first] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    add(line, digits + first, DIGITS_MAX);
-}
-
-static struct line begin(const struct cairn_logging *logging, const char *verb, size_t block_bytes,
-                         size_t count)
-{
-    struct line line = {.bytes = 0};
-
-    add(&line, logging->config.name, NAME_BYTES_MAX);
-    add(&line, verb, LINE_BYTES_MAX);
-    add_number(&line, block_bytes);
-    add(&line, " bytes x ", LINE_BYTES_MAX);
-    add_number(&line, count);
-    return line;
-}
-
-static void end(const struct cairn_logging *logging, struct line *line)
-{
-    add(line, "\n", 1);
-    logging->config.write(logging->config.write_self, line->text, line->bytes);
+    cairn_text_add(line, "\n");
+    cairn_text_flush(line);
 }
 
 static size_t logging_take(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
@@ -64,21 +38,23 @@ static size_t logging_take(void *self, size_t block_bytes, size_t align_bytes, v
     const struct cairn_logging *logging = self;
     size_t taken =
         cairn_source_take(logging->config.below, block_bytes, align_bytes, blocks, count);
-    struct line line = begin(logging, ": take ", block_bytes, count);
+    struct cairn_text line;
 
-    add(&line, ", ", 2);
-    add_number(&line, taken);
-    add(&line, " given", LINE_BYTES_MAX);
-    end(logging, &line);
+    begin(&line, logging, ": take ", block_bytes, count);
+    cairn_text_add(&line, ", ");
+    cairn_text_add_number(&line, taken);
+    cairn_text_add(&line, " given");
+    end(&line);
     return taken;
 }
 
 static void logging_give(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     const struct cairn_logging *logging = self;
-    struct line line = begin(logging, ": give ", block_bytes, count);
+    struct cairn_text line;
 
-    end(logging, &line);
+    begin(&line, logging, ": give ", block_bytes, count);
+    end(&line);
     cairn_source_give(logging->config.below, block_bytes, blocks, count);
 }
 

@@ -13,7 +13,7 @@
 
 #include <cairn/base/align.h>
 
-#include "composed/libc/text.h"
+#include <cairn/base/text.h>
 
 /* Of a word that is wrong no more than SHOWN_BYTES_MAX are shown: the complaint is one line,
    written at once. */

@@ -23,7 +23,7 @@
 
 #include <cairn/malloc.h>
 
-#include "composed/libc/text.h"
+#include <cairn/base/text.h>
 
 /* The initial stack pointer: glibc's loader sets it first of all. Weak: other libcs have none. */
 extern void *__libc_stack_end __attribute__((weak));

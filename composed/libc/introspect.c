@@ -14,7 +14,7 @@
  */
 
 #include "composed/malloc/frontend.h"
-#include "composed/libc/text.h"
+#include <cairn/base/text.h>
 
 #include <errno.h>
 #include <limits.h>

@@ -10,7 +10,7 @@
 #include "composed/libc/conf.h"
 #include "composed/malloc/frontend.h"
 #include "composed/libc/sanitizer.h"
-#include "composed/libc/text.h"
+#include <cairn/base/text.h>
 
 #include <errno.h>
 #include <fcntl.h>

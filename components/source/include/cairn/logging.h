@@ -13,17 +13,15 @@
 #ifndef CAIRN_LOGGING_H
 #define CAIRN_LOGGING_H
 
+#include <cairn/base/text.h>
 #include <cairn/source.h>
 
 CAIRN_BEGIN_DECLS
 
-/* Takes one whole line. May not allocate from a layer above the adapter. */
-typedef void (*cairn_logging_write_fn)(void *self, const char *line, size_t line_bytes);
-
 struct cairn_logging_config {
     struct cairn_source below; /* outlives the adapter */
     const char *name; /* at the head of each line, at most 32 characters; outlives it, too */
-    cairn_logging_write_fn write;
+    cairn_text_write_fn write; /* takes a whole line; may not allocate above the adapter */
     void *write_self;
 };
 

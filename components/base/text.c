@@ -5,14 +5,14 @@
  * text.c - strings and numbers into a buffer on the caller's stack.
  */
 
-#include "composed/libc/text.h"
+#include <cairn/base/text.h>
 
 #include <string.h>
 #include <sys/syscall.h>
 
 #include <cairn/base/syscall.h>
 
-void cairn_text_init(struct cairn_text *text, cairn_malloc_write_fn write, void *self)
+void cairn_text_init(struct cairn_text *text, cairn_text_write_fn write, void *self)
 {
     text->write = write;
     text->self = self;

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+
+/*
+ * adapters.c - the adapters of components/source, one object for each edge. The linker keeps those
+ * that are used.
+ */
+
+#include <cairn/stack/adapters.h>
+
+/* An adapter that needs no more than the source below it. */
+#define ADAPTER(name)                                                                              \
+    static struct cairn_##name name[CAIRN_EDGE_COUNT];                                             \
+                                                                                                   \
+    struct cairn_source cairn_adapter_##name(enum cairn_stack_edge edge,                           \
+                                             struct cairn_source below)                            \
+    {                                                                                              \
+        const struct cairn_##name##_config config = {.below = below};                              \
+                                                                                                   \
+        if (cairn_##name##_init(&name[edge], &config) != 0)                                        \
+            return below;                                                                          \
+        return cairn_##name##_as_source(&name[edge]);                                              \
+    }                                                                                              \
+                                                                                                   \
+    struct cairn_##name *cairn_adapter_##name##_at(enum cairn_stack_edge edge)                     \
+    {                                                                                              \
+        return &name[edge];                                                                        \
+    }
+
+ADAPTER(counted)
+ADAPTER(failing)
+ADAPTER(quota)
+
+static const char *const names[CAIRN_EDGE_COUNT] = {
+    [CAIRN_EDGE_PAGES] = "cairn pages",
+    [CAIRN_EDGE_SLABS] = "cairn slabs",
+    [CAIRN_EDGE_BLOCKS] = "cairn blocks",
+};
+
+struct cairn_source cairn_adapter_logging(enum cairn_stack_edge edge, struct cairn_source below)
+{
+    static struct cairn_logging adapters[CAIRN_EDGE_COUNT];
+    const struct cairn_logging_config config = {below, names[edge], cairn_text_to_stderr, NULL};
+
+    if (cairn_logging_init(&adapters[edge], &config) != 0)
+        return below;
+    return cairn_logging_as_source(&adapters[edge]);
+}
