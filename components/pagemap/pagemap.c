@@ -48,19 +48,28 @@ static uint16_t tag_of(size_t granule_idx, uint8_t kind)
     return (uint16_t)(cairn_min(granule_idx, INDEX_MAX) << INDEX_SHIFT | kind);
 }
 
-int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_count, uint8_t kind,
-                      uint32_t owner)
+int cairn_pagemap_prepare(struct cairn_pagemap *map, const void *base, size_t granule_count)
 {
     size_t granule = granule_of(map, base);
 
     check_base(map, base, __func__);
-    CAIRN_CHECK(kind != 0, "run of kind 0, which means not ours", base, __func__);
     if (granule_count == 0)
         return 0;
     if (!is_within(map, granule, granule_count))
         return -EINVAL;
-    if (!cairn_pagemap_cover(map, granule, granule_count))
-        return -ENOMEM;
+    return cairn_pagemap_cover(map, granule, granule_count) ? 0 : -ENOMEM;
+}
+
+int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_count, uint8_t kind,
+                      uint32_t owner)
+{
+    size_t granule = granule_of(map, base);
+    int error;
+
+    CAIRN_CHECK(kind != 0, "run of kind 0, which means not ours", base, __func__);
+    error = cairn_pagemap_prepare(map, base, granule_count);
+    if (error != 0)
+        return error;
     for (size_t i = 0; i < granule_count; i++) {
         struct cairn_pagemap_place place = cairn_pagemap_locate(map, granule + i);
 

@@ -263,6 +263,10 @@ size_t cairn_pagesource_purge_all(struct cairn_pagesource *source);
 /* Gives all free address space back, dirty or fresh; true when any went. */
 bool cairn_pagesource_release_all(struct cairn_pagesource *source);
 
+/* After a refusal: gives all that is free back, or waits for what other threads have in transit.
+   True when trying again may help. */
+bool cairn_pagesource_relieve(struct cairn_pagesource *source);
+
 /* Unmaps what a node in no tree says, and ends the node; makes it free and pending when that is
    refused. */
 bool cairn_pagesource_unmap_node(struct cairn_pagesource *source, uint32_t id);

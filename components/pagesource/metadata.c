@@ -190,22 +190,33 @@ static bool round_length(const struct cairn_pagesource *source, size_t length_by
            *rounded <= SIZE_MAX / 2;
 }
 
+static uint32_t try_reserve(struct cairn_pagesource *source, size_t length_bytes,
+                            size_t align_bytes)
+{
+    uint32_t id = 0;
+
+    if (cairn_pagesource_promise_nodes(source)) {
+        id = cairn_pagesource_take_metadata(source, length_bytes, align_bytes);
+        cairn_pagesource_end_promise(source);
+    }
+    return id;
+}
+
 void *cairn_pagesource_reserve_aligned(struct cairn_pagesource *source, size_t length_bytes,
                                        size_t align_bytes)
 {
     size_t rounded = 0;
-    uint32_t id = 0;
     void *base = NULL;
+    uint32_t id;
 
     if (!round_length(source, length_bytes, &rounded))
         return NULL;
     if (rounded >= cairn_pagesource_page_bytes(source))
         align_bytes = cairn_pagesource_page_bytes(source);
     cairn_lock_take(&source->lock);
-    if (cairn_pagesource_promise_nodes(source)) {
-        id = cairn_pagesource_take_metadata(source, rounded, align_bytes);
-        cairn_pagesource_end_promise(source);
-    }
+    do
+        id = try_reserve(source, rounded, align_bytes);
+    while (id == 0 && cairn_pagesource_relieve(source));
     if (id != 0) {
         base = (void *)cairn_extent_node(source, id)->base;
         cairn_pagesource_tree_add(source, CAIRN_TREE_RESERVED, id);

@@ -160,19 +160,26 @@ static uint32_t find_room(struct cairn_pagesource *source, size_t length_bytes, 
     return id;
 }
 
-/* The same under pressure: what is free goes back first, and what other threads have in transit is
-   waited for. */
+/* The same under pressure. */
 static uint32_t obtain(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes,
                        uintptr_t *start)
 {
     uint32_t id;
 
-    do {
+    do
         id = find_room(source, length_bytes, align_bytes, start);
-        if (id == 0 && cairn_pagesource_release_all(source))
-            id = find_room(source, length_bytes, align_bytes, start);
-    } while (id == 0 && cairn_pagesource_await_call(source));
+    while (id == 0 && cairn_pagesource_relieve(source));
     return id;
+}
+
+static bool promise_nodes(struct cairn_pagesource *source)
+{
+    bool is_promised;
+
+    do
+        is_promised = cairn_pagesource_promise_nodes(source);
+    while (!is_promised && cairn_pagesource_relieve(source));
+    return is_promised;
 }
 
 /* Takes one block; 0 when there is none. Rounded length, alignment of a page at least; nodes are
@@ -209,7 +216,7 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
     align_bytes = cairn_max(align_bytes, cairn_pagesource_page_bytes(source));
     cairn_lock_take(&source->lock);
     cairn_pagesource_observe_break(source);
-    if (cairn_pagesource_promise_nodes(source)) {
+    if (promise_nodes(source)) {
         base = take_block(source, length_bytes, align_bytes, &is_fresh);
         cairn_pagesource_end_promise(source);
     }

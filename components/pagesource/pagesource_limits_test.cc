@@ -132,6 +132,20 @@ TEST_P(Limits, GivesRetainedMemoryBackBeforeItRefuses)
     model.end();
 }
 
+TEST_P(Limits, NodesHaveTheAddressSpaceOfWhatIsFree)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_MMAP);
+    config.retain_min_bytes = 2048 * page;
+    Model model(page, config);
+    model.free(model.alloc(2000 * page, 1));
+    EXPECT_EQ(2000 * page, model.stats().free_bytes);
+    model.fake.map_limit = model.fake.mapped_bytes();
+    for (size_t count = 0; count < 1000; count++)
+        ASSERT_NE(0u, model.alloc(page, 1)) << count;
+    model.verify();
+    model.end();
+}
+
 TEST_P(Limits, NodesOutgrowTheStructAndNeverMove)
 {
     struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_AUTO);

@@ -146,6 +146,27 @@ TEST_P(Metadata, ASmallReservationDoesWithLittleAddressSpace)
     model.end();
 }
 
+TEST_P(Metadata, HasTheAddressSpaceOfWhatIsFree)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_MMAP);
+    config.retain_min_bytes = 1024 * page;
+    Model model(page, config);
+    std::vector<uintptr_t> blocks;
+    for (size_t idx = 0; idx < 4; idx++)
+        blocks.push_back(model.alloc(200 * page, 1));
+    for (uintptr_t block : blocks)
+        model.free(block);
+    EXPECT_EQ(800 * page, model.stats().free_bytes);
+    model.fake.map_limit = model.fake.mapped_bytes();
+    uintptr_t base = reserve(model, 300 * page);
+    ASSERT_NE(0u, base);
+    model.verify();
+    EXPECT_EQ(0u, reserve(model, 900 * page));
+    model.verify();
+    unreserve(model, base, 300 * page);
+    model.end();
+}
+
 TEST_P(Metadata, NoFailedStartLeavesAMappingBehind)
 {
     for (size_t failing = 0; failing < 12; failing++) {

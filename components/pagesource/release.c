@@ -264,6 +264,22 @@ bool cairn_pagesource_release_all(struct cairn_pagesource *source)
     return is_any_gone;
 }
 
+bool cairn_pagesource_relieve(struct cairn_pagesource *source)
+{
+    return cairn_pagesource_release_all(source) || cairn_pagesource_await_call(source);
+}
+
+bool cairn_pagesource_release(struct cairn_pagesource *source)
+{
+    bool is_any_gone;
+
+    cairn_lock_take(&source->lock);
+    cairn_pagesource_observe_break(source);
+    is_any_gone = cairn_pagesource_relieve(source);
+    cairn_lock_release(&source->lock);
+    return is_any_gone;
+}
+
 size_t cairn_pagesource_purge(struct cairn_pagesource *source)
 {
     size_t released_bytes;

@@ -160,14 +160,38 @@ void cairn_backend_fini(struct cairn_backend *backend)
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
-void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_bytes,
-                               size_t align_bytes, bool *is_zeroed)
+static void *take_pages(struct cairn_backend *backend, size_t length_bytes, size_t align_bytes,
+                        bool *is_zeroed)
 {
     if (CAIRN_LIKELY(!backend->is_adapted))
         return cairn_pagesource_alloc(&backend->pages, length_bytes, align_bytes, is_zeroed);
     if (is_zeroed != NULL)
         *is_zeroed = cairn_source_has(backend->pages_source, CAIRN_SOURCE_ZEROED);
     return cairn_source_take_one(backend->pages_source, length_bytes, align_bytes);
+}
+
+/* Makes sure that a block which begins there can be marked. Where no leaf of the pagemap can be had,
+   there is room for one in what the page source keeps free. */
+static bool prepare_mark(struct cairn_backend *backend, void *pages)
+{
+    void *granule = (void *)cairn_align_down((uintptr_t)pages, backend->granule_bytes);
+    int error;
+
+    do
+        error = cairn_pagemap_prepare(&backend->map, granule, 1);
+    while (error == -ENOMEM && cairn_pagesource_release(&backend->pages));
+    return error == 0;
+}
+
+void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_bytes,
+                               size_t align_bytes, bool *is_zeroed)
+{
+    void *pages = take_pages(backend, length_bytes, align_bytes, is_zeroed);
+
+    if (pages == NULL || CAIRN_LIKELY(prepare_mark(backend, pages)))
+        return pages;
+    cairn_backend_give_pages(backend, pages, length_bytes);
+    return NULL;
 }
 
 void cairn_backend_give_pages(struct cairn_backend *backend, void *base, size_t length_bytes)

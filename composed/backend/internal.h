@@ -15,7 +15,8 @@ CAIRN_BEGIN_DECLS
 /* ---- backend.c ---- */
 
 /* Pages: chunks, huge blocks. From the page source, or through what lies above it; then nothing is
-   known of what is in them unless that promises zeros. */
+   known of what is in them unless that promises zeros. Their first granule can be marked in the
+   pagemap, and with it all granules of a chunk, which a leaf covers as a whole. */
 void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_bytes,
                                size_t align_bytes, bool *is_zeroed);
 void cairn_backend_give_pages(struct cairn_backend *backend, void *base, size_t length_bytes);

@@ -73,15 +73,8 @@ static uint32_t code_of(const struct cairn_backend *backend, const void *block, 
     return cairn_length_code(length_bytes, backend->page_bytes, page_idx);
 }
 
-static bool mark(struct cairn_backend *backend, void *block, uint8_t kind, size_t length_bytes)
-{
-    return cairn_pagemap_set(&backend->map, granule_of(backend, block), 1, kind,
-                             code_of(backend, block, length_bytes)) == 0;
-}
-
-/* Marks again what was claimed: its granule has a place, so this cannot fail. */
-static void mark_again(struct cairn_backend *backend, void *block, uint8_t kind,
-                       size_t length_bytes)
+/* Cannot fail: pages come with a place for the mark. */
+static void mark(struct cairn_backend *backend, void *block, uint8_t kind, size_t length_bytes)
 {
     cairn_pagemap_set_sure(&backend->map, granule_of(backend, block), kind,
                            code_of(backend, block, length_bytes), NULL);
@@ -121,10 +114,9 @@ static void *alloc_large(struct cairn_backend *backend, size_t size_bytes, size_
     void *run = cairn_backend_take_run(backend, length_bytes,
                                        cairn_max(align_bytes, backend->granule_bytes), is_zeroed);
 
-    if (run == NULL || mark(backend, run, large_kind(backend, size_bytes), length_bytes))
-        return run;
-    cairn_backend_give_run(backend, run, length_bytes);
-    return NULL;
+    if (run != NULL)
+        mark(backend, run, large_kind(backend, size_bytes), length_bytes);
+    return run;
 }
 
 static bool resize_large(struct cairn_backend *backend, void *block, const struct found *found,
@@ -137,9 +129,9 @@ static bool resize_large(struct cairn_backend *backend, void *block, const struc
         return false;
     is_resized = cairn_backend_resize_run(backend, block, found->length_bytes, length_bytes);
     if (is_resized)
-        mark_again(backend, block, large_kind(backend, length_bytes), length_bytes);
+        mark(backend, block, large_kind(backend, length_bytes), length_bytes);
     else
-        mark_again(backend, block, (uint8_t)found->tag, found->length_bytes);
+        mark(backend, block, (uint8_t)found->tag, found->length_bytes);
     return is_resized;
 }
 
@@ -172,10 +164,7 @@ static void *alloc_huge(struct cairn_backend *backend, size_t size_bytes, size_t
     block = cairn_backend_take_pages(backend, length_bytes, align_bytes, is_zeroed);
     if (block == NULL)
         return NULL;
-    if (!mark(backend, block, CAIRN_KIND_HUGE, length_bytes)) {
-        cairn_backend_give_pages(backend, block, length_bytes);
-        return NULL;
-    }
+    mark(backend, block, CAIRN_KIND_HUGE, length_bytes);
     count_huge(backend, 1, length_bytes);
     return block;
 }
@@ -199,7 +188,7 @@ static void *resize_huge(struct cairn_backend *backend, void *block, const struc
                                       backend->page_bytes, leaf != NULL);
     if (resized == NULL) {
         cairn_pagemap_leaf_give(&backend->map, leaf);
-        mark_again(backend, block, CAIRN_KIND_HUGE, found->length_bytes);
+        mark(backend, block, CAIRN_KIND_HUGE, found->length_bytes);
         return NULL;
     }
     cairn_pagemap_set_sure(&backend->map, granule_of(backend, resized), CAIRN_KIND_HUGE,
@@ -236,7 +225,8 @@ void *cairn_backend_alloc_past(struct cairn_backend *backend, size_t size_bytes,
         return NULL;
     block =
         cut(backend, block, length_bytes, over_bytes, cairn_max(align_bytes, backend->page_bytes));
-    if (mark(backend, block, CAIRN_KIND_PAST, length_bytes))
+    if (cairn_pagemap_set(&backend->map, granule_of(backend, block), 1, CAIRN_KIND_PAST,
+                          code_of(backend, block, length_bytes)) == 0)
         return block;
     cairn_pagesource_unmap_past(&backend->pages, block, length_bytes);
     return NULL;

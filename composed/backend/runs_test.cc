@@ -191,6 +191,7 @@ TEST_F(Backend, EmptiesAtOnceWhatIsMoreThanIsUsed)
 struct Kernel {
     cairn_os real;
     long maps_left = LONG_MAX;
+    size_t space_bytes = SIZE_MAX / 2; // of addresses that are left
     size_t purge_calls = 0;
     size_t unmap_calls = 0;
     std::function<void(char *, size_t)> on_purge;
@@ -201,13 +202,15 @@ cairn_os_ops CountingOps(const cairn_os &real)
     cairn_os_ops ops = *real.ops;
     ops.map = [](void *self, size_t bytes, bool is_accessible) {
         auto *kernel = static_cast<Kernel *>(self);
-        return kernel->maps_left-- <= 0
-                   ? nullptr
-                   : kernel->real.ops->map(kernel->real.self, bytes, is_accessible);
+        if (kernel->maps_left-- <= 0 || bytes > kernel->space_bytes)
+            return static_cast<void *>(nullptr);
+        kernel->space_bytes -= bytes;
+        return kernel->real.ops->map(kernel->real.self, bytes, is_accessible);
     };
     ops.unmap = [](void *self, void *base, size_t bytes) {
         auto *kernel = static_cast<Kernel *>(self);
         kernel->unmap_calls++;
+        kernel->space_bytes += bytes;
         return kernel->real.ops->unmap(kernel->real.self, base, bytes);
     };
     ops.purge = [](void *self, void *base, size_t bytes) {
@@ -258,6 +261,18 @@ TEST_F(BackendOnAKernel, AnswersNullWhereverItRefusesAndGoesOnWhenItDoesNot)
         cairn_backend_trim(&backend_);
         ASSERT_EQ(Outstanding(), 0u);
     }
+}
+
+// The first chunk comes with a step of address space that leaves too little for the first leaf.
+TEST_F(BackendOnAKernel, HasALeafFromWhatThePageSourceKeepsFree)
+{
+    const size_t leaf_bytes = (sizeof(uint16_t) + sizeof(uint32_t)) << CAIRN_PAGEMAP_LEAF_SHIFT;
+    ASSERT_EQ(backend_.leaf_bytes, 0u);
+    kernel_.space_bytes = 2 * backend_.chunk_bytes + leaf_bytes / 2;
+    char *block = Alloc(100000);
+    kernel_.space_bytes = SIZE_MAX / 2;
+    ASSERT_NE(block, nullptr);
+    Free(block);
 }
 
 TEST_F(BackendOnAKernel, GivesRunsBackOnlyWhenItSettles)

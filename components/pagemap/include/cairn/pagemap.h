@@ -153,6 +153,18 @@ CAIRN_NODISCARD int cairn_pagemap_set(struct cairn_pagemap *map, void *base, siz
                                       uint8_t kind, uint32_t owner);
 
 /*
+ * Makes sure that a run can be marked: no cairn_pagemap_set() within it fails afterwards.
+ *
+ * Requires: base aligned to a granule.
+ * Returns:  0.
+ * Fails:    as cairn_pagemap_set().
+ * Cost:     O(leaves of the run).
+ * Threads:  safe.
+ */
+CAIRN_NODISCARD int cairn_pagemap_prepare(struct cairn_pagemap *map, const void *base,
+                                          size_t granule_count);
+
+/*
  * Unmarks a run that was marked, or the last part of one. Never fails.
  *
  * Requires: base aligned to a granule; every granule of it is marked.

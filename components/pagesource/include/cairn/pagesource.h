@@ -245,6 +245,16 @@ void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_
 size_t cairn_pagesource_purge(struct cairn_pagesource *source);
 
 /*
+ * Gives the address space of all free memory back, dirty or not, and waits for what other threads
+ * are giving back: for memory that other code cannot map.
+ *
+ * Returns: true when there may be more address space than before: try again.
+ * Cost:    O(runs log n), and as many system calls.
+ * Threads: safe.
+ */
+bool cairn_pagesource_release(struct cairn_pagesource *source);
+
+/*
  * Gives dirty memory back that has lain idle for retain_ms, down to the larger of retain_min_bytes
  * and 1/8 of what is outstanding. To be called periodically. Does nothing without retain_ms.
  *
@@ -269,7 +279,8 @@ int cairn_pagesource_purge_range(struct cairn_pagesource *source, void *base, si
  * Reserves zeroed memory for metadata, with a page that nothing may touch somewhere on each side.
  *
  * Returns: the block, aligned to 64 bytes, and to pages when it is a page or longer; NULL when
- *          length_bytes is 0 or the kernel refuses: ask for less.
+ *          length_bytes is 0, or the kernel refuses after all free memory went back to it: ask
+ *          for less.
  * Owns:    the caller, until cairn_pagesource_unreserve(). Not counted as outstanding.
  * Cost:    O(log n); four system calls for each MiB of small ones, and for each of 512 KiB or more.
  * Threads: safe.
