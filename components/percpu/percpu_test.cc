@@ -100,8 +100,11 @@ TEST_P(Percpu, WhatOneCpuFreesAnotherAllocatesWithoutTheSource)
         if (round == 20)
             tokens.takes = 0; // warm
     }
-    EXPECT_EQ(tokens.takes, 0u);
-    EXPECT_LE(tokens.tokens_taken, 500u + 64 + 64 + 64); // held, in two shards, in the last batch
+    // A thread that is interrupted in a slow path bypasses its shard: then a batch more may be taken.
+    constexpr size_t kInterrupted = 2;
+    EXPECT_LE(tokens.takes, kInterrupted);
+    // held, in two shards, in the last batch
+    EXPECT_LE(tokens.tokens_taken, 500u + 64 + 64 + 64 + 64 * kInterrupted);
     EXPECT_EQ(tokens.gives, 0u);
     expect_ends_clean(caches, tokens);
 }
