@@ -195,6 +195,14 @@ static bool let_holder_resume(const struct cairn_percpu *percpu, int id)
     return true;
 }
 
+/* True when the pop was in vain for another reason than an empty array: the thread was interrupted
+   within the sequence, or is on another CPU now. */
+static bool has_blocks(const struct cairn_percpu *percpu, unsigned class_idx, unsigned shard_idx)
+{
+    return header_count(shard_array_header(shard_at(percpu, shard_idx), class_idx),
+                        &percpu->classes[class_idx]) > 0;
+}
+
 /* Bypasses the shards, for a thread that may not use them now. */
 static void *alloc_bypass(struct cairn_percpu *percpu, unsigned class_idx)
 {
@@ -222,6 +230,12 @@ CAIRN_NOINLINE void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsign
     }
     if (id < 0 || percpu->common->is_closed || !shard_is_running(percpu, (unsigned)id))
         return alloc_bypass(percpu, class_idx);
+    if (CAIRN_UNLIKELY(has_blocks(percpu, class_idx, (unsigned)id))) {
+        void *block = cairn_percpu_pop(percpu, class_idx);
+
+        if (block != NULL)
+            return block;
+    }
     return alloc_refill(percpu, class_idx, (unsigned)id);
 }
 

@@ -49,6 +49,22 @@ TEST_P(Percpu, HandsTheBlockOutAgainThatWasJustFreed)
     expect_ends_clean(caches, tokens);
 }
 
+// As after a pop that was interrupted.
+TEST_P(Percpu, ASlowPathThatIsEnteredForNothingTakesFromTheArray)
+{
+    TokenSource tokens({64}, 1000);
+    Caches caches = make(tokens, 2);
+    caches.on(0);
+    void *block = cairn_percpu_alloc(caches, 0);
+    ASSERT_NE(block, nullptr);
+    cairn_percpu_free(caches, 0, block);
+    uint64_t takes = tokens.takes;
+    EXPECT_EQ(cairn_percpu_alloc_slow(caches, 0), block);
+    EXPECT_EQ(tokens.takes, takes);
+    cairn_percpu_free(caches, 0, block);
+    expect_ends_clean(caches, tokens);
+}
+
 TEST_P(Percpu, AsksTheSourceOncePerBatchAndPopsInItsOrder)
 {
     TokenSource tokens({64, 512, 4096}, 1000);
