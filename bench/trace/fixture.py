@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""What the tests of the trace tools share: the commands as a user calls them."""
+"""What the tests of the trace tools share: the commands as a user calls them, and traces made by hand."""
 
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, Iterator, List, NamedTuple
 
 from bench.harness import fixture
 
@@ -17,6 +18,85 @@ HANDOFF = str(RUNFILES / "bench/workloads/handoff")
 
 Done = subprocess.CompletedProcess
 
+
+# --- traces, call by call: what format.h says; a tick is a nanosecond ---
+
+FUNCTIONS = ("malloc calloc realloc reallocarray posix_memalign aligned_alloc memalign valloc pvalloc "
+             "free free_sized free_aligned_sized cfree release").split()
+START = 1000000  # the tick at which the recording begins
+PAGE, WORD = 4096, (1 << 64) - 1
+HEADER, BLOCK = struct.Struct("<8sIIQQQIIII"), struct.Struct("<7I36x")
+
+
+class Call(NamedTuple):
+    """One record; `at` is relative to START."""
+
+    thread: int
+    at: int
+    function: str
+    address: int
+    size: int = 0
+    align_log2: int = 0
+    has_old: bool = False
+
+    def encoded(self) -> bytes:
+        """As in the file."""
+        return struct.pack("<QQQBBB5x", START + self.at, self.address, self.size,
+                           1 + FUNCTIONS.index(self.function), self.align_log2, self.has_old)
+
+
+def malloc(thread: int, at: int, address: int, size: int) -> List[Call]:
+    """Each returns the records that one call makes."""
+    return [Call(thread, at, "malloc", address, size)]
+
+
+def free(thread: int, at: int, address: int) -> List[Call]:
+    return [Call(thread, at, "free", address)]
+
+
+def realloc(thread: int, at: int, took: int, old: int, new: int, size: int) -> List[Call]:
+    """A new address of 0 is that of a call that failed."""
+    return [Call(thread, at, "release", old),
+            Call(thread, at + took, "realloc", new, size, has_old=True)]
+
+
+def checksum(content: bytes, start: int) -> int:
+    """trace_checksum()."""
+    lanes, whole = [start, 1, 2, 3], len(content) // 32 * 32
+    for index, (word,) in enumerate(struct.iter_unpack("<Q", content[:whole])):
+        mixed = (lanes[index % 4] ^ word) * 0x9e3779b97f4a7c15 & WORD
+        lanes[index % 4] = mixed ^ mixed >> 29
+    for byte in content[whole:]:
+        lanes[0] = (lanes[0] ^ byte) * 0x100000001b3 & WORD
+    word = lanes[0] ^ lanes[1] * 3 & WORD ^ lanes[2] * 5 & WORD ^ lanes[3] * 7 & WORD
+    return (word ^ word >> 32) & 0xffffffff
+
+
+def _blocks(calls: List[Call], is_closed: bool, in_a_block: int) -> Iterator[bytes]:
+    """The blocks of the threads take turns in the file."""
+    threads: Dict[int, List[Call]] = {}
+    for call in calls:
+        threads.setdefault(call.thread, []).append(call)
+    for first in range(0, max(map(len, threads.values())), in_a_block):
+        for thread, own in sorted(threads.items()):
+            part = b"".join(call.encoded() for call in own[first:first + in_a_block])
+            if part:
+                capacity = -(-(BLOCK.size + len(part)) // PAGE) * PAGE
+                head = BLOCK.pack(0x6b6c6274, capacity, thread, 0, len(part) // 32, is_closed,
+                                  checksum(part, thread) if is_closed else 0)
+                yield (head + part).ljust(capacity, b"\0")
+
+
+def trace(*calls: List[Call], is_closed: bool = False, in_a_block: int = 100) -> bytes:
+    """The file of these calls, in the order of each thread."""
+    command = b"made\0for a \"test\"\0"
+    head = HEADER.pack(b"cairntrc", 2, PAGE, 1000000000, START, 0, 0, 4711, 0, len(command))
+    head += struct.pack("<I", checksum(command, checksum(head, 0)))
+    blocks = _blocks([one for call in calls for one in call], is_closed, in_a_block)
+    return (head.ljust(128, b"\0") + command).ljust(PAGE, b"\0") + b"".join(blocks)
+
+
+# --- commands ---
 
 class CommandCase(fixture.FolderCase):
     """A directory of its own, in which the user stands."""
@@ -32,6 +112,21 @@ class CommandCase(fixture.FolderCase):
                               env={**self.environment, **environment}, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, check=False)
 
+    def part(self, name: str, *arguments: str) -> Done:
+        """A program beside the commands, in the user's directory."""
+        return subprocess.run([str(PARTS / name), *arguments], cwd=self.folder, capture_output=True,
+                              text=True, check=False)
+
+    def printed(self, name: str, *arguments: str) -> str:
+        """What such a program says; it must succeed."""
+        done = self.part(name, *arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def write(self, content: bytes) -> None:
+        """The file t."""
+        (self.folder / "t").write_bytes(content)
+
     def recorded(self, *program: str) -> str:
         """The trace of a program, which must succeed."""
         done = self.call("record", "-o", "t.trace", "--", *program)
@@ -40,6 +135,4 @@ class CommandCase(fixture.FolderCase):
 
     def info(self, name: str) -> Dict[str, Any]:
         """What a trace holds."""
-        done = self.call("replay", name, "--info", "--json", "-")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return json.loads(done.stdout)
+        return json.loads(self.printed("info", name))

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * format.h - the file that the recorder writes and the reader reads, version 1.
+ * format.h - the file that the recorder writes and the reader reads, version 2.
  *
  * Idea. Each thread writes into a block of the file that is mapped into the process: no system
  * call, no lock and no buffer to flush. What a process had recorded is in the file the moment it is
@@ -15,43 +15,36 @@
  *     +---------+-------------+-----------------+------------- - - ---+
  *               |              \
  *               +--------------+---------------------------+---------+
- *               | block header | events, one after another | unused  |
- *               | 64 bytes     | used_bytes                |         |
+ *               | block header | calls of 32 bytes each    | unused  |
+ *               | 64 bytes     |                           |         |
  *               +--------------+---------------------------+---------+
  *
- * The blocks of a thread are in order of time; those of several threads are mixed. A block can be
- * decoded without the ones before it. Integers are little-endian, times are ticks of the machine's
- * clock (header: ticks_per_second). Every process has a file of its own.
+ * The blocks of a thread are in order of time; those of several threads are mixed. Integers are
+ * little-endian, times are ticks of the machine's clock (header: ticks_per_second). Every process
+ * has a file of its own.
  *
- * An event is 3 to 6 bytes in most programs ("v": variable length, 7 bits to the byte):
- *
- *     +------+--------+----------------+-----------+-----------+----------+----------+
- *     | what | v time | [1 byte align] | [v size]  | [old]     | [result] | [v took] |
- *     +------+--------+----------------+-----------+-----------+----------+----------+
- *      |        since the event before    allocate   realloc     allocate   realloc
- *      +- bits 0-3 function, 4 result is recent, 5 failed, 6 old is recent, 7 old is NULL
- *
- * An address is one byte when it is among the recent ones of the block (an index into a table that
- * both sides keep), else the difference to the address before, in units of 8 bytes.
- *
- * Time. An allocation is stamped after it returned, a free before it starts, a realloc twice. So
- * two lives of one address never overlap, whichever threads they are in.
+ * Time. An allocation is stamped after it returned, a free before it starts, a realloc twice: its
+ * TRACE_RELEASE before says what becomes free, itself after what was got. So two lives of one
+ * address never overlap, whichever threads they are in.
  *
  * A block that is full, or whose thread has ended, is closed: it has a checksum. The others have
- * none; their `progress` is stored after the bytes of an event, so what it counts is complete.
+ * none; their `call_count` is stored after the bytes of a call, so what it counts is complete.
  */
 #ifndef CAIRN_BENCH_TRACE_FORMAT_H
 #define CAIRN_BENCH_TRACE_FORMAT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define TRACE_MAGIC       "cairntrc"
 #define TRACE_BLOCK_MAGIC 0x6b6c6274u /* "tblk" */
 
 enum {
-    TRACE_VERSION = 1,
+    TRACE_VERSION = 2,
     TRACE_PAGE_BYTES = 4096, /* of the file, whatever the machine's pages are */
     TRACE_COMMAND_BYTES = 3968,
+    TRACE_LARGEST_ALIGN_LOG2 = 62,
 };
 
 enum trace_clock { TRACE_CLOCK_MONOTONIC, TRACE_CLOCK_TSC, TRACE_CLOCK_CNTVCT };
@@ -70,15 +63,8 @@ enum trace_function {
     TRACE_FREE_SIZED,
     TRACE_FREE_ALIGNED_SIZED,
     TRACE_CFREE,
+    TRACE_RELEASE, /* the block that a realloc was given, before it */
     TRACE_FUNCTION_END,
-};
-
-enum trace_flag {
-    TRACE_FUNCTION_MASK = 0x0f,
-    TRACE_IS_RECENT = 0x10,
-    TRACE_HAS_FAILED = 0x20,
-    TRACE_OLD_IS_RECENT = 0x40,
-    TRACE_OLD_IS_NULL = 0x80,
 };
 
 struct trace_header { /* a page */
@@ -104,18 +90,63 @@ struct trace_header { /* a page */
 struct trace_block { /* a cache line */
     uint32_t magic;
     uint32_t capacity_bytes; /* with this header: a multiple of TRACE_PAGE_BYTES */
-    uint32_t thread;         /* 1, 2, ... by first event */
+    uint32_t thread;         /* 1, 2, ... by first call */
     uint32_t system_thread;  /* as the kernel calls it */
-    uint64_t start_ticks;    /* the first event's time is relative to this one */
-    uint64_t progress;       /* events << 32 | used_bytes */
+    uint32_t call_count;
     uint32_t closed;
-    uint32_t checksum; /* of the header up to `progress` and of the events, once closed */
-    uint64_t unused[3];
+    uint32_t checksum; /* of the calls, once closed */
+    uint32_t unused[9];
 };
 
-static inline uint32_t trace_used_bytes(const struct trace_block *block)
+struct trace_call {
+    uint64_t ticks;
+    uint64_t address; /* what an allocation returned, 0 where it failed; or what is freed */
+    uint64_t size_bytes;
+    uint8_t function;
+    uint8_t align_log2;
+    uint8_t has_old; /* a realloc that was given a block */
+    uint8_t unused[5];
+};
+
+static inline bool trace_is_free(unsigned function)
 {
-    return (uint32_t)block->progress;
+    return function >= TRACE_FREE;
+}
+
+static inline bool trace_has_align(unsigned function)
+{
+    return function >= TRACE_POSIX_MEMALIGN && function <= TRACE_MEMALIGN;
+}
+
+/* Of 8 bytes a step, in four lanes whose multiplications overlap; `sum` chains several pieces. */
+static inline uint32_t trace_checksum(uint32_t sum, const void *bytes, size_t count)
+{
+    const uint8_t *at = (const uint8_t *)bytes;
+    uint64_t lanes[4] = {sum, 1, 2, 3};
+    uint64_t word;
+
+    for (; count >= 32; at += 32, count -= 32)
+        for (unsigned lane = 0; lane < 4; lane++) {
+            __builtin_memcpy(&word, at + 8 * lane, 8); /* inline also under -fno-builtin */
+            lanes[lane] = (lanes[lane] ^ word) * 0x9e3779b97f4a7c15u;
+            lanes[lane] ^= lanes[lane] >> 29;
+        }
+    for (; count > 0; at++, count--)
+        lanes[0] = (lanes[0] ^ *at) * 0x100000001b3u;
+    word = lanes[0] ^ lanes[1] * 3 ^ lanes[2] * 5 ^ lanes[3] * 7;
+    return (uint32_t)(word ^ word >> 32);
+}
+
+static inline uint32_t trace_header_checksum(const struct trace_header *header)
+{
+    uint32_t sum = trace_checksum(0, header, offsetof(struct trace_header, header_checksum));
+
+    return trace_checksum(sum, header->command, header->command_bytes);
+}
+
+static inline uint32_t trace_block_checksum(const struct trace_block *block)
+{
+    return trace_checksum(block->thread, block + 1, block->call_count * sizeof(struct trace_call));
 }
 
 #endif

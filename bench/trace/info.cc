@@ -15,11 +15,7 @@
 #include <cstring>
 #include <string>
 
-#include "bench/trace/printer.h"
-
-extern "C" {
-#include "bench/trace/codec.h"
-}
+#include "bench/trace/reader.h"
 
 namespace {
 
@@ -33,9 +29,9 @@ struct Summary {
     uint64_t blocks_of_size[kSizes], bytes_of_size[kSizes], blocks_of_lifetime[kLifetimes];
 };
 
-double Seconds(const trace_reader &reader, uint64_t ticks)
+double Seconds(const Trace &trace, uint64_t ticks)
 {
-    return static_cast<double>(ticks) / static_cast<double>(reader.header->ticks_per_second);
+    return static_cast<double>(ticks) / static_cast<double>(trace.header.ticks_per_second);
 }
 
 unsigned LifetimeOf(double seconds)
@@ -47,7 +43,7 @@ unsigned LifetimeOf(double seconds)
     return decade;
 }
 
-void CountBlock(Summary *sums, const trace_event &event)
+void CountBlock(Summary *sums, const Event &event)
 {
     unsigned bits =
         event.size_bytes == 0 ? 0 : 64 - static_cast<unsigned>(__builtin_clzll(event.size_bytes));
@@ -56,19 +52,19 @@ void CountBlock(Summary *sums, const trace_event &event)
     sums->total_bytes += event.size_bytes;
 }
 
-void Count(Summary *sums, const trace_reader &reader, const trace_event &event)
+void Count(Summary *sums, const Trace &trace, const Event &event)
 {
-    bool is_alloc = event.kind == TRACE_EVENT_ALLOC, is_free = event.kind == TRACE_EVENT_FREE;
+    bool is_alloc = event.kind == kAlloc, is_free = event.kind == kFree;
     sums->last_ticks = event.ticks;
     sums->events += !event.is_inferred;
     sums->calls[event.function] += !event.is_inferred;
-    sums->failed += event.kind == TRACE_EVENT_FAILED;
-    if (event.object == TRACE_NO_OBJECT)
+    sums->failed += event.kind == kFailed;
+    if (event.object == kNoObject)
         return;
     if (is_free) {
         sums->frees++;
         sums->cross_frees += event.born_thread != event.thread;
-        sums->blocks_of_lifetime[LifetimeOf(Seconds(reader, event.ticks - event.born_ticks))]++;
+        sums->blocks_of_lifetime[LifetimeOf(Seconds(trace, event.ticks - event.born_ticks))]++;
     } else {
         CountBlock(sums, event);
     }
@@ -107,26 +103,26 @@ void PrintCommand(const trace_header &header)
     std::putchar(']');
 }
 
-void PrintSummary(const trace_reader &reader, const Summary &sums)
+void PrintSummary(const Trace &trace, const Summary &sums)
 {
-    const trace_header &header = *reader.header;
+    const trace_header &header = trace.header;
     const char *separator = "";
     PrintCommand(header);
     std::printf(", \"calls\": {");
     for (unsigned function = 1; function < TRACE_FUNCTION_END; function++) {
         if (sums.calls[function] == 0)
             continue;
-        std::printf("%s\"%s\": %" PRIu64, separator, trace_function_name(function),
+        std::printf("%s\"%s\": %" PRIu64, separator, FunctionName(function),
                     sums.calls[function]);
         separator = ", ";
     }
     std::printf("}, \"started_unix\": %.3f, \"seconds\": %.9f, \"peak_seconds\": %.9f",
-                static_cast<double>(header.start_unix_ns) / 1e9, Seconds(reader, sums.last_ticks),
-                Seconds(reader, sums.peak_ticks));
+                static_cast<double>(header.start_unix_ns) / 1e9, Seconds(trace, sums.last_ticks),
+                Seconds(trace, sums.peak_ticks));
     for (auto [name, number] : {std::pair<const char *, uint64_t>{"process", header.process},
-                                {"threads", reader.thread_count},
+                                {"threads", trace.thread_count},
                                 {"events", sums.events},
-                                {"event_bytes", reader.used_bytes},
+                                {"event_bytes", trace.used_bytes},
                                 {"total_bytes", sums.total_bytes},
                                 {"peak_live_bytes", sums.peak_bytes},
                                 {"peak_live_blocks", sums.peak_blocks},
@@ -135,16 +131,16 @@ void PrintSummary(const trace_reader &reader, const Summary &sums)
                                 {"frees", sums.frees},
                                 {"cross_frees", sums.cross_frees},
                                 {"failed", sums.failed},
-                                {"unknown_frees", reader.unknown_frees},
-                                {"unknown_resizes", reader.unknown_resizes},
-                                {"inferred_frees", reader.inferred_frees},
+                                {"unknown_frees", trace.unknown_frees},
+                                {"unknown_resizes", trace.unknown_resizes},
+                                {"inferred_frees", trace.inferred_frees},
                                 {"lost_events", header.lost_events},
                                 {"lost_room", header.lost_room},
-                                {"open_blocks", reader.open_blocks},
-                                {"torn_blocks", reader.torn_blocks},
-                                {"damaged_blocks", reader.damaged_blocks},
-                                {"bad_blocks", reader.bad_blocks},
-                                {"skipped_pages", reader.skipped_pages}})
+                                {"open_blocks", trace.open_blocks},
+                                {"torn_blocks", trace.torn_blocks},
+                                {"damaged_blocks", trace.damaged_blocks},
+                                {"bad_blocks", trace.bad_blocks},
+                                {"skipped_pages", trace.skipped_pages}})
         std::printf(", \"%s\": %" PRIu64, name, number);
     PrintNumbers("blocks_by_bits_of_size", sums.blocks_of_size, kSizes);
     PrintNumbers("bytes_by_bits_of_size", sums.bytes_of_size, kSizes);
@@ -152,16 +148,16 @@ void PrintSummary(const trace_reader &reader, const Summary &sums)
     std::puts("}");
 }
 
-void PrintEvent(const trace_reader &reader, const trace_event &event)
+void PrintEvent(const Trace &trace, const Event &event)
 {
-    bool is_free = event.kind == TRACE_EVENT_FREE || event.kind == TRACE_EVENT_UNKNOWN_FREE;
-    std::string object = event.object == TRACE_NO_OBJECT ? "-" : std::to_string(event.object);
-    std::printf("%.9f %" PRIu32 " %s %s %" PRIu64, Seconds(reader, event.ticks),
-                event.thread_number, trace_function_name(event.function), object.c_str(),
+    bool is_free = event.kind == kFree || event.kind == kUnknownFree;
+    std::string object = event.object == kNoObject ? "-" : std::to_string(event.object);
+    std::printf("%.9f %" PRIu32 " %s %s %" PRIu64, Seconds(trace, event.ticks),
+                event.thread_number, FunctionName(event.function), object.c_str(),
                 is_free ? event.old_size_bytes : event.size_bytes);
     if (trace_has_align(event.function))
         std::printf(" %" PRIu64, uint64_t{1} << event.align_log2);
-    std::puts(event.is_inferred ? " inferred" : event.kind == TRACE_EVENT_FAILED ? " failed" : "");
+    std::puts(event.is_inferred ? " inferred" : event.kind == kFailed ? " failed" : "");
 }
 
 } // namespace
@@ -175,14 +171,14 @@ int main(int argument_count, char **arguments)
         return Usage("[--events] file");
     return ReadTrace(
         arguments[argument_count - 1],
-        [&](const trace_reader &reader, const trace_event &event) {
-            has_events ? PrintEvent(reader, event) : Count(&sums, reader, event);
+        [&](const Trace &trace, const Event &event) {
+            has_events ? PrintEvent(trace, event) : Count(&sums, trace, event);
             return true;
         },
-        [&](const trace_reader &reader) {
+        [&](const Trace &trace) {
             sums.blocks_of_lifetime[kLifetimes - 1] = sums.live_blocks;
             if (!has_events)
-                PrintSummary(reader, sums);
+                PrintSummary(trace, sums);
             return 0;
         });
 }

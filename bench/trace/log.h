@@ -12,19 +12,15 @@
 
 #include "bench/trace/format.h"
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-/* After the call; `result` is NULL when it failed. */
-void trace_log_alloc(enum trace_function function, size_t size_bytes, unsigned align_log2,
-                     const void *result);
+/* Before a free, and before a realloc of a block: then TRACE_RELEASE. */
+void trace_log_before(enum trace_function function, const void *block);
 
-/* Before the call. */
-void trace_log_free(enum trace_function function, const void *block);
-
-/* Before a realloc; what it returns goes to trace_log_resize, after it. */
-uint64_t trace_log_begin_resize(void);
-void trace_log_resize(enum trace_function function, const void *old, size_t size_bytes,
-                      const void *result, uint64_t begun_ticks);
+/* After an allocation, and after a realloc, which had an old block or none; `result` is NULL when
+   it failed. */
+void trace_log_after(enum trace_function function, size_t size_bytes, unsigned align_log2,
+                     bool has_old, const void *result);
 
 #endif

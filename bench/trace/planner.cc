@@ -12,11 +12,7 @@
 #include <vector>
 
 #include "bench/trace/plan.h"
-#include "bench/trace/printer.h"
-
-extern "C" {
-#include "bench/trace/codec.h"
-}
+#include "bench/trace/reader.h"
 
 namespace {
 
@@ -26,15 +22,15 @@ struct Thread {
     uint64_t epoch_calls = 0;
 };
 
-uint64_t PackedOf(const trace_event &event, uint64_t page_bytes)
+uint64_t PackedOf(const Event &event, uint64_t page_bytes)
 {
     bool is_page = event.function == TRACE_VALLOC || event.function == TRACE_PVALLOC;
     uint64_t size_bytes = event.size_bytes;
     uint64_t align_log2 = event.align_log2;
     uint64_t code = event.function == TRACE_CALLOC ? PLAN_CALLOC : PLAN_MALLOC;
-    if (event.kind == TRACE_EVENT_FREE)
+    if (event.kind == kFree)
         code = PLAN_FREE;
-    else if (event.kind == TRACE_EVENT_RESIZE)
+    else if (event.kind == kResize)
         code = PLAN_RESIZE;
     else if (is_page || trace_has_align(event.function))
         code = PLAN_ALIGNED;
@@ -52,9 +48,9 @@ class Planner {
     {
     }
 
-    void Add(const trace_event &event, uint64_t page_bytes)
+    void Add(const Event &event, uint64_t page_bytes)
     {
-        if (event.object == TRACE_NO_OBJECT) {
+        if (event.object == kNoObject) {
             plan_.skipped_calls++;
             return;
         }
@@ -127,13 +123,13 @@ int main(int argument_count, char **arguments)
         return Usage("[--paced] trace plan");
     return ReadTrace(
         paths[0],
-        [&](const trace_reader &reader, const trace_event &event) {
-            planner.Add(event, reader.header->page_bytes);
+        [&](const Trace &trace, const Event &event) {
+            planner.Add(event, trace.header.page_bytes);
             return true;
         },
-        [&](const trace_reader &reader) {
+        [&](const Trace &trace) {
             std::ofstream file(paths[1], std::ios::binary);
-            if ((file << planner.Bytes(reader.thread_count)).flush())
+            if ((file << planner.Bytes(trace.thread_count)).flush())
                 return 0;
             std::fprintf(stderr, "planner: %s: cannot be written\n", paths[1]);
             return 1;

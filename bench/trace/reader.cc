@@ -12,16 +12,15 @@
 // microsecond pass; fits it still not, it is taken as it is, and counted.
 #include "bench/trace/reader.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <queue>
 #include <string>
@@ -29,15 +28,11 @@
 #include <utility>
 #include <vector>
 
-extern "C" {
-#include "bench/trace/codec.h"
-}
-
 namespace {
 
 struct BlockRef {
-    uint64_t offset;
-    uint32_t used_bytes;
+    const trace_call *calls;
+    uint32_t count;
 };
 
 // A thread's blocks, and where its reading stands: at `call`, or at the end.
@@ -45,350 +40,329 @@ struct Thread {
     uint32_t number;
     std::vector<BlockRef> blocks;
     size_t next_block = 0;
-    trace_codec codec = {};
-    trace_bytes in = {};
-    trace_call call = {};
-    uint64_t due_ticks = 0;            // its place in the merge
-    uint32_t lifted = TRACE_NO_OBJECT; // the object of a realloc that has begun
-    bool is_resizing = false;          // the call's beginning has been dealt with
-    bool is_overdue = false;           // it did not fit and others were let pass
+    const trace_call *call = nullptr;
+    const trace_call *end = nullptr;
+    uint32_t lifted = kNoObject; // the object of a realloc that has begun
+    bool is_overdue = false;     // the call did not fit, and others were let pass
 };
 
 struct Object {
-    uint64_t address;
     uint64_t size_bytes;
     uint64_t born_ticks;
+    uint64_t address;
     uint32_t born_thread;
 };
 
-bool FreesOld(const trace_call &call)
+bool MakesSense(const trace_call &call)
 {
-    return trace_is_resize(call.function) && call.old_address != 0;
+    return call.function > 0 && call.function < TRACE_FUNCTION_END &&
+           call.align_log2 <= TRACE_LARGEST_ALIGN_LOG2 && call.has_old <= 1 &&
+           (call.address != 0 || !trace_is_free(call.function));
 }
 
-// realloc(p, 0) that gave NULL has freed p; one that failed has not.
-bool IsFree(const trace_call &call)
-{
-    return trace_is_free(call.function) ||
-           (FreesOld(call) && call.has_failed && call.size_bytes == 0);
-}
-
-uint64_t FreedAddress(const trace_call &call)
-{
-    return trace_is_free(call.function) ? call.address : call.old_address;
-}
-
-bool Refuse(trace_reader *reader, const char *path, const std::string &why)
-{
-    std::snprintf(reader->message, sizeof reader->message, "%.300s: %s", path, why.c_str());
-    return false;
-}
-
-} // namespace
-
-struct trace_state {
-    trace_reader *reader;
-    const uint8_t *bytes = nullptr;
-    uint64_t file_bytes = 0;
-    uint64_t patience_ticks = 0;
-    trace_header header = {};
-    std::vector<Thread> threads;
-    std::map<uint32_t, uint32_t> thread_of_number;
-    // By time, then by thread: the order does not depend on the heap's history.
-    std::priority_queue<std::pair<uint64_t, uint32_t>, std::vector<std::pair<uint64_t, uint32_t>>,
-                        std::greater<>>
-        due;
-    std::unordered_map<uint64_t, uint32_t> living; // by address
-    std::vector<Object> objects;
-    std::vector<std::vector<uint32_t>> unused; // numbers, by the thread that freed them
-
-    ~trace_state()
+class Reader {
+  public:
+    Reader() = default;
+    Reader(const Reader &) = delete;
+    ~Reader()
     {
-        if (bytes != nullptr)
-            munmap(const_cast<uint8_t *>(bytes), file_bytes);
+        if (bytes_ != nullptr)
+            munmap(const_cast<uint8_t *>(bytes_), file_bytes_);
     }
 
+    // Why the file is no trace, or nothing.
+    std::string Open(const char *path)
+    {
+        std::string why = Map(path);
+        if (why.empty())
+            why = CheckHeader();
+        if (!why.empty())
+            return why;
+        for (uint64_t offset = TRACE_PAGE_BYTES; offset < file_bytes_;)
+            offset += TakeBlock(bytes_ + offset, file_bytes_ - offset);
+        trace_.thread_count = static_cast<uint32_t>(threads_.size());
+        unused_.resize(threads_.size());
+        for (uint32_t thread = 0; thread < threads_.size(); thread++)
+            Advance(thread, 0);
+        return "";
+    }
+
+    const Trace &trace() const
+    {
+        return trace_;
+    }
+
+    bool Next(Event *event)
+    {
+        while (!due_.empty()) {
+            auto [ticks, number] = due_.top();
+            Thread &thread = threads_[number];
+            const trace_call &call = *thread.call;
+            bool does_fit = Fits(call);
+            if (!does_fit && !thread.is_overdue) {
+                due_.pop();
+                thread.is_overdue = true;
+                due_.emplace(ticks + patience_ticks_, number);
+                continue;
+            }
+            *event = {};
+            event->ticks = ticks > trace_.header.start_ticks ? ticks - trace_.header.start_ticks : 0;
+            event->size_bytes = call.size_bytes;
+            event->thread = number;
+            event->thread_number = thread.number;
+            event->object = kNoObject;
+            event->function = call.function;
+            event->align_log2 = call.align_log2;
+            if (!does_fit && !trace_is_free(call.function)) {
+                // Something lives where it allocates: a free was lost. The call itself comes next.
+                event->is_inferred = true;
+                event->function = TRACE_FREE;
+                trace_.inferred_frees++;
+                GiveFree(event, Lifted(call.address));
+                return true;
+            }
+            due_.pop();
+            bool is_event = Give(event, &thread);
+            thread.call++;
+            Advance(number, ticks);
+            if (is_event)
+                return true;
+        }
+        return false;
+    }
+
+  private:
     // ---- the file ----
 
-    bool Map(const char *path)
+    std::string Map(const char *path)
     {
         int descriptor = open(path, O_RDONLY | O_CLOEXEC);
         struct stat status;
         void *mapping = MAP_FAILED;
         if (descriptor < 0)
-            return Refuse(reader, path, std::strerror(errno));
+            return std::strerror(errno);
         if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
             mapping = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE,
                            descriptor, 0);
         close(descriptor);
         if (mapping == MAP_FAILED)
-            return Refuse(reader, path, "is not a trace (no regular file, or an empty one)");
-        bytes = static_cast<const uint8_t *>(mapping);
-        file_bytes = static_cast<uint64_t>(status.st_size);
-        return true;
+            return "is not a trace (no regular file, or an empty one)";
+        bytes_ = static_cast<const uint8_t *>(mapping);
+        file_bytes_ = static_cast<uint64_t>(status.st_size);
+        return "";
     }
 
-    bool CheckHeader(const char *path)
+    std::string CheckHeader()
     {
-        size_t known_bytes = file_bytes < sizeof header ? file_bytes : sizeof header;
-        std::memcpy(&header, bytes, known_bytes);
+        trace_header &header = trace_.header;
+        size_t known_bytes = std::min(file_bytes_, sizeof header);
+        std::memcpy(&header, bytes_, known_bytes);
         if (std::memcmp(header.magic, TRACE_MAGIC, sizeof header.magic) != 0)
-            return Refuse(reader, path,
-                          "is not a trace (its first bytes are not '" TRACE_MAGIC "')");
+            return "is not a trace (its first bytes are not '" TRACE_MAGIC "')";
         if (known_bytes < sizeof header)
-            return Refuse(reader, path, "is cut off within its header");
+            return "is cut off within its header";
         if (header.version != TRACE_VERSION)
-            return Refuse(reader, path,
-                          "is of version " + std::to_string(header.version) +
-                              ", and this program reads version " + std::to_string(TRACE_VERSION));
+            return "is of version " + std::to_string(header.version) +
+                   ", and this program reads version " + std::to_string(TRACE_VERSION);
         if (header.command_bytes > TRACE_COMMAND_BYTES ||
             header.header_checksum != trace_header_checksum(&header) ||
             header.ticks_per_second == 0 || header.page_bytes == 0)
-            return Refuse(reader, path, "is damaged: the checksum of its header is wrong");
-        patience_ticks = header.ticks_per_second / 1000000 + 1;
-        return true;
+            return "is damaged: the checksum of its header is wrong";
+        patience_ticks_ = header.ticks_per_second / 1000000 + 1;
+        return "";
     }
 
-    // Takes the block if it is sound; returns where the next one may begin.
-    uint64_t TakeBlock(uint64_t offset)
+    // Takes the block if it is sound; returns how far it is to the next one.
+    uint64_t TakeBlock(const uint8_t *at, uint64_t rest_bytes)
     {
-        auto *block = reinterpret_cast<const trace_block *>(bytes + offset);
-        uint64_t rest_bytes = file_bytes - offset;
+        auto *block = reinterpret_cast<const trace_block *>(at);
         if (rest_bytes < sizeof *block || block->magic != TRACE_BLOCK_MAGIC ||
             block->capacity_bytes < TRACE_PAGE_BYTES ||
             block->capacity_bytes % TRACE_PAGE_BYTES != 0 || block->capacity_bytes > 1u << 30 ||
-            trace_used_bytes(block) > block->capacity_bytes - sizeof *block) {
-            reader->skipped_pages++;
-            return offset + TRACE_PAGE_BYTES;
+            block->call_count > (block->capacity_bytes - sizeof *block) / sizeof(trace_call)) {
+            trace_.skipped_pages++;
+            return TRACE_PAGE_BYTES;
         }
-        uint32_t used_bytes = trace_used_bytes(block);
-        if (used_bytes > rest_bytes - sizeof *block) {
-            reader->torn_blocks++;
-            used_bytes = static_cast<uint32_t>(rest_bytes - sizeof *block);
+        uint64_t whole_calls = (rest_bytes - sizeof *block) / sizeof(trace_call);
+        auto count = static_cast<uint32_t>(std::min<uint64_t>(block->call_count, whole_calls));
+        if (count < block->call_count) {
+            trace_.torn_blocks++;
         } else if (block->closed != 0 && block->checksum != trace_block_checksum(block)) {
-            reader->damaged_blocks++;
-            return offset + block->capacity_bytes;
+            trace_.damaged_blocks++;
+            return block->capacity_bytes;
         }
-        reader->open_blocks += block->closed == 0;
-        reader->used_bytes += used_bytes;
+        trace_.open_blocks += block->closed == 0;
+        trace_.used_bytes += count * sizeof(trace_call);
         auto [place, is_new] =
-            thread_of_number.emplace(block->thread, static_cast<uint32_t>(threads.size()));
+            thread_of_number_.emplace(block->thread, static_cast<uint32_t>(threads_.size()));
         if (is_new)
-            threads.push_back(Thread{block->thread, {}});
-        threads[place->second].blocks.push_back({offset, used_bytes});
-        return offset + block->capacity_bytes;
-    }
-
-    void Begin()
-    {
-        for (uint64_t offset = TRACE_PAGE_BYTES; offset < file_bytes;)
-            offset = TakeBlock(offset);
-        reader->header = &header;
-        reader->thread_count = static_cast<uint32_t>(threads.size());
-        unused.resize(threads.size());
-        for (uint32_t thread = 0; thread < threads.size(); thread++)
-            Advance(thread, 0);
+            threads_.push_back(Thread{block->thread, {}});
+        threads_[place->second].blocks.push_back(
+            {reinterpret_cast<const trace_call *>(block + 1), count});
+        return block->capacity_bytes;
     }
 
     // ---- one thread's calls ----
 
-    // Reads the thread's next call, which is not due before the one that it follows.
+    // Goes to the thread's next call, which is not due before the one that it follows.
     void Advance(uint32_t number, uint64_t least_ticks)
     {
-        Thread &thread = threads[number];
-        thread.is_resizing = thread.is_overdue = false;
-        thread.lifted = TRACE_NO_OBJECT;
+        Thread &thread = threads_[number];
+        thread.is_overdue = false;
         for (;;) {
-            if (thread.in.at != thread.in.end) {
-                if (trace_decode(&thread.codec, &thread.in, &thread.call))
-                    return Defer(number, std::max(thread.call.ticks, least_ticks));
-                reader->bad_blocks++;
+            if (thread.call != thread.end && MakesSense(*thread.call)) {
+                due_.emplace(std::max(thread.call->ticks, least_ticks), number);
+                return;
             }
+            trace_.bad_blocks += thread.call != thread.end;
             if (thread.next_block == thread.blocks.size())
                 return;
             const BlockRef &ref = thread.blocks[thread.next_block++];
-            auto *block = reinterpret_cast<const trace_block *>(bytes + ref.offset);
-            auto *first = reinterpret_cast<const uint8_t *>(block + 1);
-            thread.in = {first, first + ref.used_bytes, false};
-            trace_codec_reset(&thread.codec, block->start_ticks);
+            thread.call = ref.calls;
+            thread.end = ref.calls + ref.count;
         }
-    }
-
-    void Defer(uint32_t thread, uint64_t due_ticks)
-    {
-        threads[thread].due_ticks = due_ticks;
-        due.emplace(due_ticks, thread);
     }
 
     // ---- objects ----
 
-    uint32_t Find(uint64_t address) const
+    // Whether the address that the call frees, or fills, is as it must be for that.
+    bool Fits(const trace_call &call) const
     {
-        auto found = living.find(address);
-        return found == living.end() ? TRACE_NO_OBJECT : found->second;
+        bool is_living = living_.count(call.address) != 0;
+        return trace_is_free(call.function) ? is_living : call.address == 0 || !is_living;
+    }
+
+    // The object at an address, which is free for others from now on.
+    uint32_t Lifted(uint64_t address)
+    {
+        auto found = living_.find(address);
+        if (found == living_.end())
+            return kNoObject;
+        uint32_t object = found->second;
+        living_.erase(found);
+        return object;
+    }
+
+    void Place(uint32_t object, uint64_t address)
+    {
+        objects_[object].address = address;
+        living_[address] = object;
     }
 
     uint32_t NewObject(uint32_t thread)
     {
-        std::vector<uint32_t> &own = unused[thread];
+        std::vector<uint32_t> &own = unused_[thread];
         if (own.empty()) {
-            objects.emplace_back();
-            return static_cast<uint32_t>(objects.size() - 1);
+            objects_.emplace_back();
+            return static_cast<uint32_t>(objects_.size() - 1);
         }
         uint32_t number = own.back();
         own.pop_back();
         return number;
     }
 
-    void Place(uint32_t object, uint64_t address)
-    {
-        objects[object].address = address;
-        living[address] = object;
-    }
-
     // ---- calls to events ----
 
-    // Whether the address that the call frees, or fills, is as it must be for that.
-    bool Fits(const Thread &thread) const
+    void TellObject(Event *event, uint32_t number) const
     {
-        const trace_call &call = thread.call;
-        if (IsFree(call) || (FreesOld(call) && !thread.is_resizing))
-            return Find(FreedAddress(call)) != TRACE_NO_OBJECT;
-        return call.has_failed || Find(call.address) == TRACE_NO_OBJECT;
-    }
-
-    // The old block's address is free for others from now on, until the call ends.
-    void BeginResize(Thread &thread)
-    {
-        thread.is_resizing = true;
-        thread.is_overdue = false;
-        thread.lifted = Find(thread.call.old_address);
-        if (thread.lifted == TRACE_NO_OBJECT)
-            reader->unknown_resizes++;
-        else
-            living.erase(thread.call.old_address);
-    }
-
-    void TellObject(trace_event *event, uint32_t number) const
-    {
-        const Object &object = objects[number];
+        const Object &object = objects_[number];
         event->object = number;
         event->old_size_bytes = object.size_bytes;
         event->born_ticks = object.born_ticks;
         event->born_thread = object.born_thread;
     }
 
-    void GiveFree(trace_event *event, uint64_t address)
+    void GiveFree(Event *event, uint32_t object)
     {
-        uint32_t number = Find(address);
         event->size_bytes = 0;
-        event->kind = TRACE_EVENT_UNKNOWN_FREE;
-        if (number == TRACE_NO_OBJECT) {
-            reader->unknown_frees++;
+        event->kind = object == kNoObject ? kUnknownFree : kFree;
+        trace_.unknown_frees += object == kNoObject;
+        if (object == kNoObject)
             return;
-        }
-        event->kind = TRACE_EVENT_FREE;
-        TellObject(event, number);
-        living.erase(address);
-        unused[event->thread].push_back(number);
+        TellObject(event, object);
+        unused_[event->thread].push_back(object);
     }
 
-    void Give(trace_event *event, const Thread &thread)
+    // False: it is the first half of a realloc.
+    bool Give(Event *event, Thread *thread)
     {
-        const trace_call &call = thread.call;
-        if (IsFree(call)) {
-            GiveFree(event, FreedAddress(call));
-        } else if (call.has_failed) {
-            event->kind = TRACE_EVENT_FAILED;
-            if (thread.lifted != TRACE_NO_OBJECT && Find(call.old_address) == TRACE_NO_OBJECT)
-                Place(thread.lifted, call.old_address);
-        } else if (thread.lifted != TRACE_NO_OBJECT) {
-            event->kind = TRACE_EVENT_RESIZE;
-            TellObject(event, thread.lifted);
-            objects[thread.lifted].size_bytes = call.size_bytes;
-            Place(thread.lifted, call.address);
-        } else {
-            event->kind = TRACE_EVENT_ALLOC;
-            event->object = NewObject(event->thread);
-            objects[event->object] = {0, call.size_bytes, event->ticks, event->thread};
-            Place(event->object, call.address);
+        const trace_call &call = *thread->call;
+        uint32_t old = call.has_old != 0 ? std::exchange(thread->lifted, kNoObject) : kNoObject;
+        if (call.function == TRACE_RELEASE) {
+            thread->lifted = Lifted(call.address);
+            return false;
         }
-    }
-
-    bool Next(trace_event *event)
-    {
-        while (!due.empty()) {
-            auto [ticks, number] = due.top();
-            Thread &thread = threads[number];
-            bool does_fit = Fits(thread);
-            if (!does_fit && !thread.is_overdue) {
-                due.pop();
-                thread.is_overdue = true;
-                Defer(number, ticks + patience_ticks);
-                continue;
-            }
-            if (FreesOld(thread.call) && !IsFree(thread.call) && !thread.is_resizing) {
-                due.pop();
-                BeginResize(thread);
-                Defer(number, ticks + thread.call.took_ticks);
-                continue;
-            }
-            *event = {};
-            event->ticks = ticks > header.start_ticks ? ticks - header.start_ticks : 0;
-            event->size_bytes = thread.call.size_bytes;
-            event->thread = number;
-            event->thread_number = thread.number;
-            event->object = TRACE_NO_OBJECT;
-            event->function = thread.call.function;
-            event->align_log2 = thread.call.align_log2;
-            if (!does_fit && !IsFree(thread.call)) {
-                // Something lives where it allocates: a free was lost. The call itself comes next.
-                event->is_inferred = true;
-                event->function = TRACE_FREE;
-                reader->inferred_frees++;
-                GiveFree(event, thread.call.address);
-                return true;
-            }
-            due.pop();
-            Give(event, thread);
-            Advance(number, ticks);
+        if (trace_is_free(call.function)) {
+            GiveFree(event, Lifted(call.address));
             return true;
         }
-        return false;
+        if (call.address == 0 && call.size_bytes == 0 && call.has_old != 0) {
+            GiveFree(event, old); // realloc(p, 0)
+            return true;
+        }
+        trace_.unknown_resizes += call.has_old != 0 && old == kNoObject;
+        if (call.address == 0) {
+            event->kind = kFailed;
+            if (old != kNoObject && living_.count(objects_[old].address) == 0)
+                Place(old, objects_[old].address);
+            return true;
+        }
+        event->kind = old != kNoObject ? kResize : kAlloc;
+        if (old != kNoObject) {
+            TellObject(event, old);
+            objects_[old].size_bytes = call.size_bytes;
+        } else {
+            event->object = NewObject(event->thread);
+            objects_[event->object] = {call.size_bytes, event->ticks, 0, event->thread};
+        }
+        Place(event->object, call.address);
+        return true;
     }
+
+    Trace trace_ = {};
+    const uint8_t *bytes_ = nullptr;
+    uint64_t file_bytes_ = 0;
+    uint64_t patience_ticks_ = 0;
+    std::vector<Thread> threads_;
+    std::map<uint32_t, uint32_t> thread_of_number_;
+    // By time, then by thread: the order does not depend on the heap's history.
+    std::priority_queue<std::pair<uint64_t, uint32_t>, std::vector<std::pair<uint64_t, uint32_t>>,
+                        std::greater<>>
+        due_;
+    std::unordered_map<uint64_t, uint32_t> living_; // by address
+    std::vector<Object> objects_;
+    std::vector<std::vector<uint32_t>> unused_; // numbers, by the thread that freed them
 };
 
-bool trace_open(struct trace_reader *reader, const char *path)
+} // namespace
+
+int ReadTrace(const char *path, const std::function<bool(const Trace &, const Event &)> &visit,
+              const std::function<int(const Trace &)> &finish)
 {
-    *reader = {};
-    reader->state = new trace_state;
-    reader->state->reader = reader;
-    if (!reader->state->Map(path) || !reader->state->CheckHeader(path)) {
-        trace_close(reader);
-        return false;
+    Reader reader;
+    Event event;
+    std::string why = reader.Open(path);
+    if (!why.empty()) {
+        std::fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, why.c_str());
+        return 1;
     }
-    reader->state->Begin();
-    return true;
+    while (reader.Next(&event) && visit(reader.trace(), event))
+        continue;
+    return finish(reader.trace());
 }
 
-bool trace_next(struct trace_reader *reader, struct trace_event *event)
+int Usage(const char *arguments)
 {
-    return reader->state->Next(event);
+    std::fprintf(stderr, "usage: %s %s\n", program_invocation_short_name, arguments);
+    return 2;
 }
 
-void trace_close(struct trace_reader *reader)
-{
-    delete reader->state;
-    reader->state = nullptr;
-    reader->header = nullptr;
-}
-
-const char *trace_function_name(unsigned function)
+const char *FunctionName(unsigned function)
 {
     // clang-format off
     static const char *const names[TRACE_FUNCTION_END] = {
         "nothing", "malloc", "calloc", "realloc", "reallocarray", "posix_memalign", "aligned_alloc",
         "memalign", "valloc", "pvalloc", "free", "free_sized", "free_aligned_sized", "cfree"};
     // clang-format on
-    return names[function < TRACE_FUNCTION_END ? function : 0];
+    return names[function < TRACE_RELEASE ? function : 0];
 }

@@ -106,7 +106,7 @@ EXPORT void *malloc(size_t size_bytes)
     if (UNLIKELY(!is_ready()))
         return early_alloc(size_bytes);
     block = next.malloc(size_bytes);
-    trace_log_alloc(TRACE_MALLOC, size_bytes, 0, block);
+    trace_log_after(TRACE_MALLOC, size_bytes, 0, false, block);
     return block;
 }
 
@@ -120,7 +120,7 @@ EXPORT void *calloc(size_t count, size_t size_bytes)
     if (UNLIKELY(!is_ready()))
         return early_alloc(total_bytes);
     block = next.calloc(count, size_bytes);
-    trace_log_alloc(TRACE_CALLOC, total_bytes, 0, block);
+    trace_log_after(TRACE_CALLOC, total_bytes, 0, false, block);
     return block;
 }
 
@@ -129,7 +129,7 @@ static inline void free_as(enum trace_function function, void *block)
 {
     if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
         return;
-    trace_log_free(function, block);
+    trace_log_before(function, block);
     next.free(block);
 }
 
@@ -170,16 +170,16 @@ static void *move_early(const void *old, size_t size_bytes)
 
 static inline void *realloc_as(enum trace_function function, void *old, size_t size_bytes)
 {
-    uint64_t begun_ticks;
     void *block;
 
     if (UNLIKELY(is_early(old)))
         return move_early(old, size_bytes);
     if (UNLIKELY(!is_ready()))
         return early_alloc(size_bytes);
-    begun_ticks = trace_log_begin_resize();
+    if (old != NULL)
+        trace_log_before(TRACE_RELEASE, old);
     block = next.realloc(old, size_bytes);
-    trace_log_resize(function, old, size_bytes, block, begun_ticks);
+    trace_log_after(function, size_bytes, 0, old != NULL, block);
     return block;
 }
 
@@ -206,7 +206,7 @@ static inline void *log_aligned(enum trace_function function, size_t align_bytes
     while (align_log2 < 62 && (size_t)1 << align_log2 < align_bytes)
         align_log2++;
     if (is_resolved)
-        trace_log_alloc(function, size_bytes, align_log2, block);
+        trace_log_after(function, size_bytes, align_log2, false, block);
     return block;
 }
 

@@ -8,17 +8,10 @@
  * apart does so here. All memory of the replay is mapped and touched by replay_prepare(); while it
  * plays, nothing but the trace's own calls and pthread_create allocates.
  *
- * With a sampler, live and resident memory are written to a JSON file:
- *
- *     {"calls": N, "peak_live_kib": N, "baseline_kib": N, "granule_bytes": 65536,
- *      "samples": [{"seconds": 0.01, "calls": 8192, "live_kib": 10, "resident_kib": 30,
- *                   "space": [granule, live_kib, granule, live_kib, ...]}, ...],
- *      "classes": [[from_bytes, to_bytes, blocks, asked_bytes, usable_bytes], ...]}
- *
- * A sample is taken each so many calls, and when the most bytes are live, by the thread whose call
- * it is: exact when there is one thread, else a block may be counted before or after its call.
- * Sampling costs time; the time of such a run is not to be compared. `resident_kib` is without the
- * baseline.
+ * With a sampler, every call is noted, and the notes are written to a file in the end: struct
+ * sampler_note. With what is resident, each so many calls and when the most bytes are live: exact
+ * when there is one thread, else other threads are between. Noting costs time; the time of such a
+ * run is not to be compared.
  */
 #ifndef CAIRN_BENCH_TRACE_REPLAY_H
 #define CAIRN_BENCH_TRACE_REPLAY_H
@@ -30,63 +23,43 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* ---- rss_sampler.c ---- */
 
-enum {
-    SAMPLER_SAMPLES = 160,
-    SAMPLER_CLASSES = 64 * 8, /* eighths of powers of two */
-    SAMPLER_GRANULES = 1 << 16,
-};
+enum { SAMPLER_SAMPLES = 160 };
 
-struct sampler_class {
-    uint64_t blocks;
-    uint64_t asked_bytes;
-    uint64_t usable_bytes;
-};
-
-struct sampler_block {
-    uintptr_t address;
+struct sampler_note { /* samples.py reads it */
+    uint64_t address; /* 0: the block is freed */
     uint64_t size_bytes;
+    uint64_t usable_bytes;
+    uint64_t resident_kib; /* beyond the baseline, and 1 more; 0: it was not looked at */
+    uint32_t slot;
+    uint32_t unused;
 };
 
 struct rss_sampler {
-    FILE *report;
-    const struct plan *plan;
-    struct sampler_block *blocks;   /* by slot */
-    struct sampler_block *granules; /* live bytes by granule, of one sample: a hash table */
-    uint64_t granule_bytes;
-    uint64_t calls;
+    struct sampler_note *notes;
+    uint64_t *sizes; /* by slot */
+    uint64_t count;
     uint64_t calls_per_sample;
     uint64_t live_bytes;
     uint64_t peak_bytes; /* at which a sample is due; UINT64_MAX once it was taken */
     uint64_t baseline_kib;
-    uint64_t start_ns;
-    uint32_t sample_count;
-    bool is_sampling; /* a lock */
-    struct sampler_class classes[SAMPLER_CLASSES];
-    char buffer[65536];
+    int file;
 };
 
-/* Opens the report; false when it cannot be written, errno says why. */
+/* Opens the file; false when it cannot be written, errno says why. */
 bool rss_sampler_open(struct rss_sampler *sampler, const char *path, const struct plan *plan);
 
-/* Writes the head of the report; the time of samples begins. */
+/* Before and after the calls. */
 void rss_sampler_begin(struct rss_sampler *sampler);
+void rss_sampler_end(struct rss_sampler *sampler);
 
 /* After an allocation; before a free, with a block of NULL. */
 void rss_sampler_note(struct rss_sampler *sampler, uint32_t slot, void *block, uint64_t size_bytes);
 
-/* One more sample, whenever the caller likes. */
-void rss_sampler_sample(struct rss_sampler *sampler);
-
-/* Completes the report; false when it could not all be written. */
+/* Writes the file; false when it could not all be written. */
 bool rss_sampler_close(struct rss_sampler *sampler);
-
-/* The class of a size, and its largest size. */
-unsigned sampler_class_of(uint64_t size_bytes);
-uint64_t sampler_class_to(unsigned idx);
 
 /* Zeroed memory from the kernel for one more than `count`, resident at once. Ends the process where
    there is none. */
@@ -136,7 +109,7 @@ void replay_play(struct replay *replay);
 /* The sum over all threads. */
 uint64_t replay_waits(const struct replay *replay);
 
-/* Frees the blocks that the trace does not free. */
-void replay_free_rest(struct replay *replay);
+/* Frees the blocks that the trace does not free; returns how many. */
+uint64_t replay_free_rest(struct replay *replay);
 
 #endif

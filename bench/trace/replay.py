@@ -118,18 +118,22 @@ class Replay:
         result.write(self.made, self.chosen.out / "replay.json")
 
     def sample(self, working: Sequence[Allocator]) -> None:
-        """The sampler's report of each allocator that played, into the result; raises Interrupted."""
+        """The memory of each allocator that played, into the result; raises Interrupted."""
+        # Only now: numpy takes a while, and threads that nothing should run beside.
+        from bench.trace import samples  # pylint: disable=import-outside-toplevel
+        if samples.MISSING:
+            self.made["notes"].append(samples.MISSING)
+            return
         failed = {run["subject"] for run in self.made["runs"] if not run["ok"]}
-        report = self.runner.scratch / "samples"
+        notes, peak_bytes = self.runner.scratch / "notes", self.made["replay"]["info"]["peak_live_bytes"]
         for one in working:
             if one.name in failed:
                 continue
-            outcome = self.runner.measure(one, self.player("--report=%s" % report))
+            outcome = self.runner.measure(one, self.player("--notes=%s" % notes))
             if outcome.error is not None:
                 self.made["notes"].append("%s: has no picture: %s" % (one.name, outcome.error))
                 continue
-            seen = json.loads(report.read_text(encoding="utf-8", errors="replace"))
-            self.made["replay"]["reports"][one.name] = seen
+            self.made["replay"]["reports"][one.name] = samples.read(notes, peak_bytes)
 
     def play(self, working: Sequence[Allocator]) -> None:
         """Everything, into the result; Ctrl-C leaves what was reached."""

@@ -246,8 +246,13 @@ uint64_t replay_waits(const struct replay *replay)
     return waits;
 }
 
-void replay_free_rest(struct replay *replay)
+uint64_t replay_free_rest(struct replay *replay)
 {
-    for (uint32_t slot = 0; slot < replay->plan->slot_count; slot++)
+    uint64_t count = 0;
+
+    for (uint32_t slot = 0; slot < replay->plan->slot_count; slot++) {
+        count += replay->slots[slot].block != NULL;
         free(replay->slots[slot].block);
+    }
+    return count;
 }

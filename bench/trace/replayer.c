@@ -4,7 +4,7 @@
 /*
  * replayer.c - plays a plan on the malloc of this process, and says what it cost.
  *
- *     replayer [--touch=none|ends|all] [--report=FILE] plan
+ *     replayer [--touch=none|ends|all] [--notes=FILE] plan
  *
  * Its last line is a workload's (bench/README.md): "ops" are the calls played, "seconds" their time
  * without the preparation. In "extra": what was live in the trace at most, what was resident at
@@ -29,12 +29,9 @@ static const char *const touch_names[] = {"none", "ends", "all"};
 
 struct options {
     enum replay_touch touch;
-    const char *report;
+    const char *notes;
     const char *plan;
 };
-
-/* Large, and needed once: not on the stack. */
-static struct rss_sampler the_sampler;
 
 static const char *value_of(const char *argument, const char *name)
 {
@@ -55,8 +52,8 @@ static bool read_option(struct options *options, const char *argument)
             }
         return false;
     }
-    if ((value = value_of(argument, "--report=")) != NULL)
-        options->report = value;
+    if ((value = value_of(argument, "--notes=")) != NULL)
+        options->notes = value;
     else if (argument[0] != '-' && options->plan == NULL)
         options->plan = argument;
     else
@@ -114,7 +111,7 @@ static void play(struct replay *replay)
     double peak_live_kib = (double)plan->peak_live_bytes / 1024;
     bool is_peak_own = forget_peak();
     uint64_t baseline_kib = beyond("VmRSS:", 0);
-    uint64_t start_ns, played_ns, peak_kib, end_kib;
+    uint64_t start_ns, played_ns, peak_kib, end_kib, end_blocks;
 
     if (replay->sampler != NULL)
         rss_sampler_begin(replay->sampler);
@@ -124,8 +121,8 @@ static void play(struct replay *replay)
     peak_kib = beyond("VmHWM:", baseline_kib);
     end_kib = beyond("VmRSS:", baseline_kib);
     if (replay->sampler != NULL)
-        rss_sampler_sample(replay->sampler);
-    replay_free_rest(replay);
+        rss_sampler_end(replay->sampler);
+    end_blocks = replay_free_rest(replay);
     printf("{\"ops\": %" PRIu64 ", \"seconds\": %.6f, \"extra\": {\"threads\": %" PRIu32
            ", \"peak_live_kib\": %.0f, \"end_live_kib\": %.0f",
            plan->calls, (double)played_ns / 1e9, plan->thread_count, peak_live_kib,
@@ -134,8 +131,8 @@ static void play(struct replay *replay)
         printf(", \"peak_resident_kib\": %" PRIu64 ", \"waste\": %.4f", peak_kib,
                peak_live_kib > 0 ? (double)peak_kib / peak_live_kib : 0);
     printf(", \"end_resident_kib\": %" PRIu64 ", \"baseline_kib\": %" PRIu64 ", \"waits\": %" PRIu64
-           ", \"skipped_calls\": %" PRIu64 "}}\n",
-           end_kib, baseline_kib, replay_waits(replay), plan->skipped_calls);
+           ", \"skipped_calls\": %" PRIu64 ", \"end_blocks\": %" PRIu64 "}}\n",
+           end_kib, baseline_kib, replay_waits(replay), plan->skipped_calls, end_blocks);
 }
 
 static int complain(const char *path, const char *what)
@@ -146,7 +143,7 @@ static int complain(const char *path, const char *what)
 
 static int run(const struct options *options)
 {
-    struct rss_sampler *sampler = options->report != NULL ? &the_sampler : NULL;
+    struct rss_sampler noting, *sampler = options->notes != NULL ? &noting : NULL;
     const struct plan *plan = read_plan(options->plan);
     struct replay replay;
 
@@ -154,12 +151,12 @@ static int run(const struct options *options)
         return complain(options->plan, errno != 0 ? strerror(errno) : "is not a plan");
     if (plan->calls == 0)
         return complain(options->plan, "has no calls that could be played");
-    if (sampler != NULL && !rss_sampler_open(sampler, options->report, plan))
-        return complain(options->report, strerror(errno));
+    if (sampler != NULL && !rss_sampler_open(sampler, options->notes, plan))
+        return complain(options->notes, strerror(errno));
     replay_prepare(&replay, plan, options->touch, sampler);
     play(&replay);
     if (sampler != NULL && !rss_sampler_close(sampler))
-        return complain(options->report, "could not be written");
+        return complain(options->notes, "could not be written");
     return 0;
 }
 
@@ -173,7 +170,7 @@ int main(int argument_count, char **arguments)
             return 2;
         }
     if (options.plan == NULL) {
-        fputs("usage: replayer [--touch=none|ends|all] [--report=FILE] plan\n", stderr);
+        fputs("usage: replayer [--touch=none|ends|all] [--notes=FILE] plan\n", stderr);
         return 2;
     }
     return run(&options);
