@@ -23,13 +23,14 @@ Done = subprocess.CompletedProcess
 
 FUNCTIONS = ("malloc calloc realloc reallocarray posix_memalign aligned_alloc memalign valloc pvalloc "
              "free free_sized free_aligned_sized cfree release").split()
+FREES = FUNCTIONS[FUNCTIONS.index("free"):]
 START = 1000000  # the tick at which the recording begins
 PAGE, WORD = 4096, (1 << 64) - 1
-HEADER, BLOCK = struct.Struct("<8sIIQQQIIII"), struct.Struct("<7I36x")
+HEADER, BLOCK = struct.Struct("<8sIIQQQIIII"), struct.Struct("<4IQ3I28x")
 
 
 class Call(NamedTuple):
-    """One record; `at` is relative to START."""
+    """One call; `at` is relative to START, an address of 0 that of one that failed."""
 
     thread: int
     at: int
@@ -38,11 +39,6 @@ class Call(NamedTuple):
     size: int = 0
     align_log2: int = 0
     has_old: bool = False
-
-    def encoded(self) -> bytes:
-        """As in the file."""
-        return struct.pack("<QQQBBB5x", START + self.at, self.address, self.size,
-                           1 + FUNCTIONS.index(self.function), self.align_log2, self.has_old)
 
 
 def malloc(thread: int, at: int, address: int, size: int) -> List[Call]:
@@ -55,9 +51,31 @@ def free(thread: int, at: int, address: int) -> List[Call]:
 
 
 def realloc(thread: int, at: int, took: int, old: int, new: int, size: int) -> List[Call]:
-    """A new address of 0 is that of a call that failed."""
     return [Call(thread, at, "release", old),
             Call(thread, at + took, "realloc", new, size, has_old=True)]
+
+
+def number(value: int) -> bytes:
+    """trace_put_number()."""
+    return bytes([value & 0x7f | 0x80]) + number(value >> 7) if value >= 0x80 else bytes([value])
+
+
+def encoded(calls: List[Call]) -> bytes:
+    """The calls of a block, none of whose addresses is a recent one."""
+    made, before, place = b"", calls[0].at, 0
+    for call in calls:
+        code = 1 + FUNCTIONS.index(call.function)
+        made += bytes([code | 0x20 * (call.address == 0) | 0x40 * call.has_old]) + number(call.at - before)
+        before = call.at
+        if "align" in call.function:
+            made += bytes([call.align_log2])
+        if call.function not in FREES:
+            made += number(call.size)
+        if call.address:
+            difference = call.address // 8 - place
+            made += number(2 * difference if difference >= 0 else -2 * difference - 1)
+            place = call.address // 8
+    return made
 
 
 def checksum(content: bytes, start: int) -> int:
@@ -79,12 +97,13 @@ def _blocks(calls: List[Call], is_closed: bool, in_a_block: int) -> Iterator[byt
         threads.setdefault(call.thread, []).append(call)
     for first in range(0, max(map(len, threads.values())), in_a_block):
         for thread, own in sorted(threads.items()):
-            part = b"".join(call.encoded() for call in own[first:first + in_a_block])
+            part = own[first:first + in_a_block]
             if part:
-                capacity = -(-(BLOCK.size + len(part)) // PAGE) * PAGE
-                head = BLOCK.pack(0x6b6c6274, capacity, thread, 0, len(part) // 32, is_closed,
-                                  checksum(part, thread) if is_closed else 0)
-                yield (head + part).ljust(capacity, b"\0")
+                content = encoded(part)
+                capacity = -(-(BLOCK.size + len(content)) // PAGE) * PAGE
+                head = BLOCK.pack(0x6b6c6274, capacity, thread, 0, START + part[0].at, len(content), is_closed,
+                                  checksum(content, thread) if is_closed else 0)
+                yield (head + content).ljust(capacity, b"\0")
 
 
 def trace(*calls: List[Call], is_closed: bool = False, in_a_block: int = 100) -> bytes:

@@ -15,25 +15,35 @@
  *     +---------+-------------+-----------------+------------- - - ---+
  *               |              \
  *               +--------------+---------------------------+---------+
- *               | block header | calls of 32 bytes each    | unused  |
- *               | 64 bytes     |                           |         |
+ *               | block header | calls, one after another  | unused  |
+ *               | 64 bytes     | used_bytes                |         |
  *               +--------------+---------------------------+---------+
  *
- * The blocks of a thread are in order of time; those of several threads are mixed. Integers are
- * little-endian, times are ticks of the machine's clock (header: ticks_per_second). Every process
- * has a file of its own.
+ * The blocks of a thread are in order of time; those of several threads are mixed. A block can be
+ * decoded without the ones before it. Integers are little-endian, times are ticks of the machine's
+ * clock (header: ticks_per_second). Every process has a file of its own.
+ *
+ * A call is 3 to 6 bytes in most programs ("v": variable length, 7 bits to the byte):
+ *
+ *     +------+--------+----------------+-----------+-----------+
+ *     | what | v time | [1 byte align] | [v size]  | [address] |
+ *     +------+--------+----------------+-----------+-----------+
+ *      |        since the call before     allocated   unless it failed
+ *      +- bits 0-3 function, 4 address is recent, 5 failed, 6 a realloc that was given a block
+ *
+ * An address is one byte when it is among the recent ones of the block (an index into a table that
+ * both sides keep), else the difference to the address before, in units of 8 bytes.
  *
  * Time. An allocation is stamped after it returned, a free before it starts, a realloc twice: its
  * TRACE_RELEASE before says what becomes free, itself after what was got. So two lives of one
  * address never overlap, whichever threads they are in.
  *
  * A block that is full, or whose thread has ended, is closed: it has a checksum. The others have
- * none; their `call_count` is stored after the bytes of a call, so what it counts is complete.
+ * none; their `used_bytes` is stored after the bytes of a call, so what it counts is complete.
  */
 #ifndef CAIRN_BENCH_TRACE_FORMAT_H
 #define CAIRN_BENCH_TRACE_FORMAT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,7 +54,6 @@ enum {
     TRACE_VERSION = 2,
     TRACE_PAGE_BYTES = 4096, /* of the file, whatever the machine's pages are */
     TRACE_COMMAND_BYTES = 3968,
-    TRACE_LARGEST_ALIGN_LOG2 = 62,
 };
 
 enum trace_clock { TRACE_CLOCK_MONOTONIC, TRACE_CLOCK_TSC, TRACE_CLOCK_CNTVCT };
@@ -65,6 +74,13 @@ enum trace_function {
     TRACE_CFREE,
     TRACE_RELEASE, /* the block that a realloc was given, before it */
     TRACE_FUNCTION_END,
+};
+
+enum trace_flag {
+    TRACE_FUNCTION_MASK = 0x0f,
+    TRACE_IS_RECENT = 0x10,
+    TRACE_HAS_FAILED = 0x20,
+    TRACE_HAS_OLD = 0x40,
 };
 
 struct trace_header { /* a page */
@@ -92,31 +108,12 @@ struct trace_block { /* a cache line */
     uint32_t capacity_bytes; /* with this header: a multiple of TRACE_PAGE_BYTES */
     uint32_t thread;         /* 1, 2, ... by first call */
     uint32_t system_thread;  /* as the kernel calls it */
-    uint32_t call_count;
+    uint64_t start_ticks;    /* the first call's time is relative to this one */
+    uint32_t used_bytes;
     uint32_t closed;
     uint32_t checksum; /* of the calls, once closed */
-    uint32_t unused[9];
+    uint32_t unused[7];
 };
-
-struct trace_call {
-    uint64_t ticks;
-    uint64_t address; /* what an allocation returned, 0 where it failed; or what is freed */
-    uint64_t size_bytes;
-    uint8_t function;
-    uint8_t align_log2;
-    uint8_t has_old; /* a realloc that was given a block */
-    uint8_t unused[5];
-};
-
-static inline bool trace_is_free(unsigned function)
-{
-    return function >= TRACE_FREE;
-}
-
-static inline bool trace_has_align(unsigned function)
-{
-    return function >= TRACE_POSIX_MEMALIGN && function <= TRACE_MEMALIGN;
-}
 
 /* Of 8 bytes a step, in four lanes whose multiplications overlap; `sum` chains several pieces. */
 static inline uint32_t trace_checksum(uint32_t sum, const void *bytes, size_t count)
@@ -146,7 +143,7 @@ static inline uint32_t trace_header_checksum(const struct trace_header *header)
 
 static inline uint32_t trace_block_checksum(const struct trace_block *block)
 {
-    return trace_checksum(block->thread, block + 1, block->call_count * sizeof(struct trace_call));
+    return trace_checksum(block->thread, block + 1, block->used_bytes);
 }
 
 #endif

@@ -28,7 +28,8 @@ struct Counts {
 };
 
 std::map<uint64_t, Counts> sizes;
-std::vector<std::pair<uint64_t, int>> changes; // since the peak: sizes of blocks, and one more or less
+std::vector<std::pair<uint64_t, int>>
+    changes; // since the peak: sizes of blocks, and one more or less
 uint64_t live_bytes, peak_bytes;
 
 bool Count(const Trace &, const Event &event)

@@ -112,8 +112,7 @@ void PrintSummary(const Trace &trace, const Summary &sums)
     for (unsigned function = 1; function < TRACE_FUNCTION_END; function++) {
         if (sums.calls[function] == 0)
             continue;
-        std::printf("%s\"%s\": %" PRIu64, separator, FunctionName(function),
-                    sums.calls[function]);
+        std::printf("%s\"%s\": %" PRIu64, separator, FunctionName(function), sums.calls[function]);
         separator = ", ";
     }
     std::printf("}, \"started_unix\": %.3f, \"seconds\": %.9f, \"peak_seconds\": %.9f",
@@ -152,8 +151,8 @@ void PrintEvent(const Trace &trace, const Event &event)
 {
     bool is_free = event.kind == kFree || event.kind == kUnknownFree;
     std::string object = event.object == kNoObject ? "-" : std::to_string(event.object);
-    std::printf("%.9f %" PRIu32 " %s %s %" PRIu64, Seconds(trace, event.ticks),
-                event.thread_number, FunctionName(event.function), object.c_str(),
+    std::printf("%.9f %" PRIu32 " %s %s %" PRIu64, Seconds(trace, event.ticks), event.thread_number,
+                FunctionName(event.function), object.c_str(),
                 is_free ? event.old_size_bytes : event.size_bytes);
     if (trace_has_align(event.function))
         std::printf(" %" PRIu64, uint64_t{1} << event.align_log2);

@@ -4,13 +4,13 @@
 /*
  * log.c - a thread's block: a pointer that moves through mapped memory.
  *
- *     block                     at                           limit
- *     v                         v                            v
- *     +--------+----------------+----------------------------+
- *     | header | calls          | free                       |
- *     +--------+----------------+----------------------------+
+ *     block                     at                         limit      end
+ *     v                         v                            v         v
+ *     +--------+----------------+----------------------------+---------+
+ *     | header | calls          | free                       | >= one longest call
+ *     +--------+----------------+----------------------------+---------+
  *
- * Blocks grow (4, 16, ... 1024 KiB), for a thread may live for three calls. A thread without a block
+ * Blocks grow (4, 16, then 64 KiB), for a thread may live for three calls. A thread without a block
  * has at == limit == NULL, so that one comparison finds everything out of the ordinary: the first
  * call of all, the first of a thread, a full block, and calls after a thread's last destructor, of
  * which each has a block of its own.
@@ -23,6 +23,7 @@
 
 #include "bench/trace/log.h"
 
+#include "bench/trace/codec.h"
 #include "bench/trace/ticks.h"
 
 #include <errno.h>
@@ -37,21 +38,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FIRST_BLOCK_BYTES = TRACE_PAGE_BYTES, LARGEST_BLOCK_BYTES = 256 * TRACE_PAGE_BYTES };
+enum { FIRST_BLOCK_BYTES = TRACE_PAGE_BYTES, LARGEST_BLOCK_BYTES = 16 * TRACE_PAGE_BYTES };
 enum { CALIBRATION_NS = 200000, MOST_NAMES = 100 };
 
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 struct log {
-    struct trace_call *at;
-    struct trace_call *limit;
+    uint8_t *at;
+    uint8_t *limit;
     struct trace_block *block;
-    uint64_t last_ticks;
     uint32_t next_bytes; /* capacity of the next block; 0: the first */
     uint32_t thread;     /* 0: has no number yet */
     bool is_busy;
     bool is_late; /* the last destructor has run */
     uint8_t destructor_rounds;
+    struct trace_codec codec;
 };
 
 enum state { UNREADY, STARTING, RECORDING, OFF };
@@ -195,7 +196,7 @@ static void close_block(struct log *log)
 }
 
 /* The magic comes last: a block without one is skipped by the reader. */
-static bool open_block(struct log *log)
+static bool open_block(struct log *log, uint64_t ticks)
 {
     uint32_t bytes = log->next_bytes == 0 ? FIRST_BLOCK_BYTES : log->next_bytes;
     struct trace_block *block = extend_file(false, bytes);
@@ -205,12 +206,14 @@ static bool open_block(struct log *log)
         return false;
     }
     log->next_bytes = log->is_late ? 0 : bytes < LARGEST_BLOCK_BYTES ? bytes * 4 : bytes;
+    trace_codec_reset(&log->codec, ticks);
     block->capacity_bytes = bytes;
     block->thread = log->thread;
     block->system_thread = (uint32_t)syscall(SYS_gettid);
+    block->start_ticks = ticks;
     log->block = block;
-    log->at = (struct trace_call *)(block + 1);
-    log->limit = log->at + (bytes - sizeof(*block)) / sizeof(*log->at);
+    log->at = (uint8_t *)(block + 1);
+    log->limit = (uint8_t *)block + bytes - TRACE_LONGEST_CALL;
     __atomic_store_n(&block->magic, TRACE_BLOCK_MAGIC, __ATOMIC_RELEASE);
     return true;
 }
@@ -220,15 +223,15 @@ static void count_lost(void)
     __atomic_fetch_add(&process.header->lost_events, 1, __ATOMIC_RELAXED);
 }
 
-static inline void append(struct log *log, struct trace_call *call)
+static inline __attribute__((always_inline)) void append(struct log *log, struct trace_call *call)
 {
     /* Two CPUs' clocks may differ by a hair when a thread moves. */
-    if (UNLIKELY(call->ticks < log->last_ticks))
-        call->ticks = log->last_ticks;
-    log->last_ticks = call->ticks;
-    *log->at++ = *call;
-    /* release: who finds this count in the file finds the call, too */
-    __atomic_store_n(&log->block->call_count, log->block->call_count + 1, __ATOMIC_RELEASE);
+    if (UNLIKELY(call->ticks < log->codec.ticks))
+        call->ticks = log->codec.ticks;
+    log->at = trace_encode(&log->codec, log->at, call);
+    /* release: who finds this count in the file finds the bytes, too */
+    __atomic_store_n(&log->block->used_bytes, (uint32_t)(log->at - (uint8_t *)(log->block + 1)),
+                     __ATOMIC_RELEASE);
 }
 
 static __attribute__((noinline, cold)) void append_slowly(struct log *log, struct trace_call *call)
@@ -241,7 +244,7 @@ static __attribute__((noinline, cold)) void append_slowly(struct log *log, struc
             pthread_setspecific(process.key, log);
     }
     close_block(log);
-    if (open_block(log))
+    if (open_block(log, call->ticks))
         append(log, call);
     else
         count_lost();

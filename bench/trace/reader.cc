@@ -31,8 +31,8 @@
 namespace {
 
 struct BlockRef {
-    const trace_call *calls;
-    uint32_t count;
+    const trace_block *block;
+    uint32_t used_bytes;
 };
 
 // A thread's blocks, and where its reading stands: at `call`, or at the end.
@@ -40,8 +40,9 @@ struct Thread {
     uint32_t number;
     std::vector<BlockRef> blocks;
     size_t next_block = 0;
-    const trace_call *call = nullptr;
-    const trace_call *end = nullptr;
+    trace_codec codec = {};
+    trace_bytes in = {};
+    trace_call call = {};
     uint32_t lifted = kNoObject; // the object of a realloc that has begun
     bool is_overdue = false;     // the call did not fit, and others were let pass
 };
@@ -52,13 +53,6 @@ struct Object {
     uint64_t address;
     uint32_t born_thread;
 };
-
-bool MakesSense(const trace_call &call)
-{
-    return call.function > 0 && call.function < TRACE_FUNCTION_END &&
-           call.align_log2 <= TRACE_LARGEST_ALIGN_LOG2 && call.has_old <= 1 &&
-           (call.address != 0 || !trace_is_free(call.function));
-}
 
 class Reader {
   public:
@@ -97,7 +91,7 @@ class Reader {
         while (!due_.empty()) {
             auto [ticks, number] = due_.top();
             Thread &thread = threads_[number];
-            const trace_call &call = *thread.call;
+            const trace_call &call = thread.call;
             bool does_fit = Fits(call);
             if (!does_fit && !thread.is_overdue) {
                 due_.pop();
@@ -106,7 +100,8 @@ class Reader {
                 continue;
             }
             *event = {};
-            event->ticks = ticks > trace_.header.start_ticks ? ticks - trace_.header.start_ticks : 0;
+            event->ticks =
+                ticks > trace_.header.start_ticks ? ticks - trace_.header.start_ticks : 0;
             event->size_bytes = call.size_bytes;
             event->thread = number;
             event->thread_number = thread.number;
@@ -123,7 +118,6 @@ class Reader {
             }
             due_.pop();
             bool is_event = Give(event, &thread);
-            thread.call++;
             Advance(number, ticks);
             if (is_event)
                 return true;
@@ -179,47 +173,49 @@ class Reader {
         if (rest_bytes < sizeof *block || block->magic != TRACE_BLOCK_MAGIC ||
             block->capacity_bytes < TRACE_PAGE_BYTES ||
             block->capacity_bytes % TRACE_PAGE_BYTES != 0 || block->capacity_bytes > 1u << 30 ||
-            block->call_count > (block->capacity_bytes - sizeof *block) / sizeof(trace_call)) {
+            block->used_bytes > block->capacity_bytes - sizeof *block) {
             trace_.skipped_pages++;
             return TRACE_PAGE_BYTES;
         }
-        uint64_t whole_calls = (rest_bytes - sizeof *block) / sizeof(trace_call);
-        auto count = static_cast<uint32_t>(std::min<uint64_t>(block->call_count, whole_calls));
-        if (count < block->call_count) {
+        uint32_t used_bytes = static_cast<uint32_t>(
+            std::min<uint64_t>(block->used_bytes, rest_bytes - sizeof *block));
+        if (used_bytes < block->used_bytes) {
             trace_.torn_blocks++;
         } else if (block->closed != 0 && block->checksum != trace_block_checksum(block)) {
             trace_.damaged_blocks++;
             return block->capacity_bytes;
         }
         trace_.open_blocks += block->closed == 0;
-        trace_.used_bytes += count * sizeof(trace_call);
+        trace_.used_bytes += used_bytes;
         auto [place, is_new] =
             thread_of_number_.emplace(block->thread, static_cast<uint32_t>(threads_.size()));
         if (is_new)
             threads_.push_back(Thread{block->thread, {}});
-        threads_[place->second].blocks.push_back(
-            {reinterpret_cast<const trace_call *>(block + 1), count});
+        threads_[place->second].blocks.push_back({block, used_bytes});
         return block->capacity_bytes;
     }
 
     // ---- one thread's calls ----
 
-    // Goes to the thread's next call, which is not due before the one that it follows.
+    // Reads the thread's next call, which is not due before the one that it follows.
     void Advance(uint32_t number, uint64_t least_ticks)
     {
         Thread &thread = threads_[number];
         thread.is_overdue = false;
         for (;;) {
-            if (thread.call != thread.end && MakesSense(*thread.call)) {
-                due_.emplace(std::max(thread.call->ticks, least_ticks), number);
-                return;
+            if (thread.in.at != thread.in.end) {
+                if (trace_decode(&thread.codec, &thread.in, &thread.call)) {
+                    due_.emplace(std::max(thread.call.ticks, least_ticks), number);
+                    return;
+                }
+                trace_.bad_blocks++;
             }
-            trace_.bad_blocks += thread.call != thread.end;
             if (thread.next_block == thread.blocks.size())
                 return;
             const BlockRef &ref = thread.blocks[thread.next_block++];
-            thread.call = ref.calls;
-            thread.end = ref.calls + ref.count;
+            auto *first = reinterpret_cast<const uint8_t *>(ref.block + 1);
+            thread.in = {first, first + ref.used_bytes, false};
+            trace_codec_reset(&thread.codec, ref.block->start_ticks);
         }
     }
 
@@ -286,8 +282,8 @@ class Reader {
     // False: it is the first half of a realloc.
     bool Give(Event *event, Thread *thread)
     {
-        const trace_call &call = *thread->call;
-        uint32_t old = call.has_old != 0 ? std::exchange(thread->lifted, kNoObject) : kNoObject;
+        const trace_call &call = thread->call;
+        uint32_t old = call.has_old ? std::exchange(thread->lifted, kNoObject) : kNoObject;
         if (call.function == TRACE_RELEASE) {
             thread->lifted = Lifted(call.address);
             return false;
@@ -296,11 +292,11 @@ class Reader {
             GiveFree(event, Lifted(call.address));
             return true;
         }
-        if (call.address == 0 && call.size_bytes == 0 && call.has_old != 0) {
+        if (call.address == 0 && call.size_bytes == 0 && call.has_old) {
             GiveFree(event, old); // realloc(p, 0)
             return true;
         }
-        trace_.unknown_resizes += call.has_old != 0 && old == kNoObject;
+        trace_.unknown_resizes += call.has_old && old == kNoObject;
         if (call.address == 0) {
             event->kind = kFailed;
             if (old != kNoObject && living_.count(objects_[old].address) == 0)

@@ -14,7 +14,7 @@
 #include <functional>
 
 extern "C" {
-#include "bench/trace/format.h"
+#include "bench/trace/codec.h"
 }
 
 constexpr uint32_t kNoObject = UINT32_MAX;
@@ -59,8 +59,7 @@ struct Trace {
 
 // Calls `visit` for each event until it returns false, then `finish`, and returns what that does:
 // the exit status. 1 and a line on stderr where the file is no trace.
-int ReadTrace(const char *path,
-              const std::function<bool(const Trace &, const Event &)> &visit,
+int ReadTrace(const char *path, const std::function<bool(const Trace &, const Event &)> &visit,
               const std::function<int(const Trace &)> &finish);
 
 // A line on stderr that says how the program is called; its exit status.

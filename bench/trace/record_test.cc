@@ -404,13 +404,13 @@ TEST_F(RecordTest, AFullDiskOrNoFileAtAllEndsTheRecordingAndNotTheProgram)
 {
     command_.before_exec = [] {
         signal(SIGXFSZ, SIG_IGN);
-        rlimit limit{200000, 200000};
+        rlimit limit{40960, 40960};
         setrlimit(RLIMIT_FSIZE, &limit);
     };
     Recorded("threads");
     EXPECT_GT(Counted("lost_events"), 1000u);
     EXPECT_GT(Counted("events"), 1000u);
-    EXPECT_LE(std::filesystem::file_size(path_), 200000u);
+    EXPECT_LE(std::filesystem::file_size(path_), 40960u);
     std::filesystem::remove_all(scratch_.path());
     EXPECT_TRUE(RunWay("threads").ok());
 }

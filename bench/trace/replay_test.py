@@ -128,6 +128,7 @@ class RealProgramTest(ReplayCase):
         trace = self.recorded(fixture.HANDOFF, "ops=20000")
         info = self.info(trace)
         self.assertGreater(info["cross_frees"], 10000)
+        self.assertLess(info["event_bytes"], 6 * info["events"])
         self.assertEqual((info["inferred_frees"], info["lost_events"]), (0, 0))
         for more in ((), ("--paced", "--touch", "all")):
             made = self.replayed(trace, *more)
