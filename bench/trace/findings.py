@@ -3,7 +3,7 @@
 """What a trace and the runs of a replay say: tables, and sentences, for the terminal and for the page."""
 
 import time
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from bench.harness import figures, stats, text
 from bench.harness.document import EMPTY, Cell, Table
@@ -27,6 +27,16 @@ def replayed(result: Mapping[str, Any]) -> Tuple[Summary, Benchmark]:
     return summary, summary.benchmarks[0]
 
 
+def waste_of(extra: Mapping[str, float]) -> Optional[float]:
+    """The most that was resident over the most that was live; None where it is not known."""
+    resident_kib = extra.get("peak_resident_kib")
+    return None if resident_kib is None else resident_kib / max(extra["peak_live_kib"], 1)
+
+
+def _kib(cell: stats.Cell, key: str) -> Cell:
+    return Cell(figures.kib(cell.extra.get(key)), cell.extra.get(key))
+
+
 def times(result: Mapping[str, Any]) -> Table:
     """A row for each allocator, in the order of the result; of one that failed its name and why."""
     summary, played = replayed(result)
@@ -38,12 +48,12 @@ def times(result: Mapping[str, Any]) -> Table:
             body.append(row + [Cell(cell.reason, mark="failed")] + [EMPTY] * (len(HEAD) - 2))
             continue
         taken, ratio = cell.samples["time"], played.ratio(name, "time")
+        waste = waste_of(cell.extra)
         spread = figures.percent(taken.spread) if taken.count > 1 else figures.NOTHING
         body.append(row + [Cell(figures.seconds(taken.median), taken.median), Cell(spread, taken.spread),
                            Cell(figures.ratio(ratio), ratio, "best" if name == played.best.get("time") else "")]
-                    + [Cell(write(cell.extra.get(key)), cell.extra.get(key)) for key, write in (
-                        ("peak_resident_kib", figures.kib), ("waste", figures.ratio),
-                        ("end_resident_kib", figures.kib))])
+                    + [_kib(cell, "peak_resident_kib"), Cell(figures.ratio(waste), waste),
+                       _kib(cell, "end_resident_kib")])
     return Table("Medians of %s" % figures.plural(result["settings"]["rounds"], "round"), HEAD, body)
 
 

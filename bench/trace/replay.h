@@ -48,8 +48,9 @@ struct rss_sampler {
     int file;
 };
 
-/* Opens the file; false when it cannot be written, errno says why. */
-bool rss_sampler_open(struct rss_sampler *sampler, const char *path, const struct plan *plan);
+/* Opens and writes the file; each ends the process where it cannot be written. */
+void rss_sampler_open(struct rss_sampler *sampler, const char *path, const struct plan *plan);
+void rss_sampler_close(struct rss_sampler *sampler);
 
 /* Before and after the calls. */
 void rss_sampler_begin(struct rss_sampler *sampler);
@@ -57,16 +58,6 @@ void rss_sampler_end(struct rss_sampler *sampler);
 
 /* After an allocation; before a free, with a block of NULL. */
 void rss_sampler_note(struct rss_sampler *sampler, uint32_t slot, void *block, uint64_t size_bytes);
-
-/* Writes the file; false when it could not all be written. */
-bool rss_sampler_close(struct rss_sampler *sampler);
-
-/* Zeroed memory from the kernel for one more than `count`, resident at once. Ends the process where
-   there is none. */
-void *rss_table(size_t count, size_t bytes_each);
-
-/* The number after the label in a file of /proc/self, or 0. */
-uint64_t rss_number(const char *path, const char *label);
 
 /* ---- replay_threads.c ---- */
 
@@ -96,7 +87,6 @@ struct replay {
     uint32_t *epochs_done; /* by epoch: calls */
     struct replay_thread *finished;
     sem_t ended; /* once for each thread that was started and is done */
-    pthread_attr_t attributes;
 };
 
 void replay_prepare(struct replay *replay, const struct plan *plan, enum replay_touch touch,

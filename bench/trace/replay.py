@@ -97,8 +97,8 @@ class Replay:
 
     def player(self, *more: str) -> List[str]:
         """The replayer with its options."""
-        return [str(self.where.runfiles / "bench/trace/replayer"), "--touch=" + self.chosen.touch, *more,
-                str(self.plan)]
+        return [str(self.where.runfiles / "bench/trace/replayer"), "touch=" + self.chosen.touch, *more,
+                "plan=%s" % self.plan]
 
     def find(self) -> List[Allocator]:
         """Who plays, into the result too; a note for each that is missing or does not work."""
@@ -129,7 +129,7 @@ class Replay:
         for one in working:
             if one.name in failed:
                 continue
-            outcome = self.runner.measure(one, self.player("--notes=%s" % notes))
+            outcome = self.runner.measure(one, self.player("notes=%s" % notes))
             if outcome.error is not None:
                 self.made["notes"].append("%s: has no picture: %s" % (one.name, outcome.error))
                 continue

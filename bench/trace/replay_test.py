@@ -18,7 +18,7 @@ from unittest import mock
 from bench.harness import compare, result
 from bench.harness.allocators import Allocator
 from bench.harness.runner import Outcome
-from bench.trace import fixture
+from bench.trace import findings, fixture
 from bench.trace.replay import Replay
 
 CRASH = str(fixture.RUNFILES / "bench/bump/libfake_crash.so")
@@ -89,11 +89,11 @@ class WrongCallTest(ReplayCase):
                 ("histogram", 2, "usage: histogram"), ("histogram letter", 1, "histogram: letter: is not a trace"),
                 ("planner t", 2, "usage: planner"), ("planner letter p", 1, "planner: letter: is not"),
                 ("planner t.trace gone/p", 1, "planner: gone/p: cannot be written"),
-                ("replayer", 2, "usage: replayer"),
-                ("replayer --touch=some t", 2, "replayer: unknown option: --touch=some"),
-                ("replayer gone", 1, "replayer: gone: No such file"),
-                ("replayer letter", 1, "replayer: letter: is not a plan"),
-                ("replayer --notes=gone/r plan", 1, "replayer: gone/r: No such file or directory")):
+                ("replayer", 1, "replayer: which plan?"),
+                ("replayer touch=some", 1, "replayer: unknown word: touch=some: none | ends | all"),
+                ("replayer plan=gone", 1, "replayer: gone: No such file"),
+                ("replayer plan=letter", 1, "replayer: letter: is not a plan"),
+                ("replayer plan=plan notes=gone/r", 1, "replayer: gone/r: No such file or directory")):
             done = self.part(*words.split())
             self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (status, "", 1), words)
             self.assertTrue(done.stderr.startswith(said), done.stderr)
@@ -134,12 +134,12 @@ class RealProgramTest(ReplayCase):
             made = self.replayed(trace, *more)
             self.assertEqual({run["extra"]["threads"] for run in made["runs"]}, {info["threads"]})
         self.assertIn("--paced", made["replay"]["planner"])
-        self.assertIn("--touch=all", made["rows"][0]["command"])
+        self.assertIn("touch=all", made["rows"][0]["command"])
 
     def test_a_touched_block_is_resident_and_an_untouched_one_is_not(self) -> None:
         trace = self.recorded(str(fixture.RUNFILES / "bench/workloads/big"), "ops=2")
         for touch, least, most in (("none", 0, 0.1), ("all", 0.9, 9)):
-            waste = min(run["extra"]["waste"] for run in self.replayed(trace, "--touch", touch)["runs"])
+            waste = min(findings.waste_of(run["extra"]) for run in self.replayed(trace, "--touch", touch)["runs"])
             self.assertTrue(least <= waste < most, (touch, waste))
 
     def test_a_trace_that_is_cut_off_is_used_as_far_as_it_goes(self) -> None:

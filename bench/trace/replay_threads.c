@@ -13,28 +13,16 @@
  */
 
 #include "bench/trace/replay.h"
+#include "bench/workloads/workload.h"
 
 #include <inttypes.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { SPINS = 200, YIELDS = 200, SLEEP_NS = 50000, STACK_BYTES = 512 * 1024 };
-
-static __attribute__((noreturn, format(printf, 1, 2))) void give_up(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vdprintf(STDERR_FILENO, format, arguments);
-    va_end(arguments);
-    _exit(1);
-}
+enum { SPINS = 200, YIELDS = 200, SLEEP_NS = 50000 };
 
 static __attribute__((noinline, cold)) void wait_for(const uint32_t *word, uint32_t value)
 {
@@ -88,29 +76,15 @@ static void join_finished(struct replay *replay)
     }
 }
 
-static void start_thread(struct replay *replay, uint32_t number)
-{
-    struct replay_thread *thread = &replay->threads[number];
-    int error;
-
-    join_finished(replay);
-    error = pthread_create(&thread->handle, &replay->attributes, thread_main, thread);
-    if (error != 0)
-        give_up("replayer: thread %u cannot be started: %s\n", number, strerror(error));
-}
-
 /* ---- calls --------------------------------------------------------------------------------- */
 
-static void touch_block(enum replay_touch touch, void *block, uint64_t size_bytes)
+static void touch_as(enum replay_touch touch, void *block, uint64_t size_bytes)
 {
-    volatile char *bytes = block;
-
     if (size_bytes == 0 || touch == REPLAY_TOUCH_NONE)
         return;
     if (touch == REPLAY_TOUCH_ALL)
         memset(block, 1, size_bytes);
-    bytes[0] = 1;
-    bytes[size_bytes - 1] = 1;
+    touch_block(block, size_bytes);
 }
 
 static void *alloc_aligned(unsigned align_log2, uint64_t size_bytes)
@@ -154,8 +128,8 @@ static inline void call(struct replay_thread *thread, const struct plan_op *op)
     } else {
         block = alloc(op, slot->block);
         if (block == NULL && size_bytes != 0)
-            give_up("replayer: out of memory: a block of %" PRIu64 " bytes\n", size_bytes);
-        touch_block(replay->touch, block, size_bytes);
+            fail("out of memory: a block of %" PRIu64 " bytes", size_bytes);
+        touch_as(replay->touch, block, size_bytes);
         if (replay->sampler != NULL)
             rss_sampler_note(replay->sampler, op->slot, block, size_bytes);
     }
@@ -186,14 +160,16 @@ static void play_thread(struct replay_thread *thread)
 {
     struct replay *replay = thread->replay;
     const struct plan_thread *planned = &plan_threads(replay->plan)[thread->number];
-    const struct plan_op *ops = plan_ops_of(replay->plan, thread->number);
+    const struct plan_op *first = plan_ops_of(replay->plan, thread->number);
     uint32_t *epoch = NULL;
 
-    for (const struct plan_op *op = ops; op < ops + planned->op_count; op++) {
+    for (const struct plan_op *op = first; op < first + planned->op_count; op++) {
         if (plan_code_of(op) <= PLAN_FREE) {
             call(thread, op);
         } else if (plan_code_of(op) == PLAN_START) {
-            start_thread(replay, op->slot);
+            join_finished(replay);
+            start_thread(&replay->threads[op->slot].handle, thread_main,
+                         &replay->threads[op->slot]);
         } else {
             leave_epoch(epoch, op->turn);
             epoch = enter_epoch(thread, op->slot);
@@ -212,11 +188,9 @@ void replay_prepare(struct replay *replay, const struct plan *plan, enum replay_
     replay->touch = touch;
     replay->sampler = sampler;
     sem_init(&replay->ended, 0, 0);
-    pthread_attr_init(&replay->attributes);
-    pthread_attr_setstacksize(&replay->attributes, STACK_BYTES);
-    replay->slots = rss_table(plan->slot_count, sizeof(*replay->slots));
-    replay->threads = rss_table(plan->thread_count, sizeof(*replay->threads));
-    replay->epochs_done = rss_table(plan->epoch_count, sizeof(*replay->epochs_done));
+    replay->slots = new_resident_table(plan->slot_count, sizeof(*replay->slots));
+    replay->threads = new_resident_table(plan->thread_count, sizeof(*replay->threads));
+    replay->epochs_done = new_resident_table(plan->epoch_count, sizeof(*replay->epochs_done));
     for (uint32_t number = 0; number < plan->thread_count; number++) {
         replay->threads[number].replay = replay;
         replay->threads[number].number = number;

@@ -21,7 +21,7 @@ class ReplayerCase(fixture.CommandCase):
         """What the replayer tells of these calls: "ops" among the rest."""
         self.write(trace(*calls))
         self.printed("planner", *["--paced"] * paced, "t", "plan")
-        told = json.loads(self.printed("replayer", *options, "plan"))
+        told = json.loads(self.printed("replayer", *options, "plan=plan"))
         return {"ops": told["ops"], **told["extra"]}
 
     def expect(self, told: Dict[str, Any], **fields: int) -> None:
@@ -78,7 +78,7 @@ class PlanTest(ReplayerCase):
         for number, function in enumerate(FUNCTIONS[:FUNCTIONS.index("free")]):
             align_log2 = 12 if function in ("posix_memalign", "aligned_alloc", "memalign") else 0
             calls.append([Call(1, number * STEP, function, 0x100000 * (number + 1), 5000, align_log2)])
-        self.expect(self.played(calls, "--touch=all", "--notes=notes"), ops=9, end_blocks=9)
+        self.expect(self.played(calls, "touch=all", "notes=notes"), ops=9, end_blocks=9)
         notes = samples.numpy.fromfile(self.folder / "notes", samples.NOTE)
         self.assertEqual(notes["size"].tolist(), 8 * [5000] + [8192])
         self.assertEqual((notes["address"][4:] % 4096).tolist(), [0] * 5)
@@ -87,7 +87,7 @@ class PlanTest(ReplayerCase):
 @unittest.skipIf(samples.MISSING, "numpy is not installed")
 class NotesTest(ReplayerCase):
     def report(self, calls: List[List[Call]]) -> Dict[str, Any]:
-        self.played(calls, "--notes=notes")
+        self.played(calls, "notes=notes")
         self.write(trace(*calls))
         return samples.read(self.folder / "notes", self.info("t")["peak_live_bytes"])
 

@@ -36,7 +36,7 @@ def replayed() -> Dict[str, Any]:
     for name, times, peak_kib in (("cairn", (0.2, 0.1, 0.3), 1024), ("glibc", (0.4,) * 3, 2048),
                                   ("floor", (0.01,) * 3, 9999)):
         for number, time in enumerate(times):
-            extra = {"peak_resident_kib": peak_kib, "waste": peak_kib / 1024, "end_resident_kib": 10}
+            extra = {"peak_resident_kib": peak_kib, "peak_live_kib": 1024, "end_resident_kib": 10}
             runs.append({**fixture.run("replay of t", name, number, time, 5000), "extra": extra})
     runs.append(fixture.failed(fixture.run("replay of t", "bad", 0, 1.0, 1), "crashed: SIGSEGV"))
     kinds = {"cairn": "stack", "glibc": "libc", "bad": "peer", "floor": "floor"}

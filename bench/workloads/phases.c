@@ -17,11 +17,9 @@
  * that of the work, without the idling.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bench/workloads/workload.h"
 
@@ -80,26 +78,12 @@ static void idle(void)
     }
 }
 
-/* The second number of statm, in pages. */
-static uint64_t resident_kib(void)
-{
-    char text[256];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t got_bytes = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-    if (got_bytes <= 0)
-        fail("/proc/self/statm cannot be read");
-    close(fd);
-    text[got_bytes] = '\0';
-    return strtoull(strchrnul(text, ' '), NULL, 10) * ((uint64_t)sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static void tell_memory(const char *phase, bool with_live)
 {
     char name[64];
 
     snprintf(name, sizeof(name), "%s_kib", phase);
-    extra(name, resident_kib());
+    extra(name, number_in("/proc/self/status", "VmRSS:"));
     snprintf(name, sizeof(name), "%s_live_kib", phase);
     if (with_live)
         extra(name, live_bytes / 1024);

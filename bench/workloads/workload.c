@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,10 +105,12 @@ static const char *joined(const char *const *words)
 
 static void read_value(const struct parameter *parameter, const char *text)
 {
-    if (parameter->count != NULL) {
+    if (parameter->text != NULL)
+        *parameter->text = text;
+    else if (parameter->count != NULL)
         read_list(parameter, text);
+    if (parameter->text != NULL || parameter->count != NULL)
         return;
-    }
     if (parameter->words == NULL) {
         read_number(parameter, text, strchr(text, '\0'), parameter->value);
         return;
@@ -141,6 +144,10 @@ static void help(const char *about, const struct parameter *parameter)
            "Numbers may end in k, m or g. The parameters, with their defaults:\n",
            program_invocation_short_name, about);
     for (; parameter->name != NULL; parameter++) {
+        if (parameter->text != NULL) {
+            printf("  %s=...\n", parameter->name);
+            continue;
+        }
         if (parameter->words != NULL) {
             printf("  %s=%s   %s\n", parameter->name, parameter->words[*parameter->value],
                    joined(parameter->words));
@@ -157,7 +164,7 @@ void begin(int argument_count, char **arguments, const char *about,
            const struct parameter *parameters)
 {
     for (const struct parameter *parameter = parameters; parameter->name != NULL; parameter++)
-        if (parameter->count == NULL)
+        if (parameter->count == NULL && parameter->text == NULL)
             *parameter->value = parameter->preset;
     for (int idx = 1; idx < argument_count; idx++) {
         if (strcmp(arguments[idx], "--about") == 0)
@@ -179,7 +186,7 @@ void begin(int argument_count, char **arguments, const char *about,
 static uint64_t clock_started_ns, clock_sum_ns;
 static char extras[LINE_BYTES];
 
-static uint64_t now_ns(void)
+uint64_t now_ns(void)
 {
     struct timespec now;
 
@@ -290,19 +297,43 @@ void run_threads(uint64_t count, void (*work)(size_t idx))
 
 /* ---- tables and sizes ---- */
 
-void *new_table(size_t count, size_t bytes_each)
+static void *mapped(size_t bytes, int flags)
 {
     void *table =
-        mmap(NULL, count * bytes_each, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
     if (table == MAP_FAILED)
         out_of_memory();
     return table;
 }
 
+void *new_table(size_t count, size_t bytes_each)
+{
+    return mapped(count * bytes_each, 0);
+}
+
+void *new_resident_table(size_t count, size_t bytes_each)
+{
+    return mapped((count + 1) * bytes_each, MAP_POPULATE);
+}
+
 void drop_table(void *table, size_t count, size_t bytes_each)
 {
     munmap(table, count * bytes_each);
+}
+
+uint64_t number_in(const char *path, const char *label)
+{
+    char text[8192];
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = file < 0 ? -1 : read(file, text, sizeof(text) - 1);
+    const char *at;
+
+    if (file >= 0)
+        close(file);
+    text[bytes > 0 ? bytes : 0] = '\0';
+    at = strstr(text, label);
+    return at == NULL ? 0 : strtoull(at + strlen(label), NULL, 10);
 }
 
 static unsigned log2_of(uint64_t number)

@@ -46,13 +46,15 @@ struct parameter {
     uint64_t most;
     const char *const *words; /* not NULL: the value is the index of one of these; ends with NULL */
     size_t *count;            /* not NULL: value is the first of *count numbers, which are set */
+    const char **text;        /* not NULL: a text, and value is not used */
 };
 
 /* clang-format off */
-#define PARAMETER(variable, preset, least, most) {#variable, &variable, preset, least, most, 0, 0}
-#define WORD(variable, preset, words)            {#variable, &variable, preset, 0, 0, words, 0}
-#define LIST(name, values, count, least, most)   {name, values, 0, least, most, 0, &count}
-#define NO_MORE                                  {0, 0, 0, 0, 0, 0, 0}
+#define PARAMETER(variable, preset, least, most) {#variable, &variable, preset, least, most, 0, 0, 0}
+#define WORD(variable, preset, words)            {#variable, &variable, preset, 0, 0, words, 0, 0}
+#define LIST(name, values, count, least, most)   {name, values, 0, least, most, 0, &count, 0}
+#define TEXT(variable)                           {#variable, 0, 0, 0, 0, 0, 0, &variable}
+#define NO_MORE                                  {0, 0, 0, 0, 0, 0, 0, 0}
 #define PARAMETERS(...)                          ((const struct parameter[]){__VA_ARGS__, NO_MORE})
 /* clang-format on */
 
@@ -105,9 +107,17 @@ static inline uint64_t least_of(uint64_t one, uint64_t other)
     return one < other ? one : other;
 }
 
-/* Zeroed memory from the kernel, for what belongs to the program and not to its work. */
+/* Zeroed memory from the kernel, for what belongs to the program and not to its work; or such that
+   is resident at once. */
 void *new_table(size_t count, size_t bytes_each);
+void *new_resident_table(size_t count, size_t bytes_each);
 void drop_table(void *table, size_t count, size_t bytes_each);
+
+/* The number after the label ("VmRSS:") in a file of /proc/self, or 0. */
+uint64_t number_in(const char *path, const char *label);
+
+/* CLOCK_MONOTONIC. */
+uint64_t now_ns(void);
 
 /* ---- random numbers: the same for a thread in every run ---- */
 
