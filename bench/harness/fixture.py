@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""A made-up result for tests: no figure in it was measured.
+"""What tests share: programs that are run, and a made-up result, no figure of which was measured.
 
 Every allocator has a cost in time and in memory; a run's value is that of its benchmark times that cost times
 noise from a fixed seed.
 """
 
+import json
+import os
 import pathlib
 import random
+import re
+import subprocess
 import tempfile
 import unittest
 from typing import Any, Dict, List, Optional, Sequence
@@ -26,6 +30,9 @@ MACHINE = {"cpu": "Imagined CPU 3000", "cpus": 2, "memory_kib": 16 << 20, "kerne
            "thp": "madvise", "page_bytes": 4096, "governor": None, "load": [0.1, 0.2, 0.3]}
 GROWN = {"grown_kib": 1, "thinned_kib": 0.6, "thinned_idle_kib": 0.3, "freed_kib": 0.1}  # parts of the memory
 LIVE = {"grown_live_kib": 9000, "thinned_live_kib": 900, "freed_live_kib": 0}
+RUNFILES = pathlib.Path(os.environ["CAIRN_RUNFILES"]).absolute()
+OF_TESTS = re.compile("TEST_|TESTBRIDGE_|XML_OUTPUT_FILE|GTEST_|PYTHON|LD_PRELOAD")
+Done = subprocess.CompletedProcess
 FIXED_RUN = {"ops": 4000000, "major_faults": 0, "involuntary_switches": 2}
 
 
@@ -36,6 +43,28 @@ class FolderCase(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
+
+
+def part(path: str) -> str:
+    """A program or library below the runfiles; one that begins with / is the system's."""
+    return str(RUNFILES / path)
+
+
+def ran(program: str, *arguments: str, **more: Any) -> Done:
+    """What becomes of a program; names in capitals are its environment, beside a clean one."""
+    named = {name: more.pop(name) for name in list(more) if name.isupper()}
+    kept = {name: value for name, value in os.environ.items() if not OF_TESTS.match(name)}
+    return subprocess.run([part(program), *arguments], env={**kept, **named},
+                          **{"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False, **more})
+
+
+def peak_kib(*program: str, preload: Optional[str] = None, **environment: str) -> int:
+    """The most memory that a program had, which must succeed."""
+    preloaded = ["--preload", part(preload)] if preload else []
+    done = ran("bench/measure/measure", *preloaded, "--", part(program[0]), *program[1:], **environment)
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert told["exit"] == 0, done
+    return told["peak_kib"]
 
 
 def row(name: str, group: str = "workloads", series: Optional[str] = None, x: Optional[int] = None) -> Dict[str, Any]:

@@ -10,10 +10,8 @@ import sys
 import unittest
 from typing import Any, Dict
 
-from bench.harness import fixture, instructions, paths
+from bench.harness import fixture, instructions
 from bench.harness.instructions import Count
-
-CRASH = str(paths.find().runfiles / "bench/bump/libfake_crash.so")
 
 
 class TableTest(unittest.TestCase):
@@ -24,13 +22,13 @@ class TableTest(unittest.TestCase):
             self.assertEqual(instructions.cell(Count("x", 16, *counts)), said)
 
 class CommandTest(fixture.FolderCase):
-    def call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def call(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([sys.executable, "-m", "bench.harness.instructions", *arguments],
-                              env={**os.environ, "BUILD_WORKING_DIRECTORY": str(self.folder)}, capture_output=True,
-                              text=True, check=False)
+                              env={**os.environ, "BUILD_WORKING_DIRECTORY": str(self.folder), **environment},
+                              capture_output=True, text=True, check=False)
 
-    def counted(self, *arguments: str) -> Dict[str, Dict[str, Any]]:
-        made = json.loads(self.call(*arguments, "--sizes", "64", "--json", "-").stdout)
+    def counted(self, *arguments: str, **environment: str) -> Dict[str, Dict[str, Any]]:
+        made = json.loads(self.call(*arguments, "--sizes", "64", "--json", "-", **environment).stdout)
         counts = {one["subject"]: one for one in made["counts"]}
         if any("not allowed" in (one["error"] or "") for one in counts.values()):
             self.skipTest("ptrace is not allowed here")
@@ -47,7 +45,8 @@ class CommandTest(fixture.FolderCase):
             self.assertTrue(done.stderr.startswith("instructions: " + said), done.stderr)
 
     def test_the_stacks_and_libc_are_counted_and_a_peer_that_crashes_is_told(self) -> None:
-        counts = self.counted("--peers", "glibc", "--peer", "bad=" + CRASH)
+        fake = fixture.part("bench/bump/libfake.so")
+        counts = self.counted("--peers", "glibc", "--peer", "bad=" + fake, FAKE="crash=1000")
         self.assertIn("Segmentation fault", counts.pop("bad")["error"])
         self.assertLessEqual({"cairn", "reference", "glibc"}, set(counts))
         for count in counts.values():

@@ -10,9 +10,9 @@ import sys
 import time
 from typing import Any, Dict, List
 
-from bench.harness import fixture, paths, result
+from bench.harness import fixture, result
 
-CRASH, SLOW = (str(paths.find().runfiles / ("bench/bump/libfake_%s.so" % fault)) for fault in ("crash", "slow"))
+FAKE = fixture.part("bench/bump/libfake.so")
 GLIBC = ("--peers", "glibc")
 ONE = ("--quick", "--groups", "workloads", "--filter", "^tree$", "--rounds", "1", "--stacks", "none")
 
@@ -94,16 +94,15 @@ class ReportTest(MainCase):
 
 class BrokenTest(MainCase):
     def test_a_peer_that_fails_later_has_an_error_in_the_report_of_the_rest_and_is_not_waited_for_again(self) -> None:
-        for library, limit_s, environment, error in (
-                (CRASH, "60", {"FAKE_CRASH_AT": "50000"}, "crashed: SIGSEGV"),
-                (SLOW, "15", {"FAKE_COST_NS": "200000"}, "timed out after 15 s")):
-            done = self.call(*ONE, *GLIBC, "--rounds", "3", "--peer", "bad=" + library, "--seconds", limit_s,
-                             **environment)
+        for fault, limit_s, error, runs in (("crash=50000", "60", "crashed: SIGSEGV", 2),
+                                            ("slow=200000", "15", "timed out after 15 s", 1)):
+            done = self.call(*ONE, *GLIBC, "--rounds", "3", "--peer", "bad=" + FAKE, "--seconds", limit_s,
+                             FAKE=fault)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(done.stderr.count("tree on bad: " + error), 1)
             of = {name: [run["error"] for run in self.result()["runs"] if run["subject"] == name]
                   for name in ("glibc", "bad")}
-            self.assertEqual(of, {"glibc": [None] * 3, "bad": [error] * (1 if library == SLOW else 2)})
+            self.assertEqual(of, {"glibc": [None] * 3, "bad": [error] * runs})
             self.assertIn(error, (self.folder / "bench-report/report.txt").read_text(encoding="utf-8"))
 
     def test_ctrl_c_leaves_a_valid_report_of_what_there_is(self) -> None:

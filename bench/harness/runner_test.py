@@ -17,9 +17,8 @@ OPS = 20000
 CHURN = Benchmark("churn", "workloads", ("churn", "ops=%d" % OPS, "live=64k"))
 
 
-def fake(name: str, **settings: Any) -> Allocator:
-    library = PATHS.runfiles / ("bench/bump/libfake_%s.so" % name)
-    return Allocator(name, "peer", library, None, {key: str(value) for key, value in settings.items()})
+def fake(fault: str) -> Allocator:
+    return Allocator(fault, "peer", PATHS.runfiles / "bench/bump/libfake.so", None, {"FAKE": fault})
 
 
 class RunnerCase(fixture.FolderCase):
@@ -41,7 +40,7 @@ class RunnerCase(fixture.FolderCase):
 
 class RecordTest(RunnerCase):
     def test_a_malloc_that_spends_time_is_measured_slower_the_more_it_spends(self) -> None:
-        runs = {cost: self.record(fake("slow", FAKE_COST_NS=cost)) for cost in (2000, 20000, 100000)}
+        runs = {cost: self.record(fake("slow=%d" % cost)) for cost in (2000, 20000, 100000)}
         seconds = [run["seconds"] for run in runs.values()]
         self.assertEqual(seconds, sorted(seconds))
         for cost, run in runs.items():
@@ -56,8 +55,8 @@ class FaultTest(RunnerCase):
         broken = Allocator("broken", "peer", self.folder / "broken.so")
         of = lambda *command, group="workloads": Benchmark(command[0], group, command)
         for allocator, benchmark, error in (
-                (fake("crash", FAKE_CRASH_AT=100), CHURN, "crashed: SIGSEGV"),
-                (fake("fail", FAKE_FAIL_AFTER=100), CHURN, "out of memory"),
+                (fake("crash=100"), CHURN, "crashed: SIGSEGV"),
+                (fake("fail=100"), CHURN, "out of memory"),
                 (broken, CHURN, "the library was not loaded"),
                 (LIBC, of("churn", "nonsense=1"), "exit status 1: churn: unknown parameter: nonsense"),
                 (LIBC, of("churn", "--about"), "no result line on stdout"),
@@ -93,9 +92,9 @@ class ProofTest(RunnerCase):
     def test_what_works_goes_on_and_of_the_others_it_is_told_why_they_do_not(self) -> None:
         (self.folder / "broken.so").write_bytes(b"\x7fELF, or so it says")
         good = [LIBC, Allocator("cairn", "stack", PATHS.runfiles / "composed/malloc/libcairn.so"),
-                fake("slow", FAKE_COST_NS=0)]
+                fake("slow=0")]
         bad = ((Allocator("broken", "peer", self.folder / "broken.so"), r"cannot be preloaded \(.+\)"),
-               (fake("crash", FAKE_CRASH_AT=5), "crashed: SIGSEGV"), (fake("fail", FAKE_FAIL_AFTER=5), "out of memory"),
+               (fake("crash=5"), "crashed: SIGSEGV"), (fake("fail=5"), "out of memory"),
                (Allocator("m", "peer", allocators.library_of("libm.so.6")), "has no malloc: .*"))
         proven, notes = proof.prove(self.runner, [*good, *(allocator for allocator, _ in bad)])
         self.assertEqual(proven, good)

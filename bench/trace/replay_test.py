@@ -21,8 +21,7 @@ from bench.harness.runner import Outcome
 from bench.trace import findings, fixture
 from bench.trace.replay import Replay
 
-CRASH = str(fixture.RUNFILES / "bench/bump/libfake_crash.so")
-FAIL = str(fixture.RUNFILES / "bench/bump/libfake_fail.so")
+FAKE = str(fixture.RUNFILES / "bench/bump/libfake.so")
 ON_GLIBC = ("--stacks", "none", "--peers", "glibc", "--rounds", "1")
 ON_TWO = ("--stacks", "cairn", "--peers", "glibc", "--rounds", "2")
 SQL = """create table t(a integer primary key, b text);
@@ -66,7 +65,7 @@ class WrongCallTest(ReplayCase):
                 ([trace, "--touch", "some"], "--touch: invalid choice: 'some' .*none.*ends.*all"),
                 ([trace, "--peer", "a b=c"], "--peer: not name=path: 'a b=c'"),
                 ([trace, "--peer", "mine=gone.so"], "--peer mine: no such file: .*/gone.so"),
-                ([trace, "--peer", "glibc=" + CRASH], "--peer: the name is taken: glibc"),
+                ([trace, "--peer", "glibc=" + FAKE], "--peer: the name is taken: glibc"),
                 ([trace, "--peers", "nalloc"], "--peers: no such name: nalloc; there are: glibc.*floor"),
                 (["gone"], ".*: No such file or directory"),
                 (["letter", "--info"], ".*: is not a trace .its first bytes are not 'cairntrc'"),
@@ -182,11 +181,11 @@ class BrokenAllocatorTest(ReplayCase):
 
     def test_those_that_crash_have_no_memory_or_do_not_work_have_a_line_in_a_report_of_the_rest(self) -> None:
         (self.folder / "broken.so").write_bytes(b"no library")
-        self.replay(self.trace, *ON_GLIBC, "--peer", "bad=" + FAIL, "--out", "poor", FAKE_FAIL_AFTER="50000")
+        self.replay(self.trace, *ON_GLIBC, "--peer", "bad=" + FAKE, "--out", "poor", FAKE="fail=50000")
         self.assertEqual({run["subject"]: run["error"] for run in self.result("poor")["runs"]},
                          {"glibc": None, "bad": "out of memory"})
-        done = self.replay(self.trace, *ON_GLIBC, "--peer", "bad=" + CRASH, "--peer", "broken=broken.so",
-                           FAKE_CRASH_AT="50000")
+        done = self.replay(self.trace, *ON_GLIBC, "--peer", "bad=" + FAKE, "--peer", "broken=broken.so",
+                           FAKE="crash=50000")
         self.assertRegex(done.stdout, r"(?m)^bad: crashed: SIGSEGV$")
         self.assertRegex(done.stdout, r"(?m)^glibc +\d")
         self.assertRegex(done.stderr, "broken: dropped: .*broken.so: cannot be preloaded")
