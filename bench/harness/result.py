@@ -6,6 +6,7 @@ written so that no reader ever sees half a file.
 In the file an allocator is a "subject", a benchmark a "row", and a repetition a "round".
 """
 
+import collections
 import datetime
 import json
 import os
@@ -13,7 +14,7 @@ import pathlib
 import re
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
-from bench.harness.options import UsageError
+from bench.harness.options import GROUPS, UsageError
 
 SCHEMA = "cairn-bench 1"
 
@@ -49,6 +50,7 @@ def write(result: Mapping[str, Any], path: pathlib.Path) -> None:
 # --- the schema ---
 
 NUMBER, TEXT, MAYBE = (int, float), (str,), (type(None),)
+WORDS = {"kind": ("stack", "peer", "libc", "floor"), "group": GROUPS[1:], "metric": ("time", "memory")}
 
 # Each field with what it is.
 FIELDS: Dict[str, Dict[str, Tuple[type, ...]]] = {
@@ -74,6 +76,10 @@ def _fields(item: Any, kind: str, where: str) -> Iterator[str]:
             yield "%s has no %s" % (where, name)
         elif type(item[name]) not in types:  # bool is an int to Python, but not to us
             yield "%s: %s cannot be %s" % (where, name, json.dumps(item[name])[:60])
+        elif isinstance(item[name], NUMBER) and item[name] < 0:
+            yield "%s: %s is negative: %s" % (where, name, item[name])
+        elif item[name] not in WORDS.get(name, (item[name],)):
+            yield "%s: there is no %s %s" % (where, name, item[name])
 
 
 def _parts(result: Mapping[str, Any]) -> Iterator[str]:
@@ -85,7 +91,11 @@ def _parts(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _runs(result: Mapping[str, Any]) -> Iterator[str]:
-    names = {part: {item["name"] for item in result[part + "s"]} for part in ("row", "subject")}
+    names = {part: [item["name"] for item in result[part + "s"]] for part in ("row", "subject")}
+    for part, known in names.items():
+        for name, times in collections.Counter(known).items():
+            if times > 1:
+                yield "%ss: %s is there twice" % (part, name)
     seen = set()
     for index, run in enumerate(result["runs"]):
         for part, known in names.items():

@@ -19,6 +19,13 @@ BROKEN = (
     (("runs", 0, "round"), True, "round cannot be true"), (("runs", 0, "row"), "xyz", "there is no row xyz"),
     (("runs", 0, "error"), "out of memory", "runs[0]"), (("runs", 0, "seconds"), 0, "runs[0]"),
     (("runs", 9, "round"), 0, "runs[9]: is there twice"),
+    (("runs", 2, "seconds"), -0.1, "runs[2]: seconds is negative: -0.1"),
+    (("machine", "cpus"), -1, "machine: cpus is negative"),
+    (("subjects", 1, "kind"), "pear", "subjects[1]: there is no kind pear"),
+    (("rows", 0, "group"), "components", "rows[0]: there is no group components"),
+    (("rows", 0, "metric"), "luck", "there is no metric luck"),
+    (("rows", 1, "name"), "churn", "rows: churn is there twice"),
+    (("subjects", 1, "name"), "cairn", "subjects: cairn is there twice"),
 )
 
 

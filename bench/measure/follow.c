@@ -8,14 +8,14 @@
  *     exec          new memory begins; the first one starts the clock
  *     exit          its memory is still whole: VmHWM and VmRSS are read
  *
- * Threads are not followed, for each birth and death of one would cost two stops. What that leaves
- * unseen:
+ * Threads are not followed, for each birth and death of one would cost two stops, until the first
+ * thread of a process ends before the others: by pthread_exit (then they are attached to, and the
+ * last to end tells), or because another one calls exec (then the process is attached to again,
+ * which only succeeds after the exec).
  *
- *  - What a process does after its first thread has ended, by pthread_exit or by an exec of another
- *    one: then the final memory is not known.
- *  - A child that another thread forks, and memory that an exec threw away: they are in ru_maxrss,
- *    which knows the largest of all processes waited for. It counts where it is larger by more than
- *    the kernel's inexactness.
+ * A child that another thread forks, and memory that an exec threw away, are in ru_maxrss, which
+ * knows the largest of all processes waited for. It counts where it is larger by more than the
+ * kernel's inexactness.
  *
  * All signals are blocked and taken one by one between the stops, so that no handler can interrupt
  * anything.
@@ -23,9 +23,11 @@
 
 #include "bench/measure/follow.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -33,15 +35,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LIVING_MAX = 4096 };
+enum { LIVING_MAX = 4096, ATTACH_EVERY_NS = 1000000 };
 
 static const long process_options = PTRACE_O_EXITKILL | PTRACE_O_TRACEEXIT | PTRACE_O_TRACEEXEC |
                                     PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
 
+struct process {
+    pid_t pid;
+    long final_kib;   /* the last that was read; -1: nothing */
+    bool is_detached; /* its first thread was killed, and it lives on in another one */
+};
+
 struct followed {
     const struct follow_limits *limits;
     struct follow_result result;
-    pid_t living[LIVING_MAX];
+    struct process living[LIVING_MAX];
     size_t count;
     pid_t root;
     long inherited_kib; /* what ru_maxrss begins with */
@@ -66,7 +74,8 @@ static double now_s(void)
 struct memory {
     long peak_kib; /* VmHWM; -1 when the memory is gone already */
     long now_kib;  /* VmRSS; likewise */
-    long threads;  /* that still live, the first one included */
+    long process;  /* to which the thread belongs */
+    long threads;  /* that still live, this one included */
 };
 
 static FILE *open_of(pid_t pid, const char *name)
@@ -97,6 +106,7 @@ static bool memory_read(pid_t pid, struct memory *memory)
     while (fgets(line, sizeof(line), status) != NULL) {
         read_field(line, "VmHWM:", &memory->peak_kib);
         read_field(line, "VmRSS:", &memory->now_kib);
+        read_field(line, "Tgid:", &memory->process);
         read_field(line, "Threads:", &memory->threads);
     }
     fclose(status);
@@ -138,23 +148,26 @@ static bool is_in_call(pid_t pid, long expected)
 
 /* --- what a stop tells --- */
 
-static void note_birth(struct followed *f, pid_t pid)
+static struct process *find(struct followed *f, long pid)
 {
     for (size_t idx = 0; idx < f->count; idx++)
-        if (f->living[idx] == pid)
-            return;
-    f->result.processes++;
-    if (f->count < LIVING_MAX)
-        f->living[f->count++] = pid;
-    else
-        f->is_final_unknown = true; /* it would not be asked if it outlived the first one */
+        if (f->living[idx].pid == pid)
+            return &f->living[idx];
+    return NULL;
 }
 
-static void note_death(struct followed *f, pid_t pid)
+/* A thread that was attached to is no process. */
+static void note_birth(struct followed *f, pid_t pid)
 {
-    for (size_t idx = 0; idx < f->count; idx++)
-        if (f->living[idx] == pid)
-            f->living[idx] = f->living[--f->count];
+    struct memory memory;
+
+    if (find(f, pid) != NULL || (memory_read(pid, &memory) && memory.process != pid))
+        return;
+    f->result.processes++;
+    if (f->count < LIVING_MAX)
+        f->living[f->count++] = (struct process){.pid = pid, .final_kib = -1};
+    else
+        f->is_final_unknown = true; /* it would not be asked if it outlived the first one */
 }
 
 static void keep_larger(long *value, long other)
@@ -163,30 +176,80 @@ static void keep_larger(long *value, long other)
         *value = other;
 }
 
-static bool read_memory(struct followed *f, pid_t pid, struct memory *memory)
+static void note_death(struct followed *f, struct process *process)
 {
-    if (!memory_read(pid, memory))
+    if (process == NULL)
+        return;
+    keep_larger(&f->result.final_kib, process->final_kib);
+    *process = f->living[--f->count];
+}
+
+static bool read_memory(struct followed *f, struct process *process, pid_t thread,
+                        struct memory *memory)
+{
+    if (!memory_read(thread, memory))
         return false;
     keep_larger(&f->result.peak_kib, memory->peak_kib);
-    keep_larger(&f->result.final_kib, memory->now_kib);
+    if (memory->now_kib >= 0)
+        process->final_kib = memory->now_kib;
     return true;
 }
 
-static void at_exit(struct followed *f, pid_t pid)
+static bool attach(pid_t thread, long options)
+{
+    return ptrace(PTRACE_SEIZE, thread, NULL, options) == 0;
+}
+
+/* Until there is none that was born meanwhile; those born later are attached to by the kernel. */
+static void attach_to_threads(pid_t pid)
+{
+    bool is_new = true;
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    while (is_new) {
+        DIR *threads = opendir(path);
+
+        is_new = false;
+        for (struct dirent *entry; threads != NULL && (entry = readdir(threads)) != NULL;)
+            is_new |= attach(atoi(entry->d_name), process_options | PTRACE_O_TRACECLONE);
+        if (threads != NULL)
+            closedir(threads);
+    }
+}
+
+/* Whether there are such still. */
+static bool attach_to_detached(struct followed *f)
+{
+    bool is_left = false;
+
+    for (size_t idx = 0; idx < f->count; idx++) {
+        struct process *process = &f->living[idx];
+
+        if (process->is_detached)
+            process->is_detached = !attach(process->pid, process_options);
+        is_left |= process->is_detached;
+    }
+    return is_left;
+}
+
+static void at_exit(struct followed *f, pid_t thread)
 {
     double begun_s = now_s();
+    struct process *process;
     struct memory memory;
 
-    if (!read_memory(f, pid, &memory))
+    if (!memory_read(thread, &memory) || (process = find(f, memory.process)) == NULL)
         return;
-    if (memory.threads > 1 && !is_in_call(pid, SYS_exit_group))
-        f->is_final_unknown = true;
-    note_death(f, pid);
-    if (pid != f->root)
-        return;
-    if (f->limits->library != NULL && memory.now_kib >= 0)
-        f->result.preloaded = is_mapped(pid, f->limits->library) ? FOLLOW_YES : FOLLOW_NO;
-    f->paused_s += now_s() - begun_s;
+    read_memory(f, process, thread, &memory);
+    if (process->pid == f->root && f->limits->library != NULL && memory.now_kib >= 0)
+        f->result.preloaded = is_mapped(thread, f->limits->library) ? FOLLOW_YES : FOLLOW_NO;
+    if (thread == process->pid && memory.threads > 1 && is_in_call(thread, SYS_exit))
+        attach_to_threads(thread);
+    else if (thread == process->pid && memory.threads > 1)
+        process->is_detached = !is_in_call(thread, SYS_exit_group);
+    if (process->pid == f->root)
+        f->paused_s += now_s() - begun_s;
 }
 
 static bool stops_a_group(int signal_number)
@@ -215,7 +278,7 @@ static void at_stop(struct followed *f, pid_t pid, int status)
 
 static void at_end(struct followed *f, pid_t pid, int status, const struct rusage *usage)
 {
-    note_death(f, pid);
+    note_death(f, find(f, pid));
     if (pid != f->root)
         return;
     f->result.status = status;
@@ -240,11 +303,13 @@ static void handle_all(struct followed *f)
     }
 }
 
-static struct timespec longest_pause(const struct followed *f)
+static struct timespec longest_pause(struct followed *f)
 {
     double left_s = f->deadline_s > 0 ? f->deadline_s - now_s() : 3600;
     struct timespec pause;
 
+    if (attach_to_detached(f) && left_s > ATTACH_EVERY_NS * 1e-9)
+        left_s = ATTACH_EVERY_NS * 1e-9;
     if (left_s < 0)
         left_s = 0;
     pause.tv_sec = (time_t)left_s;
@@ -278,8 +343,9 @@ static void read_survivors(struct followed *f)
     struct memory memory;
 
     for (size_t idx = 0; idx < f->count; idx++) {
-        read_memory(f, f->living[idx], &memory);
-        kill(f->living[idx], SIGKILL);
+        read_memory(f, &f->living[idx], f->living[idx].pid, &memory);
+        keep_larger(&f->result.final_kib, f->living[idx].final_kib);
+        kill(f->living[idx].pid, SIGKILL);
     }
     kill(-f->root, SIGKILL);
 }
