@@ -35,14 +35,11 @@ class Allocator:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def as_json(self) -> Dict[str, Any]:
-        """As in the result."""
         return {"name": self.name, "kind": self.kind, "library": str(self.library) if self.library else None,
                 "version": self.version, "environment": dict(self.environment)}
 
 
 class Peer(NamedTuple):
-    """How one malloc is found."""
-
     name: str
     sonames: Tuple[str, ...]
     package: Optional[str] = None
@@ -77,12 +74,10 @@ def _matches(pattern: str) -> List[pathlib.Path]:
 
 
 def library_of(soname: str, directories: Sequence[str] = DIRECTORIES) -> Optional[pathlib.Path]:
-    """The library of this name where such lie."""
     return next((path for folder in directories for path in _matches(os.path.join(folder, soname))), None)
 
 
 def locate(peer: Peer, directories: Sequence[str] = DIRECTORIES) -> Optional[pathlib.Path]:
-    """The library of a peer on this machine."""
     paths = [library_of(soname, directories) for soname in peer.sonames]
     paths += [path for pattern in peer.patterns for path in _matches(pattern)]
     return next((path for path in paths
@@ -127,7 +122,6 @@ class Found(NamedTuple):
     missing: Mapping[str, str]
 
     def named(self, *kinds: str) -> List[str]:
-        """Names of allocators of these kinds."""
         return [one.name for one in self.allocators if one.kind in kinds]
 
 
@@ -139,7 +133,6 @@ def _mode_of(library: pathlib.Path) -> Optional[str]:
 
 
 def with_conf(environment: Mapping[str, str], option: str) -> Dict[str, str]:
-    """The environment with one more option of cairn's."""
     given = environment.get("CAIRN_CONF")
     return {**environment, "CAIRN_CONF": given + "," + option if given else option}
 

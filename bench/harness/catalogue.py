@@ -41,7 +41,6 @@ class Benchmark:
     brings_malloc: bool = False  # the program is linked with one: libc's must be put before it
 
     def as_json(self) -> Dict[str, Any]:
-        """As in the result."""
         return {"name": self.name, "group": self.group, "about": self.about, "command": list(self.command),
                 "x": self.x, "series": self.series, "metric": self.metric, "pinned": self.pinned}
 
@@ -148,7 +147,6 @@ def _cpus(quick: bool, cpus: int) -> Iterator[Benchmark]:
 
 
 def workloads(quick: bool, cpus: int) -> List[Benchmark]:
-    """Every benchmark that a workload of our own makes."""
     return [*(_workload(work, quick, True) for work in _SINGLE),
             *(_workload(work, quick, False) for work in _PARALLEL),
             *_threads(quick), *_heap(quick), *_cpus(quick, cpus)]
@@ -183,7 +181,6 @@ def _program(program: Mapping[str, Any], quick: bool, values: Mapping[str, str])
 # --- which of them ---
 
 def matching(names: Sequence[str], pattern: Optional[str]) -> List[str]:
-    """The names in which the pattern is found."""
     return [name for name in names if pattern is None or re.search(pattern, name)]
 
 
@@ -193,7 +190,6 @@ def choose(benchmarks: Sequence[Benchmark], groups: Sequence[str], pattern: Opti
 
 
 def nothing_matches(pattern: Optional[str], groups: Sequence[str], names: Sequence[str]) -> UsageError:
-    """The complaint that names what there is."""
     what = "--filter '%s'" % pattern if pattern else "--groups " + ",".join(groups)
     there = ", ".join(names) or "no such benchmarks on this machine"
     return UsageError("%s: nothing to run; there are: %s" % (what, there))

@@ -18,7 +18,6 @@ FULL, QUICK = ({one.name: one for one in catalogue.workloads(is_quick, 4)} for i
 
 
 def small(one: Benchmark) -> List[str]:
-    """The command with next to no work."""
     tiny = {"ops": "ops=64", "live": "live=64k", "idle_ms": "idle_ms=0"}
     words = [tiny.get(word.partition("=")[0], word) for word in one.command[1:]]
     return [str(PATHS.workload(one.command[0])), *words]

@@ -51,7 +51,6 @@ class Difference:
         return min(self.before.count, self.after.count) >= significance.LEAST_REPETITIONS
 
     def shows(self, threshold: float) -> bool:
-        """Whether it is significant and large enough."""
         return (self.is_testable and self.probability < significance.ALPHA
                 and not 1 / (1 + threshold) <= self.ratio <= 1 + threshold)
 
@@ -63,8 +62,6 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """All differences, and how the peers moved by measure."""
-
     differences: List[Difference]
     drift: Dict[str, Tuple[float, int]]
     peers: List[str]

@@ -16,7 +16,6 @@ few = functools.partial(fixture.result, only=SOME)
 
 class CompareTest(fixture.FolderCase):
     def compare(self, before, after, *options):
-        """Exit status, output, complaints."""
         out, error = io.StringIO(), io.StringIO()
         for name, made in (("a", before), ("b", after)):
             (self.folder / (name + ".json")).write_text(json.dumps(made), encoding="utf-8")

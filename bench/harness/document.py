@@ -39,7 +39,6 @@ EMPTY = Cell(figures.NOTHING)
 
 
 def anchor(summary: Summary, benchmark: Benchmark) -> str:
-    """The name of a benchmark's section in the page."""
     return "row-%d" % summary.benchmarks.index(benchmark)
 
 
@@ -155,7 +154,6 @@ def _spread(sample: Optional[Sample]) -> Cell:
 # --- the rest ---
 
 def components(result: Dict[str, Any]) -> Table:
-    """Google Benchmark's results, each the median of its repetitions."""
     body = []
     for one in stats.components(result):
         if one.real and one.cpu:
@@ -169,7 +167,6 @@ def components(result: Dict[str, Any]) -> Table:
 
 
 def resident(summary: Summary, one: Benchmark) -> Table:
-    """Resident memory after each phase."""
     keys = stats.phases(one)
     body = [[_name(summary, name), *(Cell(figures.kib(cell.extra.get(key)), cell.extra.get(key)) for key in keys)]
             for name, cell in one.cells.items() if cell.ok]

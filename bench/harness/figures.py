@@ -25,29 +25,24 @@ def scaled(value: float, step: float, units: Sequence[str]) -> str:
 
 
 def seconds(value: Optional[float]) -> str:
-    """0.41 s is 410 ms."""
     if value is None:
         return NOTHING
     return "%s s" % digits(value) if value >= 0.9995 else scaled(value * 1e9, 1000, ("ns", "us", "ms"))
 
 
 def kib(value: Optional[float]) -> str:
-    """12345 KiB is 12.1 MiB."""
     return NOTHING if value is None else scaled(value, 1024, ("KiB", "MiB", "GiB"))
 
 
 def count(value: Optional[float]) -> str:
-    """Whole, with a comma at each thousand."""
     return NOTHING if value is None else format(round(value), ",d")
 
 
 def ratio(value: Optional[float]) -> str:
-    """A multiple of the best: 1.07."""
     return NOTHING if value is None else digits(value)
 
 
 def percent(value: Optional[float]) -> str:
-    """A part of one as a percentage: 4.1 %."""
     if value is None:
         return NOTHING
     return "%s %%" % ("%.1f" % (100 * value) if abs(value) < 0.0995 else "%.0f" % (100 * value))
@@ -59,7 +54,6 @@ def change(value: float) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """3 runs, 1 run."""
     return "%d %s%s" % (number, noun, "" if number == 1 else "s")
 
 
@@ -75,7 +69,6 @@ WRITE = {"time": seconds, "cpu": seconds, "peak": kib, "final": kib, "faults": c
 
 
 def measured(measure: str, value: Optional[float]) -> str:
-    """A value with the unit of its measure."""
     return WRITE[measure](value)
 
 

@@ -37,8 +37,6 @@ FIXED_RUN = {"ops": 4000000, "major_faults": 0, "involuntary_switches": 2}
 
 
 class FolderCase(unittest.TestCase):
-    """A test with a folder of its own."""
-
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -68,7 +66,6 @@ def peak_kib(*program: str, preload: Optional[str] = None, **environment: str) -
 
 
 def row(name: str, group: str = "workloads", series: Optional[str] = None, x: Optional[int] = None) -> Dict[str, Any]:
-    """One entry of rows."""
     return {"name": name, "group": group, "about": "what %s stresses, said in one line" % name,
             "command": [series or name] + ["%s=%d" % (group, x or 0)] * bool(x), "x": x, "series": series,
             "metric": "memory" if name == "phases" else "time", "pinned": group == "workloads"}
@@ -91,13 +88,11 @@ def run(of: str, allocator: str, repetition: int, time: float, memory: float, or
 
 
 def failed(good: Dict[str, Any], error: str) -> Dict[str, Any]:
-    """The run, if it had come to nothing."""
     kept = ("row", "subject", "round", "order", "command")
     return {**dict.fromkeys(good), **{key: good[key] for key in kept}, "ok": False, "error": error, "extra": {}}
 
 
 def allocator(name: str, kind: str = "peer") -> Dict[str, Any]:
-    """One entry of subjects."""
     return {"name": name, "kind": kind, "library": None if kind == "libc" else "lib%s.so" % name,
             "version": "1.2.3", "environment": {}}
 

@@ -73,8 +73,6 @@ class Count:
 
 
 class Counter:
-    """Runs the stepper and its control."""
-
     def __init__(self, where: Paths, scratch: pathlib.Path, cleaned: Mapping[str, str]) -> None:
         self._pairs = where.runfiles / "bench/instructions/pairs"
         self._stepper = where.runfiles / "bench/instructions/stepper"
@@ -188,7 +186,6 @@ CPU in the area that the kernel keeps for restartable sequences, which valgrind 
 
 
 def text_of(made: Mapping[str, Any]) -> str:
-    """Everything, as Markdown."""
     lines = ["# Instructions of a pair", "", plain(messages.origin(made)) + ".", "",
              _ABOUT.format(warm=WARM_PAIRS, pairs=PAIRS), "", *table(counted(made, "instructions", cell))]
     if made["control"]:

@@ -24,8 +24,6 @@ COMPONENT_OVERHEAD = 1.6  # Google Benchmark finds the number of iterations by t
 
 @dataclasses.dataclass
 class Work:
-    """What is to be done."""
-
     benchmarks: List[Benchmark]
     allocators: List[Allocator]
     components: Optional[List[str]]  # None: every one; []: none
@@ -34,7 +32,6 @@ class Work:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing would run."""
         return not (self.benchmarks and self.allocators) and self.components == []
 
 

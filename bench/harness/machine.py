@@ -75,7 +75,6 @@ class Commit(NamedTuple):
 
 
 def commit_of(workspace: Optional[pathlib.Path]) -> Commit:
-    """The commit of the workspace."""
     git = ("git", "-C", str(workspace))
     head = ask(*git, "rev-parse", "--short", "HEAD")
     if workspace is None or head.returncode != 0:

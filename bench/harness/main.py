@@ -51,7 +51,6 @@ def prepare(chosen: argparse.Namespace) -> None:
 
 def _begin(chosen: argparse.Namespace, arguments: Sequence[str], commit: machine.Commit, work: Work,
            removed: Sequence[str]) -> Dict[str, Any]:
-    """A result without runs."""
     about = machine.describe()
     notes = work.notes + machine.notes_on(about)
     if removed:

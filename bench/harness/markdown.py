@@ -50,7 +50,6 @@ def _bad(summary: Summary) -> List[str]:
 
 
 def report(result: Dict[str, Any]) -> str:
-    """The whole document."""
     summary = stats.summarise(result)
     result = summary.result
     partial = messages.unfinished(summary)

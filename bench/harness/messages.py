@@ -126,7 +126,6 @@ def missing(summary: Summary, measure: str = "time") -> List[str]:
 
 
 def notes(summary: Summary) -> List[str]:
-    """All of these."""
     return failures(summary) + warnings(summary) + missing(summary)
 
 

@@ -32,5 +32,4 @@ def line(run: Dict[str, Any]) -> str:
 
 
 def lines(result: Dict[str, Any]) -> List[str]:
-    """Every good run of a result."""
     return [line(run) for run in result["runs"] if run["ok"]]

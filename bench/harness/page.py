@@ -60,7 +60,6 @@ def shortcomings(folder: pathlib.Path = JAVASCRIPT) -> List[str]:
 
 def rendered(title: str, heading: str, origin: Sequence[str], banner: Optional[str],
              sections: Sequence[Section], folder: pathlib.Path = JAVASCRIPT) -> str:
-    """The whole file."""
     templates = jinja2.Environment(loader=jinja2.FileSystemLoader(str(PARTS)), autoescape=True,
                                    trim_blocks=True)
     style, script = ((PARTS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -71,7 +70,6 @@ def rendered(title: str, heading: str, origin: Sequence[str], banner: Optional[s
 
 
 def page(summary: Summary, drawn: Sequence[Plot], folder: pathlib.Path = JAVASCRIPT) -> str:
-    """The page of a result."""
     plot_of = {plot.name: Part("figure", plot) for plot in drawn}
     sections = [_overview(summary, plot_of, folder)]
     sections += [_group(summary, index, group, plot_of) for index, group in enumerate(summary.groups)]

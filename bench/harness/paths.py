@@ -16,21 +16,17 @@ class Paths(NamedTuple):
 
     @property
     def measure(self) -> pathlib.Path:
-        """What runs one program and tells its cost."""
         return self.runfiles / "bench/measure/measure"
 
     @property
     def components(self) -> pathlib.Path:
-        """The Google Benchmark suites."""
         return self.runfiles / "bench/components/components"
 
     @property
     def programs(self) -> pathlib.Path:
-        """Inputs of real programs, and their catalogue."""
         return self.runfiles / "bench/programs"
 
     def workload(self, name: str) -> pathlib.Path:
-        """A workload's program."""
         return self.runfiles / "bench/workloads" / name
 
 

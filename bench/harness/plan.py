@@ -23,8 +23,6 @@ QUICK_BUDGET_S = 100
 
 
 class Step(NamedTuple):
-    """One run to be made."""
-
     benchmark: Benchmark
     allocator: Allocator
     repetition: int
@@ -46,11 +44,9 @@ class Plan(NamedTuple):
     repetitions: Optional[int]  # of every benchmark; None: each one's own
 
     def repetitions_of(self, benchmark: Benchmark) -> int:
-        """Repetitions that a benchmark is to have."""
         return benchmark.repetitions if self.repetitions is None else self.repetitions
 
     def batches(self) -> Iterator[List[Step]]:
-        """A benchmark of a repetition at a time."""
         for repetition in range(max(map(self.repetitions_of, self.benchmarks), default=0)):
             for index, one in enumerate(self.benchmarks):
                 if repetition < self.repetitions_of(one) and self.allocators:
@@ -60,7 +56,6 @@ class Plan(NamedTuple):
 
     @property
     def run_count(self) -> int:
-        """Runs in all."""
         return sum(map(self.repetitions_of, self.benchmarks)) * len(self.allocators)
 
     @property

@@ -34,7 +34,6 @@ X_NAMES = {"threads": "threads", "heap": "live heap, MiB", "cpus": "CPUs"}
 
 
 def draw(summary: Summary) -> List[Plot]:
-    """Every plot for which the result has something to show."""
     if MISSING:
         return []
     looks = svg.looks(summary.kinds)
@@ -72,7 +71,6 @@ def _legend(figure: Any, looks: Looks, names: Sequence[str], are_lines: bool = F
 
 
 def _ticks(axis: Any, low: float, high: float) -> None:
-    """At round numbers, as they are."""
     axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)) if high / low >= 6 else ticker.MaxNLocator(7))
     axis.set_minor_locator(ticker.NullLocator())
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: "%g" % value))

@@ -18,8 +18,6 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """How far it is."""
-
     def __init__(self, stream: Optional[TextIO] = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream or sys.stderr, clock
         self._began_s, self._due_s = clock(), 0.0
@@ -33,6 +31,5 @@ class Progress:
             self.say("%d/%d  %s%s" % (done, total, what, left))
 
     def say(self, line: str) -> None:
-        """A line, now."""
         self._stream.write("bench: " + line + "\n")
         self._stream.flush()

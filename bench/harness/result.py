@@ -24,7 +24,6 @@ class BadResult(UsageError):
 
 
 def now() -> str:
-    """This moment in UTC."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

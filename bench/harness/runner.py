@@ -38,8 +38,6 @@ class Interrupted(Exception):
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of one program."""
-
     command: List[str]
     error: Optional[str] = None
     timed_out: bool = False
@@ -108,8 +106,6 @@ def put_before(allocator: Allocator) -> Allocator:
 
 
 class Runner:
-    """Runs programs one at a time."""
-
     def __init__(self, paths: Paths, scratch: pathlib.Path, environment: Mapping[str, str], limit_s: float,
                  cpus: Sequence[int]) -> None:
         self.paths, self.scratch, self.limit_s, self.cpus = paths, scratch, limit_s, list(cpus)
@@ -159,7 +155,6 @@ class Runner:
         return status
 
     def measure(self, allocator: Allocator, program: Sequence[str], cpus: Sequence[int] = ()) -> Outcome:
-        """Runs a program on an allocator."""
         self._clear()
         command = [str(self.paths.measure), "--seconds", "%g" % self.limit_s]
         command += ["--preload", str(allocator.library)] if allocator.library else []
@@ -190,7 +185,6 @@ class Runner:
         return self.cpus[-count:] if count < len(self.cpus) else []
 
     def run(self, step: Step) -> Outcome:
-        """Makes one run."""
         one, program = step.benchmark, list(step.benchmark.command)
         if one.group != "programs":
             program[0] = str(self.paths.workload(program[0]))
@@ -202,7 +196,6 @@ class Runner:
 
 
 def record(step: Step, outcome: Outcome) -> Dict[str, Any]:
-    """The run as the result has it."""
     is_ok = outcome.error is None
     cost, told = (outcome.cost, outcome.told) if is_ok else ({}, {})
     return {"row": step.benchmark.name, "subject": step.allocator.name, "round": step.repetition, "order": step.order,

@@ -46,8 +46,6 @@ def interrupts(runner: Runner, _progress: Progress) -> Iterator[None]:
 
 
 class Session:
-    """The runs of one plan."""
-
     def __init__(self, plan: Plan, runner: Runner, progress: Progress, result: Dict[str, Any],
                  save: Callable[[], None]) -> None:
         self._plan, self._runner, self._progress, self._result = plan, runner, progress, result
@@ -92,7 +90,6 @@ class Session:
 
 
 def estimate(plan: Plan, others_s: float, budget_s: Optional[float]) -> str:
-    """What is going to happen, in a line."""
     counts = [plan.repetitions_of(one) for one in plan.benchmarks] or [0]
     span = figures.plural(max(counts), "repetition")
     if min(counts) < max(counts):

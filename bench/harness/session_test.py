@@ -63,8 +63,6 @@ class ProgressTest(unittest.TestCase):
 
 
 class Scripted:
-    """A runner whose outcomes a test decides."""
-
     def __init__(self, outcome: Outcomes) -> None:
         self.outcome = outcome
         self.steps: List[Step] = []
@@ -72,7 +70,6 @@ class Scripted:
         self.scratch = pathlib.Path("/nowhere")
 
     def run(self, step: Step) -> Outcome:
-        """As the test has it: an error, or none."""
         if self.is_stopped:
             raise Interrupted
         self.steps.append(step)
@@ -83,7 +80,6 @@ class Scripted:
         return made
 
     def stop(self) -> None:
-        """The user's wish."""
         self.is_stopped = True
 
 

@@ -56,8 +56,6 @@ class Sample:
 
 @dataclass(frozen=True)
 class Cell:
-    """One allocator in one benchmark."""
-
     samples: Dict[str, Sample]
     failures: Tuple[str, ...]
     ops: Optional[float]
@@ -130,8 +128,6 @@ class Mean:
 
 @dataclass
 class Summary:
-    """All that a report shows."""
-
     result: Dict[str, Any]
     benchmarks: List[Benchmark]
     kinds: Dict[str, str]
@@ -225,7 +221,6 @@ def values_of(run: Dict[str, Any]) -> Dict[str, float]:
 
 
 def cell_of(runs: Sequence[Dict[str, Any]]) -> Cell:
-    """The cell that these runs make."""
     good = [run for run in runs if run["ok"]]
     measured = [values_of(run) for run in good]
     values = {measure: tuple(sorted(one[measure] for one in measured if measure in one))
@@ -253,7 +248,6 @@ def _best(benchmark: Benchmark, kinds: Dict[str, str]) -> Dict[str, str]:
 
 
 def summarise(result: Dict[str, Any]) -> Summary:
-    """Everything that is computed from the runs."""
     result = results.tidy(result)
     runs: Dict[Tuple[str, str], List[Dict[str, Any]]] = {}
     for run in result["runs"]:

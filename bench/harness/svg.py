@@ -44,8 +44,6 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', 
 
 @dataclass(frozen=True)
 class Look:
-    """How an allocator is drawn, everywhere the same."""
-
     colour: str
     marker: str
     size: float

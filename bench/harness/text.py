@@ -49,7 +49,6 @@ def _blocks(wide: List[int], gap: int, width: int) -> List[List[int]]:
 
 
 def report(result: Dict[str, Any], width: Optional[int] = None) -> str:
-    """The whole report."""
     width = min(max(width or shutil.get_terminal_size().columns, NARROWEST), WIDEST)
     summary = stats.summarise(result)
     lines: List[str] = []

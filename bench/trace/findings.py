@@ -171,7 +171,6 @@ def _bar(part: int, whole: int) -> str:
 
 
 def about(info: Mapping[str, Any]) -> str:
-    """What a trace holds, for people."""
     events, frees = max(info["events"], 1), max(info["frees"], 1)
     lines = [
         "program    " + " ".join(info["command"]),
@@ -200,7 +199,6 @@ def about(info: Mapping[str, Any]) -> str:
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """What was replayed, in one line."""
     info = result["replay"]["info"]
     return "%s: %s events, %s, at most %s live; %s" % (
         result["replay"]["trace"], figures.count(info["events"]), figures.plural(info["threads"], "thread"),
@@ -214,7 +212,6 @@ def program(info: Mapping[str, Any], most: int = 100) -> str:
 
 
 def spoken(result: Mapping[str, Any]) -> str:
-    """The whole, for a terminal."""
     reports, table = wasting(result), times(result)
     good = [row for row in table.body if row[1].mark != "failed"]
     failed = ["%s: %s" % (row[0].text, row[1].text) for row in table.body if row not in good]

@@ -126,7 +126,6 @@ class CommandCase(fixture.FolderCase):
         self.environment.pop("BUILD_WORKSPACE_DIRECTORY", None)
 
     def call(self, module: str, *arguments: str, **environment: str) -> Done:
-        """A command with what it says."""
         return subprocess.run([sys.executable, "-m", "bench.trace." + module, *arguments],
                               env={**self.environment, **environment}, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, check=False)
@@ -143,7 +142,6 @@ class CommandCase(fixture.FolderCase):
         return done.stdout
 
     def write(self, content: bytes) -> None:
-        """The file t."""
         (self.folder / "t").write_bytes(content)
 
     def recorded(self, *program: str) -> str:
@@ -153,5 +151,4 @@ class CommandCase(fixture.FolderCase):
         return "t.trace"
 
     def info(self, name: str) -> Dict[str, Any]:
-        """What a trace holds."""
         return json.loads(self.printed("info", name))

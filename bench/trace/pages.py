@@ -44,7 +44,6 @@ def _sections(result: Dict[str, Any], plot_of: Dict[str, Part]) -> List[Section]
 
 
 def page(result: Dict[str, Any], drawn: Sequence[Plot]) -> str:
-    """The whole file."""
     plot_of = {plot.name: Part("figure", plot, CAPTIONS[plot.name]) for plot in drawn}
     origin = [findings.headline(result), findings.program(result["replay"]["info"], 300), messages.origin(result)]
     return bench_page.rendered("cairn: replay of %s" % result["replay"]["trace"], "A recorded program, replayed",

@@ -30,7 +30,6 @@ GREY = "#75808c"  # for pictures without a line: INK has no shades
 
 
 def draw(result: Mapping[str, Any]) -> List[Plot]:
-    """Every picture for which there is something to show."""
     reports = {name: report for name, report in result["replay"]["reports"].items() if report["samples"]}
     if plots.MISSING or not reports:
         return []

@@ -50,7 +50,6 @@ ORDERED = (
 
 class ReaderTest(fixture.CommandCase):
     def events(self) -> list:
-        """Each without its time, which never runs backwards."""
         lines = [line.partition(" ") for line in self.printed("info", "--events", "t").splitlines()]
         times = [float(time) for time, _, _ in lines]
         self.assertEqual(times, sorted(times))

@@ -43,7 +43,6 @@ class RecordError(Exception):
 # --- options ---
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, and the program with its own."""
     parser = Parser(prog="bazel run //bench:record --", usage="%(prog)s [-o FILE] [--] program [arguments]",
                     description="Runs a program and writes down what it allocates.",
                     epilog="Each process that it starts writes a file of its own, FILE.PID.")
@@ -131,14 +130,12 @@ def run(program: Sequence[str], environment: Mapping[str, str], directory: pathl
 # --- what came of it ---
 
 def info_of(info: pathlib.Path, path: str) -> Optional[Dict[str, Any]]:
-    """What the reader says of a trace."""
     told = subprocess.run([str(info), path], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, check=False)
     return json.loads(told.stdout) if told.returncode == 0 else None
 
 
 def line_about(path: str, about: Optional[Dict[str, Any]]) -> str:
-    """One line of the list in the end."""
     if about is None:
         return "record: %s: cannot be read" % path
     lost = ", %s LOST" % figures.plural(about["lost_events"], "event") if about["lost_events"] else ""
@@ -168,7 +165,6 @@ def record(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """The exit status."""
     try:
         return record(arguments, environ)
     except (RecordError, UsageError) as error:

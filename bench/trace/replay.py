@@ -71,8 +71,6 @@ def _part(where: Paths, name: str, *arguments: str) -> str:
 
 
 class Replay:
-    """One call of the command."""
-
     def __init__(self, chosen: argparse.Namespace, command: Sequence[str], where: Paths, runner: Runner,
                  removed: Sequence[str]) -> None:
         self.chosen, self.where, self.runner, self.bar = chosen, where, runner, Progress()
@@ -96,7 +94,6 @@ class Replay:
             "replay": {"trace": chosen.trace.name, "info": trace, "planner": self.planner, "reports": {}}}
 
     def player(self, *more: str) -> List[str]:
-        """The replayer with its options."""
         return [str(self.where.runfiles / "bench/trace/replayer"), "touch=" + self.chosen.touch, *more,
                 "plan=%s" % self.plan]
 
@@ -114,7 +111,6 @@ class Replay:
         return working
 
     def save(self) -> None:
-        """What there is so far."""
         result.write(self.made, self.chosen.out / "replay.json")
 
     def sample(self, working: Sequence[Allocator]) -> None:
@@ -202,7 +198,6 @@ def _act(command: Sequence[str], where: Paths) -> int:
 
 
 def main(command: Sequence[str]) -> int:
-    """The exit status."""
     return options.run("replay", lambda: _act(command, paths.find()))
 
 
