@@ -19,7 +19,7 @@ import sys
 import tempfile
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from bench.harness import allocators, environment, machine, messages, options, paths, result
+from bench.harness import allocators, machine, messages, options, paths, result
 from bench.harness.allocators import STACK, Allocator
 from bench.harness.document import Cell, Table
 from bench.harness.markdown import plain, table
@@ -218,13 +218,11 @@ def _act(arguments: Sequence[str], where: Paths) -> int:
         "subjects": [one.as_json() for one in wanted], "counts": [],
         "notes": allocators.notes_on_missing(found, chosen.peers)}
     with tempfile.TemporaryDirectory(prefix="cairn-instructions-") as scratch:
-        counter = Counter(where, pathlib.Path(scratch), environment.clean(os.environ)[0])
+        counter = Counter(where, pathlib.Path(scratch), machine.clean(os.environ)[0])
         for one in wanted:
             print("instructions: %s" % one.name, file=sys.stderr)
             made["counts"] += [dataclasses.asdict(counter.count(one, size, chosen.control)) for size in chosen.sizes]
-    if chosen.json not in (None, "-"):
-        pathlib.Path(chosen.json).write_text(result.text_of(made), encoding="utf-8")
-    sys.stdout.write(result.text_of(made) if chosen.json == "-" else text_of(made))
+    result.publish(made, chosen.json, text_of(made))
     return 0 if any(one["pair_mean"] is not None for one in made["counts"]) else 1
 
 

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""What machine, kernel, libc and commit a result was measured on. What cannot be told is null."""
+"""What machine, kernel, libc and commit a result was measured on (what cannot be told is null), and the environment of
+what is measured."""
 
 import os
 import pathlib
 import platform
 import re
 import subprocess
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 UNKNOWN = "unknown"
+# What steers an allocator behind our back.
+_STEERS = re.compile("LD_PRELOAD|CAIRN_CONF|GLIBC_TUNABLES|SCUDO_OPTIONS|(MI|TC|TBB_|)MALLOC_")
+# What our own launcher sets: a program that is python3 itself would read it.
+_OURS = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "CAIRN_RUNFILES", "RUNFILES_DIR", "RUNFILES_MANIFEST_FILE")
 
 
 def ask(*command: str, **more: Any) -> "subprocess.CompletedProcess[str]":
@@ -83,8 +88,18 @@ def commit_of(workspace: Optional[pathlib.Path]) -> Commit:
     return Commit(head.stdout.strip(), None if changed.returncode else bool(changed.stdout.strip()))
 
 
-def notes_on(machine: Dict[str, Any]) -> List[str]:
-    """What about the machine makes its times doubtful; its load the report tells."""
-    if machine["governor"] in (None, "performance"):
-        return []
-    return ["CPU frequency governor '%s': times vary with it" % machine["governor"]]
+def clean(environ: Mapping[str, str]) -> Tuple[Dict[str, str], List[str]]:
+    """The environment for programs, and the names of the user's variables that it lacks."""
+    removed = sorted(name for name in environ if _STEERS.match(name))
+    kept = {name: value for name, value in environ.items() if name not in removed and name not in _OURS}
+    return {**kept, "LC_ALL": "C"}, removed
+
+
+def notes_on(machine: Dict[str, Any], removed: Sequence[str]) -> List[str]:
+    """What makes the times doubtful; the machine's load the report tells."""
+    notes = []
+    if machine["governor"] not in (None, "performance"):
+        notes.append("CPU frequency governor '%s': times vary with it" % machine["governor"])
+    if removed:
+        notes.append("taken out of the environment: " + ", ".join(removed))
+    return notes

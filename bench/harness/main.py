@@ -14,13 +14,12 @@ import tempfile
 import time
 from typing import Any, Dict, Sequence
 
-from bench.harness import allocators, environment, inventory, machine, options, paths, plan, proof, result
-from bench.harness import session
+from bench.harness import allocators, inventory, machine, options, paths, plan, result, runner as runners, session
 from bench.harness.inventory import Work
 from bench.harness.options import UsageError
 from bench.harness.paths import Paths
-from bench.harness.progress import Progress, duration
 from bench.harness.runner import Interrupted, Runner
+from bench.harness.session import Progress, duration
 
 EXIT_NOTHING = 1
 LIMIT_S, QUICK_LIMIT_S = 60.0, 20.0
@@ -52,24 +51,18 @@ def prepare(chosen: argparse.Namespace) -> None:
 def _begin(chosen: argparse.Namespace, arguments: Sequence[str], commit: machine.Commit, work: Work,
            removed: Sequence[str]) -> Dict[str, Any]:
     about = machine.describe()
-    notes = work.notes + machine.notes_on(about)
-    if removed:
-        notes.append("taken out of the environment: " + ", ".join(removed))
-    repetitions = chosen.rounds or max((one.repetitions for one in work.benchmarks), default=0)
-    return {"schema": result.SCHEMA, "started": result.now(), "finished": result.now(), "complete": False,
-            "interrupted": False, "command": ["bazel", "run", "//bench:all", "--", *arguments],
-            "commit": commit.name, "dirty": commit.is_dirty, "machine": about,
-            "settings": {"rounds": repetitions, "quick": chosen.quick, "filter": chosen.filter,
-                         "groups": list(chosen.groups)},
-            "subjects": [one.as_json() for one in work.allocators],
-            "rows": [one.as_json() for one in work.benchmarks],
-            "runs": [], "components": {}, "notes": notes}
+    settings = {"rounds": chosen.rounds or max((one.repetitions for one in work.benchmarks), default=0),
+                "quick": chosen.quick, "filter": chosen.filter, "groups": list(chosen.groups)}
+    made = result.begun(["//bench:all", "--", *arguments], commit, about, settings, work.benchmarks,
+                        work.notes + machine.notes_on(about, removed))
+    made["subjects"] = [one.as_json() for one in work.allocators]
+    return made
 
 
 # --- the runs ---
 
 def _run(work: Work, chosen: argparse.Namespace, runner: Runner, bar: Progress, made: Dict[str, Any]) -> None:
-    """Everything, into the result; Ctrl-C leaves what was reached. Components that fail are a note."""
+    """Everything, into the result. Components that fail are a note."""
     began = time.monotonic()
     budget_s = None if chosen.rounds else plan.QUICK_BUDGET_S if chosen.quick else plan.FULL_BUDGET_S
     planned = plan.Plan(tuple(work.benchmarks), tuple(work.allocators), chosen.rounds)
@@ -79,7 +72,7 @@ def _run(work: Work, chosen: argparse.Namespace, runner: Runner, bar: Progress, 
     def save() -> None:
         result.write(made, chosen.out / "result.json")
 
-    try:
+    with session.ending(made, planned, save):
         if work.components != []:
             bar.say("components: about %s" % duration(work.components_s))
             try:
@@ -89,29 +82,16 @@ def _run(work: Work, chosen: argparse.Namespace, runner: Runner, bar: Progress, 
                 bar.say(str(error))
         left_s = None if budget_s is None else budget_s - (time.monotonic() - began)
         session.Session(planned, runner, bar, made, save).carry_out(left_s, warm_up=not chosen.quick)
-        made["complete"] = True
-    except Interrupted:
-        made["interrupted"] = True
-        made["notes"].append("interrupted after %d of %d runs" % (len(made["runs"]), planned.run_count))
-    made["finished"] = result.now()
-    save()
 
 
 def _publish(made: Dict[str, Any], chosen: argparse.Namespace, bar: Progress) -> None:
     """Files, table, notes; the result was written first, for nothing that goes wrong now may cost it."""
     # Only now: it imports what draws, which takes a second, and threads that nothing should run beside.
     from bench.harness import page, report, text  # pylint: disable=import-outside-toplevel
-    files = [str(chosen.out / "result.json")]
-    stream = sys.stderr if chosen.json == "-" else sys.stdout
-    if chosen.json == "-":
-        sys.stdout.write(result.text_of(made))
-    elif chosen.json is not None:
-        result.write(made, pathlib.Path(chosen.json))
-        files.append(chosen.json)
+    files = [str(chosen.out / "result.json"), *filter(None, [chosen.json])]
     files += [path for path in report.write_all(made, str(chosen.out)) if not path.endswith(".svg")]
-    stream.write(text.report(made))
-    stream.flush()
-    for note in page.shortcomings() + ["written: " + path for path in files]:
+    result.publish(made, chosen.json, text.report(made))
+    for note in page.shortcomings() + ["written: " + path for path in files if path != "-"]:
         bar.say(note)
 
 
@@ -119,9 +99,9 @@ def _measure(chosen: argparse.Namespace, arguments: Sequence[str], commit: machi
              runner: Runner, removed: Sequence[str]) -> int:
     """Proof, runs, report; the exit status."""
     bar = Progress()
-    with session.interrupts(runner, bar):
+    with session.interrupts(runner):
         try:
-            work.allocators, dropped = proof.prove(runner, work.allocators if work.benchmarks else [])
+            work.allocators, dropped = runners.prove(runner, work.allocators if work.benchmarks else [])
         except Interrupted:
             return session.EXIT_INTERRUPTED
         work.notes += dropped
@@ -145,7 +125,7 @@ def _act(arguments: Sequence[str], where: Paths) -> int:
         return EXIT_NOTHING
     if chosen.install:
         _install(where)
-    cleaned, removed = environment.clean(os.environ)
+    cleaned, removed = machine.clean(os.environ)
     limit_s = chosen.seconds or (QUICK_LIMIT_S if chosen.quick else LIMIT_S)
     commit = machine.commit_of(where.workspace)
     found = allocators.find(where.runfiles, commit.name, dict(chosen.set), chosen.peer)

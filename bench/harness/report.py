@@ -8,18 +8,45 @@
     report.html   everything, in one file that opens offline
     svg/*.svg     the pictures one by one
     report.txt    the table of the terminal, 100 columns wide
-    lines.txt     one line for each run, in the format of mimalloc-bench
+    lines.txt     one line for each run, in the format of mimalloc-bench: GNU time's "%E %M %U %S %F %R" behind two names
+
+    <test> <allocator> <elapsed m:ss.cc> <peak KiB> <user s> <system s> <major faults> <minor faults>
+
+In the order in which the runs ran within a benchmark; one that failed has no line, for the format has no word for it.
 """
 
 import os
 import pathlib
+import re
 import sys
 from typing import Any, Dict, List, Sequence
 
-from bench.harness import markdown, mimalloc_bench, options, page, plots, stats, text
+from bench.harness import markdown, options, page, plots, stats, text
 from bench.harness.result import given, load
 
 TEXT_COLUMNS = 100
+
+
+def elapsed(seconds: float) -> str:
+    """As GNU time's %E: 0:00.41, and from an hour on 1:02:03."""
+    hundredths = round(seconds * 100)
+    if hundredths >= 360000:
+        whole = round(seconds)
+        return "%d:%02d:%02d" % (whole // 3600, whole // 60 % 60, whole % 60)
+    return "%d:%02d.%02d" % (hundredths // 6000, hundredths // 100 % 60, hundredths % 100)
+
+
+def line(run: Dict[str, Any]) -> str:
+    """One run; blanks separate fields, so names have none."""
+    names = [re.sub(r"\s+", "_", run[key].strip()) or "_" for key in ("row", "subject")]
+    wall = run.get("wall_s")
+    of = {key: run.get(key) or 0 for key in ("peak_kib", "user_s", "system_s", "major_faults", "minor_faults")}
+    return "%s %s %s %d %.2f %.2f %d %d" % (*names, elapsed(run["seconds"] if wall is None else wall),
+                                            *of.values())
+
+
+def lines(result: Dict[str, Any]) -> List[str]:
+    return [line(run) for run in result["runs"] if run["ok"]]
 
 
 def write_all(result: Dict[str, Any], directory: str, folder: pathlib.Path = page.JAVASCRIPT) -> List[str]:
@@ -35,7 +62,7 @@ def write_all(result: Dict[str, Any], directory: str, folder: pathlib.Path = pag
     files = {} if page.MISSING else {target / "report.html": page.page(summary, drawn, folder)}
     files.update({pictures / (plot.name + ".svg"): plot.alone for plot in drawn})
     files[target / "report.txt"] = text.report(summary.result, TEXT_COLUMNS)
-    files[target / "lines.txt"] = "".join(line + "\n" for line in mimalloc_bench.lines(summary.result))
+    files[target / "lines.txt"] = "".join(line + "\n" for line in lines(summary.result))
     for path, content in files.items():
         path.write_text(content, encoding="utf-8", errors="replace")
     return [str(path) for path in files]

@@ -14,7 +14,7 @@ import unittest
 import xml.etree.ElementTree
 from unittest import mock
 
-from bench.harness import figures, fixture, markdown, mimalloc_bench, page, plots, report, stats, svg, text
+from bench.harness import figures, fixture, markdown, page, plots, report, stats, svg, text
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ("--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking "
@@ -139,9 +139,9 @@ class TextTest(unittest.TestCase):
     def test_a_run_is_a_line_of_eight_fields_and_a_failed_one_has_none(self):
         run = {"row": "two words", "subject": "mi", "wall_s": 61.239, "seconds": 60, "peak_kib": 12345, "user_s": 1.5,
                "system_s": 0.126, "major_faults": 2, "minor_faults": 3021}
-        self.assertEqual(mimalloc_bench.line(run), "two_words mi 1:01.24 12345 1.50 0.13 2 3021")
-        self.assertEqual(mimalloc_bench.line(dict(run, wall_s=3723.4)).split()[2], "1:02:03")
-        self.assertEqual(len(mimalloc_bench.lines(FAILED)), len(FAILED["runs"]) - 5 - 5 - 1)
+        self.assertEqual(report.line(run), "two_words mi 1:01.24 12345 1.50 0.13 2 3021")
+        self.assertEqual(report.line(dict(run, wall_s=3723.4)).split()[2], "1:02:03")
+        self.assertEqual(len(report.lines(FAILED)), len(FAILED["runs"]) - 5 - 5 - 1)
 
     def test_the_text_fits_the_width_is_ascii_and_has_every_name(self):
         for width in (20, 80, 100, 133, 200):

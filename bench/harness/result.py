@@ -12,7 +12,8 @@ import json
 import os
 import pathlib
 import re
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+import sys
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from bench.harness.options import GROUPS, UsageError
 
@@ -25,6 +26,15 @@ class BadResult(UsageError):
 
 def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def begun(command: Sequence[str], commit: Any, machine: Mapping[str, Any], settings: Mapping[str, Any],
+          rows: Sequence[Any], notes: Sequence[str]) -> Dict[str, Any]:
+    """A result without runs, of benchmarks that are given."""
+    return {"schema": SCHEMA, "started": now(), "finished": now(), "complete": False, "interrupted": False,
+            "command": ["bazel", "run", *command], "commit": commit.name, "dirty": commit.is_dirty,
+            "machine": machine, "settings": settings, "subjects": [], "rows": [one.as_json() for one in rows],
+            "runs": [], "components": {}, "notes": list(notes)}
 
 
 def text_of(result: Mapping[str, Any]) -> str:
@@ -44,6 +54,17 @@ def write(result: Mapping[str, Any], path: pathlib.Path) -> None:
     draft = path.with_name(path.name + ".new")
     draft.write_text(text_of(result), encoding="utf-8")
     os.replace(draft, path)
+
+
+def publish(result: Mapping[str, Any], path: Optional[str], spoken: str) -> None:
+    """What is said, on the terminal; the result too, at the path or in the place of it."""
+    if path not in (None, "-"):
+        write(result, pathlib.Path(path))
+    if path == "-":
+        sys.stdout.write(text_of(result))
+    stream = sys.stderr if path == "-" else sys.stdout
+    stream.write(spoken)
+    stream.flush()
 
 
 # --- the schema ---

@@ -5,7 +5,7 @@
 import os
 from typing import Any, Dict, List
 
-from bench.harness import allocators, environment, fixture, paths, proof, runner
+from bench.harness import allocators, fixture, machine, paths, runner
 from bench.harness.allocators import Allocator
 from bench.harness.catalogue import Benchmark
 from bench.harness.plan import Step
@@ -27,7 +27,7 @@ class RunnerCase(fixture.FolderCase):
         self.runner = self.of(60.0, sorted(os.sched_getaffinity(0)))
 
     def of(self, limit_s: float, cpus: List[int]) -> Runner:
-        return Runner(PATHS, self.folder, environment.clean(os.environ)[0], limit_s, cpus)
+        return Runner(PATHS, self.folder, machine.clean(os.environ)[0], limit_s, cpus)
 
     def record(self, allocator: Allocator, benchmark: Benchmark = CHURN) -> Dict[str, Any]:
         step = Step(benchmark, allocator, 0, 0)
@@ -85,7 +85,7 @@ class PlaceTest(RunnerCase):
     def test_what_steers_a_malloc_does_not_reach_the_program(self) -> None:
         steering = ("CAIRN_CONF GLIBC_TUNABLES LD_PRELOAD MALLOC_ARENA_MAX MIMALLOC_VERBOSE SCUDO_OPTIONS "
                     "TBB_MALLOC_USE_HUGE_PAGES TCMALLOC_SAMPLE_PARAMETER").split()
-        cleaned = environment.clean({**dict.fromkeys(steering, "1"), "PYTHONPATH": "c", "HOME": "/"})
+        cleaned = machine.clean({**dict.fromkeys(steering, "1"), "PYTHONPATH": "c", "HOME": "/"})
         self.assertEqual(cleaned, ({"HOME": "/", "LC_ALL": "C"}, steering))
 
 class ProofTest(RunnerCase):
@@ -96,7 +96,7 @@ class ProofTest(RunnerCase):
         bad = ((Allocator("broken", "peer", self.folder / "broken.so"), r"cannot be preloaded \(.+\)"),
                (fake("crash=5"), "crashed: SIGSEGV"), (fake("fail=5"), "out of memory"),
                (Allocator("m", "peer", allocators.library_of("libm.so.6")), "has no malloc: .*"))
-        proven, notes = proof.prove(self.runner, [*good, *(allocator for allocator, _ in bad)])
+        proven, notes = runner.prove(self.runner, [*good, *(allocator for allocator, _ in bad)])
         self.assertEqual(proven, good)
         self.assertEqual(len(notes), len(bad))
         for note, (allocator, why) in zip(notes, bad):

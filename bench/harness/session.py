@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""Carries out a plan: the runs one by one into the result, the time budget, Ctrl-C.
+"""Carries out a plan: the runs one by one into the result, the time budget, Ctrl-C; lines on stderr that say how far it is.
 
 The result is whole and valid after every run, and written after each repetition.
 """
@@ -11,19 +11,53 @@ import math
 import os
 import shutil
 import signal
+import sys
 import time
-from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Set, TextIO, Tuple
 
 from bench.harness import figures
 from bench.harness.plan import Plan, Step
-from bench.harness.progress import Progress, duration
-from bench.harness.runner import Runner, record
+from bench.harness.result import now
+from bench.harness.runner import Interrupted, Runner, record
 
 EXIT_INTERRUPTED, FAILURES_MOST = 130, 2
 
 
+# --- progress: at most a line every ten seconds ---
+
+EVERY_S = 10.0
+
+
+def duration(seconds: float) -> str:
+    """Such as "40 s", "3 min 20 s", "1 h 5 min"."""
+    whole = int(round(seconds))
+    if whole < 60:
+        return "%d s" % whole
+    return "%d min %d s" % divmod(whole, 60) if whole < 3600 else "%d h %d min" % divmod(whole // 60, 60)
+
+
+class Progress:
+    def __init__(self, stream: Optional[TextIO] = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream or sys.stderr, clock
+        self._began_s, self._due_s = clock(), 0.0
+
+    def show(self, done: int, total: int, what: str) -> None:
+        """What runs now, and the time left if the rest is like what was done."""
+        now_s = self._clock()
+        if now_s >= self._due_s:
+            self._due_s = now_s + EVERY_S
+            left = ", %s left" % duration((now_s - self._began_s) * (total - done) / done) if done else ""
+            self.say("%d/%d  %s%s" % (done, total, what, left))
+
+    def say(self, line: str) -> None:
+        self._stream.write("bench: " + line + "\n")
+        self._stream.flush()
+
+
+# --- the runs ---
+
 @contextlib.contextmanager
-def interrupts(runner: Runner, _progress: Progress) -> Iterator[None]:
+def interrupts(runner: Runner) -> Iterator[None]:
     """The first Ctrl-C ends the run that is going on; the second one ends us."""
 
     def handle(_number: int, _frame: Any) -> None:
@@ -43,6 +77,19 @@ def interrupts(runner: Runner, _progress: Progress) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+@contextlib.contextmanager
+def ending(result: Dict[str, Any], plan: Plan, save: Callable[[], None]) -> Iterator[None]:
+    """Says in the result how the runs within ended; Ctrl-C leaves what was reached."""
+    try:
+        yield
+        result["complete"] = True
+    except Interrupted:
+        result["interrupted"] = True
+        result["notes"].append("interrupted after %d of %d runs" % (len(result["runs"]), plan.run_count))
+    result["finished"] = now()
+    save()
 
 
 class Session:

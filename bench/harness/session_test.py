@@ -11,13 +11,12 @@ import signal
 import unittest
 from typing import Any, Callable, Dict, List, Optional
 
-from bench.harness import progress, session
+from bench.harness import session
 from bench.harness.allocators import Allocator
 from bench.harness.catalogue import Benchmark
 from bench.harness.plan import Plan, Step, order_of
-from bench.harness.progress import Progress
 from bench.harness.runner import Interrupted, Outcome
-from bench.harness.session import Session
+from bench.harness.session import Progress, Session
 
 Outcomes = Callable[[Step], Optional[str]]  # an error, or none
 
@@ -50,7 +49,7 @@ class PlanTest(unittest.TestCase):
 class ProgressTest(unittest.TestCase):
     def test_there_is_a_line_every_ten_seconds(self) -> None:
         stream, now_s = io.StringIO(), [1000.0]
-        bar = progress.Progress(stream, lambda: now_s[0])
+        bar = Progress(stream, lambda: now_s[0])
         for done in range(25):
             bar.show(done, 25, "churn, cairn")
             now_s[0] += 1
@@ -58,7 +57,7 @@ class ProgressTest(unittest.TestCase):
             "bench: 0/25  churn, cairn", "bench: 10/25  churn, cairn, 15 s left", "bench: 20/25  churn, cairn, 5 s left"])
 
     def test_durations_are_as_exact_as_one_cares(self) -> None:
-        self.assertEqual([progress.duration(seconds) for seconds in (0.4, 59.4, 60, 3599, 3660)],
+        self.assertEqual([session.duration(seconds) for seconds in (0.4, 59.4, 60, 3599, 3660)],
                          ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 1 min"])
 
 
@@ -90,7 +89,7 @@ class SessionTest(unittest.TestCase):
         self.result: Dict[str, Any] = {"runs": [], "notes": []}
         made = Session(PLAN, self.runner, Progress(self.said), self.result,  # type: ignore
                        lambda: self.saved.append(len(self.result["runs"])))
-        with session.interrupts(self.runner, Progress(self.said)):  # type: ignore
+        with session.interrupts(self.runner):  # type: ignore
             made.carry_out(budget_s, warm_up)
         return self.result
 

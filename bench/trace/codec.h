@@ -22,7 +22,7 @@ enum {
 };
 
 struct trace_call {
-    uint64_t ticks;
+    uint64_t time_ns;
     uint64_t size_bytes;
     uint64_t address; /* what an allocation returned, 0 where it failed; or what is freed */
     uint8_t function;
@@ -31,15 +31,15 @@ struct trace_call {
 };
 
 struct trace_codec {
-    uint64_t ticks;
+    uint64_t time_ns;
     uint64_t place; /* of the address before */
     uint64_t recent[TRACE_RECENT];
 };
 
-static inline void trace_codec_reset(struct trace_codec *codec, uint64_t start_ticks)
+static inline void trace_codec_reset(struct trace_codec *codec, uint64_t start_ns)
 {
     memset(codec, 0, sizeof(*codec));
-    codec->ticks = start_ticks;
+    codec->time_ns = start_ns;
 }
 
 static inline bool trace_is_free(unsigned function)
@@ -87,8 +87,8 @@ static inline uint8_t *trace_encode(struct trace_codec *codec, uint8_t *out,
     uint8_t *what = out++;
 
     *what = (uint8_t)(call->function | (call->has_old ? TRACE_HAS_OLD : 0));
-    out = trace_put_number(out, call->ticks - codec->ticks);
-    codec->ticks = call->ticks;
+    out = trace_put_number(out, call->time_ns - codec->time_ns);
+    codec->time_ns = call->time_ns;
     if (trace_has_align(call->function))
         *out++ = call->align_log2;
     if (!trace_is_free(call->function))
@@ -157,7 +157,7 @@ static inline bool trace_decode(struct trace_codec *codec, struct trace_bytes *i
     memset(call, 0, sizeof(*call));
     call->function = what & TRACE_FUNCTION_MASK;
     call->has_old = (what & TRACE_HAS_OLD) != 0;
-    call->ticks = codec->ticks + trace_get_number(in);
+    call->time_ns = codec->time_ns + trace_get_number(in);
     if (trace_has_align(call->function))
         call->align_log2 = trace_get_byte(in);
     if (!trace_is_free(call->function))
@@ -165,9 +165,9 @@ static inline bool trace_decode(struct trace_codec *codec, struct trace_bytes *i
     if (!has_failed)
         call->address = trace_get_address(codec, in, (what & TRACE_IS_RECENT) != 0);
     in->is_bad |= call->function == 0 || call->function >= TRACE_FUNCTION_END ||
-                  (trace_is_free(call->function) && has_failed) || call->ticks < codec->ticks ||
+                  (trace_is_free(call->function) && has_failed) || call->time_ns < codec->time_ns ||
                   call->align_log2 > TRACE_LARGEST_ALIGN_LOG2;
-    codec->ticks = call->ticks;
+    codec->time_ns = call->time_ns;
     return !in->is_bad;
 }
 

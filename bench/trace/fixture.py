@@ -19,14 +19,14 @@ HANDOFF = str(RUNFILES / "bench/workloads/handoff")
 Done = subprocess.CompletedProcess
 
 
-# --- traces, call by call: what format.h says; a tick is a nanosecond ---
+# --- traces, call by call: what format.h says ---
 
 FUNCTIONS = ("malloc calloc realloc reallocarray posix_memalign aligned_alloc memalign valloc pvalloc "
              "free free_sized free_aligned_sized cfree release").split()
 FREES = FUNCTIONS[FUNCTIONS.index("free"):]
-START = 1000000  # the tick at which the recording begins
+START = 1000000  # ns at which the recording begins
 PAGE, WORD = 4096, (1 << 64) - 1
-HEADER, BLOCK = struct.Struct("<8sIIQQQIIII"), struct.Struct("<4IQ3I28x")
+HEADER, BLOCK = struct.Struct("<8sIIQQIII"), struct.Struct("<4IQ3I28x")
 
 
 class Call(NamedTuple):
@@ -109,7 +109,7 @@ def _blocks(calls: List[Call], is_closed: bool, in_a_block: int) -> Iterator[byt
 def trace(*calls: List[Call], is_closed: bool = False, in_a_block: int = 100) -> bytes:
     """The file of these calls, in the order of each thread."""
     command = b"made\0for a \"test\"\0"
-    head = HEADER.pack(b"cairntrc", 2, PAGE, 1000000000, START, 0, 0, 4711, 0, len(command))
+    head = HEADER.pack(b"cairntrc", 2, PAGE, START, 0, 4711, 0, len(command))
     head += struct.pack("<I", checksum(command, checksum(head, 0)))
     blocks = _blocks([one for call in calls for one in call], is_closed, in_a_block)
     return (head.ljust(128, b"\0") + command).ljust(PAGE, b"\0") + b"".join(blocks)

@@ -20,8 +20,8 @@
  *               +--------------+---------------------------+---------+
  *
  * The blocks of a thread are in order of time; those of several threads are mixed. A block can be
- * decoded without the ones before it. Integers are little-endian, times are ticks of the machine's
- * clock (header: ticks_per_second). Every process has a file of its own.
+ * decoded without the ones before it. Integers are little-endian, times are nanoseconds of
+ * CLOCK_MONOTONIC. Every process has a file of its own.
  *
  * A call is 3 to 6 bytes in most programs ("v": variable length, 7 bits to the byte):
  *
@@ -56,8 +56,6 @@ enum {
     TRACE_COMMAND_BYTES = 3968,
 };
 
-enum trace_clock { TRACE_CLOCK_MONOTONIC, TRACE_CLOCK_TSC, TRACE_CLOCK_CNTVCT };
-
 enum trace_function {
     TRACE_MALLOC = 1,
     TRACE_CALLOC,
@@ -87,19 +85,16 @@ struct trace_header { /* a page */
     char magic[8];
     uint32_t version;
     uint32_t page_bytes; /* of the machine */
-    uint64_t ticks_per_second;
-    uint64_t start_ticks;
+    uint64_t start_ns;
     uint64_t start_unix_ns;
-    uint32_t clock; /* enum trace_clock */
     uint32_t process;
     uint32_t parent;
     uint32_t command_bytes; /* the arguments, each ended by a zero byte; cut where the room ends */
     uint32_t header_checksum; /* of all of the above, and of the command */
-    uint32_t reserved;
     /* What follows changes while the process runs. */
     uint64_t lost_events; /* by signal handlers within the recorder, or for lack of room */
     uint64_t lost_room;   /* blocks that could not be had: disk full, file gone */
-    uint8_t unused[48];
+    uint8_t unused[64];
     char command[TRACE_COMMAND_BYTES];
 };
 
@@ -108,7 +103,7 @@ struct trace_block { /* a cache line */
     uint32_t capacity_bytes; /* with this header: a multiple of TRACE_PAGE_BYTES */
     uint32_t thread;         /* 1, 2, ... by first call */
     uint32_t system_thread;  /* as the kernel calls it */
-    uint64_t start_ticks;    /* the first call's time is relative to this one */
+    uint64_t start_ns;       /* the first call's time is relative to this one */
     uint32_t used_bytes;
     uint32_t closed;
     uint32_t checksum; /* of the calls, once closed */

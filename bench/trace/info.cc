@@ -24,14 +24,14 @@ constexpr unsigned kLifetimes = 10; // under 100 ns, 1 us, ... 1 s, longer, neve
 
 struct Summary {
     uint64_t events, frees, cross_frees, failed, total_bytes;
-    uint64_t live_bytes, live_blocks, peak_bytes, peak_blocks, peak_ticks, last_ticks;
+    uint64_t live_bytes, live_blocks, peak_bytes, peak_blocks, peak_ns, last_ns;
     uint64_t calls[TRACE_FUNCTION_END];
     uint64_t blocks_of_size[kSizes], bytes_of_size[kSizes], blocks_of_lifetime[kLifetimes];
 };
 
-double Seconds(const Trace &trace, uint64_t ticks)
+double Seconds(uint64_t time_ns)
 {
-    return static_cast<double>(ticks) / static_cast<double>(trace.header.ticks_per_second);
+    return static_cast<double>(time_ns) / 1e9;
 }
 
 unsigned LifetimeOf(double seconds)
@@ -52,10 +52,10 @@ void CountBlock(Summary *sums, const Event &event)
     sums->total_bytes += event.size_bytes;
 }
 
-void Count(Summary *sums, const Trace &trace, const Event &event)
+void Count(Summary *sums, const Event &event)
 {
     bool is_alloc = event.kind == kAlloc, is_free = event.kind == kFree;
-    sums->last_ticks = event.ticks;
+    sums->last_ns = event.time_ns;
     sums->events += !event.is_inferred;
     sums->calls[event.function] += !event.is_inferred;
     sums->failed += event.kind == kFailed;
@@ -64,7 +64,7 @@ void Count(Summary *sums, const Trace &trace, const Event &event)
     if (is_free) {
         sums->frees++;
         sums->cross_frees += event.born_thread != event.thread;
-        sums->blocks_of_lifetime[LifetimeOf(Seconds(trace, event.ticks - event.born_ticks))]++;
+        sums->blocks_of_lifetime[LifetimeOf(Seconds(event.time_ns - event.born_ns))]++;
     } else {
         CountBlock(sums, event);
     }
@@ -73,7 +73,7 @@ void Count(Summary *sums, const Trace &trace, const Event &event)
     if (sums->live_bytes > sums->peak_bytes) {
         sums->peak_bytes = sums->live_bytes;
         sums->peak_blocks = sums->live_blocks;
-        sums->peak_ticks = event.ticks;
+        sums->peak_ns = event.time_ns;
     }
 }
 
@@ -116,8 +116,8 @@ void PrintSummary(const Trace &trace, const Summary &sums)
         separator = ", ";
     }
     std::printf("}, \"started_unix\": %.3f, \"seconds\": %.9f, \"peak_seconds\": %.9f",
-                static_cast<double>(header.start_unix_ns) / 1e9, Seconds(trace, sums.last_ticks),
-                Seconds(trace, sums.peak_ticks));
+                static_cast<double>(header.start_unix_ns) / 1e9, Seconds(sums.last_ns),
+                Seconds(sums.peak_ns));
     for (auto [name, number] : {std::pair<const char *, uint64_t>{"process", header.process},
                                 {"threads", trace.thread_count},
                                 {"events", sums.events},
@@ -147,11 +147,11 @@ void PrintSummary(const Trace &trace, const Summary &sums)
     std::puts("}");
 }
 
-void PrintEvent(const Trace &trace, const Event &event)
+void PrintEvent(const Event &event)
 {
     bool is_free = event.kind == kFree || event.kind == kUnknownFree;
     std::string object = event.object == kNoObject ? "-" : std::to_string(event.object);
-    std::printf("%.9f %" PRIu32 " %s %s %" PRIu64, Seconds(trace, event.ticks), event.thread_number,
+    std::printf("%.9f %" PRIu32 " %s %s %" PRIu64, Seconds(event.time_ns), event.thread_number,
                 FunctionName(event.function), object.c_str(),
                 is_free ? event.old_size_bytes : event.size_bytes);
     if (trace_has_align(event.function))
@@ -170,8 +170,8 @@ int main(int argument_count, char **arguments)
         return Usage("[--events] file");
     return ReadTrace(
         arguments[argument_count - 1],
-        [&](const Trace &trace, const Event &event) {
-            has_events ? PrintEvent(trace, event) : Count(&sums, trace, event);
+        [&](const Trace &, const Event &event) {
+            has_events ? PrintEvent(event) : Count(&sums, event);
             return true;
         },
         [&](const Trace &trace) {

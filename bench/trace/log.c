@@ -24,7 +24,6 @@
 #include "bench/trace/log.h"
 
 #include "bench/trace/codec.h"
-#include "bench/trace/ticks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,10 +35,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FIRST_BLOCK_BYTES = TRACE_PAGE_BYTES, LARGEST_BLOCK_BYTES = 16 * TRACE_PAGE_BYTES };
-enum { CALIBRATION_NS = 200000, MOST_NAMES = 100 };
+enum { MOST_NAMES = 100 };
 
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
@@ -59,7 +59,6 @@ enum state { UNREADY, STARTING, RECORDING, OFF };
 
 static struct {
     struct trace_header *header;
-    enum trace_clock clock;
     enum state state;
     uint32_t threads;
     pthread_key_t key;
@@ -102,22 +101,12 @@ static int create_file(void)
     return file;
 }
 
-/* Two hundred microseconds of waiting give the rate to a few millionths. */
-static uint64_t ticks_per_second(enum trace_clock clock)
+static uint64_t now_ns(clockid_t clock)
 {
-    static uint64_t known_rate; /* in the child of a fork */
-    uint64_t start_ns = trace_monotonic_ns();
-    uint64_t start_ticks = trace_ticks_after(clock);
-    uint64_t now_ns = start_ns;
+    struct timespec now;
 
-    if (clock == TRACE_CLOCK_MONOTONIC)
-        return 1000000000u;
-    if (known_rate != 0)
-        return known_rate;
-    while (now_ns - start_ns < CALIBRATION_NS)
-        now_ns = trace_monotonic_ns();
-    known_rate = (trace_ticks_after(clock) - start_ticks) * 1000000000u / (now_ns - start_ns);
-    return known_rate;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static uint32_t read_command(char *command)
@@ -135,16 +124,11 @@ static uint32_t read_command(char *command)
 
 static void fill_header(struct trace_header *header)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
     memcpy(header->magic, TRACE_MAGIC, sizeof(header->magic));
     header->version = TRACE_VERSION;
     header->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
-    header->clock = process.clock = trace_best_clock();
-    header->ticks_per_second = ticks_per_second(process.clock);
-    header->start_ticks = trace_ticks_after(process.clock);
-    header->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    header->start_ns = now_ns(CLOCK_MONOTONIC);
+    header->start_unix_ns = now_ns(CLOCK_REALTIME);
     header->process = (uint32_t)getpid();
     header->parent = (uint32_t)getppid();
     header->command_bytes = read_command(header->command);
@@ -196,7 +180,7 @@ static void close_block(struct log *log)
 }
 
 /* The magic comes last: a block without one is skipped by the reader. */
-static bool open_block(struct log *log, uint64_t ticks)
+static bool open_block(struct log *log, uint64_t time_ns)
 {
     uint32_t bytes = log->next_bytes == 0 ? FIRST_BLOCK_BYTES : log->next_bytes;
     struct trace_block *block = extend_file(false, bytes);
@@ -206,11 +190,11 @@ static bool open_block(struct log *log, uint64_t ticks)
         return false;
     }
     log->next_bytes = log->is_late ? 0 : bytes < LARGEST_BLOCK_BYTES ? bytes * 4 : bytes;
-    trace_codec_reset(&log->codec, ticks);
+    trace_codec_reset(&log->codec, time_ns);
     block->capacity_bytes = bytes;
     block->thread = log->thread;
     block->system_thread = (uint32_t)syscall(SYS_gettid);
-    block->start_ticks = ticks;
+    block->start_ns = time_ns;
     log->block = block;
     log->at = (uint8_t *)(block + 1);
     log->limit = (uint8_t *)block + bytes - TRACE_LONGEST_CALL;
@@ -226,8 +210,8 @@ static void count_lost(void)
 static inline __attribute__((always_inline)) void append(struct log *log, struct trace_call *call)
 {
     /* Two CPUs' clocks may differ by a hair when a thread moves. */
-    if (UNLIKELY(call->ticks < log->codec.ticks))
-        call->ticks = log->codec.ticks;
+    if (UNLIKELY(call->time_ns < log->codec.time_ns))
+        call->time_ns = log->codec.time_ns;
     log->at = trace_encode(&log->codec, log->at, call);
     /* release: who finds this count in the file finds the bytes, too */
     __atomic_store_n(&log->block->used_bytes, (uint32_t)(log->at - (uint8_t *)(log->block + 1)),
@@ -244,7 +228,7 @@ static __attribute__((noinline, cold)) void append_slowly(struct log *log, struc
             pthread_setspecific(process.key, log);
     }
     close_block(log);
-    if (open_block(log, call->ticks))
+    if (open_block(log, call->time_ns))
         append(log, call);
     else
         count_lost();
@@ -348,7 +332,7 @@ void trace_log_before(enum trace_function function, const void *block)
 {
     if (is_recording())
         record(&(struct trace_call){
-            .ticks = trace_ticks_before(process.clock),
+            .time_ns = now_ns(CLOCK_MONOTONIC),
             .address = (uintptr_t)block,
             .function = (uint8_t)function,
         });
@@ -359,7 +343,7 @@ void trace_log_after(enum trace_function function, size_t size_bytes, unsigned a
 {
     if (is_recording())
         record(&(struct trace_call){
-            .ticks = trace_ticks_after(process.clock),
+            .time_ns = now_ns(CLOCK_MONOTONIC),
             .address = (uintptr_t)result,
             .size_bytes = size_bytes,
             .function = (uint8_t)function,

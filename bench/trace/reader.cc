@@ -30,6 +30,8 @@
 
 namespace {
 
+constexpr uint64_t kPatienceNs = 1000;
+
 struct BlockRef {
     const trace_block *block;
     uint32_t used_bytes;
@@ -49,7 +51,7 @@ struct Thread {
 
 struct Object {
     uint64_t size_bytes;
-    uint64_t born_ticks;
+    uint64_t born_ns;
     uint64_t address;
     uint32_t born_thread;
 };
@@ -89,19 +91,19 @@ class Reader {
     bool Next(Event *event)
     {
         while (!due_.empty()) {
-            auto [ticks, number] = due_.top();
+            auto [time_ns, number] = due_.top();
             Thread &thread = threads_[number];
             const trace_call &call = thread.call;
             bool does_fit = Fits(call);
             if (!does_fit && !thread.is_overdue) {
                 due_.pop();
                 thread.is_overdue = true;
-                due_.emplace(ticks + patience_ticks_, number);
+                due_.emplace(time_ns + kPatienceNs, number);
                 continue;
             }
             *event = {};
-            event->ticks =
-                ticks > trace_.header.start_ticks ? ticks - trace_.header.start_ticks : 0;
+            event->time_ns =
+                time_ns > trace_.header.start_ns ? time_ns - trace_.header.start_ns : 0;
             event->size_bytes = call.size_bytes;
             event->thread = number;
             event->thread_number = thread.number;
@@ -118,7 +120,7 @@ class Reader {
             }
             due_.pop();
             bool is_event = Give(event, &thread);
-            Advance(number, ticks);
+            Advance(number, time_ns);
             if (is_event)
                 return true;
         }
@@ -159,10 +161,8 @@ class Reader {
             return "is of version " + std::to_string(header.version) +
                    ", and this program reads version " + std::to_string(TRACE_VERSION);
         if (header.command_bytes > TRACE_COMMAND_BYTES ||
-            header.header_checksum != trace_header_checksum(&header) ||
-            header.ticks_per_second == 0 || header.page_bytes == 0)
+            header.header_checksum != trace_header_checksum(&header) || header.page_bytes == 0)
             return "is damaged: the checksum of its header is wrong";
-        patience_ticks_ = header.ticks_per_second / 1000000 + 1;
         return "";
     }
 
@@ -198,14 +198,14 @@ class Reader {
     // ---- one thread's calls ----
 
     // Reads the thread's next call, which is not due before the one that it follows.
-    void Advance(uint32_t number, uint64_t least_ticks)
+    void Advance(uint32_t number, uint64_t least_ns)
     {
         Thread &thread = threads_[number];
         thread.is_overdue = false;
         for (;;) {
             if (thread.in.at != thread.in.end) {
                 if (trace_decode(&thread.codec, &thread.in, &thread.call)) {
-                    due_.emplace(std::max(thread.call.ticks, least_ticks), number);
+                    due_.emplace(std::max(thread.call.time_ns, least_ns), number);
                     return;
                 }
                 trace_.bad_blocks++;
@@ -215,7 +215,7 @@ class Reader {
             const BlockRef &ref = thread.blocks[thread.next_block++];
             auto *first = reinterpret_cast<const uint8_t *>(ref.block + 1);
             thread.in = {first, first + ref.used_bytes, false};
-            trace_codec_reset(&thread.codec, ref.block->start_ticks);
+            trace_codec_reset(&thread.codec, ref.block->start_ns);
         }
     }
 
@@ -264,7 +264,7 @@ class Reader {
         const Object &object = objects_[number];
         event->object = number;
         event->old_size_bytes = object.size_bytes;
-        event->born_ticks = object.born_ticks;
+        event->born_ns = object.born_ns;
         event->born_thread = object.born_thread;
     }
 
@@ -309,7 +309,7 @@ class Reader {
             objects_[old].size_bytes = call.size_bytes;
         } else {
             event->object = NewObject(event->thread);
-            objects_[event->object] = {call.size_bytes, event->ticks, 0, event->thread};
+            objects_[event->object] = {call.size_bytes, event->time_ns, 0, event->thread};
         }
         Place(event->object, call.address);
         return true;
@@ -318,7 +318,6 @@ class Reader {
     Trace trace_ = {};
     const uint8_t *bytes_ = nullptr;
     uint64_t file_bytes_ = 0;
-    uint64_t patience_ticks_ = 0;
     std::vector<Thread> threads_;
     std::map<uint32_t, uint32_t> thread_of_number_;
     // By time, then by thread: the order does not depend on the heap's history.

@@ -28,10 +28,10 @@ enum EventKind {
 };
 
 struct Event {
-    uint64_t ticks;          // since the recording began
+    uint64_t time_ns;        // since the recording began
     uint64_t size_bytes;     // 0 of a free
     uint64_t old_size_bytes; // freed or resized; else 0
-    uint64_t born_ticks;     // of what is freed or resized
+    uint64_t born_ns;        // of what is freed or resized
     uint32_t born_thread;    // likewise
     uint32_t thread;         // 0, 1, ... thread_count - 1
     uint32_t thread_number;  // as recorded: 1, 2, ...

@@ -26,7 +26,7 @@ EXIT_OWN, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND = 125, 126, 127
 
 # Where a trace has its magic and the number of its process: struct trace_header in format.h.
 MAGIC = b"cairntrc"
-HEADER = struct.Struct("<8s36xI")
+HEADER = struct.Struct("<8s24xI")
 
 # What the launcher and Bazel set for us, and not for the program.
 OURS = ("BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "CAIRN_RUNFILES", "PYTHONDONTWRITEBYTECODE")

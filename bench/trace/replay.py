@@ -15,17 +15,17 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from typing import Any, Dict, List, Sequence
+from typing import List, Sequence
 
-from bench.harness import allocators, environment, machine, options, paths, proof, result, session
+from bench.harness import allocators, machine, options, paths, result, runner as runners, session
 from bench.harness.allocators import Allocator
 from bench.harness.catalogue import Benchmark
 from bench.harness.main import prepare
 from bench.harness.options import UsageError
 from bench.harness.paths import Paths
 from bench.harness.plan import Plan
-from bench.harness.progress import Progress
 from bench.harness.runner import Interrupted, Runner
+from bench.harness.session import Progress
 
 EXIT_FAILED = 1
 DEFAULT_OUT = "replay-report"
@@ -81,17 +81,12 @@ class Replay:
         trace = json.loads(_part(where, "info", str(chosen.trace)))
         if trace["events"] <= trace["unknown_frees"] + trace["failed"]:
             raise UsageError("%s: has no calls that could be replayed" % chosen.trace)
-        notes = [line % trace[name] for name, line in NOTES if trace[name]] + machine.notes_on(about)
-        if removed:
-            notes.append("taken out of the environment: " + ", ".join(removed))
-        self.made: Dict[str, Any] = {
-            "schema": result.SCHEMA, "started": result.now(), "finished": result.now(), "complete": False,
-            "interrupted": False, "command": ["bazel", "run", "//bench:replay", "--", *command],
-            "commit": self.commit.name, "dirty": self.commit.is_dirty, "machine": about,
-            "settings": {"rounds": chosen.rounds, "quick": False, "filter": None, "touch": chosen.touch,
-                         "paced": chosen.paced},
-            "subjects": [], "rows": [self.benchmark.as_json()], "runs": [], "components": {}, "notes": notes,
-            "replay": {"trace": chosen.trace.name, "info": trace, "planner": self.planner, "reports": {}}}
+        self.made = result.begun(
+            ["//bench:replay", "--", *command], self.commit, about,
+            {"rounds": chosen.rounds, "quick": False, "filter": None, "touch": chosen.touch, "paced": chosen.paced},
+            [self.benchmark], [line % trace[name] for name, line in NOTES if trace[name]])
+        self.made["notes"] += machine.notes_on(about, removed)
+        self.made["replay"] = {"trace": chosen.trace.name, "info": trace, "planner": self.planner, "reports": {}}
 
     def player(self, *more: str) -> List[str]:
         return [str(self.where.runfiles / "bench/trace/replayer"), "touch=" + self.chosen.touch, *more,
@@ -101,7 +96,7 @@ class Replay:
         """Who plays, into the result too; a note for each that is missing or does not work."""
         chosen = self.chosen
         found = allocators.find(self.where.runfiles, self.commit.name, {}, chosen.peer)
-        working, dropped = proof.prove(
+        working, dropped = runners.prove(
             self.runner, allocators.choose(found, chosen.stacks, chosen.peers, chosen.peer))
         notes = allocators.notes_on_missing(found, chosen.peers) + dropped
         for note in notes:
@@ -134,35 +129,23 @@ class Replay:
     def play(self, working: Sequence[Allocator]) -> None:
         """Everything, into the result; Ctrl-C leaves what was reached."""
         plan = Plan((self.benchmark,), tuple(working), self.chosen.rounds)
-        try:
+        with session.ending(self.made, plan, self.save):
             session.Session(plan, self.runner, self.bar, self.made, self.save).carry_out(None, warm_up=True)
             self.sample(working)
-            self.made["complete"] = True
-        except Interrupted:
-            self.made["interrupted"] = True
-            self.made["notes"].append("interrupted after %d of %d runs" % (len(self.made["runs"]), plan.run_count))
-        self.made["finished"] = result.now()
-        self.save()
 
     def publish(self) -> None:
         """Page and pictures into --out, the table on the terminal."""
         # Only now: it imports what draws, which takes a second, and threads that nothing should run beside.
         from bench.harness import page  # pylint: disable=import-outside-toplevel
         from bench.trace import findings, pages  # pylint: disable=import-outside-toplevel
-        if self.chosen.json == "-":
-            sys.stdout.write(result.text_of(self.made))
-        elif self.chosen.json is not None:
-            result.write(self.made, pathlib.Path(self.chosen.json))
         written = pages.write(self.chosen.out, self.made)
-        stream = sys.stderr if self.chosen.json == "-" else sys.stdout
-        stream.write(findings.spoken(self.made))
-        stream.flush()
+        result.publish(self.made, self.chosen.json, findings.spoken(self.made))
         for line in page.shortcomings() + ["written: %s" % path for path in written]:
             self.bar.say(line)
 
     def run(self) -> int:
         """Proof, runs, report; the exit status."""
-        with session.interrupts(self.runner, self.bar):
+        with session.interrupts(self.runner):
             try:
                 working = self.find()
             except Interrupted:
@@ -191,7 +174,7 @@ def _act(command: Sequence[str], where: Paths) -> int:
         print(said if chosen.json == "-" else findings.about(json.loads(said)), end="")
         sys.stdout.flush()
         return 0
-    cleaned, removed = environment.clean(os.environ)
+    cleaned, removed = machine.clean(os.environ)
     with tempfile.TemporaryDirectory(prefix="cairn-replay-") as scratch:
         runner = Runner(where, pathlib.Path(scratch), cleaned, chosen.seconds, machine.allowed_cpus())
         return Replay(chosen, command, where, runner, removed).run()
