@@ -2,23 +2,16 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * bump.c - the never-free baseline: the least that a malloc can do: it moves a pointer on, and
- * never frees.
+ * bump.c - the least that a malloc can do: it moves a pointer on, and never frees. A limit to
+ * compare with; programs that live long end with "out of memory" on it.
  *
  *     region   |######|######|##....|######|....................|  reserved once: half of memory
  *               window window window large                    end
  *               of a   of b   of a   block
  *
- *     window   |size|block....|size|block|size|block.......|.............|
- *                                                           next         end
- *
  * A thread takes windows from the region by one atomic addition, and blocks from its window by an
- * ordinary one. No malloc is faster at that; only one that uses memory again can be, because its
- * blocks are in the cache already. The word before a block is its size, for realloc and
- * malloc_usable_size. A block is never used twice, so calloc has nothing to clear, and a fork
- * nothing to repair.
- *
- * It is a limit to compare with. Programs that live long end with "out of memory" on it.
+ * ordinary one. The word before a block is its size, for realloc and malloc_usable_size. A block is
+ * never used twice, so calloc has nothing to clear, and a fork nothing to repair.
  */
 
 #include <errno.h>

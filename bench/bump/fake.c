@@ -43,11 +43,11 @@ extern void __libc_free(void *block);
 
 enum { SCRIBBLE_EVERY = 10 };
 
+enum { CRASH, FAIL, SLOW, WASTE, MAKE, DROP, INNER };
+enum { CALLOC = INNER + 1, REALLOC, PAGE, ALIGN, FIRST, LAST, END };
+
 /* Without a fault until the constructor has run. */
-static struct {
-    long crash, fail, slow, make, drop;
-    bool inner, calloc, realloc, page, align, first, last, end;
-} fake = {.crash = LONG_MAX, .fail = LONG_MAX};
+static long fake[] = {[CRASH] = LONG_MAX, [FAIL] = LONG_MAX, [END] = 0};
 
 static long calls;
 static void *volatile leaked;
@@ -59,31 +59,20 @@ static __thread struct {
     uint64_t calls;
 } latest __attribute__((tls_model("initial-exec")));
 
-static long number(const char *word, long otherwise)
-{
-    const char *words = getenv("FAKE");
-    const char *found = words == NULL ? NULL : strstr(words, word);
-
-    return found == NULL ? otherwise : strtol(found + strlen(word), NULL, 10);
-}
-
 static __attribute__((constructor)) void start(void)
 {
-    size_t waste_bytes = (size_t)number("waste=", 0) * 1024;
+    static const char *const words[] = {
+        "crash=",  "fail=",    "slow=", "waste=", "make=",  "drop=", "inner=",
+        "calloc=", "realloc=", "page=", "align=", "first=", "last=", "end="};
+    const char *said = getenv("FAKE");
+    size_t waste_bytes;
 
-    fake.crash = number("crash=", LONG_MAX);
-    fake.fail = number("fail=", LONG_MAX);
-    fake.slow = number("slow=", 0);
-    fake.make = number("make=", 0);
-    fake.drop = number("drop=", 0);
-    fake.inner = number("inner=", 0);
-    fake.calloc = number("calloc=", 0);
-    fake.realloc = number("realloc=", 0);
-    fake.page = number("page=", 0);
-    fake.align = number("align=", 0);
-    fake.first = number("first=", 0);
-    fake.last = number("last=", 0);
-    fake.end = number("end=", 0);
+    for (size_t fault = CRASH; said != NULL && fault <= END; fault++) {
+        const char *found = strstr(said, words[fault]);
+        if (found != NULL)
+            fake[fault] = strtol(found + strlen(words[fault]), NULL, 10);
+    }
+    waste_bytes = (size_t)fake[WASTE] * 1024;
     if (waste_bytes > 0)
         memset(mmap(NULL, waste_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
                1, waste_bytes);
@@ -101,15 +90,16 @@ static bool fails(void)
 {
     long call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
 
-    for (long end_ns = fake.slow == 0 ? 0 : now_ns() + fake.slow; end_ns != 0 && now_ns() < end_ns;)
+    for (long end_ns = fake[SLOW] == 0 ? 0 : now_ns() + fake[SLOW];
+         end_ns != 0 && now_ns() < end_ns;)
         continue;
-    if (call >= fake.crash) {
+    if (call >= fake[CRASH]) {
         signal(SIGSEGV, SIG_DFL);
         raise(SIGSEGV);
     }
-    if (call > fake.fail)
+    if (call > fake[FAIL])
         errno = ENOMEM;
-    return call > fake.fail;
+    return call > fake[FAIL];
 }
 
 /* The compiler sees that something happens in each round, and counts them one by one. */
@@ -126,9 +116,9 @@ static void scribble(void)
 
     if (++latest.calls % SCRIBBLE_EVERY != 0 || latest.block == NULL)
         return;
-    if (fake.end || (fake.last && has_bytes))
+    if (fake[END] || (fake[LAST] && has_bytes))
         latest.block[latest.bytes - 1] ^= 1;
-    if (fake.first && has_bytes)
+    if (fake[FIRST] && has_bytes)
         latest.block[0] ^= 1;
 }
 
@@ -136,7 +126,7 @@ EXPORT void *malloc(size_t bytes)
 {
     if (fails())
         return NULL;
-    spin(fake.make);
+    spin(fake[MAKE]);
     scribble();
     latest.block = __libc_malloc(bytes);
     latest.bytes = bytes;
@@ -145,8 +135,8 @@ EXPORT void *malloc(size_t bytes)
 
 EXPORT void free(void *block)
 {
-    spin(fake.drop);
-    if (fake.inner)
+    spin(fake[DROP]);
+    if (fake[INNER])
         leaked = malloc(4242);
     if (block == latest.block)
         latest.block = NULL;
@@ -157,7 +147,7 @@ EXPORT void *calloc(size_t count, size_t bytes_each)
 {
     char *block = fails() ? NULL : __libc_calloc(count, bytes_each);
 
-    if (block != NULL && fake.calloc)
+    if (block != NULL && fake[CALLOC])
         block[count * bytes_each / 2] = 1;
     return block;
 }
@@ -169,19 +159,20 @@ EXPORT void *realloc(void *old, size_t bytes)
 
     if (fails())
         return NULL;
-    if (fake.inner)
+    if (fake[INNER])
         leaked = malloc(4242);
     block = __libc_realloc(old, bytes);
     if (old == latest.block)
         latest.block = NULL;
-    if (old_bytes != 0 && fake.realloc)
+    if (old_bytes != 0 && fake[REALLOC])
         memset(block + 1, 0, (old_bytes < bytes ? old_bytes : bytes) - 1);
-    if (old_bytes > 8192 && fake.page)
+    if (old_bytes > 8192 && fake[PAGE])
         block[4096] = 0;
     return block;
 }
 
 EXPORT void *aligned_alloc(size_t align_bytes, size_t bytes)
 {
-    return (char *)__libc_memalign(align_bytes, bytes + 16) + 16 * (align_bytes > 16 && fake.align);
+    return (char *)__libc_memalign(align_bytes, bytes + 16) +
+           16 * (align_bytes > 16 && fake[ALIGN] != 0);
 }

@@ -11,9 +11,12 @@ import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 import unittest
+from time import sleep
 from typing import Any, Dict, List, Optional, Sequence
 
 # name, kind, times the best in time, times the best in memory
@@ -37,10 +40,32 @@ FIXED_RUN = {"ops": 4000000, "major_faults": 0, "involuntary_switches": 2}
 
 
 class FolderCase(unittest.TestCase):
+    """A test with a folder of its own, in which the user stands."""
+
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
+        self.environment = {**os.environ, "BUILD_WORKING_DIRECTORY": str(self.folder)}
+        self.environment.pop("BUILD_WORKSPACE_DIRECTORY", None)
+
+    def call(self, module: str, *arguments: str, **environment: str) -> "Done":
+        """A command of the bench, and what it says."""
+        return subprocess.run([sys.executable, "-m", "bench." + module, *arguments],
+                              env={**self.environment, **environment}, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False)
+
+    def interrupted(self, module: str, *arguments: str, report: str) -> str:
+        """What it says that gets Ctrl-C as soon as there is the report, which is written after the first repetition."""
+        process = subprocess.Popen([sys.executable, "-m", "bench." + module, *arguments], env=self.environment,
+                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while not (self.folder / report).exists():
+            self.assertIsNone(process.poll())
+            sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+        self.assertEqual(process.returncode, 130, said)
+        return said
 
 
 def part(path: str) -> str:

@@ -3,10 +3,7 @@
 """The command as a user calls it, and the tables that it writes."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import unittest
 from typing import Any, Dict
 
@@ -22,13 +19,11 @@ class TableTest(unittest.TestCase):
             self.assertEqual(instructions.cell(Count("x", 16, *counts)), said)
 
 class CommandTest(fixture.FolderCase):
-    def call(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([sys.executable, "-m", "bench.harness.instructions", *arguments],
-                              env={**os.environ, "BUILD_WORKING_DIRECTORY": str(self.folder), **environment},
-                              capture_output=True, text=True, check=False)
+    def count(self, *arguments: str, **environment: str) -> fixture.Done:
+        return self.call("harness.instructions", *arguments, **environment)
 
     def counted(self, *arguments: str, **environment: str) -> Dict[str, Dict[str, Any]]:
-        made = json.loads(self.call(*arguments, "--sizes", "64", "--json", "-", **environment).stdout)
+        made = json.loads(self.count(*arguments, "--sizes", "64", "--json", "-", **environment).stdout)
         counts = {one["subject"]: one for one in made["counts"]}
         if any("not allowed" in (one["error"] or "") for one in counts.values()):
             self.skipTest("ptrace is not allowed here")
@@ -40,7 +35,7 @@ class CommandTest(fixture.FolderCase):
                 (["--sizes", "0"], "--sizes: not sizes"), (["--fast"], "unrecognized arguments: --fast"),
                 (["--peers", "nalloc"], "--peers: no such name: nalloc; there are: glibc"),
                 (["--peer", "mine=gone.so"], "--peer mine: no such file: ")):
-            done = self.call(*arguments)
+            done = self.count(*arguments)
             self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (2, "", 1), done.stderr)
             self.assertTrue(done.stderr.startswith("instructions: " + said), done.stderr)
 
@@ -61,7 +56,7 @@ class CommandTest(fixture.FolderCase):
         self.assertIsNone(counts["reference"]["callgrind_pair_mean"])
 
     def test_the_tables_and_the_file_hold_the_same_counts(self) -> None:
-        done = self.call("--stacks", "none", "--peers", "glibc", "--sizes", "16,32", "--json", "counts.json")
+        done = self.count("--stacks", "none", "--peers", "glibc", "--sizes", "16,32", "--json", "counts.json")
         made = json.loads((self.folder / "counts.json").read_text(encoding="utf-8"))
         self.assertEqual((made["schema"], [one["bytes"] for one in made["counts"]]), ("cairn-instructions 1", [16, 32]))
         cells = [instructions.cell(Count(**one)) for one in made["counts"]]

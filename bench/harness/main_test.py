@@ -4,11 +4,7 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from bench.harness import fixture, result
 
@@ -18,16 +14,8 @@ ONE = ("--quick", "--groups", "workloads", "--filter", "^tree$", "--rounds", "1"
 
 
 class MainCase(fixture.FolderCase):
-    def command(self, *arguments: str) -> List[str]:
-        return [sys.executable, "-m", "bench.harness.main", *arguments]
-
-    def environment(self, **more: str) -> Dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name != "BUILD_WORKSPACE_DIRECTORY"}
-        return {**kept, "BUILD_WORKING_DIRECTORY": str(self.folder), **more}
-
-    def call(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(self.command(*arguments), env=self.environment(**environment), capture_output=True,
-                              text=True, check=False)
+    def bench(self, *arguments: str, **environment: str) -> fixture.Done:
+        return self.call("harness.main", *arguments, **environment)
 
     def result(self) -> Dict[str, Any]:
         made = json.loads((self.folder / "bench-report/result.json").read_text(encoding="utf-8"))
@@ -47,13 +35,13 @@ class CallTest(MainCase):
                 (["--install", "--list"], "--install: works under `bazel run`"),
                 ([*ONE, *GLIBC, "--out", "file"], "cannot write to .*/file: "),
                 ([*ONE, *GLIBC, "--json", "file/x", "--out", "here"], "cannot write to .*/file: ")):
-            done = self.call(*arguments)
+            done = self.bench(*arguments)
             self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (2, "", 1), done.stderr)
             self.assertRegex(done.stderr, "^bench: " + said)
         self.assertFalse((self.folder / "bench-report").exists())
 
     def test_the_list_names_what_there_is_and_what_is_missing_and_runs_nothing(self) -> None:
-        done = self.call("--list")
+        done = self.bench("--list")
         for word in ("cairn reference glibc floor churn-4 churn-threads jemalloc mimalloc tcmalloc tbbmalloc scudo "
                      "snmalloc rpmalloc hoard").split() + ["components: all"]:
             self.assertIn(word, done.stdout)
@@ -64,13 +52,13 @@ class CallTest(MainCase):
         installer.parent.mkdir()
         installer.write_text("#!/bin/sh\necho \"$@\" >'%s/called'\n" % self.folder, encoding="utf-8")
         installer.chmod(0o755)
-        self.call("--install", "--list", BUILD_WORKSPACE_DIRECTORY=str(self.folder))
+        self.bench("--install", "--list", BUILD_WORKSPACE_DIRECTORY=str(self.folder))
         self.assertEqual((self.folder / "called").read_text(encoding="utf-8"), "peers report\n")
 
 
 class ReportTest(MainCase):
     def test_a_small_session_leaves_a_valid_result_and_a_report(self) -> None:
-        done = self.call(*"--quick --groups workloads,cpus,components --filter ^tree$|cpus|pool/pair/bytes:64".split(),
+        done = self.bench(*"--quick --groups workloads,cpus,components --filter ^tree$|cpus|pool/pair/bytes:64".split(),
                          *"--peers glibc,floor --rounds 1 --set CAIRN_CONF=shards:1 --json copy.json".split())
         self.assertEqual(done.returncode, 0, done.stderr)
         made = self.result()
@@ -84,7 +72,7 @@ class ReportTest(MainCase):
         self.assertEqual(json.loads((self.folder / "copy.json").read_text(encoding="utf-8")), made)
 
     def test_json_on_stdout_is_alone_there_and_what_steers_a_malloc_is_taken_away(self) -> None:
-        done = self.call(*ONE, *GLIBC, "--json", "-", MALLOC_ARENA_MAX="1")
+        done = self.bench(*ONE, *GLIBC, "--json", "-", MALLOC_ARENA_MAX="1")
         made = json.loads(done.stdout)
         self.assertEqual((done.returncode, result.validate(made)), (0, []), done.stderr)
         self.assertIn("tree", done.stderr)
@@ -96,7 +84,7 @@ class BrokenTest(MainCase):
     def test_a_peer_that_fails_later_has_an_error_in_the_report_of_the_rest_and_is_not_waited_for_again(self) -> None:
         for fault, limit_s, error, runs in (("crash=50000", "60", "crashed: SIGSEGV", 2),
                                             ("slow=200000", "15", "timed out after 15 s", 1)):
-            done = self.call(*ONE, *GLIBC, "--rounds", "3", "--peer", "bad=" + FAKE, "--seconds", limit_s,
+            done = self.bench(*ONE, *GLIBC, "--rounds", "3", "--peer", "bad=" + FAKE, "--seconds", limit_s,
                              FAKE=fault)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(done.stderr.count("tree on bad: " + error), 1)
@@ -106,14 +94,8 @@ class BrokenTest(MainCase):
             self.assertIn(error, (self.folder / "bench-report/report.txt").read_text(encoding="utf-8"))
 
     def test_ctrl_c_leaves_a_valid_report_of_what_there_is(self) -> None:
-        process = subprocess.Popen(self.command(*ONE, *GLIBC, "--rounds", "1000"), env=self.environment(), text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        while not (self.folder / "bench-report/result.json").exists():  # written after the first repetition
-            self.assertIsNone(process.poll())
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
-        self.assertEqual((process.returncode, said.count("bench: interrupted: ")), (130, 1), said)
+        said = self.interrupted("harness.main", *ONE, *GLIBC, "--rounds", "1000", report="bench-report/result.json")
+        self.assertEqual(said.count("bench: interrupted: "), 1, said)
         made = self.result()
         self.assertEqual((made["complete"], made["interrupted"]), (False, True))
         self.assertTrue(1 <= len(made["runs"]) < 1000)

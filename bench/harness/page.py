@@ -82,7 +82,7 @@ def page(summary: Summary, drawn: Sequence[Plot], folder: pathlib.Path = JAVASCR
     sections.append(Section("rows", "Benchmarks and commands", [
         Part("lines", [said]), *(Part("benchmark", _about(summary, one)) for one in summary.benchmarks)]))
     sections.append(Section("method", "Method", [Part("bullets", messages.METHOD)]))
-    sections.append(_machine(summary))
+    sections.append(machine(summary))
     origin = messages.origin(summary.result)
     return rendered("cairn: " + origin, "How cairn compares", [origin], messages.unfinished(summary), sections,
                     folder)
@@ -126,7 +126,8 @@ def run_of(result: Dict[str, Any]) -> List[Any]:
             ("runs", figures.count(len(result["runs"]))), *settings]
 
 
-def _machine(summary: Summary) -> Section:
+def machine(summary: Summary, *more: Part) -> Section:
+    """Where and of what; the last section."""
     return Section("machine", "Machine and versions", [
         Part("pairs", messages.machine(summary.result)), Part("heading", "This run"),
-        Part("pairs", run_of(summary.result)), Part("heading", "Versions"), document.allocators(summary)])
+        Part("pairs", run_of(summary.result)), Part("heading", "Versions"), document.allocators(summary), *more])

@@ -76,7 +76,7 @@ def _ticks(axis: Any, low: float, high: float) -> None:
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: "%g" % value))
 
 
-def _line(axes: Any, look: Look, xs: Sequence[float], ys: Sequence[float], size: float = 1.0, **more: Any) -> None:
+def line(axes: Any, look: Look, xs: Sequence[float], ys: Sequence[float], size: float = 1.0, **more: Any) -> None:
     """Marks and lines as the allocator has them."""
     axes.plot(xs, ys, **{
         "color": look.colour, "zorder": look.layer, "markeredgewidth": 0, "markersize": look.size * size,
@@ -124,11 +124,11 @@ def _mark(axes: Any, one: Benchmark, name: str, measure: str, look: Look, y: flo
     ratio, sample = one.ratio(name, measure) or 1.0, one.cells[name].samples[measure]
     low, high = (quartile * ratio / sample.median for quartile in sample.quartiles)
     if look.dashes == "dashed":
-        _line(axes, look, [ratio, ratio], [round(y) - 0.42, round(y) + 0.42], linestyle=(0, (3, 2)),
+        line(axes, look, [ratio, ratio], [round(y) - 0.42, round(y) + 0.42], linestyle=(0, (3, 2)),
               linewidth=1.1)
     else:
-        _line(axes, look, [low, high], [y, y], marker=None, linewidth=1.4, solid_capstyle="butt")
-        _line(axes, look, [ratio], [y], linestyle="none")
+        line(axes, look, [low, high], [y, y], marker=None, linewidth=1.4, solid_capstyle="butt")
+        line(axes, look, [ratio], [y], linestyle="none")
     return low, ratio, high
 
 
@@ -148,7 +148,7 @@ def _scatter(summary: Summary, looks: Looks) -> Optional[Plot]:
             axes.axvline(x, color=INK, linestyle=FLOOR, linewidth=0.9)
             axes.axhline(y, color=INK, linestyle=FLOOR, linewidth=0.9)
         is_hollow = any(mean.missing for mean in both[name])
-        _line(axes, look, [x], [y], marker="+" if look.dashes == "dashed" else look.marker,
+        line(axes, look, [x], [y], marker="+" if look.dashes == "dashed" else look.marker,
               markersize=look.size + 2, linestyle="none", markeredgewidth=1.4,
               markerfacecolor="none" if is_hollow else look.colour)
     axes.set(xscale="log", yscale="log")
@@ -179,7 +179,7 @@ def _scaling(ones: Sequence[Benchmark], looks: Looks, group: str, series: str) -
                                           ("ns", "MiB")):
         values = {name: [_scaled(one, name, measure) for one in ones] for name in names}
         for name, ys in values.items():
-            _line(axes, looks[name], xs, ys, size=0.72)  # a failed cell is a gap
+            line(axes, looks[name], xs, ys, size=0.72)  # a failed cell is a gap
         axes.set_xscale("log", base=2)
         axes.set_xticks(xs, ["%g" % x for x in xs])
         axes.xaxis.set_minor_locator(ticker.NullLocator())

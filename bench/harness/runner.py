@@ -157,10 +157,10 @@ class Runner:
 
     def measure(self, allocator: Allocator, program: Sequence[str], cpus: Sequence[int] = ()) -> Outcome:
         self._clear()
-        command = [str(self.paths.measure), "--seconds", "%g" % self.limit_s]
+        command = ["env", *map("=".join, allocator.environment.items())] if allocator.environment else []
+        command += ["taskset", "-c", ",".join(map(str, cpus))] if cpus else []
+        command += [str(self.paths.measure), "--seconds", "%g" % self.limit_s]
         command += ["--preload", str(allocator.library)] if allocator.library else []
-        for option, values in (("--set", map("=".join, allocator.environment.items())), ("--cpu", map(str, cpus))):
-            command += [word for value in values for word in (option, value)]
         outcome, report = Outcome([*command, "--", *program]), self.scratch / "report"
         report.unlink(missing_ok=True)
         self.wait(self.start([*command, "--report", str(report), "--", *program], "program"))
@@ -215,9 +215,8 @@ def fault(runner: Runner, allocator: Allocator) -> Optional[str]:
     """Why the allocator cannot be measured, in a few words; None if it can. glibc's loader writes which object
     malloc was bound to."""
     bindings = "bindings-" + allocator.name
-    spoken = {**allocator.environment, "LD_DEBUG": "bindings", "LD_DEBUG_OUTPUT": str(runner.scratch / bindings)}
-    program = [str(runner.paths.workload(_PROGRAM[0])), *_PROGRAM[1:]]
-    outcome = runner.measure(dataclasses.replace(allocator, environment=spoken), program)
+    spoken = ["env", "LD_DEBUG=bindings", "LD_DEBUG_OUTPUT=%s" % (runner.scratch / bindings)]
+    outcome = runner.measure(allocator, [*spoken, str(runner.paths.workload(_PROGRAM[0])), *_PROGRAM[1:]])
     if outcome.error == "the library was not loaded":
         said = (runner.scratch / "program.err").read_text(encoding="utf-8", errors="replace")
         why = re.search(r"cannot be preloaded( \(.*?\)): ignored", said)

@@ -3,23 +3,15 @@
 
 /*
  * stepper.c - runs a program of pairs instruction by instruction, and counts those of malloc and of
- * free.
+ * free: the excursions between two instructions of the program itself.
  *
- *     stepper COUNT program arguments...
- *
- *     program   main | SIGTRAP | loop   loop   loop   loop        the program's own code
- *     library                      malloc  free  malloc ...       an excursion: what lies between two
- *                                                                 instructions of the program
+ *     stepper COUNT program arguments...      {"malloc": [23, 23, ...], "free": [32, 32, ...]}
  *
  * Nothing is emulated: the program runs on the machine as it is, and so do the restartable
  * sequences of a malloc. Each step is an interruption, though, after which the kernel would start a
  * sequence anew, for ever. So the pointer to the sequence is cleared at each step, in the area that
  * the kernel says it reads: the process has one thread, held to one CPU, and nobody is there whom
  * the sequence would have to be kept from.
- *
- * Prints a line of JSON with the instructions of each excursion:
- *
- *     {"malloc": [23, 23, ...], "free": [32, 32, ...]}
  *
  * Exit status: 0; 1 when the program did not get that far; 2 for a wrong call; 3 when it cannot be
  * stepped.

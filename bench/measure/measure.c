@@ -2,18 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * measure.c - runs one program and says what it cost.
+ * measure.c - runs one program and says what it cost, in one line of JSON: see "measure" in
+ * bench/README.md.
  *
- *     measure [--preload LIBRARY] [--set NAME=VALUE]... [--cpu N]... [--seconds LIMIT] [--report FILE]
- *             [--] program [arguments]
- *
- * The report is one line of JSON, see "measure" in bench/README.md. The program has a process group
- * of its own, and the standard streams of its caller. Measure itself stays small: until its exec,
- * the child has a copy of its memory.
- *
- * Exit status: 0 when the program was run, whatever became of it; 125 for a wrong call, 126 when
- * the program cannot be executed, 127 when there is none; 128 + N when signal N ended measure, and
- * with it the program.
+ * The program has a process group of its own, and the standard streams of its caller. Measure
+ * itself stays small: until its exec, the child has a copy of its memory.
  */
 
 #include "bench/measure/follow.h"
@@ -23,7 +16,6 @@
 #include <getopt.h>
 #include <limits.h>
 #include <math.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,13 +26,13 @@
 
 enum { EXIT_OWN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_BY_SIGNAL = 128 };
 
+static const char how_called[] =
+    "usage: measure [--preload LIBRARY] [--seconds LIMIT] [--report FILE] "
+    "[--] program [arguments]\n";
+
 struct launch_plan {
-    char **program;      /* argument vector, looked up on PATH */
-    const char *library; /* the program's LD_PRELOAD; NULL: none */
-    char **settings;     /* "NAME=VALUE" */
-    size_t setting_count;
-    cpu_set_t cpus;
-    bool is_pinned;       /* to `cpus` */
+    char **program;       /* argument vector, looked up on PATH */
+    const char *library;  /* the program's LD_PRELOAD; NULL: none */
     sigset_t signal_mask; /* of the program */
 };
 
@@ -69,14 +61,6 @@ static __attribute__((format(printf, 1, 2), noreturn)) void fail(const char *for
     exit(EXIT_OWN);
 }
 
-static void usage(FILE *stream)
-{
-    fputs(
-        "usage: measure [--preload LIBRARY] [--set NAME=VALUE]... [--cpu N]... [--seconds LIMIT]\n"
-        "               [--report FILE] [--] program [arguments]\n",
-        stream);
-}
-
 /* --- options --- */
 
 /* ld.so splits LD_PRELOAD at spaces and colons, and resolves a relative path in the directory of
@@ -92,16 +76,6 @@ static const char *read_library(const char *argument)
     if (access(path, R_OK) != 0)
         fail("--preload: %s: %s", path, strerror(errno));
     return path;
-}
-
-static int read_cpu(const char *argument)
-{
-    char *end;
-    long cpu = strtol(argument, &end, 10);
-
-    if (end == argument || *end != '\0' || cpu < 0 || cpu >= CPU_SETSIZE)
-        fail("--cpu: not the number of a CPU: %s", argument);
-    return (int)cpu;
 }
 
 static double read_seconds(const char *argument)
@@ -122,15 +96,6 @@ static void read_option(struct options *options, int option, char *argument)
     case 'p':
         plan->library = read_library(argument);
         break;
-    case 's':
-        if (strchr(argument, '=') == NULL || argument[0] == '=')
-            fail("--set: not NAME=VALUE: %s", argument);
-        plan->settings[plan->setting_count++] = argument;
-        break;
-    case 'c':
-        CPU_SET((size_t)read_cpu(argument), &plan->cpus);
-        plan->is_pinned = true;
-        break;
     case 't':
         options->limits.seconds = read_seconds(argument);
         break;
@@ -140,7 +105,7 @@ static void read_option(struct options *options, int option, char *argument)
             fail("--report: %s: %s", argument, strerror(errno));
         break;
     case 'h':
-        usage(stdout);
+        fputs(how_called, stdout);
         exit(0);
     default:
         exit(EXIT_OWN); /* getopt has said why */
@@ -151,8 +116,6 @@ static void read_options(struct options *options, int argument_count, char **arg
 {
     static const struct option known[] = {
         {"preload", required_argument, NULL, 'p'},
-        {"set", required_argument, NULL, 's'},
-        {"cpu", required_argument, NULL, 'c'},
         {"seconds", required_argument, NULL, 't'},
         {"report", required_argument, NULL, 'r'},
         {"help", no_argument, NULL, 'h'},
@@ -161,14 +124,11 @@ static void read_options(struct options *options, int argument_count, char **arg
     static char own_name[] = "measure";
     int option;
 
-    options->plan.settings = calloc((size_t)argument_count, sizeof(char *));
-    if (options->plan.settings == NULL)
-        fail("out of memory");
     arguments[0] = own_name; /* getopt's messages begin with it */
     while ((option = getopt_long(argument_count, arguments, "+", known, NULL)) != -1)
         read_option(options, option, optarg);
     if (arguments[optind] == NULL) {
-        usage(stderr);
+        fputs(how_called, stderr);
         exit(EXIT_OWN);
     }
     options->plan.program = arguments + optind;
@@ -202,13 +162,7 @@ static void block_signals(struct options *options)
     sigprocmask(SIG_BLOCK, &blocked, &options->plan.signal_mask);
 }
 
-/*
- * --- from fork to exec ---
- *
- *     parent  fork ----- attach ----- go ---------------- nothing to read: the program runs
- *     child     \- own group, waits ---\- prepare, exec --- or: why not, and the status of measure
- *
- * Both pipes close at exec.
+/* --- from fork to exec: the child waits until it is attached to, and says why it does not run ---
  */
 
 static __attribute__((noreturn)) void give_up(int failure_fd, int status, const char *what)
@@ -223,14 +177,8 @@ static __attribute__((noreturn)) void give_up(int failure_fd, int status, const 
    */
 static bool set_environment(const struct launch_plan *plan)
 {
-    if (unsetenv("LD_PRELOAD") != 0)
-        return false;
-    if (plan->library != NULL && setenv("LD_PRELOAD", plan->library, 1) != 0)
-        return false;
-    for (size_t idx = 0; idx < plan->setting_count; idx++)
-        if (putenv(plan->settings[idx]) != 0)
-            return false;
-    return true;
+    return unsetenv("LD_PRELOAD") == 0 &&
+           (plan->library == NULL || setenv("LD_PRELOAD", plan->library, 1) == 0);
 }
 
 /* A crash leaves no core file: its size would be the program's memory. */
@@ -238,8 +186,6 @@ static void prepare(const struct launch_plan *plan, int failure_fd)
 {
     struct rlimit core = {.rlim_cur = 0, .rlim_max = 0};
 
-    if (plan->is_pinned && sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) != 0)
-        give_up(failure_fd, EXIT_OWN, "--cpu");
     if (setrlimit(RLIMIT_CORE, &core) != 0 || !set_environment(plan) ||
         sigprocmask(SIG_SETMASK, &plan->signal_mask, NULL) != 0)
         give_up(failure_fd, EXIT_OWN, "the program cannot be prepared");

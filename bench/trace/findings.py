@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 from bench.harness import figures, stats, text
 from bench.harness.document import EMPTY, Cell, Table
 from bench.harness.stats import Benchmark, Summary
+from bench.trace.record import TRACE_NOTES, command_of
 
 Reports = Mapping[str, Mapping[str, Any]]
 
@@ -154,16 +155,6 @@ def waste(reports: Reports, merged: bool) -> Table:
 
 LIFETIMES = ("under 100 ns", "under 1 us", "under 10 us", "under 100 us", "under 1 ms", "under 10 ms",
              "under 100 ms", "under 1 s", "longer", "never freed")
-TRACE_NOTES = (
-    ("lost_events", "lost events", "within signal handlers, or for lack of room"),
-    ("lost_room", "lack of room", "times: the disk was full, or the file gone"),
-    ("torn_blocks", "torn blocks", "they end after the file does; the rest is used"),
-    ("damaged_blocks", "damaged blocks", "their checksum is wrong; left out"),
-    ("bad_blocks", "bad blocks", "they make no sense from some byte on; left out from there"),
-    ("skipped_pages", "skipped pages", "no block begins there"),
-    ("unknown_frees", "unknown frees", "of what was allocated before the recording began"),
-    ("unknown_resizes", "unknown reallocs", "likewise; taken as allocations"),
-    ("inferred_frees", "missing frees", "the address was used again, so there was one"))
 
 
 def _bar(part: int, whole: int) -> str:
@@ -205,18 +196,12 @@ def headline(result: Mapping[str, Any]) -> str:
         figures.kib(info["peak_live_bytes"] / 1024), figures.plural(result["settings"]["rounds"], "round"))
 
 
-def program(info: Mapping[str, Any], most: int = 100) -> str:
-    """The recorded command, cut where it is long."""
-    said = " ".join(" ".join(info["command"]).split())
-    return said if len(said) <= most else said[:most - 3] + "..."
-
-
 def spoken(result: Mapping[str, Any]) -> str:
     reports, table = wasting(result), times(result)
     good = [row for row in table.body if row[1].mark != "failed"]
     failed = ["%s: %s" % (row[0].text, row[1].text) for row in table.body if row not in good]
     parts: List[Sequence[str]] = [
-        [headline(result), "  " + program(result["replay"]["info"])],
+        [headline(result), "  " + command_of(result["replay"]["info"], 100)],
         (text.grid(Table("", HEAD, good)) if good else []) + failed, figures.wrapped(LEGEND, 100)]
     if reports:
         made = waste(reports, merged=True)

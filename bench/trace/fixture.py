@@ -7,7 +7,6 @@ import os
 import pathlib
 import struct
 import subprocess
-import sys
 from typing import Any, Dict, Iterator, List, NamedTuple
 
 from bench.harness import fixture
@@ -61,7 +60,7 @@ def number(value: int) -> bytes:
 
 
 def encoded(calls: List[Call]) -> bytes:
-    """The calls of a block, none of whose addresses is a recent one."""
+    """trace_encode() of the calls of a block."""
     made, before, place = b"", calls[0].at, 0
     for call in calls:
         code = 1 + FUNCTIONS.index(call.function)
@@ -118,18 +117,6 @@ def trace(*calls: List[Call], is_closed: bool = False, in_a_block: int = 100) ->
 # --- commands ---
 
 class CommandCase(fixture.FolderCase):
-    """A directory of its own, in which the user stands."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.environment = {**os.environ, "BUILD_WORKING_DIRECTORY": str(self.folder)}
-        self.environment.pop("BUILD_WORKSPACE_DIRECTORY", None)
-
-    def call(self, module: str, *arguments: str, **environment: str) -> Done:
-        return subprocess.run([sys.executable, "-m", "bench.trace." + module, *arguments],
-                              env={**self.environment, **environment}, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, check=False)
-
     def part(self, name: str, *arguments: str) -> Done:
         """A program beside the commands, in the user's directory."""
         return subprocess.run([str(PARTS / name), *arguments], cwd=self.folder, capture_output=True,
@@ -146,7 +133,7 @@ class CommandCase(fixture.FolderCase):
 
     def recorded(self, *program: str) -> str:
         """The trace of a program, which must succeed."""
-        done = self.call("record", "-o", "t.trace", "--", *program)
+        done = self.call("trace.record", "-o", "t.trace", "--", *program)
         self.assertEqual(done.returncode, 0, done.stderr)
         return "t.trace"
 

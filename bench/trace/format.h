@@ -29,10 +29,9 @@
  *     | what | v time | [1 byte align] | [v size]  | [address] |
  *     +------+--------+----------------+-----------+-----------+
  *      |        since the call before     allocated   unless it failed
- *      +- bits 0-3 function, 4 address is recent, 5 failed, 6 a realloc that was given a block
+ *      +- bits 0-3 function, 5 failed, 6 a realloc that was given a block
  *
- * An address is one byte when it is among the recent ones of the block (an index into a table that
- * both sides keep), else the difference to the address before, in units of 8 bytes.
+ * An address is the difference to the one before, in units of 8 bytes.
  *
  * Time. An allocation is stamped after it returned, a free before it starts, a realloc twice: its
  * TRACE_RELEASE before says what becomes free, itself after what was got. So two lives of one
@@ -44,8 +43,10 @@
 #ifndef CAIRN_BENCH_TRACE_FORMAT_H
 #define CAIRN_BENCH_TRACE_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define TRACE_MAGIC       "cairntrc"
 #define TRACE_BLOCK_MAGIC 0x6b6c6274u /* "tblk" */
@@ -76,7 +77,6 @@ enum trace_function {
 
 enum trace_flag {
     TRACE_FUNCTION_MASK = 0x0f,
-    TRACE_IS_RECENT = 0x10,
     TRACE_HAS_FAILED = 0x20,
     TRACE_HAS_OLD = 0x40,
 };
@@ -139,6 +139,132 @@ static inline uint32_t trace_header_checksum(const struct trace_header *header)
 static inline uint32_t trace_block_checksum(const struct trace_block *block)
 {
     return trace_checksum(block->thread, block + 1, block->used_bytes);
+}
+
+/* ---- one call to bytes and back: an encoder and a decoder keep the same state ---- */
+
+enum {
+    TRACE_LONGEST_CALL = 32, /* 2 bytes and 3 numbers of at most 10 */
+    TRACE_LARGEST_ALIGN_LOG2 = 62,
+};
+
+struct trace_call {
+    uint64_t time_ns;
+    uint64_t size_bytes;
+    uint64_t address; /* what an allocation returned, 0 where it failed; or what is freed */
+    uint8_t function;
+    uint8_t align_log2;
+    bool has_old; /* a realloc that was given a block */
+};
+
+struct trace_codec {
+    uint64_t time_ns;
+    uint64_t place; /* of the address before */
+};
+
+static inline bool trace_is_free(unsigned function)
+{
+    return function >= TRACE_FREE;
+}
+
+static inline bool trace_has_align(unsigned function)
+{
+    return function >= TRACE_POSIX_MEMALIGN && function <= TRACE_MEMALIGN;
+}
+
+/* Addresses are multiples of 8, all but never: the low bits go to the top, where they cost nothing
+   when they are 0. */
+static inline uint64_t trace_place(uint64_t address)
+{
+    return address >> 3 | address << 61;
+}
+
+static inline uint8_t *trace_put_number(uint8_t *out, uint64_t number)
+{
+    for (; number >= 0x80; number >>= 7)
+        *out++ = (uint8_t)(number | 0x80);
+    *out++ = (uint8_t)number;
+    return out;
+}
+
+/* Writes the call, at most TRACE_LONGEST_CALL bytes, and returns the byte after it. */
+static inline uint8_t *trace_encode(struct trace_codec *codec, uint8_t *out,
+                                    const struct trace_call *call)
+{
+    uint64_t place = trace_place(call->address);
+    uint64_t difference = place - codec->place;
+    uint8_t *what = out++;
+
+    *what = (uint8_t)(call->function | (call->has_old ? TRACE_HAS_OLD : 0));
+    out = trace_put_number(out, call->time_ns - codec->time_ns);
+    codec->time_ns = call->time_ns;
+    if (trace_has_align(call->function))
+        *out++ = call->align_log2;
+    if (!trace_is_free(call->function))
+        out = trace_put_number(out, call->size_bytes);
+    if (call->address == 0) {
+        *what |= TRACE_HAS_FAILED;
+        return out;
+    }
+    codec->place = place;
+    return trace_put_number(out, difference << 1 ^ (0 - (difference >> 63)));
+}
+
+/* Where a decoder reads; `is_bad` stays set once the bytes ended too early or made no sense. */
+struct trace_bytes {
+    const uint8_t *at;
+    const uint8_t *end;
+    bool is_bad;
+};
+
+static inline uint8_t trace_get_byte(struct trace_bytes *in)
+{
+    in->is_bad |= in->at == in->end;
+    return in->is_bad ? 0 : *in->at++;
+}
+
+static inline uint64_t trace_get_number(struct trace_bytes *in)
+{
+    uint64_t number = 0;
+
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = trace_get_byte(in);
+
+        number |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return number;
+    }
+    in->is_bad = true;
+    return 0;
+}
+
+/* Reads the next call; false when there is none that makes sense. */
+static inline bool trace_decode(struct trace_codec *codec, struct trace_bytes *in,
+                                struct trace_call *call)
+{
+    unsigned what = trace_get_byte(in);
+    bool has_failed = (what & TRACE_HAS_FAILED) != 0;
+
+    memset(call, 0, sizeof(*call));
+    call->function = what & TRACE_FUNCTION_MASK;
+    call->has_old = (what & TRACE_HAS_OLD) != 0;
+    call->time_ns = codec->time_ns + trace_get_number(in);
+    if (trace_has_align(call->function))
+        call->align_log2 = trace_get_byte(in);
+    if (!trace_is_free(call->function))
+        call->size_bytes = trace_get_number(in);
+    if (!has_failed) {
+        uint64_t number = trace_get_number(in);
+
+        codec->place += number >> 1 ^ (0 - (number & 1));
+        call->address = codec->place << 3 | codec->place >> 61;
+    }
+    in->is_bad |= (call->address == 0 && !has_failed) || call->function == 0 ||
+                  call->function >= TRACE_FUNCTION_END ||
+                  (trace_is_free(call->function) && has_failed) || call->time_ns < codec->time_ns ||
+                  call->align_log2 > TRACE_LARGEST_ALIGN_LOG2;
+    codec->time_ns = call->time_ns;
+    return !in->is_bad;
 }
 
 #endif

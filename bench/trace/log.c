@@ -12,18 +12,17 @@
  *
  * Blocks grow (4, 16, then 64 KiB), for a thread may live for three calls. A thread without a block
  * has at == limit == NULL, so that one comparison finds everything out of the ordinary: the first
- * call of all, the first of a thread, a full block, and calls after a thread's last destructor, of
- * which each has a block of its own.
+ * call of a thread, a full block, and calls after a thread's last destructor, of which each has a
+ * block of its own.
  *
- * The file is written by system calls alone: open(2) of the C library may be cancelled, and another
- * preloaded library may have its own. No descriptor is kept, for a program may close those that it
- * does not know. Room is taken from the disk before it is mapped: a full disk then ends the
- * recording, where a store into a hole of the file would end the program.
+ * The file is written by system calls alone: open(2) of the C library may be cancelled. No
+ * descriptor is kept, for a program may close those that it does not know. Room is taken from the
+ * disk before it is mapped: a full disk then ends the recording, and not the program.
  */
 
 #include "bench/trace/log.h"
 
-#include "bench/trace/codec.h"
+#include "bench/trace/format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -190,7 +189,7 @@ static bool open_block(struct log *log, uint64_t time_ns)
         return false;
     }
     log->next_bytes = log->is_late ? 0 : bytes < LARGEST_BLOCK_BYTES ? bytes * 4 : bytes;
-    trace_codec_reset(&log->codec, time_ns);
+    log->codec = (struct trace_codec){time_ns, 0};
     block->capacity_bytes = bytes;
     block->thread = log->thread;
     block->system_thread = (uint32_t)syscall(SYS_gettid);

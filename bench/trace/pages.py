@@ -6,11 +6,12 @@ import pathlib
 import shlex
 from typing import Any, Dict, List, Sequence
 
-from bench.harness import document, messages
+from bench.harness import messages
 from bench.harness import page as bench_page
 from bench.harness.page import Part, Section
 from bench.harness.svg import Plot
 from bench.trace import findings, pictures
+from bench.trace.record import command_of
 
 CAPTIONS = {
     "heap": "The area is what is live, a line the resident memory of an allocator beyond that of the prepared "
@@ -32,20 +33,16 @@ def _sections(result: Dict[str, Any], plot_of: Dict[str, Part]) -> List[Section]
         ("heap", "The heap", [plot_of.get("heap"), plot_of.get("space")]),
         ("waste", "Waste", [plot_of.get("classes"), findings.waste(reports, merged=False) if reports else None]),
         ("trace", "The trace", [Part("pre", findings.about(result["replay"]["info"]))]),
-        ("notes", "Notes", [Part("bullets", result["notes"] + findings.doubts(result) + bench_page.shortcomings())]),
-        ("machine", "Machine and versions", [
-            Part("pairs", messages.machine(result)), Part("heading", "This run"),
-            Part("pairs", bench_page.run_of(result)), Part("heading", "Versions"),
-            document.allocators(findings.replayed(result)[0]),
-            Part("details", [Part("pre", "\n".join(map(shlex.join, commands.values())))],
-                 "The exact command of each allocator")])]
+        ("notes", "Notes", [Part("bullets", result["notes"] + findings.doubts(result) + bench_page.shortcomings())])]
     shown = [Section(name, title, [part for part in parts if part]) for name, title, parts in made]
-    return [one for one in shown if one.parts]
+    exact = Part("pre", "\n".join(map(shlex.join, commands.values())))
+    return [one for one in shown if one.parts] + [bench_page.machine(
+        findings.replayed(result)[0], Part("details", [exact], "The exact command of each allocator"))]
 
 
 def page(result: Dict[str, Any], drawn: Sequence[Plot]) -> str:
     plot_of = {plot.name: Part("figure", plot, CAPTIONS[plot.name]) for plot in drawn}
-    origin = [findings.headline(result), findings.program(result["replay"]["info"], 300), messages.origin(result)]
+    origin = [findings.headline(result), command_of(result["replay"]["info"], 300), messages.origin(result)]
     return bench_page.rendered("cairn: replay of %s" % result["replay"]["trace"], "A recorded program, replayed",
                                origin, messages.unfinished(findings.replayed(result)[0]), _sections(result, plot_of))
 

@@ -54,8 +54,7 @@ def _count_calls(axes: Any, most: int) -> None:
 
 
 def _line(axes: Any, name: str, look: Look, across: List[float], upwards: List[float]) -> None:
-    axes.plot(across, upwards, color=look.colour, linewidth=look.width, linestyle=look.dashes, label=name,
-              zorder=look.layer)
+    plots.line(axes, look, across, upwards, marker=None, label=name)
 
 
 # --- the heap ---

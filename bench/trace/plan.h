@@ -16,7 +16,6 @@
  *
  * A thread is started by the one that made the call before its first. In a paced plan, an operation
  * also waits until all of the epoch before its own are done: EPOCH_CALLS calls of the trace.
- *
  * The planner is a program of its own, so that the replayer's malloc serves nothing but the replay.
  */
 #ifndef CAIRN_BENCH_TRACE_PLAN_H

@@ -215,7 +215,7 @@ class Reader {
             const BlockRef &ref = thread.blocks[thread.next_block++];
             auto *first = reinterpret_cast<const uint8_t *>(ref.block + 1);
             thread.in = {first, first + ref.used_bytes, false};
-            trace_codec_reset(&thread.codec, ref.block->start_ns);
+            thread.codec = {ref.block->start_ns, 0};
         }
     }
 

@@ -14,7 +14,7 @@
 #include <functional>
 
 extern "C" {
-#include "bench/trace/codec.h"
+#include "bench/trace/format.h"
 }
 
 constexpr uint32_t kNoObject = UINT32_MAX;

@@ -8,8 +8,7 @@
  *                       |
  *                    log.c
  *
- * dlsym may itself allocate while it looks for the next functions: from a small buffer, never
- * freed.
+ * While the next functions are looked up there is no memory: the C library's dlsym does without.
  */
 
 #include "bench/trace/log.h"
@@ -81,30 +80,12 @@ static inline bool is_ready(void)
     return is_resolved;
 }
 
-static _Alignas(16) char early_memory[8192];
-
-static void *early_alloc(size_t size_bytes)
-{
-    static size_t used_bytes;
-    size_t rounded_bytes = (size_bytes + 15) / 16 * 16;
-    size_t offset = __atomic_fetch_add(&used_bytes, rounded_bytes, __ATOMIC_RELAXED);
-
-    return size_bytes <= sizeof(early_memory) && offset + rounded_bytes <= sizeof(early_memory)
-               ? early_memory + offset
-               : NULL;
-}
-
-static inline bool is_early(const void *block)
-{
-    return (uintptr_t)block - (uintptr_t)early_memory < sizeof(early_memory);
-}
-
 EXPORT void *malloc(size_t size_bytes)
 {
     void *block;
 
     if (UNLIKELY(!is_ready()))
-        return early_alloc(size_bytes);
+        return NULL;
     block = next.malloc(size_bytes);
     trace_log_after(TRACE_MALLOC, size_bytes, 0, false, block);
     return block;
@@ -118,7 +99,7 @@ EXPORT void *calloc(size_t count, size_t size_bytes)
     if (__builtin_mul_overflow(count, size_bytes, &total_bytes))
         total_bytes = SIZE_MAX;
     if (UNLIKELY(!is_ready()))
-        return early_alloc(total_bytes);
+        return NULL;
     block = next.calloc(count, size_bytes);
     trace_log_after(TRACE_CALLOC, total_bytes, 0, false, block);
     return block;
@@ -127,7 +108,7 @@ EXPORT void *calloc(size_t count, size_t size_bytes)
 /* Written down before it is done. A malloc may do without the sizes that it is told. */
 static inline void free_as(enum trace_function function, void *block)
 {
-    if (block == NULL || UNLIKELY(is_early(block) || !is_ready()))
+    if (block == NULL || UNLIKELY(!is_ready()))
         return;
     trace_log_before(function, block);
     next.free(block);
@@ -156,26 +137,12 @@ EXPORT void free_aligned_sized(void *block, size_t align_bytes, size_t size_byte
     free_as(TRACE_FREE_ALIGNED_SIZED, block);
 }
 
-/* A block of ours becomes one of the next malloc's, or, while there is none, another of ours. How
-   long it was is not known, but not past the buffer's end. */
-static void *move_early(const void *old, size_t size_bytes)
-{
-    size_t rest_bytes = sizeof(early_memory) - ((uintptr_t)old - (uintptr_t)early_memory);
-    void *block = malloc(size_bytes);
-
-    if (block != NULL)
-        memmove(block, old, size_bytes < rest_bytes ? size_bytes : rest_bytes);
-    return block;
-}
-
 static inline void *realloc_as(enum trace_function function, void *old, size_t size_bytes)
 {
     void *block;
 
-    if (UNLIKELY(is_early(old)))
-        return move_early(old, size_bytes);
     if (UNLIKELY(!is_ready()))
-        return early_alloc(size_bytes);
+        return NULL;
     if (old != NULL)
         trace_log_before(TRACE_RELEASE, old);
     block = next.realloc(old, size_bytes);

@@ -32,6 +32,19 @@ HEADER = struct.Struct("<8s24xI")
 OURS = ("BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "CAIRN_RUNFILES", "PYTHONDONTWRITEBYTECODE")
 
 
+# What about a trace is told: a field of what the reader says, its name, and what it means.
+TRACE_NOTES = (
+    ("lost_events", "lost events", "within signal handlers, or for lack of room"),
+    ("lost_room", "lack of room", "times: the disk was full, or the file gone"),
+    ("torn_blocks", "torn blocks", "they end after the file does; the rest is used"),
+    ("damaged_blocks", "damaged blocks", "their checksum is wrong; left out"),
+    ("bad_blocks", "bad blocks", "they make no sense from some byte on; left out from there"),
+    ("skipped_pages", "skipped pages", "no block begins there"),
+    ("unknown_frees", "unknown frees", "of what was allocated before the recording began"),
+    ("unknown_resizes", "unknown reallocs", "likewise; taken as allocations"),
+    ("inferred_frees", "missing frees", "the address was used again, so there was one"))
+
+
 class RecordError(Exception):
     """One line for the user, and the exit status."""
 
@@ -135,15 +148,19 @@ def info_of(info: pathlib.Path, path: str) -> Optional[Dict[str, Any]]:
     return json.loads(told.stdout) if told.returncode == 0 else None
 
 
+def command_of(about: Mapping[str, Any], most: int) -> str:
+    """The recorded command, cut where it is long."""
+    said = " ".join(" ".join(about["command"]).split())
+    return said if len(said) <= most else said[:most - 3] + "..."
+
+
 def line_about(path: str, about: Optional[Dict[str, Any]]) -> str:
     if about is None:
         return "record: %s: cannot be read" % path
     lost = ", %s LOST" % figures.plural(about["lost_events"], "event") if about["lost_events"] else ""
-    command = " ".join(" ".join(about["command"]).split())
     return "record: %s: %s events, %s, at most %s live%s: %s" % (
         path, figures.count(about["events"]), figures.plural(about["threads"], "thread"),
-        figures.kib(about["peak_live_bytes"] / 1024), lost,
-        command if len(command) <= 60 else command[:57] + "...")
+        figures.kib(about["peak_live_bytes"] / 1024), lost, command_of(about, 60))
 
 
 def record(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -17,7 +17,7 @@ CC = shutil.which("cc") or shutil.which("gcc")
 class RecordTest(fixture.CommandCase):
 
     def record(self, *arguments: str, **environment: str) -> fixture.Done:
-        return self.call("record", *arguments, **environment)
+        return self.call("trace.record", *arguments, **environment)
 
     def expect_refusal(self, arguments: Any, status: int, said: str, **environment: str) -> None:
         done = self.record(*arguments, **environment)

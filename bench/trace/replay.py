@@ -26,16 +26,11 @@ from bench.harness.paths import Paths
 from bench.harness.plan import Plan
 from bench.harness.runner import Interrupted, Runner
 from bench.harness.session import Progress
+from bench.trace.record import TRACE_NOTES
 
 EXIT_FAILED = 1
 DEFAULT_OUT = "replay-report"
 ABOUT = "the allocations of a recorded program, in its threads and its order"
-NOTES = (("lost_events", "events were lost when it was recorded: %d"),
-         ("torn_blocks", "the trace is cut off, its torn blocks: %d"),
-         ("damaged_blocks", "damaged blocks of the trace, left out: %d"),
-         ("bad_blocks", "blocks of the trace that make no sense from some point on: %d"),
-         ("unknown_frees", "frees of blocks from before the recording, not replayed: %d"),
-         ("inferred_frees", "frees that the trace lacks, and that must have been: %d"))
 
 
 def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
@@ -84,7 +79,7 @@ class Replay:
         self.made = result.begun(
             ["//bench:replay", "--", *command], self.commit, about,
             {"rounds": chosen.rounds, "quick": False, "filter": None, "touch": chosen.touch, "paced": chosen.paced},
-            [self.benchmark], [line % trace[name] for name, line in NOTES if trace[name]])
+            [self.benchmark], ["%s: %d (%s)" % (what, trace[name], means) for name, what, means in TRACE_NOTES if trace[name]])
         self.made["notes"] += machine.notes_on(about, removed)
         self.made["replay"] = {"trace": chosen.trace.name, "info": trace, "planner": self.planner, "reports": {}}
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""From what the replayer noted of every call (replay.h, struct sampler_note) to pictures of the heap.
+"""From what the replayer noted of every call (replayer.c, struct note) to pictures of the heap.
 
     {"granule_bytes": 65536, "samples": [{"calls": 8192, "live_kib": 10, "resident_kib": 30,
                                           "space": [granule, live_kib, granule, live_kib, ...]}, ...],

@@ -3,17 +3,11 @@
 
 /*
  * bursts.c - many blocks of one size at once, then all of them freed; then of the next size. Two
- * workloads.
+ * workloads: each thread frees what it made, or (bursts_across) what the next one made.
  *
- *     bursts          each thread frees what it made
- *     bursts_across   thread 0 makes a burst ---+   +--- thread 1 frees it, thread 0 that of N-1
- *                     thread 1 makes a burst ---+===+--- ...
- *                                             barrier
- *
- * More blocks than any cache holds go through it both ways: what is measured is the path below the
- * caches, and whether memory of one size class comes to serve the next. The order of the frees
- * decides what the free lists look like for the next round. Across, every thread makes as much as
- * it frees, but never the same blocks: memory must come home in bulk.
+ * More blocks than any cache holds: what is measured is the path below the caches, and whether
+ * memory of one size class comes to serve the next. The order of the frees decides what the free
+ * lists look like. Across, memory must come home in bulk.
  */
 
 #include "bench/workloads/workload.h"

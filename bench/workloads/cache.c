@@ -5,15 +5,10 @@
  * cache.c - a cache of keys and values with a budget of bytes, which forgets what was not used
  * longest.
  *
- *     newest  entry <-> entry <-> entry <-> ... <-> entry  oldest
- *              |  |                                  `-- out, as soon as the budget is exceeded
- *            key  value
- *
  * Some keys are asked for often and most seldom. One that is missing gets an entry, a key and a
- * value of three sizes that live as long as each other; one that is there gets a new value now and
- * then. Sizes of values have a long tail, and the whole of them wanders over time, from 64 B ... 4
- * KiB to 1 ... 64 KiB and back: the budget stays the same, but never the blocks that fill it. The
- * result has the most that was alive at once (live_kib), to which the peak of memory compares.
+ * value that live as long as each other; one that is there gets a new value now and then. Sizes of
+ * values wander over time, from 64 B ... 4 KiB to 1 ... 64 KiB and back: the budget stays the same,
+ * but never the blocks that fill it.
  */
 
 #include <stdio.h>

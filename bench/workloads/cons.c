@@ -4,16 +4,12 @@
 /*
  * cons.c - the heap of an interpreter of lists, with a collector of two generations over malloc.
  *
- *     roots   r0 -> (cell . (cell . ...))     each op makes an object: a number or a string, or a cell
- *             r1 -> ...                       for it before one of the lists, some of which are given up
- *
  *     young   all objects since the last collection: most die together, in the order of their making
  *     old     those that survived one: swept at each eighth collection
  *
- * So dead objects come by the ten thousand, mixed with survivors that will stay: what is free lies
- * scattered among what is not. A cell is never changed, so an old one knows no young one, and a
- * small collection looks at young objects alone. Each object holds a sum over all below it, which
- * is checked whenever it is marked.
+ * So dead objects come by the ten thousand, mixed with survivors that will stay. A cell is never
+ * changed, so an old one knows no young one, and a small collection looks at young objects alone.
+ * Each object holds a sum over all below it, which is checked whenever it is marked.
  */
 
 #include <string.h>

@@ -2,14 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * growth.c - buffers that grow by realloc, several at a time.
+ * growth.c - buffers that grow by realloc: even ones by half, as vectors do, up to `max`; odd ones
+ * by 4 KiB, as files read piece by piece, up to `stepped`.
  *
- *     even buffers   64 B, 96 B, 144 B ...       by half, up to `max`: vectors and strings
- *     odd buffers    4 KiB, 8 KiB, 12 KiB ...    by 4 KiB, up to `stepped`: files read piece by piece
- *
- * They grow in turns, so that each stands in the way of the other: how far realloc grows in place,
- * and what a move costs. Each growth stamps the end of the buffer and checks the stamp of the one
- * before; a full buffer is checked at every page.
+ * They grow in turns, so that each stands in the way of the other. Each growth stamps the end of
+ * the buffer and checks the stamp of the one before; a full buffer is checked at every page.
  */
 
 #include "bench/workloads/workload.h"

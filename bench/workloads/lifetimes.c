@@ -3,14 +3,7 @@
 
 /*
  * lifetimes.c - random sizes with random lifetimes, in a table of live blocks for each thread. Five
- * workloads; `kinds` says what each of them stresses.
- *
- *     churn     neighbours of one size die at different times: free blocks lie among live ones
- *     medium    too large for size classes, too small to be mapped one by one: page faults against
- *               memory that is kept
- *     big       all sizes alike: page faults, unless freed memory is kept; then it is in the peak
- *     cleared   memory fresh from the kernel is zero already: who knows saves the clearing
- *     aligned   a large alignment leaves a gap before the block, whose use is seen in the peak
+ * workloads, named and described in `kinds`.
  */
 
 #include "bench/workloads/table.h"

@@ -2,11 +2,9 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * manythreads.c - many threads that each allocate little, and end.
- *
- * What a thread costs: its caches are set up, filled for a few dozen blocks, and given up. A round
- * starts `threads` threads, `alive` of them at a time, which wait until each has its blocks. With
- * all of them alive at once, the peak memory tells what a cache per thread costs.
+ * manythreads.c - what a thread costs: its caches are set up, filled for a few dozen blocks, and
+ * given up. A round starts `threads` threads, `alive` of them at a time, which wait until each has
+ * its blocks, so that the peak memory tells what a cache per thread costs.
  */
 
 #include "bench/workloads/workload.h"

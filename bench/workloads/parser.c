@@ -2,14 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * parser.c - what the front end of a compiler does, file by file.
- *
- *     tokens --> nodes, each in the children of another     arrays that grow by realloc
- *           `--> names, looked up in a table of symbols     strings, and a table that doubles
+ * parser.c - what the front end of a compiler does, file by file: nodes whose children are arrays
+ * that grow by realloc, names in a table of symbols that doubles.
  *
  * At the end of a file everything goes, in the order in which it was made. Of the new symbols, one
- * in 32 is exported: it outlives its file and stays until the end, among the holes that the others
- * leave.
+ * in 32 is exported: it stays until the end, among the holes that the others leave.
  */
 
 #include <string.h>

@@ -10,11 +10,9 @@
  *         /       `-------.-------------. freed   freed_idle
  *        /                               `-------.-----------
  *
- * Small blocks are made until `live` bytes of them live; 90 % of them, chosen at random, are freed;
- * the program idles; it frees the rest; it idles. An idle program sleeps and now and then makes a
- * few blocks, for allocators that purge in passing. The blocks are linked through themselves, in
- * several lists so that the frees jump about: no table adds to the resident memory. The time is
- * that of the work, without the idling.
+ * An idle program sleeps and now and then makes a few blocks, for allocators that purge in passing.
+ * The blocks are linked through themselves, in several lists so that the frees jump about: no table
+ * adds to the resident memory.
  */
 
 #include <stdio.h>

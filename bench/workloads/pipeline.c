@@ -2,15 +2,13 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * pipeline.c - messages that go through a chain of threads, each of which makes them longer.
+ * pipeline.c - messages that go through a chain of threads, each of which makes them longer, as in
+ * a server that wraps, encodes and frames.
  *
- *     stage 0         stage 1                 stage 2                       last stage
- *     malloc          realloc                 realloc                       realloc, check, free
- *     [head|0] -----> [head|0|1111] --------> [head|0|1111|22] -----> ...
+ *     malloc [head|0] ---> realloc [head|0|1111] ---> realloc [head|0|1111|22] ---> check, free
  *
- * As in a server that wraps, encodes and frames. A block is made by one thread, grown by others,
- * which never made one of their own, and freed by the last: realloc of blocks from afar, in sizes
- * that are only ever left behind. Each stage fills its section; the last one reads all of them.
+ * A block is grown by threads that never made one of their own, and freed by the last, which reads
+ * all sections.
  */
 
 #include <string.h>

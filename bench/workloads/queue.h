@@ -2,13 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * queue.h - a bounded queue of blocks between any number of threads on either side.
- *
- *     put, put ... --> [ 1024 blocks at most ] --> take, take ...
- *
- * Blocks cross in batches, and who finds the queue full or empty sleeps: it costs little beside
- * what the blocks cost. It ends when as many blocks were put as were announced; then take returns
- * 0.
+ * queue.h - a bounded queue of blocks between any number of threads on either side. Who finds it
+ * full or empty sleeps. It ends when as many blocks were put as were announced: take returns 0.
  */
 
 #ifndef CAIRN_BENCH_WORKLOADS_QUEUE_H

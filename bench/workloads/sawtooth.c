@@ -8,12 +8,9 @@
  *                 / |_ / |_ / |_        each tooth up to `live`, then all but one in `keep` are freed
  *                 32 B 52 B 75 B ...    and the next tooth is of blocks that do not fit into the holes
  *
- * The pattern that Robson's bound is about: wherever free memory is bound to a size, or lies
- * between blocks that stay, it cannot be used for the larger blocks that follow. What stays of a
- * tooth lives for four teeth. At 4 KiB the sizes begin anew. Each block tells its tooth and its
- * place at both ends, and is asked for that when it is freed. The result has the most that was
- * alive at once (live_kib), to which the peak of memory compares, and how many blocks stayed behind
- * (kept).
+ * The pattern that Robson's bound is about. What stays of a tooth lives for four teeth; at 4 KiB
+ * the sizes begin anew. Each block tells its tooth and its place at both ends, and is asked for
+ * that when it is freed. The result has how many blocks stayed behind (kept).
  */
 
 #include "bench/workloads/workload.h"

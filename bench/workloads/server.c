@@ -2,14 +2,10 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * server.c - threads that die and are replaced while their blocks live on.
+ * server.c - threads that die and are replaced while their blocks live on: each inherits the table
+ * of live blocks of the one before, whose end it awaits.
  *
- *     line 0   thread --> thread --> thread ...     each inherits the table of live blocks
- *     line 1   thread --> thread --> thread ...
- *
- * As in a server that starts a thread for some requests and ends it. The successor frees what the
- * dead one allocated: the allocator must find a home for blocks whose thread is gone, and for the
- * caches that it left. A successor waits for the end of its predecessor before it works.
+ * The allocator must find a home for blocks whose thread is gone, and for the caches that it left.
  */
 
 #include "bench/workloads/table.h"

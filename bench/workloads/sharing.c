@@ -2,11 +2,9 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * sharing.c - threads that write often to small blocks of their own.
+ * sharing.c - threads that write often to small blocks of their own, of which several may lie in
+ * one cache line.
  *
- *     | a | b | a | b | a | b | a | b |      one cache line, and two threads that fight for it
- *
- * Each thread writes to its blocks alone, but blocks of several threads may lie in one cache line.
  * mode=active: the threads allocate side by side, and the allocator may deal a line out to several.
  * mode=passive: the main thread allocates and deals the blocks out in turns, so that lines ARE
  * shared at first; a thread that frees such a block may get it back, and the line stays shared.

@@ -7,11 +7,9 @@
 //     text  "...": append, word by word             index   word -> [document, document, ...]
 //       `-- split into strings of their own --------^       hash map of strings and growing vectors
 //
-// Documents come and go in a ring; a new one is put together by append, so that its buffer doubles,
-// and split into words, which enter the index. One that goes is split again and taken out of it,
-// and words that nobody has any more leave the map. Now and then a query joins what the index has
-// on some words into a line. In the end the index must be empty, and every document must be what it
-// was.
+// Documents come and go in a ring; words that nobody has any more leave the map. Now and then a
+// query joins what the index has on some words into a line. In the end the index must be empty, and
+// every document must be what it was.
 
 #include <algorithm>
 #include <new>

@@ -4,12 +4,8 @@
 /*
  * table.h - a table of live blocks, each replaced at a random moment.
  *
- *     [ block | block | block | ... ]
- *         ^ chosen at random: freed, and another one made in its place
- *
  * At first the table fills up in order. Then lifetimes are geometric: on the average a block lives
- * for as many ops as the table has places. The function that makes a block is a constant where it
- * is called, so that it is inlined.
+ * for as many ops as the table has places. The function that makes a block is inlined.
  */
 
 #ifndef CAIRN_BENCH_WORKLOADS_TABLE_H

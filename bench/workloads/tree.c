@@ -2,10 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
 /*
- * tree.c - binary trees that are built, walked and dropped.
- *
- * Full of pointers and of one size: where an allocator lays the nodes decides how fast the walk is.
- * One tree lives on while the others come and go.
+ * tree.c - binary trees that are built, walked and dropped: where an allocator lays the nodes
+ * decides how fast the walk is. One tree lives on while the others come and go.
  */
 
 #include "bench/workloads/workload.h"

@@ -47,47 +47,33 @@ void out_of_memory(void)
 
 /* ---- parameters ---- */
 
-/* Digits and perhaps k, m or g; true when that is all up to `end`, and it fits. */
-static bool parse_number(const char *text, const char *end, uint64_t *number)
+/* Digits and perhaps k, m or g; true when that is all, and it fits. */
+static bool parse_number(const char *text, uint64_t *number)
 {
     static const char suffixes[] = "kmg";
-    uint64_t sum = 0;
     const char *suffix;
+    uint64_t sum = 0;
     unsigned shift;
 
-    if (text == end || !isdigit((unsigned char)*text))
+    if (!isdigit((unsigned char)*text))
         return false;
-    for (; text < end && isdigit((unsigned char)*text); text++)
+    for (; isdigit((unsigned char)*text); text++)
         if (__builtin_mul_overflow(sum, UINT64_C(10), &sum) ||
             __builtin_add_overflow(sum, (uint64_t)(*text - '0'), &sum))
             return false;
-    suffix = text < end ? strchr(suffixes, tolower((unsigned char)*text)) : NULL;
+    suffix = *text == '\0' ? NULL : strchr(suffixes, tolower((unsigned char)*text));
     shift = suffix == NULL ? 0 : 10 * (unsigned)(suffix - suffixes + 1);
     *number = sum << shift;
-    return text + (suffix != NULL) == end && *number >> shift == sum;
+    return text[suffix != NULL] == '\0' && *number >> shift == sum;
 }
 
-static void read_number(const struct parameter *parameter, const char *text, const char *end,
-                        uint64_t *number)
+static void read_number(const struct parameter *parameter, const char *text)
 {
-    if (!parse_number(text, end, number))
-        fail("bad number: %s=%.*s", parameter->name, (int)(end - text), text);
-    if (*number < parameter->least || *number > parameter->most)
-        fail("out of range: %s=%.*s: from %" PRIu64 " to %" PRIu64, parameter->name,
-             (int)(end - text), text, parameter->least, parameter->most);
-}
-
-static void read_list(const struct parameter *parameter, const char *text)
-{
-    size_t count = 0;
-
-    for (const char *end; text != NULL; text = *end == '\0' ? NULL : end + 1) {
-        end = strchrnul(text, ',');
-        if (count == LIST_MOST)
-            fail("too many numbers: %s: at most %d", parameter->name, LIST_MOST);
-        read_number(parameter, text, end, &parameter->value[count++]);
-    }
-    *parameter->count = count;
+    if (!parse_number(text, parameter->value))
+        fail("bad number: %s=%s", parameter->name, text);
+    if (*parameter->value < parameter->least || *parameter->value > parameter->most)
+        fail("out of range: %s=%s: from %" PRIu64 " to %" PRIu64, parameter->name, text,
+             parameter->least, parameter->most);
 }
 
 /* "lifo | fifo | random" */
@@ -107,14 +93,10 @@ static void read_value(const struct parameter *parameter, const char *text)
 {
     if (parameter->text != NULL)
         *parameter->text = text;
-    else if (parameter->count != NULL)
-        read_list(parameter, text);
-    if (parameter->text != NULL || parameter->count != NULL)
+    else if (parameter->words == NULL)
+        read_number(parameter, text);
+    if (parameter->words == NULL)
         return;
-    if (parameter->words == NULL) {
-        read_number(parameter, text, strchr(text, '\0'), parameter->value);
-        return;
-    }
     for (size_t idx = 0; parameter->words[idx] != NULL; idx++)
         if (strcmp(parameter->words[idx], text) == 0) {
             *parameter->value = idx;
@@ -153,10 +135,8 @@ static void help(const char *about, const struct parameter *parameter)
                    joined(parameter->words));
             continue;
         }
-        printf("  %s=%" PRIu64, parameter->name, *parameter->value);
-        for (size_t idx = 1; parameter->count != NULL && idx < *parameter->count; idx++)
-            printf(",%" PRIu64, parameter->value[idx]);
-        printf("   from %" PRIu64 " to %" PRIu64 "\n", parameter->least, parameter->most);
+        printf("  %s=%" PRIu64 "   from %" PRIu64 " to %" PRIu64 "\n", parameter->name,
+               *parameter->value, parameter->least, parameter->most);
     }
 }
 
@@ -164,7 +144,7 @@ void begin(int argument_count, char **arguments, const char *about,
            const struct parameter *parameters)
 {
     for (const struct parameter *parameter = parameters; parameter->name != NULL; parameter++)
-        if (parameter->count == NULL && parameter->text == NULL)
+        if (parameter->text == NULL)
             *parameter->value = parameter->preset;
     for (int idx = 1; idx < argument_count; idx++) {
         if (strcmp(arguments[idx], "--about") == 0)

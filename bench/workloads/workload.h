@@ -33,7 +33,7 @@ extern "C" {
 
 /* ---- parameters ---- */
 
-enum { LIST_MOST = 16, THREADS_MOST = 4096, TABLE_MOST = 1 << 28 };
+enum { THREADS_MOST = 4096, TABLE_MOST = 1 << 28 };
 
 #define BYTES_MOST (UINT64_C(1) << 32)
 #define OPS_MOST   (UINT64_C(1) << 48)
@@ -45,16 +45,14 @@ struct parameter {
     uint64_t least;
     uint64_t most;
     const char *const *words; /* not NULL: the value is the index of one of these; ends with NULL */
-    size_t *count;            /* not NULL: value is the first of *count numbers, which are set */
     const char **text;        /* not NULL: a text, and value is not used */
 };
 
 /* clang-format off */
-#define PARAMETER(variable, preset, least, most) {#variable, &variable, preset, least, most, 0, 0, 0}
-#define WORD(variable, preset, words)            {#variable, &variable, preset, 0, 0, words, 0, 0}
-#define LIST(name, values, count, least, most)   {name, values, 0, least, most, 0, &count, 0}
-#define TEXT(variable)                           {#variable, 0, 0, 0, 0, 0, 0, &variable}
-#define NO_MORE                                  {0, 0, 0, 0, 0, 0, 0, 0}
+#define PARAMETER(variable, preset, least, most) {#variable, &variable, preset, least, most, 0, 0}
+#define WORD(variable, preset, words)            {#variable, &variable, preset, 0, 0, words, 0}
+#define TEXT(variable)                           {#variable, 0, 0, 0, 0, 0, &variable}
+#define NO_MORE                                  {0, 0, 0, 0, 0, 0, 0}
 #define PARAMETERS(...)                          ((const struct parameter[]){__VA_ARGS__, NO_MORE})
 /* clang-format on */
 
