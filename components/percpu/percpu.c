@@ -34,6 +34,8 @@
 #include "cpu_internal.h"
 #include "shard.h"
 
+#include <cairn/base/align.h>
+
 /* How many neighbours a thread tries before it waits for its own shard: beyond, the misses cost
    more than the wait. */
 enum { NEIGHBOURS = 8 };
@@ -80,17 +82,32 @@ static CAIRN_COLD void *alloc_dry(struct cairn_percpu *percpu, unsigned class_id
     return cairn_depot_take(&percpu->depot, class_idx, &block, 1) == 1 ? block : NULL;
 }
 
+CAIRN_STATIC_ASSERT((int)CAIRN_PERCPU_BATCH_MAX <= (int)SHARD_FLUSH_MAX,
+                    "a refill takes either");
+
+/* How many blocks a refill takes: half of what the array may hold, as a flush gives, once it was
+   both emptied and filled up. A large block is taken alone. */
+static size_t refill_count(const struct cairn_percpu *percpu, unsigned class_idx,
+                           unsigned shard_idx)
+{
+    const struct cairn_percpu_class *class = &percpu->classes[class_idx];
+    uint32_t header = shard_array_header(shard_at(percpu, shard_idx), class_idx);
+
+    return class->refill == 1 ? 1 : cairn_max(class->refill, header_limit(header, class) / 2);
+}
+
 static CAIRN_NOINLINE void *alloc_refill(struct cairn_percpu *percpu, unsigned class_idx,
                                          unsigned shard_idx)
 {
-    void *batch[CAIRN_PERCPU_BATCH_MAX];
+    void *batch[SHARD_FLUSH_MAX];
     size_t taken;
     size_t put;
 
     if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
                        cairn_load_relaxed(&percpu->headers[shard_idx].pressure_seen)))
         cairn_percpu_reclaim(percpu, shard_idx);
-    taken = cairn_depot_take(&percpu->depot, class_idx, batch, percpu->classes[class_idx].refill);
+    taken = cairn_depot_take(&percpu->depot, class_idx, batch,
+                             refill_count(percpu, class_idx, shard_idx));
     if (taken == 0)
         return alloc_dry(percpu, class_idx);
     put = cairn_shard_refill(percpu, shard_idx, class_idx, batch + 1, taken - 1);

@@ -26,7 +26,7 @@ enum {
     CAPACITY_MIN = 8,
     CAPACITY_LARGE = 2,
     BATCH_SMALL_MIN = 4,
-    BATCH_BYTES = 8 * 1024,
+    BATCH_BYTES = 16 * 1024,
     /* Less than this costs time in programs that use all classes. */
     SHARD_CACHE_MAX_BYTES = 4 * 1024 * 1024,
     SHARD_CACHE_MIN_BYTES = 1024 * 1024,

@@ -257,14 +257,19 @@ static void put_in_use(struct cairn_percpu *percpu, unsigned shard_idx)
     cairn_store_relaxed(&percpu->headers[shard_idx].used, 1u);
 }
 
+/* One batch first, then twice as much each time: a program that swings widely does so at once. */
+static unsigned grown_limit(const struct cairn_percpu_class *class, unsigned limit)
+{
+    return (unsigned)cairn_min((size_t)limit + cairn_max(limit, class->batch), class->capacity);
+}
+
 static void raise_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
                         struct cairn_percpu_shard *shard)
 {
     const struct cairn_percpu_class *class = &percpu->classes[class_idx];
     uint32_t header = shard_array_header(shard, class_idx);
     unsigned count = header_count(header, class);
-    unsigned limit =
-        (unsigned)cairn_min((size_t)header_limit(header, class) + class->batch, class->capacity);
+    unsigned limit = grown_limit(class, header_limit(header, class));
 
     if (!shard_used(percpu, shard_idx))
         put_in_use(percpu, shard_idx);
@@ -288,7 +293,8 @@ static void adapt_limit(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     cairn_shard_missed(percpu, shard_idx, class_idx);
     if (limit == 0 ||
         (swings && limit < class->capacity &&
-         cairn_shard_afford(percpu, shard_idx, (size_t) class->batch * class->block_bytes)))
+         cairn_shard_afford(percpu, shard_idx,
+                            (size_t)(grown_limit(class, limit) - limit) * class->block_bytes)))
         raise_limit(percpu, shard_idx, class_idx, shard);
 }
 
