@@ -468,7 +468,7 @@ TEST(PercpuForkLock, CloseWaitsForAThreadThatSleepsInsideAFastPath)
 
 TEST(PercpuForkLock, TryTakesFromItsShardAlone)
 {
-    TokenSource tokens({1024}, 1000); // batches of 8
+    TokenSource tokens({2048}, 1000); // batches of 8
     Caches caches(tokens, 4);
     caches.on(2);
     EXPECT_EQ(cairn_percpu_try_alloc(caches, 0), nullptr) << "not in use";

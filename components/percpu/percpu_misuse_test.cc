@@ -23,7 +23,7 @@ class PercpuDeath : public percpu_testing::InModes {
             blocks.push_back(cairn_percpu_alloc(caches, 0));
     }
 
-    TokenSource tokens{{1024}, 1000}; // batches of 8
+    TokenSource tokens{{2048}, 1000}; // batches of 8
     Caches caches{make(tokens, 2)};
     std::vector<void *> blocks;
 };

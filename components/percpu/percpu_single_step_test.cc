@@ -264,7 +264,7 @@ class PercpuSingleStep : public ::testing::Test {
         EXPECT_TRUE(seen == expected);
     }
 
-    TokenSource tokens{{1024}, 1000};
+    TokenSource tokens{{2048}, 1000};
     std::unique_ptr<Caches> caches;
     std::vector<void *> blocks;
     unsigned id = 0;

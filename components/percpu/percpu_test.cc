@@ -70,7 +70,7 @@ TEST_P(Percpu, AsksTheSourceOncePerBatchAndPopsInItsOrder)
     TokenSource tokens({64, 512, 4096}, 1000);
     Caches caches = make(tokens, 1);
     caches.on(0);
-    const size_t batch[] = {64, 16, 4};
+    const size_t batch[] = {64, 32, 4};
     for (unsigned class_idx = 0; class_idx < 3; class_idx++) {
         uint64_t takes = tokens.takes;
         std::vector<void *> blocks = alloc_many(caches, class_idx, batch[class_idx]);
@@ -86,7 +86,7 @@ TEST_P(Percpu, AsksTheSourceOncePerBatchAndPopsInItsOrder)
 TEST_P(Percpu, FlushesTheOldestHalfInOrder)
 {
     NEEDS_CPUS(2);
-    TokenSource tokens({1024}, 1000);
+    TokenSource tokens({2048}, 1000); // batches of 8
     Caches caches = make(tokens, 2);
     caches.on(0);
     std::vector<void *> blocks = alloc_many(caches, 0, 9);
@@ -120,7 +120,7 @@ TEST_P(Percpu, WhatOneCpuFreesAnotherAllocatesWithoutTheSource)
     constexpr size_t kInterrupted = 2;
     EXPECT_LE(tokens.takes, kInterrupted);
     // held, in two shards, in the last batch
-    EXPECT_LE(tokens.tokens_taken, 500u + 64 + 64 + 64 + 64 * kInterrupted);
+    EXPECT_LE(tokens.tokens_taken, 500u + (3 + kInterrupted) * 126);
     EXPECT_EQ(tokens.gives, 0u);
     expect_ends_clean(caches, tokens);
 }
@@ -172,6 +172,10 @@ TEST_P(Percpu, LimitsStartAtABatchAndGrowOnlyWhenAllocationsSwing)
     EXPECT_EQ(caches.array(0, 0).limit, 128u); // the first flush after refills
     free_all(caches, 0, blocks);
     EXPECT_EQ(caches.array(0, 0).limit, 128u); // flushes alone
+    uint64_t takes = tokens.takes;
+    blocks = alloc_many(caches, 0, 1000);
+    EXPECT_LE(tokens.takes, takes + 1000 / 64); // refills of half the limit, after the depot's
+    free_all(caches, 0, blocks);
     for (int round = 0; round < 20; round++)
         free_all(caches, 0, alloc_many(caches, 0, 1000));
     EXPECT_EQ(caches.array(0, 0).limit, 200u); // the capacity, no multiple of the batch
@@ -197,7 +201,7 @@ TEST(PercpuInit, BatchesAndCapacitiesFollowTheBudget)
 {
     TokenSource tokens({8, 16, 64, 100, 1024, 8192, 32768, 1u << 20}, 1);
     Caches caches(tokens, 1);
-    const unsigned batch[] = {64, 64, 64, 64, 8, 4, 4, 2};
+    const unsigned batch[] = {64, 64, 64, 64, 16, 4, 4, 2};
     const unsigned capacity[] = {252, 252, 252, 252, 64, 8, 8, 2};
     for (unsigned idx = 0; idx < 8; idx++) {
         EXPECT_EQ(caches->classes[idx].batch, batch[idx]);
@@ -404,7 +408,7 @@ TEST(PercpuLock, TurnsToANeighbourInUseWhenItsShardIsHeld)
 TEST_P(Percpu, GivesBackWhatNoLongerFitsAfterARefill)
 {
     for (size_t filled = 0; filled <= 8; filled++) {
-        TokenSource tokens({1024}, 1000);
+        TokenSource tokens({2048}, 1000);
         Caches caches = make(tokens, 1);
         caches.on(0);
         std::vector<void *> held = alloc_many(caches, 0, 16); // two batches of 8: nothing is left
@@ -449,7 +453,7 @@ TEST_P(Percpu, KeepsErrno)
 TEST_P(Percpu, FlushesOneShardOrEverything)
 {
     NEEDS_CPUS(2);
-    TokenSource tokens({64, 1024}, 1000);
+    TokenSource tokens({64, 2048}, 1000); // batches of 64 and 8
     Caches caches = make(tokens, 3);
     caches.on(0);
     std::vector<void *> small = alloc_many(caches, 0, 10);
@@ -464,7 +468,7 @@ TEST_P(Percpu, FlushesOneShardOrEverything)
     free_all(caches, 1, large);
     free_all(caches, 0, small);
     auto stats = cairn_percpu_stats(caches);
-    EXPECT_EQ(stats.cached_bytes, 8u * 1024 + 10 * 64);
+    EXPECT_EQ(stats.cached_bytes, 8u * 2048 + 10 * 64);
     EXPECT_EQ(cairn_percpu_flush(caches), 18u);
     EXPECT_EQ(tokens.outstanding_bytes(), 0u);
     EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, 0u);

@@ -4,17 +4,17 @@
 /*
  * shard.c - what happens to an array when it is empty or full, and its limit.
  *
- *     oldest [ p p p p p p p p . . . . . . . . ] newest     limit: from one batch up to capacity, by batches
+ *     oldest [ p p p p p p p p . . . . . . . . ] newest     limit: from one batch up to capacity, doubled each time
  *            flush <- half     ^ count ^ limit
  *
  * The limit. A refill followed by a flush, or the other way round, means that blocks left which
- * came back: a longer array would have kept them. Then the limit grows by a batch. Refills alone (a
+ * came back: a longer array would have kept them. Then the limit doubles. Refills alone (a
  * program that builds) or flushes alone (one that tears down, or frees what another CPU allocates)
  * say nothing of the kind, and a longer array would only hold memory. So the limit follows the
  * amplitude of the allocations and not their number. What all arrays of a shard may hold together,
  * and how limits come down again, is in limits.c.
  *
- * Cost. O(batch) pointers moved for a refill, O(limit) for a flush.
+ * Cost. O(limit) pointers moved, for a refill and for a flush.
  */
 
 #include "shard.h"

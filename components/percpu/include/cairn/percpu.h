@@ -33,11 +33,12 @@
  * Invariants (walked by cairn_percpu_check): 0 <= count <= limit <= capacity per array; no NULL and
  * no pointer twice; the limits of a shard in bytes are what its header says.
  *
- * Limits. An array's limit grows by batches, when it was both emptied and filled up since it last
- * grew (a program that only allocates or only frees gains nothing from it), up to a capacity per
- * class and a budget per shard; beyond that, arrays that missed nothing lately give theirs away.
- * When the source says that it is under pressure, those give everything back, and so do the classes
- * of the depot and the shards of CPUs that were not used lately.
+ * Limits. An array's limit begins with a batch and doubles when it was both emptied and filled up
+ * since it last grew (a program that only allocates or only frees gains nothing from it), up to a
+ * capacity per class and a budget per shard; beyond that, arrays that missed nothing lately give
+ * theirs away. A refill and a flush move half of it. When the source says that it is under
+ * pressure, idle arrays give everything back, and so do the classes of the depot and the shards of
+ * CPUs that were not used lately.
  *
  * Threads: safe. Lock order: shard (CAIRN_RANK_SHARD), then depot, then source; a shard's lock is
  *          not held during a call of the depot.
