@@ -4,7 +4,7 @@
 
     options -> what there is -> each size on each, stepped instruction by instruction -> tables, JSON
 
-Unlike times, counts do not depend on what else is at work. With --control, valgrind's callgrind counts them too.
+Unlike times, counts do not depend on what else is at work.
 """
 
 import argparse
@@ -12,12 +12,9 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
-import shutil
 import statistics
 import sys
-import tempfile
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from bench.harness import allocators, machine, messages, options, paths, result
 from bench.harness.allocators import STACK, Allocator
@@ -29,8 +26,7 @@ from bench.harness.paths import Paths
 SCHEMA = "cairn-instructions 1"
 SIZES = (16, 64, 256, 1024, 16384)
 WARM_PAIRS, PAIRS = 10000, 256
-CONTROL_PAIRS = (500, 2500)  # callgrind: two runs of different length, so that the start cancels out
-LIMIT_S, CONTROL_LIMIT_S = 60.0, 120.0
+LIMIT_S = 60.0
 MEAN_DIFFERS = 0.005  # as a part: then the mean is told beside the median
 
 
@@ -49,11 +45,8 @@ def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
     options.add_allocators(parser)
     add = parser.add_argument
     add("--sizes", metavar="A,B", type=_sizes, default=SIZES, help="bytes (%s)" % ",".join(map(str, SIZES)))
-    add("--control", action="store_true", help="count with valgrind's callgrind, too")
     chosen = parser.parse_args(list(arguments))
     options.resolve(chosen, caller)
-    if chosen.control and shutil.which("valgrind") is None:
-        raise UsageError("--control: valgrind is not found on this machine (apt-get install valgrind)")
     return chosen
 
 
@@ -68,15 +61,13 @@ class Count:
     malloc: Optional[float] = None  # medians
     free: Optional[float] = None
     pair_mean: Optional[float] = None
-    callgrind_pair_mean: Optional[float] = None
     error: Optional[str] = None
 
 
 class Counter:
-    def __init__(self, where: Paths, scratch: pathlib.Path, cleaned: Mapping[str, str]) -> None:
+    def __init__(self, where: Paths, cleaned: Mapping[str, str]) -> None:
         self._pairs = where.runfiles / "bench/instructions/pairs"
         self._stepper = where.runfiles / "bench/instructions/stepper"
-        self._written = scratch / "callgrind"
         self._environment = dict(cleaned)
 
     def _ask(self, allocator: Allocator, variable: str, limit_s: float, *command: Any) -> str:
@@ -89,54 +80,16 @@ class Counter:
             raise RuntimeError(said[-1].replace("stepper: ", "", 1))
         return done.stdout
 
-    def control(self, allocator: Allocator, size_bytes: int) -> float:
-        """The mean of malloc and free together by callgrind; raises RuntimeError with a line."""
-        costs = []
-        for count in CONTROL_PAIRS:
-            self._ask(allocator, "LD_PRELOAD", CONTROL_LIMIT_S, "valgrind", "--tool=callgrind", "--dump-line=no",
-                      "--callgrind-out-file=%s" % self._written, self._pairs, size_bytes, 1000, count)
-            costs.append(cost_outside(self._written.read_text(encoding="utf-8"), str(self._pairs.resolve())))
-        return (costs[1] - costs[0]) / (CONTROL_PAIRS[1] - CONTROL_PAIRS[0])
-
-    def count(self, allocator: Allocator, size_bytes: int, control: bool) -> Count:
-        """Both functions, and the control where it can be had: a stack of cairn reads its CPU where valgrind has
-        none, and would go another way below it."""
+    def count(self, allocator: Allocator, size_bytes: int) -> Count:
         made = Count(allocator.name, size_bytes)
         try:
             counts = json.loads(self._ask(allocator, "STEPPER_PRELOAD", LIMIT_S, self._stepper, PAIRS, self._pairs,
                                           size_bytes, WARM_PAIRS, PAIRS))
             made.malloc, made.free = (statistics.median(counts[name]) for name in ("malloc", "free"))
             made.pair_mean = statistics.mean(counts["malloc"]) + statistics.mean(counts["free"])
-            if control and allocator.kind != STACK:
-                made.callgrind_pair_mean = self.control(allocator, size_bytes)
         except RuntimeError as error:
             made.error = str(error)
         return made
-
-
-def cost_outside(text: str, program: str) -> int:
-    """Instructions in all objects but the program's own, of what callgrind wrote:
-
-        ob=(2) /usr/lib/libc.so.6     the object of the lines that follow
-        fn=(14) malloc
-        0 41                          a cost of its own
-        calls=1 0
-        0 88                          that of a function it calls, which has lines of its own: left out
-    """
-    names: Dict[str, str] = {}
-    cost, is_own, is_of_callee = 0, False, False
-    for line in text.splitlines():
-        found = re.match(r"(c?ob)=\((\d+)\)(?: (.*))?$", line)
-        if found:
-            kind, number, name = found.groups()
-            names.setdefault(number, name or "")
-            is_own = names[number] == program if kind == "ob" else is_own
-        elif line.startswith("calls="):
-            is_of_callee = True
-        elif re.match(r"[\d+*-]", line):
-            cost += 0 if is_own or is_of_callee else int(line.split()[-1])
-            is_of_callee = False
-    return cost
 
 
 # --- the tables ---
@@ -156,21 +109,16 @@ def cell(count: Count) -> str:
     return text
 
 
-def _controlled(count: Count) -> str:
-    value = count.callgrind_pair_mean
-    return "-" if value is None else _number(round(value, 1))
-
-
-def counted(made: Mapping[str, Any], head: str, text_of: Callable[[Count], str]) -> Table:
+def counted(made: Mapping[str, Any]) -> Table:
     """A line for each allocator, the one with the fewest instructions first."""
     by: Dict[str, List[Count]] = {}
     for one in made["counts"]:
         by.setdefault(one["subject"], []).append(Count(**one))
     stacks = [one["name"] for one in made["subjects"] if one["kind"] == STACK]
     order = sorted(by, key=lambda name: sum(count.pair_mean or float("inf") for count in by[name]))
-    body = [[Cell(name, mark="stack" if name in stacks else ""), *(Cell(text_of(count)) for count in by[name])]
+    body = [[Cell(name, mark="stack" if name in stacks else ""), *(Cell(cell(count)) for count in by[name])]
             for name in order]
-    return Table("", [head, *("%d bytes" % size for size in made["sizes"])], body)
+    return Table("", ["instructions", *("%d bytes" % size for size in made["sizes"])], body)
 
 
 _ABOUT = """\
@@ -180,17 +128,9 @@ where some pairs cost more than others, as when a cache of a malloc overflows no
 
 The program is stepped instruction by instruction on the machine itself, so restartable sequences are counted as they run."""
 
-_CONTROL = """\
-The same by valgrind's callgrind: the mean of a pair, over {pairs} pairs. Stacks of cairn are left out (-): they read their
-CPU in the area that the kernel keeps for restartable sequences, which valgrind has not, and go another way below it."""
-
-
 def text_of(made: Mapping[str, Any]) -> str:
     lines = ["# Instructions of a pair", "", plain(messages.origin(made)) + ".", "",
-             _ABOUT.format(warm=WARM_PAIRS, pairs=PAIRS), "", *table(counted(made, "instructions", cell))]
-    if made["control"]:
-        lines += ["## Control", "", _CONTROL.format(pairs=CONTROL_PAIRS[1] - CONTROL_PAIRS[0]), "",
-                  *table(counted(made, "callgrind", _controlled))]
+             _ABOUT.format(warm=WARM_PAIRS, pairs=PAIRS), "", *table(counted(made))]
     versions = ["- %s: %s" % (one["name"], one["version"] or "unknown") for one in made["subjects"]]
     lines += ["## Versions", "", *versions]
     missing = ["- %s, %d bytes: %s" % (one["subject"], one["bytes"], one["error"])
@@ -214,14 +154,13 @@ def _act(arguments: Sequence[str], where: Paths) -> int:
         "schema": SCHEMA, "started": result.now(),
         "command": ["bazel", "run", "//bench:instructions", *["--"] * bool(arguments), *arguments],
         "commit": commit.name, "dirty": commit.is_dirty, "machine": machine.describe(),
-        "sizes": list(chosen.sizes), "warm_pairs": WARM_PAIRS, "pairs": PAIRS, "control": chosen.control,
+        "sizes": list(chosen.sizes), "warm_pairs": WARM_PAIRS, "pairs": PAIRS,
         "subjects": [one.as_json() for one in wanted], "counts": [],
         "notes": allocators.notes_on_missing(found, chosen.peers)}
-    with tempfile.TemporaryDirectory(prefix="cairn-instructions-") as scratch:
-        counter = Counter(where, pathlib.Path(scratch), machine.clean(os.environ)[0])
-        for one in wanted:
-            print("instructions: %s" % one.name, file=sys.stderr)
-            made["counts"] += [dataclasses.asdict(counter.count(one, size, chosen.control)) for size in chosen.sizes]
+    counter = Counter(where, machine.clean(os.environ)[0])
+    for one in wanted:
+        print("instructions: %s" % one.name, file=sys.stderr)
+        made["counts"] += [dataclasses.asdict(counter.count(one, size)) for size in chosen.sizes]
     result.publish(made, chosen.json, text_of(made))
     return 0 if any(one["pair_mean"] is not None for one in made["counts"]) else 1
 
