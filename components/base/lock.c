@@ -89,11 +89,11 @@ void cairn_lock_wait(struct cairn_lock *lock, unsigned timeout_us)
         cairn_futex_wake(&lock->state, 1);
 }
 
-bool cairn_lock_has_company;
+bool cairn_lock_has_threads;
 
-void cairn_lock_expect_company(void)
+void cairn_lock_expect_threads(void)
 {
-    cairn_store_relaxed(&cairn_lock_has_company, true);
+    cairn_store_relaxed(&cairn_lock_has_threads, true);
 }
 
 /* How many locks of each rank this thread holds: with one shard per CPU and all of them flushed at
@@ -103,7 +103,7 @@ static __thread uint32_t held[CAIRN_RANK_COUNT] __attribute__((tls_model("initia
 static bool is_unranked(const struct cairn_lock *lock)
 {
     return !CAIRN_DEBUG || lock->rank == CAIRN_RANK_NONE ||
-           cairn_load_relaxed(&cairn_lock_has_company);
+           cairn_load_relaxed(&cairn_lock_has_threads);
 }
 
 void cairn_lock_rank_enter(const struct cairn_lock *lock)

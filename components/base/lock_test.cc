@@ -97,12 +97,12 @@ TEST(Lock, GoesThroughTheSameStatesAloneAndAmongOthers)
 
 /* For good: in a child. The order is not checked any more, for two may count on one thread pointer.
    */
-[[noreturn]] void TakeLocksInCompany()
+[[noreturn]] void TakeLocksBesideAThread()
 {
     cairn_lock high = CAIRN_LOCK_INIT(CAIRN_RANK_PAGES);
     cairn_lock low = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 
-    cairn_lock_expect_company();
+    cairn_lock_expect_threads();
     cairn_lock_take(&high);
     cairn_lock_take(&low);
     cairn_lock_release(&high);
@@ -110,9 +110,9 @@ TEST(Lock, GoesThroughTheSameStatesAloneAndAmongOthers)
     _exit(cairn_is_alone() || cairn_lock_is_held(&low) || cairn_lock_is_held(&high));
 }
 
-TEST(Lock, IsNotTakenAsIfAloneInCompany)
+TEST(Lock, IsNotTakenAsIfAloneBesideAThread)
 {
-    EXPECT_EXIT(TakeLocksInCompany(), ::testing::ExitedWithCode(0), "");
+    EXPECT_EXIT(TakeLocksBesideAThread(), ::testing::ExitedWithCode(0), "");
 }
 
 /* For good: in a child. */

@@ -18,8 +18,8 @@
 namespace {
 
 using percpu_testing::alloc_many;
+using percpu_testing::AnotherThread;
 using percpu_testing::Caches;
-using percpu_testing::Company;
 using percpu_testing::deny;
 using percpu_testing::free_all;
 using percpu_testing::Mode;
@@ -74,7 +74,7 @@ TEST(PercpuDenied, LeavesOtherShardsAloneWhenMembarrierIsDeniedLater)
                         []() -> const char * {
                             TokenSource tokens({64}, 1000);
                             Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
-                            Company company;
+                            AnotherThread thread;
                             fill_two(caches);
                             if (!deny(CPU_MEMBARRIER_SYSCALL))
                                 return nullptr;
@@ -101,7 +101,7 @@ TEST(PercpuDenied, AChildKeepsTheCachesWhenMembarrierIsDeniedLater)
                         []() -> const char * {
                             TokenSource tokens({64}, 1000);
                             Caches caches(tokens, 0, 0, 0, false, percpu_testing::RSEQ_BY_CPU);
-                            Company company;
+                            AnotherThread thread;
                             fill_two(caches);
                             const std::vector<uint32_t> headers = caches.array_headers();
                             if (!deny(CPU_MEMBARRIER_SYSCALL))

@@ -208,7 +208,7 @@ TEST_P(PercpuFenceOfOthers, UnderPressureOneIsMadeOnlyFreely)
     for (auto fence : FENCES)
         EXPECT_EQ(is_ended([&]() -> const char * {
                       Two two(GetParam(), fence);
-                      Company company;
+                      AnotherThread thread;
                       forbid();
                       two.press();
                       return two.count(1) == 64 ? nullptr : "the idle shard";
@@ -221,7 +221,7 @@ TEST_P(PercpuFenceOfOthers, FreelyEmptiesTheShardsOfIdleCpus)
     NEEDS_CPUS(2);
     EXPECT_FALSE(is_ended([&]() -> const char * {
         Two two(GetParam(), CAIRN_PERCPU_FENCE_FREELY);
-        Company company;
+        AnotherThread thread;
         two.press();
         return two.count(1) == 0 ? nullptr : "the idle shard";
     }));
@@ -234,7 +234,7 @@ TEST_P(PercpuFenceOfOthers, AFlushMakesOneUnlessNever)
     auto is_killed = [&](cairn_percpu_fence fence, auto flush) {
         return is_ended([&]() -> const char * {
             Two two(GetParam(), fence);
-            Company company;
+            AnotherThread thread;
             forbid();
             flush(two);
             EXPECT_EQ(two.count(1), 64u);
@@ -263,7 +263,7 @@ TEST_P(PercpuFenceOfOthers, FlushOwnFlushesTheShardOfItsThreadAndTheDepot)
     NEEDS_CPUS(2);
     EXPECT_FALSE(is_ended([&]() -> const char * {
         Two two(GetParam(), CAIRN_PERCPU_FENCE_FREELY);
-        Company company;
+        AnotherThread thread;
         free_all(two.caches, 0, alloc_many(two.caches, 0, 200));
         const unsigned own = two.count(0);
         const size_t in_depot = cairn_depot_count(&two.caches->depot, 0);
@@ -284,7 +284,7 @@ TEST_P(PercpuFenceOfOthers, AnAllocationFailsOnlyWhenOtherShardsWereFlushedUnles
     for (auto fence : FENCES)
         EXPECT_FALSE(is_ended([&]() -> const char * {
             Two two(GetParam(), fence);
-            Company company;
+            AnotherThread thread;
             const bool asks = fence != CAIRN_PERCPU_FENCE_NEVER;
             EXPECT_EQ(two.takes_all(), asks);
             EXPECT_EQ(two.count(1), asks ? 0u : 64u);

@@ -76,13 +76,13 @@ inline bool deny(long number, unsigned error = EPERM)
 }
 
 /* Another thread, which does nothing: the process is not alone. */
-class Company {
+class AnotherThread {
   public:
-    Company() : thread_([this] { wait(); })
+    AnotherThread() : thread_([this] { wait(); })
     {
     }
 
-    ~Company()
+    ~AnotherThread()
     {
         {
             std::lock_guard<std::mutex> guard(mutex_);

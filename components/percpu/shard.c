@@ -93,10 +93,10 @@ static void stop_for_many(struct cairn_percpu *percpu, unsigned shard_idx)
 
 bool cairn_shard_stop_used(struct cairn_percpu *percpu)
 {
-    /* With company, two that share a thread pointer could take each other's stops for their
+    /* With other threads, two that share a thread pointer could take each other's stops for their
        own. */
     if (!by_sequences(percpu) || percpu->common->is_closed ||
-        cairn_load_relaxed(&cairn_lock_has_company))
+        cairn_load_relaxed(&cairn_lock_has_threads))
         return false;
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
          shard_idx = shard_older(percpu, shard_idx)) {

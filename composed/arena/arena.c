@@ -9,7 +9,7 @@
  *     pools   one per class    |
  *       | one slab             |
  *     slabs   pagemap window   |
- *       | a run of granules    | a run of grains
+ *       | a run of granules    | a run of the buddy's granules
  *     buddy ------------------+
  *       | once
  *     the buffer
@@ -17,11 +17,13 @@
  * build() below is this picture as code.
  *
  * Down. A small request asks its class first. When that has nothing, the cap is near and waste no
- * longer matters, so what
- *        is left is tried in order of size: larger classes, and the run of grains in its place among them. Only
- *        when all of that fails is the answer NULL. So a request up to stats.largest_free_bytes always succeeds.
- * Up.    free() asks the pagemap: a tag names the class, and the pool recognises anything that is not the start of a block in
- *        use; without a tag the pointer must be the start of a run of the buddy. There is no third case.
+ * longer matters, so what is left is tried in order of size: larger classes, and the run of the
+ * buddy in its place among them. Only when all of that fails is the answer NULL. So a request up to
+ * stats.largest_free_bytes always succeeds.
+ *
+ * Up. free() asks the pagemap: a tag names the class, and the pool recognises anything that is not
+ * the start of a block in use; without a tag the pointer must be the start of a run of the buddy.
+ * There is no third case.
  *
  * Invariants (walked by cairn_arena_check, with those of each layer):
  *   I1  only the pool that a block was freed into last may keep an empty slab, and it loses it when
@@ -30,7 +32,8 @@
  *   I2  blocks out of the pools + runs that are not slabs == used_bytes;
  *   I3  a failed request changes nothing but failed_count (and the slab of I1).
  *
- * Cost. Small: a table, a bitmap word, two counters. Otherwise the buddy's: O(log(buffer / grain)).
+ * Cost. Small: a table, a bitmap word, two counters. Otherwise the buddy's:
+ * O(log(buffer / granule)).
  */
 
 #include <cairn/arena.h>
@@ -57,7 +60,7 @@ static int build_runs(struct cairn_arena *arena)
 {
     const struct cairn_arena_layout *at = &arena->layout;
     const struct cairn_buddy_config config = {
-        .granule_bytes = at->shape.grain_bytes,
+        .granule_bytes = at->shape.buddy_granule_bytes,
         .state_bytes = at->buddy_bytes,
         .base = at->memory,
         .length_bytes = at->memory_bytes,
@@ -155,7 +158,7 @@ void cairn_arena_reset(struct cairn_arena *arena)
 
 static size_t run_bytes_for(const struct cairn_arena *arena, size_t size_bytes)
 {
-    return cairn_align_up(cairn_max(size_bytes, 1), arena->layout.shape.grain_bytes);
+    return cairn_align_up(cairn_max(size_bytes, 1), arena->layout.shape.buddy_granule_bytes);
 }
 
 /* The first class that is worth asking; class_count when none is. */

@@ -317,7 +317,7 @@ TEST(Arena, ALargeBlockThatMustStayGivesItsEndBack)
 TEST_P(ArenaOfEverySize, SmallBlocksUseTheCapToTheEnd)
 {
     size_t size =
-        buffer_.bytes() < 262144 ? 64 : 48; /* a run of 3 grains needs a free block of 4 */
+        buffer_.bytes() < 262144 ? 64 : 48; /* a run of 3 buddy granules needs a free block of 4 */
     size_t block_bytes = 0;
 
     while (cairn_arena_alloc(arena_, size) != NULL)

@@ -14,10 +14,10 @@
  * largest alignment has a block of half its size, not of a quarter.
  *
  * How coarse. Slabs pay once a buffer has room for many of them, because each class in use holds
- * some free blocks. Below SLABS_BYTES_MIN there are none, and every block is a run of 16-byte
- * grains. Above, a granule is a fixed share of the buffer, a class is served from slabs when a
- * granule holds at least 8 of its blocks, and what is larger is a run of 64-byte grains. So a block
- * wastes less than 16 bytes or at most an eighth of itself.
+ * some free blocks. Below SLABS_BYTES_MIN there are none, and every block is a run of granules of
+ * 16 bytes. Above, the granule of slabs is a fixed share of the buffer, a class is served from slabs
+ * when it holds at least 8 of its blocks, and what is larger is a run of the buddy's granules of 64
+ * bytes. So a block wastes less than 16 bytes or at most an eighth of itself.
  *
  * Measured, as share of the buffer that holds data when memory is always short (a random block is
  * freed until the next request fits), 8 sizes of 16 to 400 bytes | sizes of 8 bytes to 1/256 of the
@@ -42,14 +42,14 @@ enum {
     GRANULES_MIN = 256, /* in a buffer, unless the granule is at its lower bound */
     GRANULE_BYTES_MIN = 4096,
     GRANULE_BYTES_MAX = 16384,
-    GRAIN_BYTES_ALONE = 16,
-    GRAIN_BYTES_UNDER_SLABS = 64, /* while there are no more than 2^30 of them */
+    BUDDY_GRANULE_BYTES_ALONE = 16,
+    BUDDY_GRANULE_BYTES_UNDER_SLABS = 64, /* while there are no more than 2^30 of them */
     PART_ALIGN_BYTES = 64,
     GAP_SHARE_MAX = 64 /* at most 1/64 of the memory is given up for its alignment */
 };
 
 static const size_t BUFFER_BYTES_MAX = (size_t)1 << 40;
-static const size_t GRAINS_MAX = (size_t)1 << 30;
+static const size_t BUDDY_GRANULES_MAX = (size_t)1 << 30;
 
 static size_t clamp(size_t value, size_t low, size_t high)
 {
@@ -68,16 +68,16 @@ static unsigned classes_up_to(size_t block_bytes)
 
 struct cairn_arena_shape cairn_arena_shape_of(size_t buffer_bytes)
 {
-    struct cairn_arena_shape shape = {.grain_bytes = GRAIN_BYTES_ALONE};
+    struct cairn_arena_shape shape = {.buddy_granule_bytes = BUDDY_GRANULE_BYTES_ALONE};
 
     if (buffer_bytes < SLABS_BYTES_MIN)
         return shape;
     shape.granule_bytes = clamp((size_t)1 << cairn_log2_floor(buffer_bytes / GRANULES_MIN),
                                 GRANULE_BYTES_MIN, GRANULE_BYTES_MAX);
     shape.class_count = classes_up_to(shape.granule_bytes / CAIRN_SLAB_BLOCKS_MIN);
-    shape.grain_bytes = GRAIN_BYTES_UNDER_SLABS;
-    while (buffer_bytes / shape.grain_bytes > GRAINS_MAX)
-        shape.grain_bytes *= 2;
+    shape.buddy_granule_bytes = BUDDY_GRANULE_BYTES_UNDER_SLABS;
+    while (buffer_bytes / shape.buddy_granule_bytes > BUDDY_GRANULES_MAX)
+        shape.buddy_granule_bytes *= 2;
     return shape;
 }
 
@@ -109,7 +109,7 @@ static size_t buddy_bytes_over(char *memory, size_t memory_bytes,
                                const struct cairn_arena_shape *shape)
 {
     const struct cairn_buddy_config config = {
-        .granule_bytes = shape->grain_bytes,
+        .granule_bytes = shape->buddy_granule_bytes,
         .base = memory,
         .length_bytes = memory_bytes,
         .align_bytes = cairn_arena_run_align_bytes(shape),
@@ -176,6 +176,6 @@ void cairn_arena_layout_check(const struct cairn_arena_layout *layout, const voi
     CAIRN_INVARIANT(layout->map_state == layout->buddy_state + layout->buddy_bytes);
     CAIRN_INVARIANT(layout->unit_state == layout->map_state + layout->map_bytes);
     CAIRN_INVARIANT(layout->memory >= layout->unit_state + layout->unit_bytes);
-    CAIRN_INVARIANT(layout->memory_bytes >= layout->shape.grain_bytes);
+    CAIRN_INVARIANT(layout->memory_bytes >= layout->shape.buddy_granule_bytes);
     CAIRN_INVARIANT((layout->shape.granule_bytes == 0) == (layout->shape.class_count == 0));
 }

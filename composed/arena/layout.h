@@ -16,8 +16,8 @@ CAIRN_BEGIN_DECLS
 
 /* How coarse the layers are for a buffer of a given size. */
 struct cairn_arena_shape {
-    size_t grain_bytes;   /* of the buddy */
-    size_t granule_bytes; /* of the slabs; 0: no slabs, every block is a run */
+    size_t buddy_granule_bytes; /* of the buddy */
+    size_t granule_bytes;       /* of the slabs; 0: no slabs, every block is a run */
     unsigned class_count; /* classes served from slabs, from the smallest; the others are runs */
 };
 

@@ -31,7 +31,7 @@ void expect_good_cut(uintptr_t address, size_t bytes)
     ASSERT_EQ(layout.memory + layout.memory_bytes, buffer + bytes);
     ASSERT_GT(layout.memory_bytes, bytes / 2) << bytes;
     ASSERT_EQ(reinterpret_cast<uintptr_t>(layout.memory) % 64, 0u);
-    ASSERT_LE(layout.memory_bytes / layout.shape.grain_bytes, size_t{1} << 30);
+    ASSERT_LE(layout.memory_bytes / layout.shape.buddy_granule_bytes, size_t{1} << 30);
 }
 
 TEST(ArenaLayout, IsGoodForEverySizeAndMisalignment)
@@ -67,19 +67,19 @@ TEST(ArenaLayout, GrowsCoarserWithTheBuffer)
 {
     struct cairn_arena_shape before = cairn_arena_shape_of(CAIRN_ARENA_BYTES_MIN);
 
-    EXPECT_EQ(before.grain_bytes, 16u);
+    EXPECT_EQ(before.buddy_granule_bytes, 16u);
     EXPECT_EQ(before.class_count, 0u);
     for (size_t bytes = CAIRN_ARENA_BYTES_MIN; bytes <= size_t{1} << 40; bytes += bytes / 8) {
         struct cairn_arena_shape shape = cairn_arena_shape_of(bytes);
 
-        EXPECT_GE(shape.grain_bytes, before.grain_bytes);
+        EXPECT_GE(shape.buddy_granule_bytes, before.buddy_granule_bytes);
         EXPECT_GE(shape.granule_bytes, before.granule_bytes);
         EXPECT_GE(shape.class_count, before.class_count);
-        EXPECT_EQ(shape.granule_bytes % shape.grain_bytes, 0u);
+        EXPECT_EQ(shape.granule_bytes % shape.buddy_granule_bytes, 0u);
         before = shape;
     }
     EXPECT_EQ(before.granule_bytes, 16384u);
-    EXPECT_EQ(before.grain_bytes, 1024u);
+    EXPECT_EQ(before.buddy_granule_bytes, 1024u);
 }
 
 } // namespace

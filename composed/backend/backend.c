@@ -170,8 +170,8 @@ static void *take_pages(struct cairn_backend *backend, size_t length_bytes, size
     return cairn_source_take_one(backend->pages_source, length_bytes, align_bytes);
 }
 
-/* Makes sure that a block which begins there can be marked. Where no leaf of the pagemap can be had,
-   there is room for one in what the page source keeps free. */
+/* Makes sure that a block which begins there can be marked. Where no leaf of the pagemap can be
+   had, there is room for one in what the page source keeps free. */
 static bool prepare_mark(struct cairn_backend *backend, void *pages)
 {
     void *granule = (void *)cairn_align_down((uintptr_t)pages, backend->granule_bytes);

@@ -52,7 +52,7 @@ static bool is_beside(int flags)
 static bool leave(int flags)
 {
     if (is_beside(flags))
-        cairn_lock_expect_company();
+        cairn_lock_expect_threads();
     return (flags & (CLONE_VM | CLONE_SETTLS)) == CLONE_VM && cairn_heap_suspend();
 }
 

@@ -65,7 +65,7 @@ CAIRN_COLD void cairn_frontend_before_fork(void)
     if (!cairn_heap_close())
         cairn_gate_tear(&gate);
     if (gate.is_torn)
-        cairn_lock_expect_company();
+        cairn_lock_expect_threads();
 }
 
 /* Blocks that other threads freed meanwhile. */

@@ -9,12 +9,12 @@
  *     alloc / free           arena.c
  *       | small                | larger
  *     pools over slabs         |
- *       | one slab             | a run of grains
- *     buddy   runs of grains --+
+ *       | one slab             | a run of granules
+ *     buddy   of granules ----+
  *       | once
  *     the buffer   | state | memory for blocks                              |
  *
- * A buffer below 256 KiB does without pools: there every block is a run of 16-byte grains.
+ * A buffer below 256 KiB does without pools: there every block is a run of 16-byte granules.
  *
  * Everything lives in the buffer: the state at its head, blocks behind it, never mixed. Not a byte
  * outside it is touched. No system call, no thread-local, no global, nothing of libc but memcpy,
@@ -75,7 +75,7 @@ struct cairn_arena *cairn_arena_init(void *buffer, size_t buffer_bytes);
  *
  * Returns: the block, of unknown content; NULL when there is no memory for it: nothing changed.
  * Cost:    small: O(1), or what a new slab costs; larger: O(log(buffer)), and a bit operation per
- *          64 grains of the block.
+ *          64 granules of the block.
  */
 void *cairn_arena_alloc(struct cairn_arena *arena, size_t size_bytes);
 

@@ -15,7 +15,7 @@
  * Alone. While the process has one thread (libc says so: glibc 2.32) a load and a store do for each
  * atomic operation, which costs some twenty cycles and waits for every store before it. A thread
  * cannot come into being while another holds a lock. Libc does not know of children that clone()
- * made to share the memory: a program that makes one says so first (cairn_lock_expect_company()).
+ * made to share the memory: a program that makes one says so first (cairn_lock_expect_threads()).
  *
  * Order. Locks nest in stack order, top layer first. Each lock of a stack carries a rank (enum
  * below); debug builds assert that a thread takes them in rising rank.
@@ -74,7 +74,7 @@ static inline void cairn_lock_init(struct cairn_lock *lock, enum cairn_lock_rank
 extern CAIRN_WEAK CAIRN_EXPORT char __libc_single_threaded;
 
 /* Private: a child may be here that libc does not count. Hidden, to be read without a detour. */
-extern __attribute__((visibility("hidden"))) bool cairn_lock_has_company;
+extern __attribute__((visibility("hidden"))) bool cairn_lock_has_threads;
 
 /*
  * To be called before clone(CLONE_VM), by the thread that makes a child beside itself. From then on
@@ -85,13 +85,13 @@ extern __attribute__((visibility("hidden"))) bool cairn_lock_has_company;
  * Cost:     O(1).
  * Threads:  safe.
  */
-void cairn_lock_expect_company(void);
+void cairn_lock_expect_threads(void);
 
 /* True when no other thread can be there. */
 static inline bool cairn_is_alone(void)
 {
     return &__libc_single_threaded != NULL && __libc_single_threaded != 0 &&
-           !cairn_load_relaxed(&cairn_lock_has_company);
+           !cairn_load_relaxed(&cairn_lock_has_threads);
 }
 
 /* Private: changes the state if it is `from`; true when it did. Requires: alone. */
