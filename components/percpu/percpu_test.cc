@@ -116,7 +116,7 @@ TEST_P(Percpu, WhatOneCpuFreesAnotherAllocatesWithoutTheSource)
         if (round == 20)
             tokens.takes = 0; // warm
     }
-    // A thread that is interrupted in a slow path bypasses its shard: then a batch more may be taken.
+    // A thread that is interrupted in a slow path bypasses its shard, and may take a batch more.
     constexpr size_t kInterrupted = 2;
     EXPECT_LE(tokens.takes, kInterrupted);
     // held, in two shards, in the last batch

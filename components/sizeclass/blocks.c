@@ -178,8 +178,8 @@ static CAIRN_COLD CAIRN_NOINLINE void refuse(const struct cairn_slab_geometry *g
     __builtin_unreachable();
 }
 
-/* Frees some blocks, each for itself; returns the place of the next. A word of the bitmap stays in a
-   register as long as blocks are of it: to write and read it for each would take longer than all
+/* Frees some blocks, each for itself; returns the place of the next. A word of the bitmap stays in
+   a register as long as blocks are of it: to write and read it for each would take longer than all
    the rest. */
 static void *const *free_some(const struct cairn_slab_geometry *geometry, struct cairn_slab *slab,
                               void *const *blocks, void *const *end)

@@ -15,9 +15,9 @@
  *
  * How coarse. Slabs pay once a buffer has room for many of them, because each class in use holds
  * some free blocks. Below SLABS_BYTES_MIN there are none, and every block is a run of granules of
- * 16 bytes. Above, the granule of slabs is a fixed share of the buffer, a class is served from slabs
- * when it holds at least 8 of its blocks, and what is larger is a run of the buddy's granules of 64
- * bytes. So a block wastes less than 16 bytes or at most an eighth of itself.
+ * 16 bytes. Above, the granule of slabs is a fixed share of the buffer, a class is served from
+ * slabs when it holds at least 8 of its blocks, and what is larger is a run of the buddy's granules
+ * of 64 bytes. So a block wastes less than 16 bytes or at most an eighth of itself.
  *
  * Measured, as share of the buffer that holds data when memory is always short (a random block is
  * freed until the next request fits), 8 sizes of 16 to 400 bytes | sizes of 8 bytes to 1/256 of the
