@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The limit is a malloc, and the fake one is as bad as it is told to be."""
+"""The limit is a malloc."""
 
 import os
-import signal
-import time
 import unittest
 
 from bench.harness import fixture
@@ -27,12 +25,6 @@ def on_bump(*program: str, **environment: str) -> fixture.Done:
     return fixture.ran(*program, LD_PRELOAD=library, CAIRN_EXPECTED_OBJECT=library, **environment)
 
 
-def fake_pairs(count: int, fault: str) -> fixture.Done:
-    """So many pairs of malloc and free on the fake."""
-    return fixture.ran("bench/instructions/pairs", "32", "0", str(count), FAKE=fault,
-                       LD_PRELOAD=fixture.part("bench/bump/libfake.so"))
-
-
 class BumpTest(unittest.TestCase):
     def test_it_keeps_the_promises_of_a_malloc(self) -> None:
         for shard in range(10):  # for each of which there is memory
@@ -51,18 +43,3 @@ class BumpTest(unittest.TestCase):
         if not os.access("/usr/bin/python3", os.X_OK):
             self.skipTest("python3 is not installed")
         self.assertEqual(on_bump("/usr/bin/python3", "-c", PYTHON).stdout, "300\n")
-
-
-class FakeTest(unittest.TestCase):
-    def test_it_takes_the_time_and_the_memory_that_it_is_told_to(self) -> None:
-        begun = time.monotonic()
-        self.assertEqual(fake_pairs(2000, "slow=100000").returncode, 0)
-        self.assertGreaterEqual(time.monotonic() - begun, 0.2)  # it cannot be faster: that is what it is for
-        lean, fat = (fixture.peak_kib("bench/instructions/pairs", "32", "0", "10", preload="bench/bump/libfake.so",
-                                      FAKE=fault) for fault in ("", "waste=50000"))
-        self.assertAlmostEqual(fat - lean, 50000, delta=2000)
-
-    def test_it_crashes_at_the_named_call_or_has_no_memory_after_it(self) -> None:
-        for count, fault, status in ((4000, "crash=5000", 0), (5000, "crash=5000", -signal.SIGSEGV),
-                                     (4000, "fail=5000", 0), (5001, "fail=5000", 1)):
-            self.assertEqual(fake_pairs(count, fault).returncode, status, (count, fault))

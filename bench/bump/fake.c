@@ -8,7 +8,6 @@
  *     crash=N             the N-th allocation is a segmentation fault
  *     fail=N              after N allocations there is no memory
  *     slow=NS             each allocation takes so many nanoseconds longer
- *     waste=KIB           the process has so much more memory
  *     make=N, drop=N      malloc and free run so many rounds of a loop
  *     inner=1             each free, and each realloc, allocates a block of 4242 bytes and leaks it
  *
@@ -29,7 +28,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -43,7 +41,7 @@ extern void __libc_free(void *block);
 
 enum { SCRIBBLE_EVERY = 10 };
 
-enum { CRASH, FAIL, SLOW, WASTE, MAKE, DROP, INNER };
+enum { CRASH, FAIL, SLOW, MAKE, DROP, INNER };
 enum { CALLOC = INNER + 1, REALLOC, PAGE, ALIGN, FIRST, LAST, END };
 
 /* Without a fault until the constructor has run. */
@@ -62,20 +60,15 @@ static __thread struct {
 static __attribute__((constructor)) void start(void)
 {
     static const char *const words[] = {
-        "crash=",  "fail=",    "slow=", "waste=", "make=",  "drop=", "inner=",
-        "calloc=", "realloc=", "page=", "align=", "first=", "last=", "end="};
+        "crash=",   "fail=", "slow=",  "make=",  "drop=", "inner=", "calloc=",
+        "realloc=", "page=", "align=", "first=", "last=", "end="};
     const char *said = getenv("FAKE");
-    size_t waste_bytes;
 
     for (size_t fault = CRASH; said != NULL && fault <= END; fault++) {
         const char *found = strstr(said, words[fault]);
         if (found != NULL)
             fake[fault] = strtol(found + strlen(words[fault]), NULL, 10);
     }
-    waste_bytes = (size_t)fake[WASTE] * 1024;
-    if (waste_bytes > 0)
-        memset(mmap(NULL, waste_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-               1, waste_bytes);
 }
 
 static long now_ns(void)
