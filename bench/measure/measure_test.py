@@ -5,18 +5,17 @@
 import ctypes
 import json
 import os
-import pathlib
 import platform
 import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
-import unittest
 from typing import Any, Dict, Sequence
 
-MEASURE = os.environ["CAIRN_RUNFILES"] + "/bench/measure/measure"
+from bench.harness import fixture
+
+MEASURE = fixture.part("bench/measure/measure")
 STATIC = "/sbin/ldconfig"  # no library can be preloaded into it
 LIBRARY = "/lib/%s-linux-gnu/libanl.so.1" % platform.machine()  # a part of libc that nothing else needs
 PRELOAD = ("--preload", LIBRARY)
@@ -111,12 +110,7 @@ def is_gone(pid: str) -> bool:
     return False
 
 
-class MeasureTest(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-
+class MeasureTest(fixture.FolderCase):
     def call(self, *arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([MEASURE, *arguments], capture_output=True, text=True, check=False, timeout=60, **more)
 
