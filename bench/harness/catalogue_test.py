@@ -47,7 +47,6 @@ class WorkloadsTest(unittest.TestCase):
                          [[1], [1, 2], [1, 2, 3], [1, 2, 4, 8], [1, 2, 4, 8, 12]])
         for series in ("churn", "server"):
             ones = [one for name, one in FULL.items() if name.startswith(series + "-threads-")]
-            self.assertEqual([one.x for one in ones], [1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
             self.assertEqual([one.command[2] for one in ones], ["threads=%d" % one.x for one in ones])
             self.assertEqual(len({one.command[1] for one in ones}), 1)
         self.assertEqual([FULL["server-threads-%d" % count].command[3:] for count in (256, 512)],

@@ -11,31 +11,31 @@
 #include <errno.h>
 #include <string.h>
 
-enum { WHOLE_BYTES = 512, LINE_BYTES = 64, ALIGN_LEAST = 16 };
+enum { PAGE_BYTES = 4096, WHOLE_BYTES = 512, LINE_BYTES = 64, ALIGN_LEAST = 16, ALIGNMENTS = 13 };
 
-static uint64_t touch, align, align_octaves;
-
-static void *make_small(struct rng *rng)
+static void *make_churn(struct rng *rng)
 {
     return touched(some_size(rng));
 }
 
-static void *touched_every(size_t bytes)
+static void *touched_pages(size_t bytes)
 {
-    void *block = got(malloc(bytes));
+    volatile char *block = got(malloc(bytes));
 
-    touch_every(block, bytes, touch);
-    return block;
+    for (size_t at = 0; at < bytes; at += PAGE_BYTES)
+        block[at] = 1;
+    block[bytes - 1] = 1;
+    return (void *)(uintptr_t)block;
 }
 
 static void *make_medium(struct rng *rng)
 {
-    return touched_every(some_size(rng));
+    return touched_pages(some_size(rng));
 }
 
 static void *make_big(struct rng *rng)
 {
-    return touched_every((size_t)(min + rng_below(rng, max - min + 1)));
+    return touched_pages((size_t)(min + rng_below(rng, max - min + 1)));
 }
 
 static void check_zero(const unsigned char *block, size_t bytes)
@@ -75,8 +75,8 @@ static void *make_aligned(struct rng *rng)
 
     if (choice < 2)
         return touched(bytes);
-    align_bytes = (size_t)rng_below(rng, align_octaves);
-    align_bytes = (size_t)ALIGN_LEAST << least_of(align_bytes, rng_below(rng, align_octaves));
+    align_bytes = (size_t)rng_below(rng, ALIGNMENTS);
+    align_bytes = (size_t)ALIGN_LEAST << least_of(align_bytes, rng_below(rng, ALIGNMENTS));
     if (choice == 3)
         block = aligned_alloc(align_bytes, (bytes + align_bytes - 1) / align_bytes * align_bytes);
     else if (posix_memalign(&block, align_bytes, bytes) != 0)
@@ -87,30 +87,18 @@ static void *make_aligned(struct rng *rng)
     return block;
 }
 
-static void churn(size_t idx)
-{
-    table_play(idx, sizes_mean(), make_small);
-}
+/* Each is a loop of its own, into which the function that makes a block is inlined. */
+#define PLAY(kind, mean_bytes)                                                                     \
+    static void kind(size_t idx)                                                                   \
+    {                                                                                              \
+        table_play(idx, mean_bytes, make_##kind);                                                  \
+    }
 
-static void medium(size_t idx)
-{
-    table_play(idx, sizes_mean(), make_medium);
-}
-
-static void big(size_t idx)
-{
-    table_play(idx, (min + max) / 2, make_big);
-}
-
-static void cleared(size_t idx)
-{
-    table_play(idx, sizes_mean(), make_cleared);
-}
-
-static void aligned(size_t idx)
-{
-    table_play(idx, sizes_mean(), make_aligned);
-}
+PLAY(churn, sizes_mean())
+PLAY(medium, sizes_mean())
+PLAY(big, (min + max) / 2)
+PLAY(cleared, sizes_mean())
+PLAY(aligned, sizes_mean())
 
 static const struct {
     const char *name;
@@ -120,18 +108,16 @@ static const struct {
 } kinds[] = {
     {"churn", churn, 6000000, 16 << 20, 16, 2048,
      "blocks of random sizes that live for a random time, each thread its own: reuse in a "
-     "scattered "
-     "heap (ops: blocks made and freed)"},
+     "scattered heap (ops: blocks made and freed)"},
     {"medium", medium, 30000, 64 << 20, 40 << 10, 1 << 20,
      "blocks of 40 KiB to 1 MiB that live for a random time, touched at each page: between size "
      "classes and mappings (ops: blocks made and freed)"},
     {"big", big, 400, 160 << 20, 5 << 20, 25 << 20,
-     "blocks of 5 to 25 MiB that live for a random time, touched at each page or wider (touch=): "
+     "blocks of 5 to 25 MiB that live for a random time, touched at each page: "
      "mappings and page faults (ops: blocks made and freed)"},
     {"cleared", cleared, 200000, 16 << 20, 16, 128 << 10,
      "calloc of mixed sizes, checked to be zero, half of them filled: clearing what needs it and "
-     "no "
-     "more (ops: blocks made and freed)"},
+     "no more (ops: blocks made and freed)"},
     {"aligned", aligned, 1500000, 8 << 20, 16, 4096,
      "posix_memalign and aligned_alloc up to 64 KiB among plain malloc: aligned paths and the gaps "
      "they leave (ops: blocks made and freed)"},
@@ -139,20 +125,12 @@ static const struct {
 
 int main(int argument_count, char **arguments)
 {
-    struct parameter with_touch = PARAMETER(touch, 4096, 1, BYTES_MOST);
-    struct parameter with_align = PARAMETER(align, 64 << 10, ALIGN_LEAST, 1 << 30);
-    struct parameter without = NO_MORE;
     size_t kind = 0;
 
     while (strcmp(kinds[kind].name, program_invocation_short_name) != 0)
         kind++;
     begin(argument_count, arguments, kinds[kind].about,
           PARAMETERS(OPS(kinds[kind].ops), THREADS(1), LIVE(kinds[kind].live),
-                     SIZES(kinds[kind].min, kinds[kind].max),
-                     kinds[kind].work == medium || kinds[kind].work == big ? with_touch
-                     : kinds[kind].work == aligned                         ? with_align
-                                                                           : without));
-    for (uint64_t bytes = ALIGN_LEAST; bytes <= align; bytes *= 2)
-        align_octaves++;
+                     SIZES(kinds[kind].min, kinds[kind].max)));
     return run(threads, kinds[kind].work);
 }

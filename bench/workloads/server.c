@@ -6,13 +6,16 @@
  * of live blocks of the one before, whose end it awaits.
  *
  * The allocator must find a home for blocks whose thread is gone, and for the caches that it left.
+ * With sized=1, it is told the size of what is freed, if it has C23's free_sized or C++'s delete.
  */
 
 #include "bench/workloads/table.h"
 
+#include <dlfcn.h>
 #include <semaphore.h>
+#include <string.h>
 
-static uint64_t generations, blocks;
+static uint64_t generations, blocks, sized;
 
 struct line {
     size_t idx;
@@ -30,6 +33,41 @@ static void *make(struct rng *rng)
     return touched(some_size(rng));
 }
 
+static void *(*sized_make)(size_t bytes) = malloc;
+static void (*sized_free)(void *block, size_t bytes); /* NULL: there is none */
+
+/* POSIX asks for this conversion, which ISO C does not have. */
+static void find_sized(void)
+{
+    void *drop = dlsym(RTLD_DEFAULT, "free_sized");
+    void *make = drop == NULL ? dlsym(RTLD_DEFAULT, "_Znwm") : NULL;
+
+    if (make != NULL)
+        memcpy(&sized_make, &make, sizeof(make));
+    if (make != NULL)
+        drop = dlsym(RTLD_DEFAULT, "_ZdlPvm");
+    memcpy(&sized_free, &drop, sizeof(drop));
+}
+
+/* Such a block begins with its size. */
+static void *make_sized(struct rng *rng)
+{
+    size_t bytes = some_size(rng);
+    size_t *block = got(sized_make(bytes));
+
+    touch_block(block, bytes);
+    *block = bytes;
+    return block;
+}
+
+static void drop_sized(void *block)
+{
+    if (sized_free == NULL || block == NULL)
+        free(block);
+    else
+        sized_free(block, *(size_t *)block);
+}
+
 static void *serve(void *argument)
 {
     struct line *line = argument;
@@ -38,7 +76,11 @@ static void *serve(void *argument)
 
     if (line->generation > 0)
         pthread_join(line->last, NULL);
-    table_replace(&line->table, share_of(share, line->generation, generations), &line->rng, make);
+    share = share_of(share, line->generation, generations);
+    if (sized)
+        table_replace(&line->table, share, &line->rng, make_sized, drop_sized);
+    else
+        table_replace(&line->table, share, &line->rng, make, free);
     line->last = pthread_self();
     if (++line->generation == generations)
         sem_post(&line_ended);
@@ -61,7 +103,7 @@ static void serve_all(void)
         left -= sem_wait(&line_ended) == 0;
     for (size_t idx = 0; idx < threads; idx++) {
         pthread_join(lines[idx].last, NULL);
-        table_drop(&lines[idx].table);
+        table_drop(&lines[idx].table, sized ? drop_sized : free);
     }
 }
 
@@ -71,7 +113,10 @@ int main(int argument_count, char **arguments)
           "threads that die and are replaced while their blocks live on and are freed by "
           "the successors: orphaned blocks and caches (ops: blocks made and freed)",
           PARAMETERS(OPS(10000000), THREADS(2), PARAMETER(generations, 100, 1, 1 << 20),
-                     PARAMETER(blocks, 2000, 1, TABLE_MOST), SIZES(16, 1024)));
+                     PARAMETER(blocks, 2000, 1, TABLE_MOST), PARAMETER(sized, 0, 0, 1),
+                     PARAMETER(min, 16, 8, BYTES_MOST), PARAMETER(max, 1024, 8, BYTES_MOST)));
+    if (sized)
+        find_sized();
     clock_start();
     serve_all();
     clock_stop();

@@ -5,7 +5,7 @@
  * table.h - a table of live blocks, each replaced at a random moment.
  *
  * At first the table fills up in order. Then lifetimes are geometric: on the average a block lives
- * for as many ops as the table has places. The function that makes a block is inlined.
+ * for as many ops as the table has places. The functions that make and drop a block are inlined.
  */
 
 #ifndef CAIRN_BENCH_WORKLOADS_TABLE_H
@@ -14,6 +14,7 @@
 #include "bench/workloads/workload.h"
 
 typedef void *table_make(struct rng *rng);
+typedef void table_free(void *block);
 
 struct table {
     void **blocks;
@@ -34,19 +35,20 @@ static inline struct table table_new(uint64_t live_bytes, uint64_t mean_bytes)
 
 /* Makes `count` blocks in places chosen at random, which may be empty still. */
 static inline __attribute__((always_inline)) void table_replace(struct table *table, uint64_t count,
-                                                                struct rng *rng, table_make *make)
+                                                                struct rng *rng, table_make *make,
+                                                                table_free *drop)
 {
     for (; count > 0; count--) {
         void **place = &table->blocks[rng_below(rng, table->count)];
-        free(*place);
+        drop(*place);
         *place = make(rng);
     }
 }
 
-static inline void table_drop(struct table *table)
+static inline void table_drop(struct table *table, table_free *drop)
 {
     for (size_t idx = 0; idx < table->count; idx++)
-        free(table->blocks[idx]);
+        drop(table->blocks[idx]);
     drop_table(table->blocks, table->count, sizeof(void *));
 }
 
@@ -62,8 +64,8 @@ static inline __attribute__((always_inline)) void table_play(size_t idx, uint64_
 
     for (size_t place = 0; place < filling; place++)
         table.blocks[place] = make(&rng);
-    table_replace(&table, count - filling, &rng, make);
-    table_drop(&table);
+    table_replace(&table, count - filling, &rng, make, free);
+    table_drop(&table, free);
 }
 
 #endif

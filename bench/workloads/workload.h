@@ -197,15 +197,6 @@ static inline void touch_block(void *block, size_t bytes)
     content[bytes - 1] = 1;
 }
 
-static inline void touch_every(void *block, size_t bytes, size_t step_bytes)
-{
-    volatile char *content = (volatile char *)block;
-
-    for (size_t at = 0; at < bytes; at += step_bytes)
-        content[at] = 1;
-    content[bytes - 1] = 1;
-}
-
 /* malloc that succeeds, and whose block is used a little. */
 static inline void *touched(size_t bytes)
 {

@@ -17,7 +17,8 @@ NO_NUMBERS = ("", "12x", "-1", "k", "1kk", "0x10", "1.5", "99999999999999999999"
 # A run of some milliseconds, and one that needs more than LIMIT_BYTES.
 EVERY = {
     "aligned": ("ops=2000 live=256k threads=2", "live=256m"),
-    "big": ("ops=20 touch=64k threads=2", ""),
+    "batches": ("ops=4000", "blocks=1600 bytes=64k"),
+    "big": ("ops=20 threads=2", ""),
     "bursts": ("ops=2500 blocks=1000 threads=2", "blocks=1m bytes=1024"),
     "bursts_across": ("ops=2501 blocks=400 threads=3", "blocks=100k bytes=1024"),
     "cache": ("ops=3000 keys=500 live=256k", "live=1g"),
@@ -54,6 +55,8 @@ ALLOCATED = (
     # Most of a table in each generation but the first is freed by the successor.
     ("server ops=4000 blocks=50 generations=8", "cross_frees", 2 * 50 * 6, 2 * 50 * 8 + 20),
     ("server ops=5000 threads=64 generations=3", "malloc", 5000, 5000),
+    ("server ops=5000 blocks=50 generations=8 sized=1", "free_sized", 5000, 5000),
+    ("batches ops=9999", "free", 9999, 9999),
     ("handoff ops=5000 pairs=2 batch=7", "cross_frees", 5000, 5005),
     ("handoff ops=200k pairs=40", "cross_frees", 200 << 10, (200 << 10) + 80),
     ("bursts ops=1050 blocks=100 order=lifo", "malloc", 1050, 1050),
@@ -69,6 +72,7 @@ ALLOCATED = (
     # Each thread but the dealer frees its first blocks, that another one made.
     ("sharing ops=20000 writes=10 mode=passive", "cross_frees", 16, 18),
     ("sharing ops=20000 writes=10 mode=active", "cross_frees", 0, 2),
+    ("sharing ops=20000 writes=10 mode=swapped", "cross_frees", 1, 267),
     ("workers ops=5000 producers=1 consumers=3", "cross_frees", 5000, 5005),
     ("workers ops=5001 producers=3 consumers=1 batch=7", "cross_frees", 5001, 5005),
     ("workers ops=20k producers=40 consumers=70 batch=1", "cross_frees", 20480, 20600),
