@@ -65,12 +65,11 @@ DIRECTORIES = ("/usr/local/lib", "/usr/lib/{machine}-linux-gnu", "/usr/lib64", "
 
 # --- where libraries lie ---
 
-def _newest_first(path: str) -> List[int]:
-    return [-int(number) for number in re.findall(r"\d+", path)]
-
-
 def _matches(pattern: str) -> List[pathlib.Path]:
-    return list(map(pathlib.Path, sorted(glob.glob(pattern.format(machine=platform.machine())), key=_newest_first)))
+    """The newest first."""
+    found = glob.glob(pattern.format(machine=platform.machine()))
+    return [pathlib.Path(path) for path in
+            sorted(found, key=lambda path: [-int(number) for number in re.findall(r"\d+", path)])]
 
 
 def library_of(soname: str, directories: Sequence[str] = DIRECTORIES) -> Optional[pathlib.Path]:
@@ -152,12 +151,6 @@ def _stacks(runfiles: pathlib.Path, commit: str, environment: Mapping[str, str])
     return found
 
 
-def _missing(peer: Peer) -> str:
-    how = ("apt-get install %s" % peer.package if peer.package else
-           "Debian has no package; --peer %s=PATH" % peer.name)
-    return "not found on this machine (%s)" % how
-
-
 def find(runfiles: pathlib.Path, commit: Optional[str], environment: Mapping[str, str],
          added: Sequence[Tuple[str, pathlib.Path]]) -> Found:
     """All allocators of this machine. --peer wins over what the machine has under the same name."""
@@ -170,7 +163,9 @@ def find(runfiles: pathlib.Path, commit: Optional[str], environment: Mapping[str
     for peer in PEERS:
         library = libraries_of.get(peer.name) or locate(peer)
         if library is None:
-            missing[peer.name] = _missing(peer)
+            missing[peer.name] = "not found on this machine (%s)" % (
+                "apt-get install %s" % peer.package if peer.package else
+                "Debian has no package; --peer %s=PATH" % peer.name)
         else:
             libraries_of[peer.name] = library
     versions = versions_of(list(libraries_of.values()))

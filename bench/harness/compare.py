@@ -217,7 +217,7 @@ _part = options.matched("a part like 3% or 0.03", r"(\d*\.?\d+)(%?)",
                         lambda number, percent: float(number) / (100 if percent else 1))
 
 
-def _parser() -> options.Parser:
+def _act(arguments: Sequence[str]) -> int:
     parser = options.Parser(
         prog="compare", description="Says which differences between two results of the bench are more than noise.",
         epilog="Exit status: 0 nothing became worse, 1 something did, 2 the files cannot be compared.")
@@ -229,24 +229,17 @@ def _parser() -> options.Parser:
     add("--allocator", "--subject", action="append", metavar="NAME",
         help="compare this one (default: cairn's stacks)")
     add("--normalise", action="store_true", help="divide by how the peers in both files moved")
-    return parser
-
-
-def _chosen(names: Sequence[str], before: Summary, after: Summary) -> List[str]:
-    """The allocators to compare; BadResult where there are none."""
-    both = [name for name in before.allocators if name in after.kinds]
-    for name in names:
-        if name not in both:
-            raise BadResult("no allocator %s in both files, which have %s" % (name, figures.listed(both)))
-    return list(dict.fromkeys(names or [name for name in both if before.kinds[name] == "stack"]))
-
-
-def _act(arguments: Sequence[str]) -> int:
-    given = _parser().parse_args(arguments)
+    given = parser.parse_args(arguments)
     if significance.MISSING:
         raise BadResult("scipy is missing: apt-get install python3-scipy")
     before, after = (stats.summarise(load(path)) for path in (given.before, given.after))
-    chosen = _chosen(given.allocator or (), before, after)
+    both = [name for name in before.allocators if name in after.kinds]
+    for name in given.allocator or ():
+        if name not in both:
+            raise BadResult("no allocator %s in both files, which have %s"
+                            % (name, figures.listed(both)))
+    stacks = [name for name in both if before.kinds[name] == "stack"]
+    chosen = list(dict.fromkeys(given.allocator or stacks))
     found = compare(before, after, chosen, given.normalise, components=not given.allocator)
     if not found.differences and not found.broken:
         raise BadResult("nothing to compare: no benchmark that the same allocator did in both files")

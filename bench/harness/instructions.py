@@ -20,7 +20,6 @@ from bench.harness import allocators, machine, messages, options, paths, result
 from bench.harness.allocators import STACK, Allocator
 from bench.harness.document import Cell, Table
 from bench.harness.markdown import plain, table
-from bench.harness.options import UsageError
 from bench.harness.paths import Paths
 
 SCHEMA = "cairn-instructions 1"
@@ -64,32 +63,22 @@ class Count:
     error: Optional[str] = None
 
 
-class Counter:
-    def __init__(self, where: Paths, cleaned: Mapping[str, str]) -> None:
-        self._pairs = where.runfiles / "bench/instructions/pairs"
-        self._stepper = where.runfiles / "bench/instructions/stepper"
-        self._environment = dict(cleaned)
-
-    def _ask(self, allocator: Allocator, variable: str, limit_s: float, *command: Any) -> str:
-        """What a command says with the library in this variable; raises RuntimeError with a line."""
-        preload = {variable: str(allocator.library)} if allocator.library else {}
-        done = machine.ask(*map(str, command), timeout=limit_s,
-                           env={**self._environment, **allocator.environment, **preload})
-        if done.returncode != 0 or "cannot be preloaded" in done.stderr:
-            said = done.stderr.strip().splitlines() or ["crashed"]
-            raise RuntimeError(said[-1].replace("stepper: ", "", 1))
-        return done.stdout
-
-    def count(self, allocator: Allocator, size_bytes: int) -> Count:
-        made = Count(allocator.name, size_bytes)
-        try:
-            counts = json.loads(self._ask(allocator, "STEPPER_PRELOAD", LIMIT_S, self._stepper, PAIRS, self._pairs,
-                                          size_bytes, WARM_PAIRS, PAIRS))
-            made.malloc, made.free = (statistics.median(counts[name]) for name in ("malloc", "free"))
-            made.pair_mean = statistics.mean(counts["malloc"]) + statistics.mean(counts["free"])
-        except RuntimeError as error:
-            made.error = str(error)
+def count_of(where: Paths, environment: Mapping[str, str], allocator: Allocator,
+             size_bytes: int) -> Count:
+    """What the stepper counts with the allocator's library, or the line that says why not."""
+    folder, made = where.runfiles / "bench/instructions", Count(allocator.name, size_bytes)
+    preload = {"STEPPER_PRELOAD": str(allocator.library)} if allocator.library else {}
+    done = machine.ask(str(folder / "stepper"), str(PAIRS), str(folder / "pairs"),
+                       *map(str, (size_bytes, WARM_PAIRS, PAIRS)), timeout=LIMIT_S,
+                       env={**environment, **allocator.environment, **preload})
+    if done.returncode != 0 or "cannot be preloaded" in done.stderr:
+        said = done.stderr.strip().splitlines() or ["crashed"]
+        made.error = said[-1].replace("stepper: ", "", 1)
         return made
+    counts = json.loads(done.stdout)
+    made.malloc, made.free = (statistics.median(counts[name]) for name in ("malloc", "free"))
+    made.pair_mean = statistics.mean(counts["malloc"]) + statistics.mean(counts["free"])
+    return made
 
 
 # --- the tables ---
@@ -144,8 +133,6 @@ def text_of(made: Mapping[str, Any]) -> str:
 
 def _act(arguments: Sequence[str], where: Paths) -> int:
     chosen = parse(arguments, where.caller)
-    if not (where.runfiles / "bench/instructions/stepper").is_file():
-        raise UsageError("the stepper is missing: start this with `bazel run //bench:instructions`")
     commit = machine.commit_of(where.workspace)
     found = allocators.find(where.runfiles, commit.name, {}, chosen.peer)
     wanted = [one for one in allocators.choose(found, chosen.stacks, chosen.peers, chosen.peer)
@@ -157,10 +144,11 @@ def _act(arguments: Sequence[str], where: Paths) -> int:
         "sizes": list(chosen.sizes), "warm_pairs": WARM_PAIRS, "pairs": PAIRS,
         "subjects": [one.as_json() for one in wanted], "counts": [],
         "notes": allocators.notes_on_missing(found, chosen.peers)}
-    counter = Counter(where, machine.clean(os.environ)[0])
+    cleaned, _ = machine.clean(os.environ)
     for one in wanted:
         print("instructions: %s" % one.name, file=sys.stderr)
-        made["counts"] += [dataclasses.asdict(counter.count(one, size)) for size in chosen.sizes]
+        made["counts"] += [dataclasses.asdict(count_of(where, cleaned, one, size))
+                           for size in chosen.sizes]
     result.publish(made, chosen.json, text_of(made))
     return 0 if any(one["pair_mean"] is not None for one in made["counts"]) else 1
 

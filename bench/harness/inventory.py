@@ -65,10 +65,6 @@ def _said(runner: Runner, *options: str) -> str:
     return out
 
 
-def _component_names(runner: Runner) -> List[str]:
-    return _said(runner, "--benchmark_list_tests=true").split() if runner.paths.components.is_file() else []
-
-
 def run_components(runner: Runner, chosen: Optional[Sequence[str]], quick: bool) -> Dict[str, Any]:
     """Google Benchmark's JSON of these; None: of all. Its regular expressions know fewer escapes than ours."""
     written = runner.scratch / "components.json"
@@ -88,9 +84,9 @@ def take(chosen: argparse.Namespace, runner: Runner, found: Found) -> Work:
     wanted = allocators.choose(found, chosen.stacks, chosen.peers, chosen.peer)
     every, missing = _benchmarks(chosen.quick, runner)
     notes, names = allocators.notes_on_missing(found, chosen.peers), []
-    if "components" in chosen.groups:
+    if "components" in chosen.groups and runner.paths.components.is_file():
         try:
-            names = _component_names(runner)
+            names = _said(runner, "--benchmark_list_tests=true").split()
         except SuiteError as error:
             notes.append(str(error))
     if "programs" in chosen.groups and chosen.filter is None:

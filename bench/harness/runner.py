@@ -99,13 +99,6 @@ def complaint(cost: Mapping[str, Any], said: Sequence[str], limit_s: float) -> O
     return "the library was not loaded" if cost.get("preloaded") is False else None
 
 
-def put_before(allocator: Allocator) -> Allocator:
-    """The allocator for a program that is linked with a malloc of its own: libc's has to be preloaded, too."""
-    if allocator.kind != LIBC:
-        return allocator
-    return dataclasses.replace(allocator, library=library_of("libc.so.6"))
-
-
 class Runner:
     def __init__(self, paths: Paths, scratch: pathlib.Path, environment: Mapping[str, str], limit_s: float,
                  cpus: Sequence[int]) -> None:
@@ -186,10 +179,11 @@ class Runner:
         return self.cpus[-count:] if count < len(self.cpus) else []
 
     def run(self, step: Step) -> Outcome:
-        one, program = step.benchmark, list(step.benchmark.command)
+        one, allocator, program = step.benchmark, step.allocator, list(step.benchmark.command)
         if one.group != "programs":
             program[0] = str(self.paths.workload(program[0]))
-        allocator = put_before(step.allocator) if one.brings_malloc else step.allocator
+        if one.brings_malloc and allocator.kind == LIBC:  # it must be put before
+            allocator = dataclasses.replace(allocator, library=library_of("libc.so.6"))
         outcome = self.measure(allocator, program, self.cpus_of(one))
         if outcome.error is None and not outcome.told and one.group != "programs":
             outcome.failed("no result line on stdout")
