@@ -266,8 +266,8 @@ def cairn_size_classes(name, table = None, trace = None, count = 73, visibility 
             name = name + "_histogram",
             srcs = [trace],
             outs = [name + ".histogram"],
-            cmd = "$(location {0}) $(location {1}) >$@".format(_cairn("//bench/trace:histogram"), trace),
-            tools = [_cairn("//bench/trace:histogram")],
+            cmd = "$(location {0}) --histogram $(location {1}) >$@".format(_cairn("//bench/trace:info"), trace),
+            tools = [_cairn("//bench/trace:info")],
         )
         files = [":" + name + "_histogram"]
         arguments += " --histogram $(location :%s_histogram) --count %d" % (name, count)

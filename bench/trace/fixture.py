@@ -3,19 +3,14 @@
 """What the tests of the trace tools share: the commands as a user calls them, and traces made by hand."""
 
 import json
-import os
-import pathlib
 import struct
-import subprocess
 from typing import Any, Dict, Iterator, List, NamedTuple
 
 from bench.harness import fixture
+from bench.harness.fixture import RUNFILES, Done
 
-RUNFILES = pathlib.Path(os.environ["CAIRN_RUNFILES"])
-PARTS = RUNFILES.absolute() / "bench/trace"
+PARTS = RUNFILES / "bench/trace"
 HANDOFF = str(RUNFILES / "bench/workloads/handoff")
-
-Done = subprocess.CompletedProcess
 
 
 # --- traces, call by call: what format.h says ---
@@ -119,8 +114,7 @@ def trace(*calls: List[Call], is_closed: bool = False, in_a_block: int = 100) ->
 class CommandCase(fixture.FolderCase):
     def part(self, name: str, *arguments: str) -> Done:
         """A program beside the commands, in the user's directory."""
-        return subprocess.run([str(PARTS / name), *arguments], cwd=self.folder, capture_output=True,
-                              text=True, check=False)
+        return fixture.ran("bench/trace/" + name, *arguments, cwd=self.folder)
 
     def printed(self, name: str, *arguments: str) -> str:
         """What such a program says; it must succeed."""

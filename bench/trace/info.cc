@@ -3,17 +3,23 @@
 //
 // info.cc - says what a trace holds.
 //
-//     info [--events] file
+//     info [--events | --histogram] file
 //
-// Prints a JSON object on one line: times are seconds, sizes bytes. --events prints every event on
-// a line of its own: the seconds since the recording began, the thread's number, the function, the
-// object's number or '-', the size (of a free: of what it freed), and the alignment where one was
-// asked for.
+// Prints a JSON object on one line: times are seconds, sizes bytes.
+//
+// --events prints every event on a line of its own: the seconds since the recording began, the
+// thread's number, the function, the object's number or '-', the size (of a free: of what it
+// freed), and the alignment where one was asked for.
+//
+// --histogram prints each size that occurs, smallest first: how often it was allocated (or got by a
+// realloc), and how many blocks of it lived when the sum of all live bytes was highest.
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "bench/trace/reader.h"
 
@@ -22,11 +28,17 @@ namespace {
 constexpr unsigned kSizes = 65;     // 0, 1, 2-3, 4-7, ... by the number of bits
 constexpr unsigned kLifetimes = 10; // under 100 ns, 1 us, ... 1 s, longer, never freed
 
+struct SizeCounts {
+    uint64_t allocations, live_at_peak;
+};
+
 struct Summary {
     uint64_t events, frees, cross_frees, failed, total_bytes;
     uint64_t live_bytes, live_blocks, peak_bytes, peak_blocks, peak_ns, last_ns;
     uint64_t calls[TRACE_FUNCTION_END];
     uint64_t blocks_of_size[kSizes], bytes_of_size[kSizes], blocks_of_lifetime[kLifetimes];
+    std::map<uint64_t, SizeCounts> histogram;
+    std::map<uint64_t, uint64_t> since_peak; // how many more blocks of a size live
 };
 
 double Seconds(uint64_t time_ns)
@@ -50,6 +62,8 @@ void CountBlock(Summary *sums, const Event &event)
     sums->blocks_of_size[bits]++;
     sums->bytes_of_size[bits] += event.size_bytes;
     sums->total_bytes += event.size_bytes;
+    sums->since_peak[event.size_bytes]++;
+    sums->histogram[event.size_bytes].allocations++;
 }
 
 void Count(Summary *sums, const Event &event)
@@ -61,6 +75,8 @@ void Count(Summary *sums, const Event &event)
     sums->failed += event.kind == kFailed;
     if (event.object == kNoObject)
         return;
+    if (!is_alloc)
+        sums->since_peak[event.old_size_bytes]--;
     if (is_free) {
         sums->frees++;
         sums->cross_frees += event.born_thread != event.thread;
@@ -74,6 +90,9 @@ void Count(Summary *sums, const Event &event)
         sums->peak_bytes = sums->live_bytes;
         sums->peak_blocks = sums->live_blocks;
         sums->peak_ns = event.time_ns;
+        for (auto [size_bytes, change] : sums->since_peak)
+            sums->histogram[size_bytes].live_at_peak += change;
+        sums->since_peak.clear();
     }
 }
 
@@ -147,6 +166,14 @@ void PrintSummary(const Trace &trace, const Summary &sums)
     std::puts("}");
 }
 
+void PrintHistogram(const Summary &sums)
+{
+    std::puts("# size_bytes allocations live_at_peak");
+    for (const auto &[size_bytes, counts] : sums.histogram)
+        std::printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", size_bytes, counts.allocations,
+                    counts.live_at_peak);
+}
+
 void PrintEvent(const Event &event)
 {
     bool is_free = event.kind == kFree || event.kind == kUnknownFree;
@@ -163,11 +190,12 @@ void PrintEvent(const Event &event)
 
 int main(int argument_count, char **arguments)
 {
-    bool has_events = argument_count == 3 && std::strcmp(arguments[1], "--events") == 0;
+    std::string option = argument_count == 3 ? arguments[1] : "";
+    bool has_events = option == "--events", has_histogram = option == "--histogram";
     Summary sums = {};
 
-    if (argument_count != 2 + has_events || arguments[argument_count - 1][0] == '-')
-        return Usage("[--events] file");
+    if (argument_count != 2 + has_events + has_histogram || arguments[argument_count - 1][0] == '-')
+        return Usage("[--events | --histogram] file");
     return ReadTrace(
         arguments[argument_count - 1],
         [&](const Trace &, const Event &event) {
@@ -176,7 +204,9 @@ int main(int argument_count, char **arguments)
         },
         [&](const Trace &trace) {
             sums.blocks_of_lifetime[kLifetimes - 1] = sums.live_blocks;
-            if (!has_events)
+            if (has_histogram)
+                PrintHistogram(sums);
+            else if (!has_events)
                 PrintSummary(trace, sums);
             return 0;
         });

@@ -14,8 +14,7 @@
  * threads run freely, each in its own order. All waiting is for what comes earlier in the trace, so
  * it ends.
  *
- * A thread is started by the one that made the call before its first. In a paced plan, an operation
- * also waits until all of the epoch before its own are done: EPOCH_CALLS calls of the trace.
+ * A thread is started by the one that made the call before its first.
  * The planner is a program of its own, so that the replayer's malloc serves nothing but the replay.
  */
 #ifndef CAIRN_BENCH_TRACE_PLAN_H
@@ -25,7 +24,7 @@
 
 #define PLAN_MAGIC UINT64_C(0x316e616c706e7263)
 
-enum { EPOCH_CALLS = 1024, PLAN_SIZE_SHIFT = 16 };
+enum { PLAN_SIZE_SHIFT = 16 };
 
 enum plan_code {
     PLAN_MALLOC,
@@ -34,7 +33,6 @@ enum plan_code {
     PLAN_RESIZE,
     PLAN_FREE,
     PLAN_START, /* slot: the thread */
-    PLAN_EPOCH, /* slot: the epoch that begins; turn: the thread's calls in the one before */
 };
 
 struct plan_op {
@@ -46,7 +44,6 @@ struct plan_op {
 struct plan_thread {
     uint64_t first_op;
     uint64_t op_count;
-    uint64_t epoch_calls; /* in its last epoch */
 };
 
 struct plan {
@@ -59,7 +56,7 @@ struct plan {
     uint32_t thread_count;
     uint32_t first_thread; /* the one that the program began with */
     uint32_t slot_count;
-    uint32_t epoch_count; /* 0: not paced */
+    uint32_t unused;
 };
 
 static inline const struct plan_thread *plan_threads(const struct plan *plan)
@@ -67,20 +64,9 @@ static inline const struct plan_thread *plan_threads(const struct plan *plan)
     return (const struct plan_thread *)(plan + 1);
 }
 
-static inline const struct plan_op *plan_ops_of(const struct plan *plan, uint32_t thread)
-{
-    return (const struct plan_op *)(plan_threads(plan) + plan->thread_count) +
-           plan_threads(plan)[thread].first_op;
-}
-
 static inline enum plan_code plan_code_of(const struct plan_op *op)
 {
     return (enum plan_code)(op->packed & 0xff);
-}
-
-static inline unsigned plan_align_log2_of(const struct plan_op *op)
-{
-    return op->packed >> 8 & 0xff;
 }
 
 static inline uint64_t plan_size_of(const struct plan_op *op)

@@ -81,7 +81,7 @@ class ReaderTest(fixture.CommandCase):
         said = self.printed("info", "--events", "t")
         self.assertEqual(said[:52], "0.000000000 1 malloc 0 40000\n0.000009000 1 malloc 1 ")
         # The most bytes live when both blocks of 8 do.
-        self.assertEqual(self.printed("histogram", "t"),
+        self.assertEqual(self.printed("info", "--histogram", "t"),
                          "# size_bytes allocations live_at_peak\n8 3 2\n16 1 0\n40000 1 1\n")
 
     # --- files that are not as they should be ---

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bench.harness import figures
+from bench.harness import figures, machine
 from bench.harness.options import Parser, UsageError
 
 VARIABLE = "CAIRN_RECORD"
@@ -142,12 +142,6 @@ def run(program: Sequence[str], environment: Mapping[str, str], directory: pathl
 
 # --- what came of it ---
 
-def info_of(info: pathlib.Path, path: str) -> Optional[Dict[str, Any]]:
-    told = subprocess.run([str(info), path], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, check=False)
-    return json.loads(told.stdout) if told.returncode == 0 else None
-
-
 def command_of(about: Mapping[str, Any], most: int) -> str:
     """The recorded command, cut where it is long."""
     said = " ".join(" ".join(about["command"]).split())
@@ -174,7 +168,9 @@ def record(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     status = run(options.program, variables, here)
     found = traces_of(output)
     for path in found:
-        print(line_about(path, info_of(parts / "info", path)), file=sys.stderr)
+        told = machine.ask(str(parts / "info"), path)
+        about = json.loads(told.stdout) if told.returncode == 0 else None
+        print(line_about(path, about), file=sys.stderr)
     if not found:
         raise RecordError("%s: nothing was recorded (its exit status is %d): is it static or set-user-id?"
                           % (options.program[0], status))

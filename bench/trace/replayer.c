@@ -53,7 +53,6 @@ struct slot {
 struct player {
     pthread_t handle;
     struct player *next_finished;
-    uint64_t waits; /* how often an operation was not yet allowed */
     uint32_t number;
 };
 
@@ -69,9 +68,9 @@ struct note {         /* samples.py reads it */
 static const struct plan *planned;
 static struct slot *slots;
 static struct player *players;
-static uint32_t *epochs_done; /* by epoch: calls */
 static struct player *finished;
-static sem_t ended; /* once for each thread that was started and is done */
+static sem_t ended;    /* once for each thread that was started and is done */
+static uint64_t waits; /* how often an operation was not yet allowed */
 
 static struct note *noted; /* NULL: no notes are made */
 static uint64_t noted_count, live_bytes, baseline_kib;
@@ -136,6 +135,7 @@ static __attribute__((noinline, cold)) void wait_for(const uint32_t *word, uint3
 {
     const struct timespec nap = {.tv_nsec = SLEEP_NS};
 
+    __atomic_fetch_add(&waits, 1, __ATOMIC_RELAXED);
     for (unsigned round = 0; __atomic_load_n(word, __ATOMIC_ACQUIRE) != value; round++) {
         if (round < SPINS)
             continue;
@@ -144,14 +144,6 @@ static __attribute__((noinline, cold)) void wait_for(const uint32_t *word, uint3
         else
             nanosleep(&nap, NULL);
     }
-}
-
-static inline void await(struct player *player, const uint32_t *word, uint32_t value)
-{
-    if (__builtin_expect(__atomic_load_n(word, __ATOMIC_ACQUIRE) == value, 1))
-        return;
-    player->waits++;
-    wait_for(word, value);
 }
 
 static void play_thread(struct player *player);
@@ -203,7 +195,7 @@ static void *alloc(const struct plan_op *op, void *old)
         block = calloc(1, size_bytes);
         break;
     case PLAN_ALIGNED:
-        block = alloc_aligned(plan_align_log2_of(op), size_bytes);
+        block = alloc_aligned(op->packed >> 8 & 0xff, size_bytes);
         break;
     case PLAN_RESIZE: /* to 0 would free: in a trace it is only where the malloc did not */
         block = realloc(old, size_bytes == 0 ? 1 : size_bytes);
@@ -220,11 +212,12 @@ static void *alloc(const struct plan_op *op, void *old)
     return block;
 }
 
-static inline void call(struct player *player, const struct plan_op *op)
+static inline void call(const struct plan_op *op)
 {
     struct slot *slot = &slots[op->slot];
 
-    await(player, &slot->turn, op->turn);
+    if (__builtin_expect(__atomic_load_n(&slot->turn, __ATOMIC_ACQUIRE) != op->turn, 0))
+        wait_for(&slot->turn, op->turn);
     if (plan_code_of(op) == PLAN_FREE) {
         if (noted != NULL)
             take_note(op->slot, NULL, 0);
@@ -239,33 +232,20 @@ static inline void call(struct player *player, const struct plan_op *op)
     __atomic_store_n(&slot->turn, op->turn + 1, __ATOMIC_RELEASE);
 }
 
-/* The calls that were made in the epoch at `done`; NULL: the thread was in none yet. */
-static void leave_epoch(uint32_t *done, uint64_t calls)
-{
-    if (done != NULL)
-        __atomic_fetch_add(done, (uint32_t)calls, __ATOMIC_RELEASE);
-}
-
 static void play_thread(struct player *player)
 {
     const struct plan_thread *own = &plan_threads(planned)[player->number];
-    const struct plan_op *op = plan_ops_of(planned, player->number);
-    uint32_t *epoch = NULL;
+    const struct plan_op *op =
+        (const struct plan_op *)(plan_threads(planned) + planned->thread_count) + own->first_op;
 
     for (const struct plan_op *end = op + own->op_count; op < end; op++) {
         if (plan_code_of(op) <= PLAN_FREE) {
-            call(player, op);
-        } else if (plan_code_of(op) == PLAN_START) {
+            call(op);
+        } else {
             join_finished();
             start_thread(&players[op->slot].handle, thread_main, &players[op->slot]);
-        } else {
-            leave_epoch(epoch, op->turn);
-            epoch = &epochs_done[op->slot];
-            if (op->slot > 0)
-                await(player, epoch - 1, EPOCH_CALLS);
         }
     }
-    leave_epoch(epoch, own->epoch_calls);
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
@@ -300,7 +280,6 @@ static void prepare(void)
     sem_init(&ended, 0, 0);
     slots = new_resident_table(planned->slot_count, sizeof(*slots));
     players = new_resident_table(planned->thread_count, sizeof(*players));
-    epochs_done = new_resident_table(planned->epoch_count, sizeof(*epochs_done));
     for (uint32_t number = 0; number < planned->thread_count; number++)
         players[number].number = number;
     if (notes != NULL)
@@ -342,14 +321,12 @@ static uint64_t beyond(const char *label, uint64_t before_kib)
 /* What the trace does not free is freed, too. */
 static void tell(void)
 {
-    uint64_t end_blocks = 0, waits = 0;
+    uint64_t end_blocks = 0;
 
     for (uint32_t slot = 0; slot < planned->slot_count; slot++) {
         end_blocks += slots[slot].block != NULL;
         free(slots[slot].block);
     }
-    for (uint32_t number = 0; number < planned->thread_count; number++)
-        waits += players[number].waits;
     extra("threads", planned->thread_count);
     extra("peak_live_kib", (planned->peak_live_bytes + 512) / 1024);
     extra("end_live_kib", (planned->end_live_bytes + 512) / 1024);

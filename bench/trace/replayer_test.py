@@ -13,14 +13,13 @@ from bench.trace import fixture, samples
 from bench.trace.fixture import FUNCTIONS, Call, free, malloc, realloc, trace
 
 STEP = 5000  # further apart than the reader's patience
-EPOCH_CALLS = 1024
 
 
 class ReplayerCase(fixture.CommandCase):
-    def played(self, calls: List[List[Call]], *options: str, paced: bool = False) -> Dict[str, Any]:
+    def played(self, calls: List[List[Call]], *options: str) -> Dict[str, Any]:
         """What the replayer tells of these calls: "ops" among the rest."""
         self.write(trace(*calls))
-        self.printed("planner", *["--paced"] * paced, "t", "plan")
+        self.printed("planner", "t", "plan")
         told = json.loads(self.printed("replayer", *options, "plan=plan"))
         return {"ops": told["ops"], **told["extra"]}
 
@@ -35,15 +34,12 @@ class ThreadsTest(ReplayerCase):
             calls.append(malloc(i + 1, 2 * i * STEP, 0x10000 + 64 * i, 100))
             if i > 0:
                 calls.append(free(i + 1, (2 * i + 1) * STEP, 0x10000 + 64 * (i - 1)))
-        for paced in (False, True):
-            self.expect(self.played(calls, paced=paced), ops=1199, threads=600, end_blocks=1)
+        self.expect(self.played(calls), ops=1199, threads=600, end_blocks=1)
 
-    def test_they_wait_for_one_with_which_they_share_nothing_only_when_paced(self) -> None:
-        # The first thread makes one call in each epoch.
-        calls = [malloc(1 if i % EPOCH_CALLS == 0 else 2, i * STEP, 0x10000 + 64 * i, 100)
-                 for i in range(50 * EPOCH_CALLS)]
+    def test_they_do_not_wait_for_one_with_which_they_share_nothing(self) -> None:
+        calls = [malloc(2 - (i % 1024 == 0), i * STEP, 0x10000 + 64 * i, 100)
+                 for i in range(50 << 10)]
         self.expect(self.played(calls), waits=0)
-        self.assertGreater(self.played(calls, paced=True)["waits"], 0)
 
     def test_they_play_any_trace_to_its_end(self) -> None:
         for seed in (random.randrange(1 << 32) for _ in range(8)):
@@ -61,8 +57,7 @@ class ThreadsTest(ReplayerCase):
                         live.append(address)
                     else:
                         calls.append(free(thread, at, old))
-                told = self.played(calls, paced=bool(seed % 2))
-                self.expect(told, ops=10000, skipped_calls=0, end_blocks=len(live))
+                self.expect(self.played(calls), ops=10000, skipped_calls=0, end_blocks=len(live))
 
 
 class PlanTest(ReplayerCase):

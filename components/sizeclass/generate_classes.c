@@ -11,7 +11,7 @@
  *
  * A program for the machine that builds, not a part of the library. Numbers in files are separated
  * by white space; # begins a comment. A line of a histogram is: size, allocations, blocks of the
- * size that were live when the program held most (//bench/trace:histogram writes it).
+ * size that were live when the program held most (//bench/trace:info --histogram writes it).
  *
  * The default rule: 8, then steps of 16 up to 256, then eight steps to each doubling. A step of an
  * eighth of the power of two below it keeps the waste of any size in its block under 12.5 %.
