@@ -11,14 +11,13 @@ from bench.harness.stats import MEASURES, Benchmark, Sample, Summary
 
 @dataclass(frozen=True)
 class Cell:
-    """What is read, what it is sorted by, and what it means.
+    """What is read, and what it means.
 
     Marks: best; unsure (no significant difference from the best); failed; stack, floor (whose it is); h1 to
     h4 (far from the best, and farther).
     """
 
     text: str
-    worth: Optional[float] = None
     mark: str = ""
     hint: Optional[str] = None
     link: Optional[str] = None
@@ -70,7 +69,7 @@ def overall(summary: Summary) -> Table:
         mean = summary.mean(name, "time")
         lacking = "without " + figures.listed(mean.missing) if mean.missing else None
         body.append([_name(summary, name),
-                     Cell(str(mean.count), mean.count, "failed" if lacking else "", lacking),
+                     Cell(str(mean.count), "failed" if lacking else "", lacking),
                      *(_mean(summary, name, measure, stats.ALL, False)
                        for measure in ("time", "cpu", "peak", "final"))])
     return Table("Geometric means of multiples of the best, over all benchmarks that the allocator did",
@@ -93,7 +92,7 @@ def _mean(summary: Summary, name: str, measure: str, group: str, is_counted: boo
         text += " (%d%s)" % (mean.count, "!" if hint and mean.count else "")
     others = [summary.mean(one, measure, group).value for one in summary.ranked(measure, "stack", "peer", "libc")]
     is_best = mean.value is not None and mean.value == min(filter(None, others), default=None)
-    return Cell(text, mean.value, "best" if is_best else _heat(mean.value, summary.kinds[name]), hint)
+    return Cell(text, "best" if is_best else _heat(mean.value, summary.kinds[name]), hint)
 
 
 # --- a benchmark in a line ---
@@ -103,7 +102,7 @@ def matrix(summary: Summary, group: str, measure: str) -> Table:
     body = []
     for one in filter(lambda one: one.compares(measure), summary.in_group(group)):
         best = one.best_median(measure)
-        body.append([_link(summary, one), Cell(figures.measured(measure, best), best),
+        body.append([_link(summary, one), Cell(figures.measured(measure, best)),
                      *(_ratio(summary, one, name, measure) for name in summary.allocators)])
     return Table("%s: multiples of the best; ~ does not differ significantly from it"
                  % MEASURES[measure].capitalize(), [MEASURES[measure], "best", *summary.allocators], body)
@@ -112,14 +111,14 @@ def matrix(summary: Summary, group: str, measure: str) -> Table:
 def _ratio(summary: Summary, one: Benchmark, name: str, measure: str) -> Cell:
     cell, ratio, kind = one.cells[name], one.ratio(name, measure), summary.kinds[name]
     if not cell.ok:
-        return Cell("failed" if cell.failures else figures.NOTHING, None, "failed" if cell.failures else "",
-                    cell.reason)
+        mark = "failed" if cell.failures else ""
+        return Cell(mark or figures.NOTHING, mark, cell.reason)
     text, best = figures.ratio(ratio), one.best.get(measure)
     if name == best:
-        return Cell(text, ratio, "best", "the best of " + one.name)
+        return Cell(text, "best", "the best of " + one.name)
     if ratio is not None and kind != "floor" and not one.significant(name, measure):
-        return Cell(text, ratio, "unsure", "no significant difference from %s" % best)
-    return Cell(text, ratio, _heat(ratio, kind))
+        return Cell(text, "unsure", "no significant difference from %s" % best)
+    return Cell(text, _heat(ratio, kind))
 
 
 def everything(summary: Summary, group: str) -> Table:
@@ -134,21 +133,18 @@ def everything(summary: Summary, group: str) -> Table:
 def _figures(one: Benchmark, name: str) -> List[Cell]:
     cell = one.cells[name]
     if not cell.ok:
-        return [Cell(cell.reason, None, "failed" if cell.failures else "unsure")] + [EMPTY] * 11
+        return [Cell(cell.reason, "failed" if cell.failures else "")] + [EMPTY] * 11
     cells = []
     for measure in MEASURES:
-        sample = cell.samples.get(measure)
-        value = cell.median(measure)
-        cells.append(Cell(figures.measured(measure, value), value))
+        cells.append(Cell(figures.measured(measure, cell.median(measure))))
         if measure in ("time", "peak"):
-            ratio = one.ratio(name, measure)
-            cells.append(Cell(figures.ratio(ratio), ratio))
-        cells.append(_spread(sample))
+            cells.append(Cell(figures.ratio(one.ratio(name, measure))))
+        cells.append(_spread(cell.samples.get(measure)))
     return cells
 
 
 def _spread(sample: Optional[Sample]) -> Cell:
-    return Cell(figures.percent(sample.spread), sample.spread) if sample else EMPTY
+    return Cell(figures.percent(sample.spread)) if sample else EMPTY
 
 
 # --- the rest ---
@@ -157,22 +153,21 @@ def components(result: Dict[str, Any]) -> Table:
     body = []
     for one in stats.components(result):
         if one.real and one.cpu:
-            real, cpu = one.real.median, one.cpu.median
-            body.append([Cell(one.name), Cell(figures.seconds(real), real), _spread(one.real),
-                         Cell(figures.seconds(cpu), cpu), Cell(str(one.real.count), one.real.count)])
+            body.append([Cell(one.name), Cell(figures.seconds(one.real.median)), _spread(one.real),
+                         Cell(figures.seconds(one.cpu.median)), Cell(str(one.real.count))])
         else:
-            body.append([Cell(one.name), Cell("failed: " + one.error, None, "failed"), *[EMPTY] * 3])
+            body.append([Cell(one.name), Cell("failed: " + one.error, "failed"), *[EMPTY] * 3])
     return Table("For one iteration: the median of the repetitions",
                  ["component", "time", "spread", "CPU time", "repetitions"], body)
 
 
 def resident(summary: Summary, one: Benchmark) -> Table:
     keys = stats.phases(one)
-    body = [[_name(summary, name), *(Cell(figures.kib(cell.extra.get(key)), cell.extra.get(key)) for key in keys)]
+    body = [[_name(summary, name), *(Cell(figures.kib(cell.extra.get(key))) for key in keys)]
             for name, cell in one.cells.items() if cell.ok]
     live = [stats.live_kib(one, key) for key in keys]
     if any(value is not None for value in live):
-        body.append([Cell("live", mark="floor"), *(Cell(figures.kib(value), value, "floor") for value in live)])
+        body.append([Cell("live", "floor"), *(Cell(figures.kib(value), "floor") for value in live)])
     return Table("Resident memory after each phase of %s; live is what the program itself holds" % one.name,
                  ["allocator", *map(stats.phase_name, keys)], body)
 

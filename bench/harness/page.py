@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: 2026 The cairn authors
-"""The report as one HTML file that needs nothing else: pictures, style and scripts are inside of it.
+"""The report as one HTML file that needs nothing else: pictures and style are inside of it.
 
-A content security policy in its head forbids any request, so that a mistake here could not make one.
+A content security policy in its head forbids any request and any script.
 """
 
 import pathlib
 import shlex
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from bench.harness import document, figures, messages, plots, stats, svg
 from bench.harness.stats import Benchmark, Summary
@@ -23,9 +23,6 @@ except ImportError:
     MISSING = "jinja2 is missing, so there is no page: apt-get install python3-jinja2"
 
 PARTS = pathlib.Path(__file__).absolute().parent / "page"
-JAVASCRIPT = pathlib.Path("/usr/share/javascript")
-SORTER = ("jquery/jquery.min.js", "jquery-tablesorter/jquery.tablesorter.min.js")
-NO_SORTER = "jquery.tablesorter is missing, so the tables do not sort: apt-get install libjs-jquery-tablesorter"
 
 
 class Part(NamedTuple):
@@ -45,33 +42,34 @@ class Section(NamedTuple):
     parts: Sequence[Any]
 
 
-def sorter(folder: pathlib.Path = JAVASCRIPT) -> Optional[str]:
-    """jQuery and its table sorter, or None where they are not installed."""
-    try:
-        return "\n".join((folder / name).read_text(encoding="utf-8") for name in SORTER)
-    except OSError:
-        return None
-
-
-def shortcomings(folder: pathlib.Path = JAVASCRIPT) -> List[str]:
+def shortcomings() -> List[str]:
     """What a page lacks on this machine, a line each with what to install."""
-    return [note for note in (MISSING, plots.MISSING, None if sorter(folder) else NO_SORTER) if note]
+    return [note for note in (MISSING, plots.MISSING) if note]
 
 
 def rendered(title: str, heading: str, origin: Sequence[str], banner: Optional[str],
-             sections: Sequence[Section], folder: pathlib.Path = JAVASCRIPT) -> str:
+             sections: Sequence[Section]) -> str:
     templates = jinja2.Environment(loader=jinja2.FileSystemLoader(str(PARTS)), autoescape=True,
                                    trim_blocks=True)
-    style, script = ((PARTS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    script = "\n".join(filter(None, (sorter(folder), script))).replace("</script", "<\\/script")
+    style = Markup((PARTS / "page.css").read_text(encoding="utf-8"))
     return templates.get_template("page.html").render(
-        title=title, heading=heading, origin=origin, banner=banner, sections=sections, style=Markup(style),
-        script=Markup(script))
+        title=title, heading=heading, origin=origin, banner=banner, sections=sections, style=style)
 
 
-def page(summary: Summary, drawn: Sequence[Plot], folder: pathlib.Path = JAVASCRIPT) -> str:
+def write(folder: pathlib.Path, files: Mapping[str, str], drawn: Sequence[Plot]) -> List[str]:
+    """The files, whose paths are returned, and each picture as one of its own."""
+    pictures = {"svg/%s.svg" % plot.name: plot.alone for plot in drawn}
+    (folder / "svg").mkdir(parents=True, exist_ok=True)
+    for old in (folder / "svg").glob("*.svg"):  # they would be taken for some of this result
+        old.unlink()
+    for name, content in {**files, **pictures}.items():
+        (folder / name).write_text(content, encoding="utf-8", errors="replace")
+    return [str(folder / name) for name in files]
+
+
+def page(summary: Summary, drawn: Sequence[Plot]) -> str:
     plot_of = {plot.name: Part("figure", plot) for plot in drawn}
-    sections = [_overview(summary, plot_of, folder)]
+    sections = [_overview(summary, plot_of)]
     sections += [_group(summary, index, group, plot_of) for index, group in enumerate(summary.groups)]
     components = document.components(summary.result)
     if components.body:
@@ -84,15 +82,15 @@ def page(summary: Summary, drawn: Sequence[Plot], folder: pathlib.Path = JAVASCR
     sections.append(Section("method", "Method", [Part("bullets", messages.METHOD)]))
     sections.append(machine(summary))
     origin = messages.origin(summary.result)
-    return rendered("cairn: " + origin, "How cairn compares", [origin], messages.unfinished(summary), sections,
-                    folder)
+    return rendered("cairn: " + origin, "How cairn compares", [origin],
+                    messages.unfinished(summary), sections)
 
 
-def _overview(summary: Summary, plot_of: Dict[str, Part], folder: pathlib.Path) -> Section:
+def _overview(summary: Summary, plot_of: Dict[str, Part]) -> Section:
     overall, picture = document.overall(summary), plot_of.get("time-memory")
     return Section("summary", "Summary", [
         Part("lines", messages.leads(summary), style="lead"),
-        Part("bullets", messages.notes(summary) + shortcomings(folder), style="notes"),
+        Part("bullets", messages.notes(summary) + shortcomings(), style="notes"),
         Part("beside", [overall, picture]) if picture else overall,
         *(document.means(summary, measure) for measure in ("time", "peak"))])
 

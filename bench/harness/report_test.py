@@ -22,7 +22,6 @@ QUIET = ("--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disabl
 HOSTILE = '<script>document.title="owned"</script>"\'&$x_{{$'
 SOME = ("churn", "bursts", "phases", "redis", "random/threads=1", "random/threads=2")
 FEW, FAILED = fixture.result(only=SOME), fixture.with_failures(fixture.result())
-NO_JAVASCRIPT = pathlib.Path("/nonexistent")
 
 
 def hostile(made):
@@ -34,21 +33,16 @@ def hostile(made):
     return {**made, "notes": made["notes"] + [HOSTILE], "machine": {**made["machine"], "cpu": HOSTILE}}
 
 
-def parsed(words):
-    """The page as XML, which an element that is not closed would break; without its script."""
-    return xml.etree.ElementTree.fromstring(re.sub("(?s)<script>\n.*?</script>", "", words))
-
-
 @unittest.skipIf(page.MISSING, "jinja2 is not installed")
 class FilesTest(fixture.FolderCase):
     """What can be said of the files without a browser."""
 
-    def page(self, made, **more):
-        return pathlib.Path(report.write_all(made, str(self.folder), **more)[0]).read_text(encoding="utf-8")
+    def page(self, made):
+        return pathlib.Path(report.write_all(made, str(self.folder))[0]).read_text(encoding="utf-8")
 
     def test_elements_are_closed_names_are_unique_and_links_stay_inside(self):
         for made in (FAILED, hostile(FEW)):
-            elements = list(parsed(self.page(made)).iter())
+            elements = list(xml.etree.ElementTree.fromstring(self.page(made)).iter())
             names = [one.get("id") for one in elements if one.get("id")]
             self.assertEqual(len(names), len(set(names)))
             links = [value for one in elements for key, value in one.items() if key.split("}")[-1] in ("href", "src")]
@@ -62,30 +56,30 @@ class FilesTest(fixture.FolderCase):
 
     def test_what_is_missing_is_told_and_the_rest_is_written(self):
         with mock.patch.object(plots, "MISSING", "matplotlib is missing"):
-            made = self.page(FEW, folder=NO_JAVASCRIPT)
-            self.assertEqual(page.shortcomings(NO_JAVASCRIPT), ["matplotlib is missing", page.NO_SORTER])
-        for part in ("apt-get install libjs-jquery-tablesorter", "matplotlib is missing"):
-            self.assertIn(part, made)
+            made = self.page(FEW)
+            self.assertEqual(page.shortcomings(), ["matplotlib is missing"])
+        self.assertIn("matplotlib is missing", made)
         self.assertNotIn("<svg", made)
         self.assertEqual(os.listdir(self.folder / "svg"), [])
         with mock.patch.object(page, "MISSING", "jinja2 is missing"):
-            self.assertTrue(report.write_all(FEW, str(self.folder))[-1].endswith("lines.txt"))
+            self.assertTrue(report.write_all(FEW, str(self.folder))[-1].endswith("report.txt"))
 
     def test_results_with_little_in_them_are_reports_too(self):
         little = {key: FEW[key][:1] for key in ("subjects", "rows", "runs")}
         for made in ({**FEW, "runs": []}, {**FEW, "runs": [], "rows": [], "subjects": []},
                      {**FEW, **little, "components": {}}, fixture.result(only=("phases",)), fixture.partial(FAILED)):
-            self.assertTrue(parsed(self.page(made)) is not None and markdown.report(made))
+            self.assertIn("<title>", self.page(made))
+            self.assertTrue(markdown.report(made))
 
     def test_the_program_names_what_it_wrote_and_what_it_cannot_read(self):
         source = str(self.folder / "a.json")
         pathlib.Path(source).write_text(json.dumps(FEW), encoding="utf-8")
         out, error = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-            for arguments, status in (([source], 0), ([source, "--text"], 0), (["--markdown", source], 0),
+            for arguments, status in (([source], 0), (["--markdown", source], 0),
                                       (["none.json"], 2), ([source, "-o", source], 1), ([], 2)):
                 self.assertEqual(report.main(arguments), status)
-        for part in (str(self.folder / "a.report/report.html"), "# How cairn compares", "cairn's bench: "):
+        for part in (str(self.folder / "a.report/report.html"), "# How cairn compares"):
             self.assertIn(part, out.getvalue())
         self.assertRegex(error.getvalue(), "none.json: cannot be read: No such file[^\n]*\n.*a.json[^\n]*\n.*required")
 
@@ -115,15 +109,12 @@ class PlotsTest(unittest.TestCase):
 
 @unittest.skipIf(not BROWSER or page.MISSING, "chromium or jinja2 is not installed")
 class BrowserTest(fixture.FolderCase):
-    def test_the_tables_are_sortable_and_a_hostile_name_stays_a_name(self):
+    def test_a_hostile_name_stays_a_name(self):
         path = pathlib.Path(report.write_all(hostile(FEW), str(self.folder))[0])
         done = subprocess.run([BROWSER, *QUIET.split(), "--user-data-dir=%s/profile" % self.folder, path.as_uri()],
                               env={**os.environ, "HOME": str(self.folder)}, capture_output=True, text=True, check=False)
         title = re.search("<title>(.*?)</title>", done.stdout)
         self.assertNotEqual(title and title.group(1), "owned", done.stderr)
-        sortable = len(re.findall('<table class="sortable', done.stdout))
-        self.assertGreater(sortable, 5)
-        self.assertEqual(done.stdout.count('<tr role="row" class="tablesorter-headerRow">'), sortable if page.sorter() else 0)
 
 
 class TextTest(unittest.TestCase):
@@ -135,13 +126,6 @@ class TextTest(unittest.TestCase):
                 (figures.change, (1.041, 0.5, 1), "+4.1 %|-50 %|+0.0 %"),
                 (figures.listed, ([], ["a"], ["a", "b", "c"], "abcdefgh"), "none|a|a, b and c|a, b, c, d, e and 3 more")):
             self.assertEqual("|".join(map(write, values)), said)
-
-    def test_a_run_is_a_line_of_eight_fields_and_a_failed_one_has_none(self):
-        run = {"row": "two words", "subject": "mi", "wall_s": 61.239, "seconds": 60, "peak_kib": 12345, "user_s": 1.5,
-               "system_s": 0.126, "major_faults": 2, "minor_faults": 3021}
-        self.assertEqual(report.line(run), "two_words mi 1:01.24 12345 1.50 0.13 2 3021")
-        self.assertEqual(report.line(dict(run, wall_s=3723.4)).split()[2], "1:02:03")
-        self.assertEqual(len(report.lines(FAILED)), len(FAILED["runs"]) - 5 - 5 - 1)
 
     def test_the_text_fits_the_width_is_ascii_and_has_every_name(self):
         for width in (20, 80, 100, 133, 200):

@@ -21,8 +21,9 @@ ENDS = {"best": "*", "unsure": "~"}
 def grid(table: Table, width: Optional[int] = None) -> List[str]:
     """The lines of a table. Columns that do not fit come again below, behind the first one."""
     is_marked = any(cell.mark in ENDS for line in table.body for cell in line)
-    lines = [list(table.head)] + [[cell.text + ENDS.get(cell.mark, " " * (is_marked and cell.worth is not None))
-                                   for cell in line] for line in table.body]
+    lines = [list(table.head)]
+    lines += [[cell.text + ENDS.get(cell.mark, " " * (is_marked and i >= table.words))
+               for i, cell in enumerate(line)] for line in table.body]
     wide = [max(len(line[i]) for line in lines) for i in range(len(table.head))]
     if width:
         wide[0] = min(wide[0], FIRST_MOST)

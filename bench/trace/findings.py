@@ -34,14 +34,10 @@ def waste_of(extra: Mapping[str, float]) -> Optional[float]:
     return None if resident_kib is None else resident_kib / max(extra["peak_live_kib"], 1)
 
 
-def _kib(cell: stats.Cell, key: str) -> Cell:
-    return Cell(figures.kib(cell.extra.get(key)), cell.extra.get(key))
-
-
 def times(result: Mapping[str, Any]) -> Table:
     """A row for each allocator, in the order of the result; of one that failed its name and why."""
     summary, played = replayed(result)
-    body = []
+    body, best = [], played.best.get("time")
     for name, cell in played.cells.items():
         kind = summary.kinds[name]
         row = [Cell(name, mark=kind if kind in ("stack", "floor") else "")]
@@ -49,12 +45,12 @@ def times(result: Mapping[str, Any]) -> Table:
             body.append(row + [Cell(cell.reason, mark="failed")] + [EMPTY] * (len(HEAD) - 2))
             continue
         taken, ratio = cell.samples["time"], played.ratio(name, "time")
-        waste = waste_of(cell.extra)
         spread = figures.percent(taken.spread) if taken.count > 1 else figures.NOTHING
-        body.append(row + [Cell(figures.seconds(taken.median), taken.median), Cell(spread, taken.spread),
-                           Cell(figures.ratio(ratio), ratio, "best" if name == played.best.get("time") else "")]
-                    + [_kib(cell, "peak_resident_kib"), Cell(figures.ratio(waste), waste),
-                       _kib(cell, "end_resident_kib")])
+        body.append(row + [Cell(figures.seconds(taken.median)), Cell(spread),
+                           Cell(figures.ratio(ratio), "best" if name == best else ""),
+                           Cell(figures.kib(cell.extra.get("peak_resident_kib"))),
+                           Cell(figures.ratio(waste_of(cell.extra))),
+                           Cell(figures.kib(cell.extra.get("end_resident_kib")))])
     return Table("Medians of %s" % figures.plural(result["settings"]["rounds"], "round"), HEAD, body)
 
 
@@ -70,8 +66,7 @@ def doubts(result: Mapping[str, Any]) -> List[str]:
                       for sample in report["samples"]), default=0)
     if played_kib > MOST_DRIFT * recorded_kib:
         said.append("threads ran ahead of each other: up to %s were live in the replay, %s in the program; memory "
-                    "is not to be compared, --paced holds them together"
-                    % (figures.kib(played_kib), figures.kib(recorded_kib)))
+                    "is not to be compared" % (figures.kib(played_kib), figures.kib(recorded_kib)))
     return said
 
 
@@ -142,9 +137,9 @@ def _span(entry: SizeClass, merged: bool) -> str:
 def waste(reports: Reports, merged: bool) -> Table:
     """A row for each class of sizes, and one for all; merged: of powers of two."""
     def ratios(usable: Mapping[str, float]) -> List[Cell]:
-        return [Cell(figures.ratio(usable.get(name)), usable.get(name)) for name in reports]
-    body = [[Cell(_span(entry, merged), entry.to_bytes), Cell(figures.count(entry.blocks), entry.blocks),
-             Cell(_bytes(entry.asked_bytes), entry.asked_bytes), *ratios(entry.usable)]
+        return [Cell(figures.ratio(usable.get(name))) for name in reports]
+    body = [[Cell(_span(entry, merged)), Cell(figures.count(entry.blocks)),
+             Cell(_bytes(entry.asked_bytes)), *ratios(entry.usable)]
             for entry in size_classes(reports, merged)]
     body.append([Cell("all"), Cell(""), Cell(""), *ratios(total_class(reports))])
     return Table("usable bytes for each byte asked, by size of the block", ["size", "blocks", "asked for", *reports],

@@ -4,12 +4,11 @@
 
 import pathlib
 import shlex
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List
 
 from bench.harness import messages
 from bench.harness import page as bench_page
 from bench.harness.page import Part, Section
-from bench.harness.svg import Plot
 from bench.trace import findings, pictures
 from bench.trace.record import command_of
 
@@ -40,24 +39,13 @@ def _sections(result: Dict[str, Any], plot_of: Dict[str, Part]) -> List[Section]
         findings.replayed(result)[0], Part("details", [exact], "The exact command of each allocator"))]
 
 
-def page(result: Dict[str, Any], drawn: Sequence[Plot]) -> str:
+def write(folder: pathlib.Path, result: Dict[str, Any]) -> List[str]:
+    """The page, whose path is returned, and each picture as a file of its own."""
+    drawn, files = pictures.draw(result), {}
     plot_of = {plot.name: Part("figure", plot, CAPTIONS[plot.name]) for plot in drawn}
     origin = [findings.headline(result), command_of(result["replay"]["info"], 300), messages.origin(result)]
-    return bench_page.rendered("cairn: replay of %s" % result["replay"]["trace"], "A recorded program, replayed",
-                               origin, messages.unfinished(findings.replayed(result)[0]), _sections(result, plot_of))
-
-
-def write(folder: pathlib.Path, result: Dict[str, Any]) -> List[pathlib.Path]:
-    """The page, and each picture as a file of its own; returns the page and the folder of pictures."""
-    drawn = pictures.draw(result)
-    home, target = folder / "svg", folder / "replay.html"
-    home.mkdir(parents=True, exist_ok=True)
-    # A picture of an earlier replay would be taken for one of this.
-    for old in home.glob("*.svg"):
-        old.unlink()
-    for plot in drawn:
-        (home / (plot.name + ".svg")).write_text(plot.alone, encoding="utf-8")
-    if bench_page.MISSING:
-        return [home] * bool(drawn)
-    target.write_text(page(result, drawn), encoding="utf-8", errors="replace")
-    return [target] + [home] * bool(drawn)
+    if not bench_page.MISSING:
+        files["replay.html"] = bench_page.rendered(
+            "cairn: replay of " + result["replay"]["trace"], "A recorded program, replayed", origin,
+            messages.unfinished(findings.replayed(result)[0]), _sections(result, plot_of))
+    return bench_page.write(folder, files, drawn)
