@@ -8,7 +8,6 @@
 import argparse
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,18 +22,9 @@ from bench.harness.session import Progress, duration
 
 EXIT_NOTHING = 1
 LIMIT_S, QUICK_LIMIT_S = 60.0, 20.0
-PACKAGE_LISTS = ("peers", "report")
 
 
 # --- before the first run ---
-
-def _install(where: Paths) -> None:
-    """Peers, programs and what the report is drawn with, by the workspace's own installer."""
-    installer = where.workspace / "tools/install" if where.workspace else None
-    if installer is None or not installer.is_file():
-        raise UsageError("--install: works under `bazel run`, which tells where the workspace is")
-    subprocess.run([str(installer), *PACKAGE_LISTS], check=False)
-
 
 def prepare(chosen: argparse.Namespace) -> None:
     """Makes the directories of the report; a wrong one is told before half an hour is spent, not after it."""
@@ -46,17 +36,6 @@ def prepare(chosen: argparse.Namespace) -> None:
                 pass
         except OSError as error:
             raise UsageError("cannot write to %s: %s" % (folder, error.strerror)) from error
-
-
-def _begin(chosen: argparse.Namespace, arguments: Sequence[str], commit: machine.Commit, work: Work,
-           removed: Sequence[str]) -> Dict[str, Any]:
-    about = machine.describe()
-    settings = {"rounds": chosen.rounds or max((one.repetitions for one in work.benchmarks), default=0),
-                "quick": chosen.quick, "filter": chosen.filter, "groups": list(chosen.groups)}
-    made = result.begun(["//bench:all", "--", *arguments], commit, about, settings, work.benchmarks,
-                        work.notes + machine.notes_on(about, removed))
-    made["subjects"] = [one.as_json() for one in work.allocators]
-    return made
 
 
 # --- the runs ---
@@ -89,7 +68,7 @@ def _publish(made: Dict[str, Any], chosen: argparse.Namespace, bar: Progress) ->
     # Only now: it imports what draws, which takes a second, and threads that nothing should run beside.
     from bench.harness import page, report, text  # pylint: disable=import-outside-toplevel
     files = [str(chosen.out / "result.json"), *filter(None, [chosen.json])]
-    files += [path for path in report.write_all(made, str(chosen.out)) if not path.endswith(".svg")]
+    files += report.write_all(made, str(chosen.out))
     result.publish(made, chosen.json, text.report(made))
     for note in page.shortcomings() + ["written: " + path for path in files if path != "-"]:
         bar.say(note)
@@ -109,7 +88,12 @@ def _measure(chosen: argparse.Namespace, arguments: Sequence[str], commit: machi
             bar.say(note)
         if work.is_empty:
             return EXIT_NOTHING
-        made = _begin(chosen, arguments, commit, work, removed)
+        about = machine.describe()
+        settings = {"rounds": chosen.rounds or max((one.repetitions for one in work.benchmarks), default=0),
+                    "quick": chosen.quick, "filter": chosen.filter, "groups": list(chosen.groups)}
+        made = result.begun(["//bench:all", "--", *arguments], commit, about, settings, work.benchmarks,
+                            work.notes + machine.notes_on(about, removed))
+        made["subjects"] = [one.as_json() for one in work.allocators]
         _run(work, chosen, runner, bar, made)
         _publish(made, chosen, bar)
     if made["interrupted"]:
@@ -119,12 +103,6 @@ def _measure(chosen: argparse.Namespace, arguments: Sequence[str], commit: machi
 
 def _act(arguments: Sequence[str], where: Paths) -> int:
     chosen = options.parse(arguments, where.caller)
-    if not where.measure.is_file():
-        print("bench: no such program: %s: start this with `bazel run //bench:all`" % where.measure,
-              file=sys.stderr)
-        return EXIT_NOTHING
-    if chosen.install:
-        _install(where)
     cleaned, removed = machine.clean(os.environ)
     limit_s = chosen.seconds or (QUICK_LIMIT_S if chosen.quick else LIMIT_S)
     commit = machine.commit_of(where.workspace)

@@ -29,10 +29,8 @@ class CallTest(MainCase):
     def test_each_wrong_word_is_one_line_with_what_exists_and_status_2(self) -> None:
         (self.folder / "file").touch()
         for arguments, said in (
-                (["--fast"], "unrecognized arguments: --fast"),
                 (["--stacks", "stone"], "--stacks: no such name: stone; there are: cairn, (cairn-lock, )?reference"),
                 (["--filter", "chrun"], "--filter 'chrun': nothing to run; there are: .*churn"),
-                (["--install", "--list"], "--install: works under `bazel run`"),
                 ([*ONE, *GLIBC, "--out", "file"], "cannot write to .*/file: "),
                 ([*ONE, *GLIBC, "--json", "file/x", "--out", "here"], "cannot write to .*/file: ")):
             done = self.bench(*arguments)
@@ -46,14 +44,6 @@ class CallTest(MainCase):
                      "snmalloc rpmalloc hoard").split() + ["components: all"]:
             self.assertIn(word, done.stdout)
         self.assertEqual((done.returncode, os.listdir(self.folder)), (0, []))
-
-    def test_install_calls_the_installer_of_the_workspace(self) -> None:
-        installer = self.folder / "tools/install"
-        installer.parent.mkdir()
-        installer.write_text("#!/bin/sh\necho \"$@\" >'%s/called'\n" % self.folder, encoding="utf-8")
-        installer.chmod(0o755)
-        self.bench("--install", "--list", BUILD_WORKSPACE_DIRECTORY=str(self.folder))
-        self.assertEqual((self.folder / "called").read_text(encoding="utf-8"), "peers report\n")
 
 
 class ReportTest(MainCase):

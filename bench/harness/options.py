@@ -124,7 +124,6 @@ def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
     add("--set", metavar="NAME=VALUE", type=_setting, action="append", default=[],
         help="environment of the stacks")
     add("--list", action="store_true", help="say what would run, and what is missing")
-    add("--install", action="store_true", help="first install peers and programs with apt")
     chosen = parser.parse_args(list(arguments))
     resolve(chosen, caller)
     chosen.out = caller / pathlib.Path(chosen.out).expanduser()

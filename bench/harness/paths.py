@@ -6,6 +6,8 @@ import os
 import pathlib
 from typing import Mapping, NamedTuple, Optional
 
+from bench.harness.options import UsageError
+
 
 class Paths(NamedTuple):
     """Roots, and the files below them that the harness runs."""
@@ -31,9 +33,12 @@ class Paths(NamedTuple):
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Paths:
-    """The paths as `bazel run` tells them; a direct call stands in its own directory."""
+    """The paths as `bazel run` tells them; raises UsageError where nothing was built."""
     here = pathlib.Path.cwd()
     runfiles = pathlib.Path(environ.get("CAIRN_RUNFILES", here)).absolute()
     workspace = environ.get("BUILD_WORKSPACE_DIRECTORY")
-    return Paths(runfiles, pathlib.Path(workspace) if workspace else None,
-                 pathlib.Path(environ.get("BUILD_WORKING_DIRECTORY", here)))
+    found = Paths(runfiles, pathlib.Path(workspace) if workspace else None,
+                  pathlib.Path(environ.get("BUILD_WORKING_DIRECTORY", here)))
+    if not found.measure.is_file():
+        raise UsageError("no such program: %s: start this with `bazel run`" % found.measure)
+    return found

@@ -46,7 +46,6 @@ def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
     add("--rounds", metavar="N", type=options.count, default=5, help="times that each allocator plays it (5)")
     options.add_allocators(parser)
     add("--touch", choices=("none", "ends", "all"), default="ends", help="which bytes are written (ends)")
-    add("--paced", action="store_true", help="keep the threads about as far as they were recorded")
     add("--seconds", metavar="LIMIT", type=options.seconds, default=120.0, help="a longer run is ended (120)")
     add("--out", metavar="DIR", default=DEFAULT_OUT, help="where the report goes (./%s)" % DEFAULT_OUT)
     chosen = parser.parse_args(list(arguments))
@@ -70,7 +69,7 @@ class Replay:
                  removed: Sequence[str]) -> None:
         self.chosen, self.where, self.runner, self.bar = chosen, where, runner, Progress()
         self.plan = runner.scratch / "plan"
-        self.planner = ["--paced"] * chosen.paced + [str(chosen.trace), str(self.plan)]
+        self.planner = [str(chosen.trace), str(self.plan)]
         self.benchmark = Benchmark("replay of %s" % chosen.trace.name, "workloads", tuple(self.player()), ABOUT)
         self.commit, about = machine.commit_of(where.workspace), machine.describe()
         trace = json.loads(_part(where, "info", str(chosen.trace)))
@@ -78,7 +77,7 @@ class Replay:
             raise UsageError("%s: has no calls that could be replayed" % chosen.trace)
         self.made = result.begun(
             ["//bench:replay", "--", *command], self.commit, about,
-            {"rounds": chosen.rounds, "quick": False, "filter": None, "touch": chosen.touch, "paced": chosen.paced},
+            {"rounds": chosen.rounds, "quick": False, "filter": None, "touch": chosen.touch},
             [self.benchmark], ["%s: %d (%s)" % (what, trace[name], means) for name, what, means in TRACE_NOTES if trace[name]])
         self.made["notes"] += machine.notes_on(about, removed)
         self.made["replay"] = {"trace": chosen.trace.name, "info": trace, "planner": self.planner, "reports": {}}
@@ -159,10 +158,6 @@ class Replay:
 
 def _act(command: Sequence[str], where: Paths) -> int:
     chosen = parse(command, where.caller)
-    if not where.measure.is_file():
-        print("replay: no such program: %s: start this with `bazel run //bench:replay`" % where.measure,
-              file=sys.stderr)
-        return EXIT_FAILED
     if chosen.info:
         from bench.trace import findings  # pylint: disable=import-outside-toplevel
         said = _part(where, "info", str(chosen.trace))
@@ -175,9 +170,5 @@ def _act(command: Sequence[str], where: Paths) -> int:
         return Replay(chosen, command, where, runner, removed).run()
 
 
-def main(command: Sequence[str]) -> int:
-    return options.run("replay", lambda: _act(command, paths.find()))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(options.run("replay", lambda: _act(sys.argv[1:], paths.find())))
