@@ -82,8 +82,7 @@ static CAIRN_COLD void *alloc_dry(struct cairn_percpu *percpu, unsigned class_id
     return cairn_depot_take(&percpu->depot, class_idx, &block, 1) == 1 ? block : NULL;
 }
 
-CAIRN_STATIC_ASSERT((int)CAIRN_PERCPU_BATCH_MAX <= (int)SHARD_FLUSH_MAX,
-                    "a refill takes either");
+CAIRN_STATIC_ASSERT((int)CAIRN_PERCPU_BATCH_MAX <= (int)SHARD_FLUSH_MAX, "a refill takes either");
 
 /* How many blocks a refill takes: half of what the array may hold, as a flush gives, once it was
    both emptied and filled up. A large block is taken alone. */
