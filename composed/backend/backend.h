@@ -118,6 +118,7 @@ struct cairn_backend {
     size_t chunk_bytes;
     size_t large_max_bytes; /* above: huge */
     bool has_medium;        /* tells medium blocks: asked for, and granules are of 16 KiB */
+    bool is_medium_sourced; /* ... and only such as the medium source gave */
     uint8_t medium_kind;    /* of the shortest medium block */
     uint8_t surplus;        /* of free memory in runs: enum cairn_surplus; written under the lock */
     bool is_settling;       /* a thread gives memory back */
@@ -179,8 +180,14 @@ static inline bool cairn_backend_is_unsettled(const struct cairn_backend *backen
            cairn_load_relaxed(&backend->pages.due_ms) != UINT64_MAX;
 }
 
-/* Medium blocks for a cache above: THREAD_SAFE. Requires: has_medium. */
+/* Medium blocks for a cache above: THREAD_SAFE. Requires: has_medium. It takes back any medium block,
+   also one that cairn_backend_alloc() gave, or that was resized since. */
 struct cairn_source cairn_backend_as_medium_source(struct cairn_backend *backend);
+
+/* From now on it takes back only what it gave, at the length that it gave: blocks of
+   cairn_backend_alloc() are large, whatever their length, and its own are not resized. For what
+   lies above it and counts. Requires: nothing is out. */
+void cairn_backend_keep_medium_apart(struct cairn_backend *backend);
 
 /*
  * A large or huge block. is_zeroed may be NULL. NULL when there is no memory for it; nothing

@@ -34,9 +34,14 @@ struct found {
     size_t length_bytes;
 };
 
+static bool is_medium_tag(const struct cairn_backend *backend, uint16_t tag)
+{
+    return (size_t)tag - backend->medium_kind < CAIRN_MEDIUM_COUNT;
+}
+
 static bool is_run_tag(const struct cairn_backend *backend, uint16_t tag)
 {
-    return tag == CAIRN_KIND_LARGE || (size_t)tag - backend->medium_kind < CAIRN_MEDIUM_COUNT;
+    return tag == CAIRN_KIND_LARGE || is_medium_tag(backend, tag);
 }
 
 static bool is_pages_tag(uint16_t tag)
@@ -93,12 +98,18 @@ static bool is_large_size(const struct cairn_backend *backend, size_t size_bytes
     return size_bytes <= backend->large_max_bytes && align_bytes <= backend->large_max_bytes;
 }
 
+/* Of a run from the medium source. Requires: the source serves the size. */
+static uint8_t medium_kind(const struct cairn_backend *backend, size_t size_bytes)
+{
+    return (uint8_t)(backend->medium_kind + cairn_medium_of(size_bytes));
+}
+
+/* Of any other run. */
 static uint8_t large_kind(const struct cairn_backend *backend, size_t size_bytes)
 {
-    size_t medium_idx = cairn_medium_of(size_bytes);
-
-    return backend->has_medium && medium_idx < CAIRN_MEDIUM_COUNT
-               ? (uint8_t)(backend->medium_kind + medium_idx)
+    return backend->has_medium && !backend->is_medium_sourced &&
+                   cairn_medium_of(size_bytes) < CAIRN_MEDIUM_COUNT
+               ? medium_kind(backend, size_bytes)
                : CAIRN_KIND_LARGE;
 }
 
@@ -107,15 +118,15 @@ static size_t run_length(const struct cairn_backend *backend, size_t size_bytes)
     return cairn_align_up(size_bytes, backend->granule_bytes);
 }
 
-static void *alloc_large(struct cairn_backend *backend, size_t size_bytes, size_t align_bytes,
-                         bool *is_zeroed)
+static void *alloc_run(struct cairn_backend *backend, uint8_t kind, size_t size_bytes,
+                       size_t align_bytes, bool *is_zeroed)
 {
     size_t length_bytes = run_length(backend, size_bytes);
     void *run = cairn_backend_take_run(backend, length_bytes,
                                        cairn_max(align_bytes, backend->granule_bytes), is_zeroed);
 
     if (run != NULL)
-        mark(backend, run, large_kind(backend, size_bytes), length_bytes);
+        mark(backend, run, kind, length_bytes);
     return run;
 }
 
@@ -125,6 +136,8 @@ static bool resize_large(struct cairn_backend *backend, void *block, const struc
     size_t length_bytes = run_length(backend, new_bytes);
     bool is_resized;
 
+    if (backend->is_medium_sourced && is_medium_tag(backend, found->tag))
+        return length_bytes == found->length_bytes;
     if (!claim(backend, block, found->tag))
         return false;
     is_resized = cairn_backend_resize_run(backend, block, found->length_bytes, length_bytes);
@@ -249,7 +262,8 @@ void *cairn_backend_alloc(struct cairn_backend *backend, size_t size_bytes, size
 {
     CAIRN_ASSERT(size_bytes > 0 && cairn_is_pow2(align_bytes));
     if (is_large_size(backend, size_bytes, align_bytes))
-        return alloc_large(backend, size_bytes, align_bytes, is_zeroed);
+        return alloc_run(backend, large_kind(backend, size_bytes), size_bytes, align_bytes,
+                         is_zeroed);
     return alloc_huge(backend, size_bytes, align_bytes, is_zeroed);
 }
 
@@ -305,7 +319,8 @@ static size_t take_medium(void *self, size_t block_bytes, size_t align_bytes, vo
         align_bytes > backend->large_max_bytes)
         return 0;
     for (; taken < count; taken++) {
-        blocks[taken] = alloc_large(self, block_bytes, align_bytes, NULL);
+        blocks[taken] =
+            alloc_run(self, medium_kind(backend, block_bytes), block_bytes, align_bytes, NULL);
         if (blocks[taken] == NULL)
             break;
     }
@@ -317,7 +332,7 @@ static size_t take_medium(void *self, size_t block_bytes, size_t align_bytes, vo
 static void give_medium(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     struct cairn_backend *backend = self;
-    uint16_t tag = large_kind(backend, block_bytes);
+    uint16_t tag = medium_kind(backend, block_bytes);
 
     for (size_t idx = 0; idx < count; idx++) {
         struct found found = find(backend, blocks[idx]);
@@ -336,6 +351,11 @@ struct cairn_source cairn_backend_as_medium_source(struct cairn_backend *backend
 
     CAIRN_ASSERT(backend->has_medium);
     return (struct cairn_source){&ops, backend};
+}
+
+void cairn_backend_keep_medium_apart(struct cairn_backend *backend)
+{
+    backend->is_medium_sourced = true;
 }
 
 CAIRN_COLD void cairn_backend_reject(struct cairn_backend *backend, const void *pointer,

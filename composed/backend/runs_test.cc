@@ -129,6 +129,29 @@ TEST_F(BackendMedium, FreedTwiceAreToldWhenTheirSuccessorHasAnotherLength)
         }
 }
 
+TEST_F(BackendMedium, KeptApartAreOnlyWhatTheSourceGaveAndAtThatLength)
+{
+    cairn_source runs = cairn_backend_as_medium_source(&backend_);
+    cairn_backend_keep_medium_apart(&backend_);
+    for (size_t medium_idx = 0; medium_idx < CAIRN_MEDIUM_COUNT; medium_idx++) {
+        uint32_t bytes = cairn_medium_bytes(medium_idx);
+        char *other = Alloc(bytes);
+        void *block = nullptr;
+        EXPECT_EQ(cairn_tag_kind(Tag(other)), CAIRN_KIND_LARGE);
+        ASSERT_EQ(Resize(other, 400000), other);
+        ASSERT_EQ(Resize(other, bytes), other);
+        EXPECT_EQ(cairn_tag_kind(Tag(other)), CAIRN_KIND_LARGE);
+        Free(other);
+        ASSERT_EQ(cairn_source_take(runs, bytes, 16, &block, 1), 1u);
+        EXPECT_EQ(Resize(block, bytes - 100), block) << "the length is the same";
+        EXPECT_EQ(Resize(block, bytes + 1), nullptr);
+        EXPECT_EQ(Resize(block, bytes - 16384), nullptr);
+        EXPECT_EQ(MediumOf(block), medium_idx);
+        cairn_source_give(runs, bytes, &block, 1);
+        ASSERT_EQ(Outstanding(), 0u);
+    }
+}
+
 TEST_F(Backend, MovesTheStateOfItsRunsAsOftenAsItIsFull)
 {
     std::vector<char *> blocks;

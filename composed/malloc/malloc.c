@@ -116,11 +116,17 @@ bool cairn_heap_try_free(void *block, const char *where)
 }
 
 /* The caches had no medium block, which would be faulted in: fresh pages are cheaper then than what
-   is to be cleared. */
+   is to be cleared. Not where an adapter is to see all that the caches will give back. */
+static bool is_for_caches(const struct cairn_request *request)
+{
+    return request->class_idx < cairn_stack_classes.count ||
+           (request->class_idx != CAIRN_NO_CLASS &&
+            (!request->wants_zeroed || stack.backend.is_medium_sourced));
+}
+
 void *cairn_heap_alloc(struct cairn_request *request)
 {
-    if (CAIRN_LIKELY(request->class_idx < cairn_stack_classes.count ||
-                     (request->class_idx != CAIRN_NO_CLASS && !request->wants_zeroed)))
+    if (CAIRN_LIKELY(is_for_caches(request)))
         return cairn_caches_alloc(&stack.caches, request->class_idx);
     return cairn_backend_alloc(&stack.backend, cairn_max(request->size_bytes, 1),
                                request->align_bytes, &request->is_zeroed);

@@ -95,13 +95,24 @@ static bool is_allocated(void *self, unsigned class_idx, const void *block)
                : cairn_backend_is_block(&stack->backend, block);
 }
 
+/* An adapter may count: then a block goes back by the way that it came. */
+static struct cairn_source adapt_blocks(struct cairn_stack *stack)
+{
+    const struct cairn_source blocks = {&block_ops, stack};
+    struct cairn_source adapted = cairn_stack_adapt(CAIRN_EDGE_BLOCKS, blocks);
+
+    if (adapted.ops != blocks.ops || adapted.self != blocks.self)
+        cairn_backend_keep_medium_apart(&stack->backend);
+    return adapted;
+}
+
 static int init_caches(struct cairn_stack *stack, const struct cairn_conf_values *conf)
 {
     uint32_t block_bytes[CAIRN_STACK_CLASSES_MAX];
     const struct cairn_caches_config config = {
         .block_bytes = block_bytes,
         .class_count = stack->class_count,
-        .source = cairn_stack_adapt(CAIRN_EDGE_BLOCKS, (struct cairn_source){&block_ops, stack}),
+        .source = adapt_blocks(stack),
         .metadata = cairn_backend_as_metadata_source(&stack->backend),
         .pressure = &stack->backend.pressure.signals,
         .is_allocated = is_allocated,
