@@ -17,7 +17,8 @@ A layer is a library that defines a name of <cairn/stack.h>, or supplies <cairn/
 required of each. It depends on @cairn//composed/stack, and has linkstatic = True. cairn's own stacks are declared in the
 same way: composed/malloc/BUILD, composed/reference/BUILD.
 
-Legacy macros, for Bazel 4 knows no others; every argument is given by name, and every target is called after `name`.
+Legacy macros, for Bazel 4 knows no others; every argument but `name` is given by name, and every target is called after
+`name`. Both look at their arguments first: what is wrong is said in the caller's words.
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
@@ -33,6 +34,13 @@ _NEED_MEMORY = [
     "Realloc.GrowsAndShrinksAVectorToManyMegabytes",
 ]
 
+_DEFAULT_LAYERS = {
+    "caches": "caches_percpu",
+    "classes": "classes_default",
+    "pages": "pages_kernel",
+    "runs": "runs_buddy",
+}
+
 _EDGES = {
     "blocks": "CAIRN_EDGE_BLOCKS",
     "pages": "CAIRN_EDGE_PAGES",
@@ -47,6 +55,82 @@ def _name_of(label):
     """The last part of a label: "@x//a/b" and ":b" are b."""
     return label.split(":")[-1] if ":" in label else label.split("/")[-1]
 
+def _canonical(label):
+    """One spelling of a label of the caller's: "b", ":b", "//a:b" and "//a/b" have the same."""
+    if "//" not in label:
+        return "//%s:%s" % (native.package_name(), _name_of(label))
+    return label if ":" in label else "%s:%s" % (label, _name_of(label))
+
+# ---- what the caller may have got wrong: each check stops with `call`, which is "cairn_malloc(name = NAME)", and a reason ----
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NAME_CHARACTERS = _LETTERS + "0123456789_.+/-"
+
+def _call_of(function, name):
+    if type(name) != "string":
+        fail("%s(name = ...): name is a %s, not a string" % (function, type(name)))
+    return "%s(name = %s)" % (function, name)
+
+def _check_type(call, argument, value, wanted):
+    """`wanted`: what type() says; a tuple passes for a list. None is "not given"."""
+    found = "list" if type(value) == "tuple" else type(value)
+    if value != None and found != wanted:
+        fail("%s: %s is a %s, not a %s" % (call, argument, found, wanted))
+
+def _check_strings(call, argument, values):
+    """A list of strings that are not empty."""
+    _check_type(call, argument, values, "list")
+    for value in values or []:
+        if type(value) != "string" or not value:
+            fail("%s: %s has %s, which is not a string with something in it" % (call, argument, repr(value)))
+
+def _check_characters(call, argument, value, allowed):
+    """A string of these characters, at least one."""
+    _check_type(call, argument, value, "string")
+    if value == "":
+        fail("%s: %s is empty" % (call, argument))
+    for character in (value or "").elems():
+        if character not in allowed:
+            fail("%s: %s has %s; allowed are letters, digits and %s" %
+                 (call, argument, repr(character), allowed[len(_LETTERS) + 10:]))
+
+def _check_label(call, argument, label):
+    """A label as a string; None is "not given"."""
+    _check_type(call, argument, label, "string")
+    if label == "":
+        fail("%s: %s is empty; without it, there is a default" % (call, argument))
+
+def _check_adapters(call, adapters):
+    _check_type(call, "adapters", adapters, "dict")
+    for edge, labels in adapters.items():
+        if edge not in _EDGES:
+            fail("%s: adapters has no edge %s; there are %s" % (call, repr(edge), ", ".join(sorted(_EDGES))))
+        _check_strings(call, "adapters[\"%s\"]" % edge, labels)
+        for label in labels:
+            name = _name_of(label)
+            if [character for character in name.elems() if character not in _LETTERS + "0123456789_"] or name[0].isdigit():
+                fail("%s: the adapter '%s' defines cairn_adapter_%s, which is no name in C; rename the library" %
+                     (call, label, name))
+        known = {_canonical(label): label for label in labels}
+        if len(known) < len(labels):
+            fail("%s: adapters[\"%s\"] has one adapter twice: %s" % (call, edge, ", ".join(labels)))
+
+def _check_layers(call, given, layers, adapters):
+    """Each label once, defaults among them: else Bazel speaks of `deps` of a target that the caller never wrote."""
+    seen = {_canonical(label): "adapters" for labels in adapters.values() for label in labels}
+    for argument, label in layers.items():
+        this = argument if argument in given else "the default of " + argument
+        if _canonical(label) in seen:
+            fail("%s: %s and %s are both '%s'" % (call, seen[_canonical(label)], this, label))
+        seen[_canonical(label)] = this
+    for argument, label in given.items():
+        # As a shared library of its own, it would be loaded after the first call of malloc.
+        rule = native.existing_rule(_name_of(label)) if label.startswith(":") else None
+        if rule and rule["kind"] == "cc_library" and rule.get("srcs") and not rule.get("linkstatic"):
+            fail("%s: the layer %s needs linkstatic = True" % (call, label))
+
+# ---- the targets ----
+
 def _declaration_of(adapter):
     return "struct cairn_source cairn_adapter_%s(enum cairn_stack_edge, struct cairn_source);" % adapter
 
@@ -60,40 +144,17 @@ def _config_source(name, stack_name, adapters):
         "    switch (edge) {",
     ]
     for edge, labels in adapters.items():
-        chain = "below"
+        lines.append("    case %s:" % _EDGES[edge])
         for label in labels:
-            chain = "cairn_adapter_%s(edge, %s)" % (_name_of(label), chain)
-        lines += ["    case %s:" % _EDGES[edge], "        return %s;" % chain]
+            adapter = "cairn_adapter_" + _name_of(label)
+            lines.append("        below = cairn_stack_adapted({0}(edge, below), \"{0}\");".format(adapter))
+        lines.append("        return below;")
     lines += ["    default:", "        return below;", "    }", "}"]
     native.genrule(
         name = name,
         outs = [name + ".c"],
-        cmd = "cat >$@ <<'END'\n" + "\n".join(lines).replace("$", "$$") + "\nEND",
+        cmd = "cat >$@ <<'END'\n" + "\n".join(lines) + "\nEND",
     )
-
-def _check_adapters(name, adapters):
-    for edge in adapters:
-        if edge not in _EDGES:
-            fail("cairn_malloc(%s): adapters has no edge '%s'; there are %s" %
-                 (name, edge, ", ".join(sorted(_EDGES))))
-        if type(adapters[edge]) != "list":
-            fail("cairn_malloc(%s): adapters of the edge '%s' are a list of labels, not a %s" %
-                 (name, edge, type(adapters[edge])))
-
-def _check_layers(name, layers, adapters):
-    """Each label once: else Bazel speaks of `deps` of a target that the caller never wrote."""
-    seen = {label: "adapters" for labels in adapters.values() for label in labels}
-    for argument, label in layers.items():
-        if type(label) != "string":
-            continue
-        if label in seen:
-            fail("cairn_malloc(%s): %s and %s are both '%s'" % (name, seen[label], argument, label))
-        seen[label] = argument
-
-        # As a shared library of its own, it would be loaded after the first call of malloc.
-        rule = native.existing_rule(_name_of(label)) if label.startswith(":") else None
-        if rule and rule["kind"] == "cc_library" and rule.get("srcs") and not rule.get("linkstatic"):
-            fail("cairn_malloc(%s): the layer %s needs linkstatic = True" % (name, label))
 
 def _tests(name, library, is_capped, tags, visibility):
     tags = tags + NOT_UNDER_SANITIZERS
@@ -141,6 +202,7 @@ def _tests(name, library, is_capped, tags, visibility):
 
 def cairn_malloc(
         name,
+        *,
         pages = None,
         runs = None,
         classes = None,
@@ -172,16 +234,29 @@ def cairn_malloc(
       tags: of the tests
       visibility: of all
     """
+    call = _call_of("cairn_malloc", name)
+    given = {"caches": caches, "classes": classes, "pages": pages, "runs": runs}
+    for argument, label in given.items():
+        _check_label(call, argument, label)
+    for argument, value in {"is_capped": is_capped, "tests": tests}.items():
+        _check_type(call, argument, value, "bool")
+    _check_characters(call, "name", name, _NAME_CHARACTERS)
+    _check_characters(call, "library", library, _NAME_CHARACTERS)
+    _check_characters(call, "stack_name", stack_name, _NAME_CHARACTERS + " ")
+    _check_strings(call, "tags", tags)
+    _check_strings(call, "visibility", visibility)
+    _check_adapters(call, adapters or {})
+
+    adapters = adapters or {}
     library = library or name + ".so"
-    _check_adapters(name, adapters)
-    _check_layers(name, {"caches": caches, "classes": classes, "pages": pages, "runs": runs}, adapters)
+    given = {argument: label for argument, label in given.items() if label}
+    layers = {
+        argument: given.get(argument, _cairn(_STACK + default))
+        for argument, default in _DEFAULT_LAYERS.items()
+    }
+    _check_layers(call, given, layers, adapters)
     _config_source(name + "_config", stack_name or name, adapters)
-    layers = [
-        pages or _cairn(_STACK + "pages_kernel"),
-        runs or _cairn(_STACK + "runs_buddy"),
-        classes or _cairn(_STACK + "classes_default"),
-        caches or _cairn(_STACK + "caches_percpu"),
-    ] + depset([label for labels in adapters.values() for label in labels]).to_list()
+    libraries = layers.values() + depset([label for labels in adapters.values() for label in labels]).to_list()
 
     # All layers, built by cairn_stack_init(); no name of the C library.
     cc_library(
@@ -193,7 +268,7 @@ def cairn_malloc(
         copts = CAIRN_COPTS,
         linkstatic = True,
         visibility = visibility,
-        deps = layers + [
+        deps = libraries + [
             _cairn("//composed/malloc:frontend"),
             _cairn("//composed/malloc:stack"),
         ],
@@ -243,39 +318,55 @@ def cairn_malloc(
     if tests:
         _tests(name, ":" + library, is_capped, tags, visibility)
 
-def cairn_size_classes(name, table = None, trace = None, count = 73, visibility = None):
-    """A classes layer: from a list of sizes, from the sizes that a program was recorded to ask for, or the default rule.
+def cairn_size_classes(name, *, table = None, trace = None, count = None, visibility = None):
+    """A classes layer: from a list of sizes, or from the sizes that a program was recorded to ask for.
 
     Args:
       name: of the layer
       table: a text file of block sizes, ascending: multiples of 16 (above 1024 of 128), all powers of two from 16 to 32768
       trace: a recording by //bench:record; the table is the one that wastes least for it
-      count: with a trace, how many classes there may be
+      count: with a trace, how many classes there may be; default 73
       visibility: of the layer
     """
-    generator = _cairn("//components/sizeclass:generate_classes")
-    arguments = "--name cairn_stack_classes"
-    files = []
-    if table and trace:
-        fail("cairn_size_classes(%s): a table or a trace, not both" % name)
+    call = _call_of("cairn_size_classes", name)
+    _check_label(call, "table", table)
+    _check_label(call, "trace", trace)
+    _check_type(call, "count", count, "int")
+    _check_strings(call, "visibility", visibility)
+    _check_characters(call, "name", name, _NAME_CHARACTERS)
+    if (table == None) == (trace == None):
+        fail("%s: a table or a trace, one of them" % call)
+    if count != None and trace == None:
+        fail("%s: count is of a trace; a table has as many classes as it says" % call)
     if table:
-        files = [table]
-        arguments += " --sizes $(location %s)" % table
-    if trace:
-        native.genrule(
-            name = name + "_histogram",
-            srcs = [trace],
-            outs = [name + ".histogram"],
-            cmd = "$(location {0}) --histogram $(location {1}) >$@".format(_cairn("//bench/trace:info"), trace),
-            tools = [_cairn("//bench/trace:info")],
-        )
-        files = [":" + name + "_histogram"]
-        arguments += " --histogram $(location :%s_histogram) --count %d" % (name, count)
+        _class_table(name, [table], "--sizes $(location %s)" % table, visibility)
+        return
+    native.genrule(
+        name = name + "_histogram",
+        srcs = [trace],
+        outs = [name + ".histogram"],
+        cmd = "$(location {0}) --histogram $(location {1}) >$@".format(_cairn("//bench/trace:info"), trace),
+        tools = [_cairn("//bench/trace:info")],
+    )
+    histogram = ":%s_histogram" % name
+    _class_table(name, [histogram], "--histogram $(location %s) --count %d" % (histogram, count or 73), visibility)
+
+def default_size_classes(name, visibility = None):
+    """The classes layer that a malloc has unless it names another.
+
+    Args:
+      name: of the layer
+      visibility: of the layer
+    """
+    _class_table(name, [], "", visibility)
+
+def _class_table(name, files, arguments, visibility):
+    generator = _cairn("//components/sizeclass:generate_classes")
     native.genrule(
         name = name + "_table",
         srcs = files,
         outs = [name + "_table.c"],
-        cmd = "$(location %s) %s >$@" % (generator, arguments),
+        cmd = "$(location %s) --name cairn_stack_classes %s >$@" % (generator, arguments),
         tools = [generator],
     )
     cc_library(

@@ -22,7 +22,12 @@
 #include <errno.h>
 #include <string.h>
 
-enum { PAGE_BYTES = CAIRN_OS_BUFFER_PAGE_BYTES, USED = 1, DIRTY = 2 };
+enum {
+    PAGE_BYTES = CAIRN_OS_BUFFER_PAGE_BYTES,
+    UNIT_BYTES = CAIRN_OS_BUFFER_UNIT_BYTES,
+    USED = 1,
+    DIRTY = 2
+};
 
 int cairn_os_buffer_init(struct cairn_os_buffer *buffer,
                          const struct cairn_os_buffer_config *config)
@@ -81,23 +86,41 @@ static size_t page_bytes(void *self)
     return PAGE_BYTES;
 }
 
+/* Claims the lowest `count` pages that are free and begin at one of first, first + step, ...
+   Returns the first of them; page_count: there are none. */
+static size_t claim_lowest(struct cairn_os_buffer *buffer, size_t count, size_t first, size_t step)
+{
+    while (count <= buffer->page_count && first <= buffer->page_count - count) {
+        size_t stopped = claim_all(buffer, first, first + count);
+
+        if (stopped == first + count)
+            return first;
+        first += (stopped - first) / step * step + step;
+    }
+    return buffer->page_count;
+}
+
+/* The first page at a multiple of UNIT_BYTES. */
+static size_t first_aligned(const struct cairn_os_buffer *buffer)
+{
+    return (size_t)(0 - (uintptr_t)buffer->pages) % UNIT_BYTES / PAGE_BYTES;
+}
+
 static void *map(void *self, size_t length_bytes, bool is_accessible)
 {
     struct cairn_os_buffer *buffer = self;
     size_t count = length_bytes / PAGE_BYTES;
-    size_t first = 0;
+    size_t first = buffer->page_count;
 
     (void)is_accessible;
-    while (count <= buffer->page_count && first <= buffer->page_count - count) {
-        size_t stopped = claim_all(buffer, first, first + count);
-
-        if (stopped == first + count) {
-            clear(buffer, first, stopped);
-            return buffer->pages + first * PAGE_BYTES;
-        }
-        first = stopped + 1;
-    }
-    return NULL;
+    if (length_bytes % UNIT_BYTES == 0)
+        first = claim_lowest(buffer, count, first_aligned(buffer), UNIT_BYTES / PAGE_BYTES);
+    if (first == buffer->page_count)
+        first = claim_lowest(buffer, count, 0, 1);
+    if (first == buffer->page_count)
+        return NULL;
+    clear(buffer, first, first + count);
+    return buffer->pages + first * PAGE_BYTES;
 }
 
 static int unmap(void *self, void *base, size_t length_bytes)

@@ -163,6 +163,25 @@ TEST_F(LargeOsBuffer, ThreadsNeverShareAPage)
     EXPECT_EQ(cairn_os_buffer_mapped_bytes(&buffer_), 0u);
 }
 
+TEST_F(LargeOsBuffer, AMappingOfWholeUnitsBeginsAtOneWhereThatCanBeHad)
+{
+    constexpr size_t kUnit = CAIRN_OS_BUFFER_UNIT_BYTES / kPage;
+    std::vector<char *> units;
+    char *low = Map(3);
+    while (char *unit = Map(kUnit))
+        units.push_back(unit);
+    ASSERT_GE(units.size(), 4096 / kUnit - 1);
+    for (size_t idx = 0; idx + 1 < units.size(); idx++)
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(units[idx]) % CAIRN_OS_BUFFER_UNIT_BYTES, 0u) << idx;
+    Unmap(units[1], kUnit);
+    EXPECT_EQ(Map(kUnit), units[1]) << "between two others";
+    Unmap(units[1] + kPage * kUnit / 2, kUnit / 2);
+    Unmap(units[2], kUnit / 2);
+    EXPECT_EQ(Map(kUnit), units[1] + kPage * kUnit / 2) << "not aligned rather than not at all";
+    EXPECT_EQ(Map(kUnit), nullptr);
+    EXPECT_LT(low, units[0]);
+}
+
 TEST_F(LargeOsBuffer, APageSourceOverItKeepsTheLawsAndGivesAllBack)
 {
     auto source = std::make_unique<struct cairn_pagesource>();

@@ -201,6 +201,7 @@ TEST(Generator, SaysWhatIsWrongWithAList)
         {"16 48" + kRest, "32 is missing"},
         {"16 32 64 128 256 512 1024 1040 2048 4096 8192 16384 32768", "1040 is no multiple of 128"},
         {"16 32" + kRest + " 65536", "65536 is above the largest class"},
+        {"0 8 16 32" + kRest, "0 is no size of a class"},
         {"16 x", "'x' is neither a number"},
         {"", "16 is missing"},
     };

@@ -259,6 +259,8 @@ static void check_list(const struct cairn_class_table *table)
 
         if (i > 0 && bytes <= table->block_bytes[i - 1])
             die("%u after %u: sizes must ascend", bytes, table->block_bytes[i - 1]);
+        if (bytes == 0)
+            die("0 is no size of a class");
         if (bytes != 8 && bytes % 16 != 0)
             die("%u is no multiple of 16 (only 8 need not be)", bytes);
         if (bytes > CAIRN_CLASS_FINE_BYTES_MAX && bytes % 128 != 0)

@@ -113,6 +113,7 @@ struct cairn_backend {
     size_t runs_chunk_max; /* that the state has room for */
     size_t runs_chunk_count;
     size_t runs_used_bytes;
+    bool has_had_chunk; /* at any time */
     size_t page_bytes;
     size_t granule_bytes; /* 16 KiB, or the page size if that is larger */
     size_t chunk_bytes;

@@ -38,7 +38,7 @@ static const struct field words[] = {
     FIELD(mode, "guard of the per-CPU caches"),
     FIELD(reason, "why"),
     FIELD(cpu, "how the current CPU is found"),
-    FIELD(pages, "policy of the page source"),
+    FIELD(pages, "policy of the page source, or another pages layer"),
 };
 
 static const struct field numbers[] = {
@@ -112,16 +112,26 @@ static void print_table(struct cairn_text *text, const struct cairn_malloc_stats
     }
 }
 
-/* The words are static sentences of cairn: nothing in them needs escaping. */
+/* A word may be of a layer that is not cairn's. */
+static void add_json_string(struct cairn_text *text, const char *word)
+{
+    cairn_text_add(text, "\"");
+    for (; *word != '\0'; word++) {
+        if (*word == '"' || *word == '\\')
+            cairn_text_add(text, "\\");
+        cairn_text_add_bytes(text, (unsigned char)*word < ' ' ? " " : word, 1);
+    }
+    cairn_text_add(text, "\"");
+}
+
 static void print_json(struct cairn_text *text, const struct cairn_malloc_stats *stats)
 {
     cairn_text_add(text, "{");
     for (size_t idx = 0; idx < WORD_COUNT; idx++) {
-        cairn_text_add(text, "\"");
-        cairn_text_add(text, words[idx].name);
-        cairn_text_add(text, "\":\"");
-        cairn_text_add(text, word_of(stats, &words[idx]));
-        cairn_text_add(text, "\",");
+        add_json_string(text, words[idx].name);
+        cairn_text_add(text, ":");
+        add_json_string(text, word_of(stats, &words[idx]));
+        cairn_text_add(text, ",");
     }
     for (size_t idx = 0; idx < NUMBER_COUNT; idx++) {
         cairn_text_add(text, "\"");

@@ -29,6 +29,7 @@
 #include <cairn/base/gate.h>
 #include <cairn/base/lock.h>
 #include <cairn/base/syscall.h>
+#include <cairn/base/text.h>
 #include <cairn/classes.h>
 
 #include <pthread.h>
@@ -194,6 +195,23 @@ CAIRN_HOT_INLINE void leave(int ticket)
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
+/* A pages layer that never had room for one chunk is too small for any program. */
+static CAIRN_COLD void explain(const struct cairn_request *request)
+{
+    const struct cairn_backend *backend = cairn_heap_backend();
+    static bool is_explained;
+    struct cairn_text text;
+
+    if (backend->has_had_chunk || request->size_bytes > CAIRN_CLASS_BYTES_MAX ||
+        __atomic_exchange_n(&is_explained, true, __ATOMIC_RELAXED))
+        return;
+    cairn_text_init(&text, cairn_text_to_stderr, NULL);
+    cairn_text_add(&text, "cairn: the pages layer (");
+    cairn_text_add(&text, backend->pages.config.os.ops->name);
+    cairn_text_add(&text, ") has no room for a first block\n");
+    cairn_text_flush(&text);
+}
+
 /* NULL comes last: what caches and slabs hold, and all that is free, goes back first. */
 static void *alloc_inside(struct cairn_request *request)
 {
@@ -202,7 +220,10 @@ static void *alloc_inside(struct cairn_request *request)
     if (CAIRN_LIKELY(block != NULL) || request->size_bytes > ADDRESSES_BYTES)
         return block;
     cairn_heap_trim(true);
-    return cairn_heap_alloc(request);
+    block = cairn_heap_alloc(request);
+    if (block == NULL)
+        explain(request);
+    return block;
 }
 
 static CAIRN_COLD void *alloc_past(struct cairn_request *request)

@@ -29,6 +29,7 @@
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
+#include <cairn/base/text.h>
 
 #include <errno.h>
 #include <malloc.h>
@@ -40,6 +41,24 @@ static _Alignas(128) struct cairn_stack stack;
 static struct cairn_fastpath fastpath;
 static bool is_ready; /* released once the stack is built */
 
+/* Once: the next call of malloc tries again. */
+static CAIRN_COLD void explain(int error)
+{
+    static bool is_explained;
+    struct cairn_text text;
+
+    if (is_explained)
+        return;
+    is_explained = true;
+    cairn_text_init(&text, cairn_text_to_stderr, NULL);
+    cairn_text_add(&text, "cairn: the stack ");
+    cairn_text_add(&text, cairn_stack_name);
+    cairn_text_add(&text, error == -ENOMEM ? " cannot be built: no memory for its tables\n"
+                                           : " cannot be built: a layer does not fit the others, "
+                                             "as its laws test says\n");
+    cairn_text_flush(&text);
+}
+
 static int build(const struct cairn_conf_values *conf)
 {
     int error;
@@ -48,6 +67,8 @@ static int build(const struct cairn_conf_values *conf)
     error = cairn_stack_init(&stack, conf, fastpath.map_root, fastpath.map_empty);
     if (error == 0)
         cairn_fastpath_init(&fastpath, &stack.slabs, &stack.backend);
+    else
+        explain(error);
     return error;
 }
 

@@ -22,9 +22,18 @@
 
 #include "composed/malloc/stack.h"
 
+#include <cairn/base/check.h>
+
 #include <errno.h>
 
 #include "composed/malloc/frontend.h"
+
+struct cairn_source cairn_stack_adapted(struct cairn_source source, const char *adapter)
+{
+    CAIRN_CHECK(source.ops != NULL && source.ops->take != NULL && source.ops->give != NULL,
+                "an adapter returned no source", source.self, adapter);
+    return source;
+}
 
 /* ---- runs: backend --------------------------------------------------------------------------- */
 

@@ -23,11 +23,13 @@ struct cairn_backend_config cairn_frontend_backend_config(const struct cairn_con
     };
 }
 
-static const char *policy_name(enum cairn_pagesource_policy policy)
+/* By which of the kernel's calls; or the name of what is in the kernel's place, which may have no
+   break. */
+static const char *pages_name(const struct cairn_pagesource_config *config)
 {
     static const char *const names[] = {"auto", "brk", "mmap"};
 
-    return names[policy];
+    return config->os.ops == cairn_os_linux().ops ? names[config->policy] : config->os.ops->name;
 }
 
 void cairn_frontend_report_backend(struct cairn_backend *backend, size_t slab_bytes,
@@ -36,7 +38,7 @@ void cairn_frontend_report_backend(struct cairn_backend *backend, size_t slab_by
     struct cairn_backend_stats stats = cairn_backend_stats(backend);
     const struct cairn_pagesource_stats *pages = &stats.pages;
 
-    report->pages = policy_name(backend->pages.config.policy);
+    report->pages = pages_name(&backend->pages.config);
     report->slab_bytes = slab_bytes;
     report->large_bytes = stats.runs.used_bytes - cairn_min(stats.runs.used_bytes, slab_bytes);
     report->huge_bytes = stats.huge_bytes;

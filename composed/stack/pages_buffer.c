@@ -17,6 +17,8 @@ static _Alignas(CHUNK_BYTES) char default_buffer[DEFAULT_BYTES];
 struct cairn_os cairn_stack_pages(void)
 {
     static struct cairn_os_buffer buffer;
+    static struct cairn_os_ops ops;
+    struct cairn_os os;
     bool is_given = &cairn_pages_buffer != NULL;
     const struct cairn_os_buffer_config config = {
         .base = is_given ? cairn_pages_buffer.base : default_buffer,
@@ -25,5 +27,8 @@ struct cairn_os cairn_stack_pages(void)
 
     if (cairn_os_buffer_init(&buffer, &config) != 0)
         buffer.page_count = 0; /* every map is refused */
-    return cairn_os_buffer_as_os(&buffer);
+    os = cairn_os_buffer_as_os(&buffer);
+    ops = *os.ops;
+    ops.name = is_given ? "own buffer" : "buffer";
+    return (struct cairn_os){&ops, os.self};
 }

@@ -83,4 +83,15 @@ TEST(Adapters, HoldAProgramToItsQuotaOfMediumBlocks)
         free(block);
 }
 
+// Its object would become its own source.
+TEST(Adapters, StopTheProgramThatPutsThemOnOneEdgeTwice)
+{
+    cairn_counted *counted = cairn_adapter_counted_at(CAIRN_EDGE_SLABS);
+    cairn_quota *quota = cairn_adapter_quota_at(CAIRN_EDGE_SLABS);
+    const char *why = "the adapter is on this edge already";
+    EXPECT_DEATH(cairn_adapter_counted(CAIRN_EDGE_SLABS, cairn_counted_as_source(counted)), why);
+    EXPECT_DEATH(cairn_adapter_counted(CAIRN_EDGE_SLABS, cairn_quota_as_source(quota)), why);
+    EXPECT_DEATH(cairn_adapter_quota(CAIRN_EDGE_SLABS, cairn_quota_as_source(quota)), why);
+}
+
 } // namespace

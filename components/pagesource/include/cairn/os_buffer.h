@@ -8,8 +8,10 @@
  *     buffer   | states, a byte per page | page | page | page | ...             |
  *                                          mapped        free, clean or dirty
  *
- * Mapping takes the lowest stretch of free pages, and clears those that were used before. There is
- * no break, no purge and no protection: what is forbidden is only not used.
+ * Mapping takes the lowest stretch of free pages, and clears those that were used before. A mapping
+ * of a multiple of 2 MiB begins at one where that can be had: a page source that cuts an alignment
+ * out of more would waste as much again. There is no break, no purge and no protection: what is
+ * forbidden is only not used.
  *
  * Threads: safe, lock-free: a page is claimed by one atomic operation on its state. A thread that
  *          stops in the middle, as in the child of a fork, leaves a page claimed, and nothing else.
@@ -22,7 +24,7 @@
 
 CAIRN_BEGIN_DECLS
 
-enum { CAIRN_OS_BUFFER_PAGE_BYTES = 4096 };
+enum { CAIRN_OS_BUFFER_PAGE_BYTES = 4096, CAIRN_OS_BUFFER_UNIT_BYTES = 2 << 20 };
 
 /* Private; visible so that the caller can place it. */
 struct cairn_os_buffer {

@@ -45,7 +45,7 @@ struct cairn_malloc_stats {
     const char *mode;       /* how the caches are guarded: "lock", "rseq" */
     const char *reason;     /* why this mode */
     const char *cpu;        /* how the current CPU is found */
-    const char *pages;      /* the page source's policy */
+    const char *pages;      /* the page source's policy, or the name of another pages layer */
     size_t allocated_bytes; /* in blocks that the program holds, by their usable size */
     size_t cached_bytes;    /* free blocks in per-CPU caches and the depot */
     size_t slab_bytes;      /* in slabs: allocated, cached, and free blocks */

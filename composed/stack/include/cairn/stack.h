@@ -57,10 +57,15 @@ enum cairn_stack_edge { CAIRN_EDGE_PAGES, CAIRN_EDGE_SLABS, CAIRN_EDGE_BLOCKS, C
        struct cairn_source cairn_adapter_NAME(enum cairn_stack_edge edge,
                                               struct cairn_source below);
 
-   which may not allocate; is called once for each edge where it is; and answers with a source that
-   is as thread-safe as `below`. */
+   which may not allocate; is called once for each edge where it is (and again, in the same way,
+   where a start failed); and answers with a source that is as thread-safe as `below`. */
 CAIRN_STACK_LOCAL struct cairn_source cairn_stack_adapt(enum cairn_stack_edge edge,
                                                         struct cairn_source below);
+
+/* The source that an adapter answered with. Stops the program, naming the adapter, for one without
+   functions. Called by what cairn_malloc() writes. */
+CAIRN_STACK_LOCAL struct cairn_source cairn_stack_adapted(struct cairn_source source,
+                                                          const char *adapter);
 
 /* The name of the stack, for reports. Written by cairn_malloc(). */
 extern const char cairn_stack_name[] CAIRN_STACK_LOCAL;

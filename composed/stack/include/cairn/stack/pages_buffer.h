@@ -4,9 +4,15 @@
 /*
  * pages_buffer.h - a pages layer over one buffer: a malloc that never has more than that.
  *
- * Blocks and metadata come from the buffer, and nothing from the kernel. The per-CPU caches need
- * about 100 KiB of it for each possible CPU, so a small buffer wants caches_none, or the option
- * shards:1.
+ * Blocks and metadata come from the buffer, and nothing from the kernel. Before the first block,
+ * 1 MiB goes to metadata, and 1.5 MiB to the map from addresses to blocks (as much again where the
+ * buffer crosses a multiple of 4 GiB). Blocks up to 1 MiB come out of chunks of 2 MiB at multiples
+ * of that. So CAIRN_PAGES_BUFFER_MIN_BYTES have room for one chunk wherever they lie, and of a
+ * larger buffer up to 2 MiB more than that serve no such blocks: of 64 MiB, 58 do.
+ *
+ * The per-CPU caches need about 100 KiB for each possible CPU beside that: a small buffer wants
+ * caches_none, or the option shards:1. A malloc that has no room for its first block says so on
+ * stderr.
  */
 
 #ifndef CAIRN_STACK_PAGES_BUFFER_H
@@ -18,8 +24,15 @@
 
 CAIRN_BEGIN_DECLS
 
-/* The program's buffer, if it defines one: reads as zero, at least 4 MiB. Else there is a static
-   one of 64 MiB, of which only what is used becomes resident. */
+/* Without caches. */
+enum { CAIRN_PAGES_BUFFER_MIN_BYTES = 13 << 19 /* 6.5 MiB */ };
+
+/* The program's buffer, if it defines one: reads as zero. Else there is a static one of 64 MiB, of
+   which only what is used becomes resident.
+
+   It is a weak name, for which a linker takes nothing out of a library: it is defined in a file of
+   the program itself, or in a cc_library with alwayslink = True. In any other library it is ignored;
+   the statistics tell (CAIRN_CONF=stats:1), with pages "own buffer" or "buffer". */
 struct cairn_pages_buffer {
     void *base;
     size_t length_bytes;
