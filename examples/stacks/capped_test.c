@@ -32,7 +32,7 @@ int main(void)
         count++;
     printf("%zu blocks, then errno %d; %ld pages before, %ld after\n", count, errno, before,
            mapped_pages());
-    if (errno != ENOMEM || count < 1500 || count > (256u << 20) / BLOCK_BYTES)
+    if (errno != ENOMEM || count < 450 || count > (64u << 20) / BLOCK_BYTES)
         return 1;
     if (before <= 0 || mapped_pages() != before)
         return 1;

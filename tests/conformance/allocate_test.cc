@@ -17,7 +17,7 @@ namespace conformance {
 namespace {
 
 constexpr size_t kBoundaryWalkEnd = 70000;
-constexpr size_t kLargestBlock = size_t{256} << 20;
+const size_t kLargestBlock = HeapIsSmall() ? size_t{8} << 20 : size_t{256} << 20;
 
 // C asks for the alignment of any object that fits; programs on x86-64 and arm64 rely on 16 from 16
 // on.
@@ -116,7 +116,7 @@ TEST(Malloc, GivesBackNothingButDistinctBlocksFromEveryEntryPointForSizeZero)
 
 TEST(Malloc, KeepsManyBlocksOfOneSizeApart)
 {
-    constexpr size_t kCount = 3000;
+    const size_t kCount = Scaled(3000);
     const size_t sizes[] = {1, 8, 16, 17, 48, 100, 256, 1000, 4096, 9000, 33000};
     for (size_t size : sizes) {
         std::vector<void *> blocks(kCount);

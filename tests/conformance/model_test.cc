@@ -15,7 +15,7 @@
 namespace conformance {
 namespace {
 
-constexpr size_t kTableSize = 2000;
+const size_t kTableSize = Scaled(2000);
 
 // A short life of `count` calls on a table of blocks, which is empty again at the end.
 void Live(Actor &actor, size_t count)
@@ -47,7 +47,7 @@ TEST(OneThread, KeepsEveryBlockIntactAndApart)
     uint64_t seed = test_seed();
     for (unsigned size_bits : {8u, 12u, 16u, 20u}) {
         Actor actor(seed + size_bits, size_bits);
-        Live(actor, size_bits > 16 ? 20000 : 200000);
+        Live(actor, Scaled(size_bits > 16 ? 20000 : 200000));
         EXPECT_EQ(actor.complaint(), "");
         EXPECT_EQ(FindOverlap(actor.lives()), "");
     }
@@ -55,7 +55,7 @@ TEST(OneThread, KeepsEveryBlockIntactAndApart)
 
 TEST(OneThread, KeepsHugeBlocksIntactAndApart)
 {
-    Actor actor(test_seed(), 26);
+    Actor actor(test_seed(), HeapIsSmall() ? 22 : 26);
     std::vector<Block> table(20);
     for (size_t i = 0; i < 2000; i++) {
         Block &block = table[actor.random().below(table.size())];
@@ -138,17 +138,17 @@ void TradeInThreads(size_t thread_count, size_t count, unsigned size_bits)
 
 TEST(ManyThreads, FreeEachOthersSmallBlocks)
 {
-    TradeInThreads(4, 100000, 9);
+    TradeInThreads(4, Scaled(100000), 9);
 }
 
 TEST(ManyThreads, FreeEachOthersBlocksOfAllSizes)
 {
-    TradeInThreads(8, 10000, 18);
+    TradeInThreads(8, Scaled(10000), 18);
 }
 
 TEST(ManyThreads, MayBeManyMoreThanTheMachineHas)
 {
-    TradeInThreads(64, 4000, 12);
+    TradeInThreads(64, Scaled(4000), 12);
 }
 
 TEST(ManyThreads, MayLeaveBlocksBehindWhenTheyEnd)
@@ -156,7 +156,7 @@ TEST(ManyThreads, MayLeaveBlocksBehindWhenTheyEnd)
     uint64_t seed = test_seed();
     Market market;
     Actors actors;
-    for (uint64_t generation = 0; generation < 200; generation++) {
+    for (uint64_t generation = 0; generation < Scaled(200); generation++) {
         std::vector<std::thread> threads;
         for (uint64_t i = 0; i < 4; i++) {
             actors.push_back(std::make_unique<Actor>(seed + 4 * generation + i, 12));

@@ -88,7 +88,7 @@ TEST(Realloc, GrowsAndShrinksAVectorToManyMegabytes)
     size_t size = 1;
     void *block = malloc(size);
     Mark(block, size);
-    for (; size < size_t{100} << 20; size += size / 2 + 1) {
+    for (; size < Scaled(size_t{100} << 20); size += size / 2 + 1) {
         size_t next = size + size / 2 + 1;
         block = realloc(block, next);
         ASSERT_NE(block, nullptr) << next;

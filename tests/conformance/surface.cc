@@ -189,6 +189,16 @@ bool IsZero(const void *block, size_t size)
     return size == 0 || (bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
+bool HeapIsSmall()
+{
+    return getenv("CAIRN_TEST_SMALL_HEAP") != nullptr;
+}
+
+size_t Scaled(size_t count)
+{
+    return HeapIsSmall() ? count / 10 : count;
+}
+
 size_t ResidentKib()
 {
     return StatmKib(1);
