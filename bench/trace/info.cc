@@ -166,8 +166,21 @@ void PrintSummary(const Trace &trace, const Summary &sums)
     std::puts("}");
 }
 
-void PrintHistogram(const Summary &sums)
+// A table of classes is made of it, where nobody looks for the numbers of a summary.
+void WarnOfDamage(const Trace &trace)
 {
+    uint64_t blocks = trace.damaged_blocks + trace.torn_blocks + trace.bad_blocks;
+
+    if (blocks + trace.skipped_pages != 0)
+        std::fprintf(stderr,
+                     "info: warning: %" PRIu64 " damaged blocks and %" PRIu64
+                     " pages of the recording are left out\n",
+                     blocks, trace.skipped_pages);
+}
+
+void PrintHistogram(const Trace &trace, const Summary &sums)
+{
+    WarnOfDamage(trace);
     std::puts("# size_bytes allocations live_at_peak");
     for (const auto &[size_bytes, counts] : sums.histogram)
         std::printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", size_bytes, counts.allocations,
@@ -205,7 +218,7 @@ int main(int argument_count, char **arguments)
         [&](const Trace &trace) {
             sums.blocks_of_lifetime[kLifetimes - 1] = sums.live_blocks;
             if (has_histogram)
-                PrintHistogram(sums);
+                PrintHistogram(trace, sums);
             else if (!has_events)
                 PrintSummary(trace, sums);
             return 0;
