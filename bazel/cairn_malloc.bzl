@@ -64,14 +64,14 @@ _NAME_CHARACTERS = _LETTERS + "0123456789_.+/-"
 
 def _call_of(function, name):
     if type(name) != "string":
-        fail("%s(name = ...): name is a %s, not a string" % (function, type(name)))
+        fail("%s(name = ...): name is of type %s, not string" % (function, type(name)))
     return "%s(name = %s)" % (function, name)
 
 def _check_type(call, argument, value, wanted):
     """`wanted`: what type() says; a tuple passes for a list. None is "not given"."""
     found = "list" if type(value) == "tuple" else type(value)
     if value != None and found != wanted:
-        fail("%s: %s is a %s, not a %s" % (call, argument, found, wanted))
+        fail("%s: %s is of type %s, not %s" % (call, argument, found, wanted))
 
 def _check_strings(call, argument, values):
     """A list of strings that are not empty."""
@@ -96,20 +96,28 @@ def _check_label(call, argument, label):
     if label == "":
         fail("%s: %s is empty; without it, there is a default" % (call, argument))
 
+def _check_adapter(call, label):
+    """The last part of its label is a part of a name in C."""
+    name = _name_of(label)
+    if not name or [character for character in name.elems() if character not in _LETTERS + "0123456789_"]:
+        fail("%s: the adapter '%s' defines cairn_adapter_%s, which is no name in C; rename the library" %
+             (call, label, name))
+
 def _check_adapters(call, adapters):
+    """Each once on an edge: its object there would become its own source."""
     _check_type(call, "adapters", adapters, "dict")
+    of_name = {}
     for edge, labels in adapters.items():
         if edge not in _EDGES:
             fail("%s: adapters has no edge %s; there are %s" % (call, repr(edge), ", ".join(sorted(_EDGES))))
         _check_strings(call, "adapters[\"%s\"]" % edge, labels)
-        for label in labels:
-            name = _name_of(label)
-            if [character for character in name.elems() if character not in _LETTERS + "0123456789_"] or name[0].isdigit():
-                fail("%s: the adapter '%s' defines cairn_adapter_%s, which is no name in C; rename the library" %
-                     (call, label, name))
-        known = {_canonical(label): label for label in labels}
-        if len(known) < len(labels):
-            fail("%s: adapters[\"%s\"] has one adapter twice: %s" % (call, edge, ", ".join(labels)))
+        for label in labels or []:
+            _check_adapter(call, label)
+            if [other for other in labels if _canonical(other) == _canonical(label)] != [label]:
+                fail("%s: adapters[\"%s\"] has '%s' twice" % (call, edge, label))
+            other = of_name.setdefault(_name_of(label), label)
+            if _canonical(other) != _canonical(label):
+                fail("%s: adapters '%s' and '%s' define the same name" % (call, other, label))
 
 def _check_layers(call, given, layers, adapters):
     """Each label once, defaults among them: else Bazel speaks of `deps` of a target that the caller never wrote."""
@@ -153,7 +161,7 @@ def _config_source(name, stack_name, adapters):
     )
 
 def _tests(name, library, is_capped, tags, visibility):
-    tags = list(tags) + NOT_UNDER_SANITIZERS
+    tags = list(tags or []) + NOT_UNDER_SANITIZERS
     env = {"CAIRN_TEST_SMALL_HEAP": "1"} if is_capped else {}
     cc_test(
         name = name + "_conformance_test",
@@ -247,7 +255,7 @@ def cairn_malloc(
     _check_strings(call, "visibility", visibility)
     _check_adapters(call, adapters or {})
 
-    adapters = adapters or {}
+    adapters = {edge: labels or [] for edge, labels in (adapters or {}).items()}
     library = library or name + ".so"
     given = {argument: label for argument, label in given.items() if label}
     layers = {
@@ -349,7 +357,7 @@ def cairn_size_classes(name, *, table = None, trace = None, count = None, visibi
         tools = [_cairn("//bench/trace:info")],
     )
     histogram = ":%s_histogram" % name
-    _class_table(name, [histogram], "--histogram $(location %s) --count %d" % (histogram, count or 73), visibility)
+    _class_table(name, [histogram], "--histogram $(location %s) --count %d" % (histogram, 73 if count == None else count), visibility)
 
 def default_size_classes(name, visibility = None):
     """The classes layer that a malloc has unless it names another.

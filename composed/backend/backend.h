@@ -181,8 +181,8 @@ static inline bool cairn_backend_is_unsettled(const struct cairn_backend *backen
            cairn_load_relaxed(&backend->pages.due_ms) != UINT64_MAX;
 }
 
-/* Medium blocks for a cache above: THREAD_SAFE. Requires: has_medium. It takes back any medium block,
-   also one that cairn_backend_alloc() gave, or that was resized since. */
+/* Medium blocks for a cache above: THREAD_SAFE. Requires: has_medium. It takes back any medium
+   block, also one that cairn_backend_alloc() gave, or that was resized since. */
 struct cairn_source cairn_backend_as_medium_source(struct cairn_backend *backend);
 
 /* From now on it takes back only what it gave, at the length that it gave: blocks of

@@ -10,8 +10,8 @@
 
 #include <cairn/base/check.h>
 
-/* An object lies once on an edge: above itself it would call itself for ever. A start that failed is
-   tried again, over the same source. */
+/* An object lies once on an edge: above itself it would call itself for ever. A start that failed
+   is tried again, over the same source. */
 static void check_once(struct cairn_source before, struct cairn_source below, const char *adapter)
 {
     CAIRN_CHECK(before.ops == NULL || (before.ops == below.ops && before.self == below.self),

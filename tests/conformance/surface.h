@@ -60,8 +60,8 @@ bool HoldsPrefix(const void *block, size_t prefix, size_t size, uint64_t seed);
 
 bool IsZero(const void *block, size_t size);
 
-// The heap ends at a few dozen MiB (CAIRN_TEST_SMALL_HEAP, which `is_capped` of cairn_malloc() sets):
-// tests hold a tenth of what they hold elsewhere.
+// The heap ends at a few dozen MiB (CAIRN_TEST_SMALL_HEAP, which `is_capped` of cairn_malloc()
+// sets): tests hold a tenth of what they hold elsewhere.
 bool HeapIsSmall();
 size_t Scaled(size_t count);
 

@@ -30,8 +30,9 @@ void ExpectNoBlocksAnd(const std::string &program, const std::string &line)
 
 TEST(Complaints, AStackWhoseLayersDoNotFitSaysSoOnce)
 {
-    ExpectNoBlocksAnd("blocks_of_zero_class", "cairn: the stack zero_class cannot be built: a layer "
-                                              "does not fit the others, as its laws test says");
+    ExpectNoBlocksAnd("blocks_of_zero_class",
+                      "cairn: the stack zero_class cannot be built: a layer does not fit the "
+                      "others, as its laws test says");
 }
 
 TEST(Complaints, ABufferWithoutRoomForTheTablesSaysSoOnce)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: 2026 The cairn authors */
 
-/* own_buffer.c - a program's own buffer: BUFFER_BYTES, at OFFSET_BYTES behind a multiple of 2 MiB. */
+/* own_buffer.c - a program's own buffer: BUFFER_BYTES, OFFSET_BYTES behind a multiple of 2 MiB. */
 
 #include <cairn/stack/pages_buffer.h>
 

@@ -31,8 +31,8 @@ enum { CAIRN_PAGES_BUFFER_MIN_BYTES = 13 << 19 /* 6.5 MiB */ };
    which only what is used becomes resident.
 
    It is a weak name, for which a linker takes nothing out of a library: it is defined in a file of
-   the program itself, or in a cc_library with alwayslink = True. In any other library it is ignored;
-   the statistics tell (CAIRN_CONF=stats:1), with pages "own buffer" or "buffer". */
+   the program itself, or in a cc_library with alwayslink = True. In any other library it is
+   ignored; the statistics tell (CAIRN_CONF=stats:1), with pages "own buffer" or "buffer". */
 struct cairn_pages_buffer {
     void *base;
     size_t length_bytes;
