@@ -17,7 +17,7 @@ namespace conformance {
 namespace {
 
 constexpr size_t kBoundaryWalkEnd = 70000;
-const size_t kLargestBlock = HeapIsSmall() ? size_t{8} << 20 : size_t{256} << 20;
+const size_t kLargestBlock = size_t{HeapIsSmall() ? 4u : 256u} << 20;
 
 // C asks for the alignment of any object that fits; programs on x86-64 and arm64 rely on 16 from 16
 // on.
@@ -185,8 +185,8 @@ TEST(Calloc, ClearsMemoryThatWasUsedBefore)
 
 TEST(Calloc, ClearsLargeMemoryThatWasUsedBefore)
 {
-    for (size_t size :
-         {size_t{100000}, size_t{1} << 17, size_t{300001}, size_t{1} << 20, size_t{9} << 20}) {
+    for (size_t size : {size_t{100000}, size_t{1} << 17, size_t{300001}, size_t{1} << 20,
+                        size_t{HeapIsSmall() ? 2u : 9u} << 20}) {
         for (int round = 0; round < 3; round++) {
             Soil(size);
             ExpectCleared(1, size);
@@ -243,7 +243,7 @@ TEST(MallocUsableSize, IsZeroForNullAndAtLeastWhatWasAskedFor)
 {
     EXPECT_EQ(malloc_usable_size(Opaque(static_cast<void *>(nullptr))), 0u);
     for (const EntryPoint &entry : EntryPoints()) {
-        for (size_t size = 1; size < size_t{40} << 20; size = size * 3 + 1) {
+        for (size_t size = 1; size < Scaled(size_t{40} << 20); size = size * 3 + 1) {
             void *block = entry.get(size);
             ASSERT_NE(block, nullptr) << entry.name;
             EXPECT_GE(malloc_usable_size(block), size) << entry.name;

@@ -15,11 +15,13 @@
 namespace conformance {
 namespace {
 
+const size_t kLargest = size_t{HeapIsSmall() ? 5u : 20u} << 20;
+
 // Both sides of whatever boundaries an allocator may have.
 const size_t kLadder[] = {
     1,      8,      15,     16,      17,      100,     256,           257,     1024,
     4095,   4096,   4097,   16384,   32768,   32769,   65536,         65537,   100000,
-    131072, 200000, 262145, 1 << 20, 1100000, 3 << 20, (4 << 20) + 1, 20 << 20};
+    131072, 200000, 262145, 1 << 20, 1100000, 3 << 20, (4 << 20) + 1, kLargest};
 
 // A pattern that every prefix shares, whatever its length.
 void Mark(void *block, size_t size)

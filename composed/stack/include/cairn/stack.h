@@ -48,9 +48,9 @@ extern const struct cairn_runs_ops cairn_stack_runs;
 extern const struct cairn_class_table cairn_stack_classes CAIRN_STACK_LOCAL;
 
 /* Between which layers an adapter lies. An adapter sees each block come back at the size that it
-   was taken with. At the edge of blocks it sees all blocks up to 128 KiB but those with an alignment
-   that no class has; at the edge of slabs what the blocks up to 32 KiB are cut from. Larger blocks
-   pass the edge of pages alone; past blocks and metadata pass none. */
+   was taken with. At the edge of blocks it sees all blocks up to 128 KiB but those with an
+   alignment that no class has; at the edge of slabs what the blocks up to 32 KiB are cut from.
+   Larger blocks pass the edge of pages alone; past blocks and metadata pass none. */
 enum cairn_stack_edge { CAIRN_EDGE_PAGES, CAIRN_EDGE_SLABS, CAIRN_EDGE_BLOCKS, CAIRN_EDGE_COUNT };
 
 /* What lies above a source at an edge: the source itself, or an adapter. Written by cairn_malloc()
