@@ -134,7 +134,7 @@ static bool feed(struct cairn_backend *backend)
     if (is_fed) {
         backend->runs->feed(backend->runs_state, chunk, is_zeroed);
         backend->runs_chunk_count++;
-        backend->has_had_chunk = true;
+        cairn_store_relaxed(&backend->has_had_chunk, true);
     }
     cairn_lock_release(&backend->runs_lock);
     if (!is_fed)

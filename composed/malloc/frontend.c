@@ -202,7 +202,8 @@ static CAIRN_COLD void explain(const struct cairn_request *request)
     static bool is_explained;
     struct cairn_text text;
 
-    if (backend->has_had_chunk || request->size_bytes > CAIRN_CLASS_BYTES_MAX ||
+    if (cairn_load_relaxed(&backend->has_had_chunk) ||
+        request->size_bytes > CAIRN_CLASS_BYTES_MAX ||
         __atomic_exchange_n(&is_explained, true, __ATOMIC_RELAXED))
         return;
     cairn_text_init(&text, cairn_text_to_stderr, NULL);
