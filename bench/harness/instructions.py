@@ -29,8 +29,6 @@ LIMIT_S = 60.0
 MEAN_DIFFERS = 0.005  # as a part: then the mean is told beside the median
 
 
-# --- options ---
-
 _sizes = options.matched("sizes up to 999999999", r"((?:[1-9]\d{0,8},)*[1-9]\d{0,8})",
                          lambda text: tuple(dict.fromkeys(map(int, text.split(",")))))
 
@@ -48,8 +46,6 @@ def parse(arguments: Sequence[str], caller: pathlib.Path) -> argparse.Namespace:
     options.resolve(chosen, caller)
     return chosen
 
-
-# --- counting ---
 
 @dataclasses.dataclass
 class Count:
@@ -80,8 +76,6 @@ def count_of(where: Paths, environment: Mapping[str, str], allocator: Allocator,
     made.pair_mean = statistics.mean(counts["malloc"]) + statistics.mean(counts["free"])
     return made
 
-
-# --- the tables ---
 
 def _number(value: float) -> str:
     return "%d" % value if value == int(value) else "%.1f" % value
@@ -128,8 +122,6 @@ def text_of(made: Mapping[str, Any]) -> str:
         lines += ["", "## Missing", "", *missing]
     return "\n".join(lines + ["", "Command: `%s`." % " ".join(made["command"]), ""])
 
-
-# --- the command ---
 
 def _act(arguments: Sequence[str], where: Paths) -> int:
     chosen = parse(arguments, where.caller)

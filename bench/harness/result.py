@@ -67,8 +67,6 @@ def publish(result: Mapping[str, Any], path: Optional[str], spoken: str) -> None
     stream.flush()
 
 
-# --- the schema ---
-
 NUMBER, TEXT, MAYBE = (int, float), (str,), (type(None),)
 WORDS = {"kind": ("stack", "peer", "libc", "floor"), "group": GROUPS[1:], "metric": ("time", "memory")}
 
@@ -136,8 +134,6 @@ def validate(result: Any) -> List[str]:
             return complaints
     return []
 
-
-# --- reading ---
 
 def given(path: str) -> str:
     """A path as the user meant it: `bazel run` starts programs elsewhere, and says where the user was."""

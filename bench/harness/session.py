@@ -23,8 +23,6 @@ from bench.harness.runner import Interrupted, Runner, record
 EXIT_INTERRUPTED, FAILURES_MOST = 130, 2
 
 
-# --- progress: at most a line every ten seconds ---
-
 EVERY_S = 10.0
 
 
@@ -53,8 +51,6 @@ class Progress:
         self._stream.write("bench: " + line + "\n")
         self._stream.flush()
 
-
-# --- the runs ---
 
 @contextlib.contextmanager
 def interrupts(runner: Runner) -> Iterator[None]:
