@@ -93,13 +93,15 @@ static void *remap(void *self, void *base, size_t old_bytes, size_t new_bytes, b
 /* Where libc has it (glibc): sbrk by a name that no program defines. NULL elsewhere. */
 extern CAIRN_WEAK CAIRN_EXPORT void *__sbrk(intptr_t delta_bytes);
 
+/* Where a filter answered an earlier call of libc with an error, glibc keeps that as the break:
+   there is none from then on. */
 static void *libc_sbrk(intptr_t delta_bytes)
 {
     int saved = errno;
     void *old_break = __sbrk != NULL ? __sbrk(delta_bytes) : sbrk(delta_bytes);
 
     errno = saved;
-    return (intptr_t)old_break == -1 ? NULL : old_break;
+    return address_or_null((long)old_break);
 }
 
 /* The kernel is asked first: a filter that answers with an error instead of the old break makes
