@@ -15,6 +15,7 @@ namespace cairn_test {
 namespace {
 
 constexpr size_t kCapMib = 100;
+constexpr int kTries = 3;
 
 // The data segment is held as a whole, with its gaps, which no block of 5 MB fits into. With
 // threads a used process has more of them than a fresh one, by chance: of 20 blocks, 2 are lost at
@@ -53,17 +54,28 @@ class Exhausted
         std::istringstream(outcome.out) >> seen.blocks >> seen.held_peak_bytes;
         return seen;
     }
+    // Where the kernel puts the mappings decides by chance whether they need one leaf of the
+    // pagemap or two, of 1.6 MB: an unlucky process has a chunk or two less. So there are tries.
     void ExpectAsMuchAsFresh(size_t bytes, const char *how)
     {
-        Exhaustion fresh = Run("fresh", bytes, how), used = Run("used", bytes, how);
+        Exhaustion fresh, used;
+        for (int tries = 0; tries < kTries && !IsAsMuch(used, fresh, bytes); tries++) {
+            fresh = Run("fresh", bytes, how);
+            used = Run("used", bytes, how);
+        }
         EXPECT_GT(fresh.blocks * bytes, size_t{20} << 20) << bytes;
-        EXPECT_GE((used.blocks + 1 + fresh.blocks * 3 / 100) * bytes + GapBytes(),
-                  fresh.blocks * bytes)
-            << bytes << " by " << how;
+        EXPECT_TRUE(IsAsMuch(used, fresh, bytes))
+            << bytes << " by " << how << ": " << used.blocks << " blocks, fresh " << fresh.blocks;
         if (HasCap()) {
             EXPECT_LE(used.held_peak_bytes, kCapMib << 20) << bytes << " by " << how;
             EXPECT_LE(fresh.held_peak_bytes, kCapMib << 20) << bytes << " by " << how;
         }
+    }
+    bool IsAsMuch(const Exhaustion &used, const Exhaustion &fresh, size_t bytes)
+    {
+        return fresh.blocks > 0 &&
+               (used.blocks + 1 + fresh.blocks * 3 / 100) * bytes + GapBytes() >=
+                   fresh.blocks * bytes;
     }
 };
 
