@@ -160,35 +160,13 @@ static uint32_t find_room(struct cairn_pagesource *source, size_t length_bytes, 
     return id;
 }
 
-/* The same under pressure. */
-static uint32_t obtain(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes,
-                       uintptr_t *start)
-{
-    uint32_t id;
-
-    do
-        id = find_room(source, length_bytes, align_bytes, start);
-    while (id == 0 && cairn_pagesource_relieve(source));
-    return id;
-}
-
-static bool promise_nodes(struct cairn_pagesource *source)
-{
-    bool is_promised;
-
-    do
-        is_promised = cairn_pagesource_promise_nodes(source);
-    while (!is_promised && cairn_pagesource_relieve(source));
-    return is_promised;
-}
-
 /* Takes one block; 0 when there is none. Rounded length, alignment of a page at least; nodes are
    promised. */
 static uintptr_t take_block(struct cairn_pagesource *source, size_t length_bytes,
                             size_t align_bytes, bool *is_zeroed)
 {
     uintptr_t base = 0;
-    uint32_t id = obtain(source, length_bytes, align_bytes, &base);
+    uint32_t id = find_room(source, length_bytes, align_bytes, &base);
     struct cairn_pagesource_node *node;
 
     if (id == 0)
@@ -204,11 +182,23 @@ static uintptr_t take_block(struct cairn_pagesource *source, size_t length_bytes
     return base;
 }
 
+static uintptr_t try_alloc(struct cairn_pagesource *source, size_t length_bytes, size_t align_bytes,
+                           bool *is_zeroed)
+{
+    uintptr_t base = 0;
+
+    if (cairn_pagesource_promise_nodes(source)) {
+        base = take_block(source, length_bytes, align_bytes, is_zeroed);
+        cairn_pagesource_end_promise(source);
+    }
+    return base;
+}
+
 void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_bytes,
                              size_t align_bytes, bool *is_zeroed)
 {
     bool is_fresh = false;
-    uintptr_t base = 0;
+    uintptr_t base;
 
     if (!cairn_is_pow2(align_bytes) || align_bytes > length_max_bytes ||
         !round_length(source, length_bytes, &length_bytes))
@@ -216,10 +206,9 @@ void *cairn_pagesource_alloc(struct cairn_pagesource *source, size_t length_byte
     align_bytes = cairn_max(align_bytes, cairn_pagesource_page_bytes(source));
     cairn_lock_take(&source->lock);
     cairn_pagesource_observe_break(source);
-    if (promise_nodes(source)) {
-        base = take_block(source, length_bytes, align_bytes, &is_fresh);
-        cairn_pagesource_end_promise(source);
-    }
+    do
+        base = try_alloc(source, length_bytes, align_bytes, &is_fresh);
+    while (base == 0 && cairn_pagesource_relieve(source));
     cairn_lock_release(&source->lock);
     if (base != 0 && is_zeroed != NULL)
         *is_zeroed = is_fresh;
