@@ -213,9 +213,10 @@ static bool let_holder_resume(const struct cairn_percpu *percpu, int id)
 
 /* True when the pop was in vain for another reason than an empty array: the thread was interrupted
    within the sequence, or is on another CPU now. */
-static bool has_blocks(const struct cairn_percpu *percpu, unsigned class_idx, unsigned shard_idx)
+static bool has_blocks(const struct cairn_percpu *percpu, unsigned class_idx, int id)
 {
-    return header_count(shard_array_header(shard_at(percpu, shard_idx), class_idx),
+    return id >= 0 && (unsigned)id < percpu->shard_count &&
+           header_count(shard_array_header(shard_at(percpu, (unsigned)id), class_idx),
                         &percpu->classes[class_idx]) > 0;
 }
 
@@ -237,7 +238,7 @@ CAIRN_NOINLINE void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsign
     if (percpu->mode == CAIRN_PERCPU_LOCK)
         return alloc_locked(percpu, class_idx);
     id = cairn_rseq_id(percpu);
-    if (let_holder_resume(percpu, id)) {
+    if (let_holder_resume(percpu, id) || has_blocks(percpu, class_idx, id)) {
         void *block = cairn_percpu_pop(percpu, class_idx);
 
         if (block != NULL)
@@ -246,12 +247,6 @@ CAIRN_NOINLINE void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsign
     }
     if (id < 0 || percpu->common->is_closed || !shard_is_running(percpu, (unsigned)id))
         return alloc_bypass(percpu, class_idx);
-    if (CAIRN_UNLIKELY(has_blocks(percpu, class_idx, (unsigned)id))) {
-        void *block = cairn_percpu_pop(percpu, class_idx);
-
-        if (block != NULL)
-            return block;
-    }
     return alloc_refill(percpu, class_idx, (unsigned)id);
 }
 
