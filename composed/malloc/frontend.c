@@ -131,6 +131,20 @@ static void guard_bss(void)
         cairn_syscall2(SYS_munmap, got, page_bytes);
 }
 
+CAIRN_COLD void cairn_frontend_say_once(bool *is_said, const char *before, const char *name,
+                                        const char *after)
+{
+    struct cairn_text text;
+
+    if (__atomic_exchange_n(is_said, true, __ATOMIC_RELAXED))
+        return;
+    cairn_text_init(&text, cairn_text_to_stderr, NULL);
+    cairn_text_add(&text, before);
+    cairn_text_add(&text, name);
+    cairn_text_add(&text, after);
+    cairn_text_flush(&text);
+}
+
 CAIRN_COLD bool cairn_frontend_start(bool *is_ready,
                                      int (*build)(const struct cairn_conf_values *conf))
 {
@@ -200,17 +214,12 @@ static CAIRN_COLD void explain(const struct cairn_request *request)
 {
     const struct cairn_backend *backend = cairn_heap_backend();
     static bool is_explained;
-    struct cairn_text text;
 
-    if (cairn_load_relaxed(&backend->has_had_chunk) ||
-        request->size_bytes > CAIRN_CLASS_BYTES_MAX ||
-        __atomic_exchange_n(&is_explained, true, __ATOMIC_RELAXED))
-        return;
-    cairn_text_init(&text, cairn_text_to_stderr, NULL);
-    cairn_text_add(&text, "cairn: the pages layer (");
-    cairn_text_add(&text, backend->pages.config.os.ops->name);
-    cairn_text_add(&text, ") has no room for a first block\n");
-    cairn_text_flush(&text);
+    if (!cairn_load_relaxed(&backend->has_had_chunk) &&
+        request->size_bytes <= CAIRN_CLASS_BYTES_MAX)
+        cairn_frontend_say_once(&is_explained, "cairn: the pages layer (",
+                                backend->pages.config.os.ops->name,
+                                ") has no room for a first block\n");
 }
 
 /* NULL comes last: what caches and slabs hold, and all that is free, goes back first. */

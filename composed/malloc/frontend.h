@@ -146,6 +146,10 @@ size_t cairn_frontend_trim(bool may_fence);
 void cairn_frontend_stats(struct cairn_malloc_stats *stats);
 void cairn_frontend_check(void);
 
+/* Writes `before`, a name and `after` to stderr, unless that was said already. */
+void cairn_frontend_say_once(bool *is_said, const char *before, const char *name,
+                             const char *after);
+
 /*
  * Builds the stack once, in the first thread that comes: loads the options, calls `build`,
  * publishes *is_ready (release), and registers the fork handlers. False when it cannot be built

@@ -29,7 +29,6 @@
 
 #include <cairn/base/align.h>
 #include <cairn/base/check.h>
-#include <cairn/base/text.h>
 
 #include <errno.h>
 #include <malloc.h>
@@ -45,18 +44,11 @@ static bool is_ready; /* released once the stack is built */
 static CAIRN_COLD void explain(int error)
 {
     static bool is_explained;
-    struct cairn_text text;
 
-    if (is_explained)
-        return;
-    is_explained = true;
-    cairn_text_init(&text, cairn_text_to_stderr, NULL);
-    cairn_text_add(&text, "cairn: the stack ");
-    cairn_text_add(&text, cairn_stack_name);
-    cairn_text_add(&text, error == -ENOMEM ? " cannot be built: no memory for its tables\n"
-                                           : " cannot be built: a layer does not fit the others, "
-                                             "as its laws test says\n");
-    cairn_text_flush(&text);
+    cairn_frontend_say_once(&is_explained, "cairn: the stack ", cairn_stack_name,
+                            error == -ENOMEM ? " cannot be built: no memory for its tables\n"
+                                             : " cannot be built: a layer does not fit the others, "
+                                               "as its laws test says\n");
 }
 
 static int build(const struct cairn_conf_values *conf)
