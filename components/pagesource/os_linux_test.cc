@@ -8,20 +8,18 @@
 #include <gtest/gtest.h>
 
 #include <dlfcn.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
 #include <cstdio>
 #include <cstring>
+
+#include "tests/support/filter.h"
 
 static int sbrk_calls;
 
@@ -156,17 +154,9 @@ TEST_F(OsLinux, MovesTheBreakTogetherWithLibc)
 TEST_F(OsLinux, HasNoBreakWhereAFilterMadeLibcForgetIt)
 {
     auto forget = [this] {
-        struct sock_filter code[] = {
-            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_brk, 0, 1),
-            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        };
-        const struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
         if (os.ops->sbrk(os.self, 0) == nullptr)
             _exit(1);
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        if (!deny(SYS_brk, ENOSYS))
             _exit(0); // no filter may be set here
         (void)sbrk(4096);
         _exit(os.ops->sbrk(os.self, 0) == nullptr && os.ops->sbrk(os.self, 4096) == nullptr ? 0

@@ -25,7 +25,6 @@ namespace {
 using percpu_testing::alloc_many;
 using percpu_testing::AUTO;
 using percpu_testing::Caches;
-using percpu_testing::deny;
 using percpu_testing::free_all;
 using percpu_testing::says;
 using percpu_testing::stats_with;

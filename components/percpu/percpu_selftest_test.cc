@@ -188,7 +188,7 @@ TEST_F(PercpuSelftest, PassesWhereItCannotSleep)
     for (long number : {SYS_nanosleep, SYS_getrusage, SYS_prctl, SYS_getcpu})
         in_child([&] {
             percpu_testing::pin(0);
-            if (!percpu_testing::deny(number))
+            if (!deny(number))
                 return true;
             if (number == SYS_nanosleep && cairn_rseq_probe(percpu()) != UNCLEAR)
                 return false;
@@ -201,7 +201,7 @@ TEST_F(PercpuSelftest, ASleepThatEndsAtOnceProvesNothing)
     in_child([&] {
         percpu_testing::pin(0);
         show(static_cast<int>(percpu_testing::cpus()[0]));
-        return !percpu_testing::deny(SYS_nanosleep, 0) || cairn_rseq_probe(percpu()) == UNCLEAR;
+        return !deny(SYS_nanosleep, 0) || cairn_rseq_probe(percpu()) == UNCLEAR;
     });
 }
 
@@ -213,7 +213,7 @@ TEST_F(PercpuSelftest, SendsInitToLockMode)
         GTEST_SKIP() << "CPU 0 alone";
     in_child([&] {
         percpu_testing::pin(static_cast<unsigned>(cpus.size()) - 1);
-        if (!percpu_testing::deny(SYS_getcpu, 0))
+        if (!deny(SYS_getcpu, 0))
             return true;
         TokenSource tokens({64}, 100);
         Caches caches(tokens, 0, 0, 0, false, percpu_testing::AUTO);

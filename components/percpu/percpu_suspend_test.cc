@@ -23,7 +23,6 @@ namespace {
 
 using percpu_testing::alloc_many;
 using percpu_testing::Caches;
-using percpu_testing::deny;
 using percpu_testing::free_all;
 using percpu_testing::Mode;
 using percpu_testing::TokenSource;

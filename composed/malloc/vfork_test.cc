@@ -12,14 +12,13 @@
 #include <cstring>
 
 #include <dlfcn.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+
+#include "tests/support/filter.h"
 
 // As <sys/rseq.h> declares it, where there is one.
 extern "C" const ptrdiff_t __rseq_offset __attribute__((weak));
@@ -147,15 +146,7 @@ bool deny_vfork()
 #else
     constexpr unsigned number = SYS_clone;
 #endif
-    sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    sock_fprog filter = {4, program};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+    return deny(number, EAGAIN);
 }
 
 TEST(Vfork, FailsWithTheReasonAndWithoutAnEffect)
