@@ -162,8 +162,7 @@ static void block_signals(struct options *options)
     sigprocmask(SIG_BLOCK, &blocked, &options->plan.signal_mask);
 }
 
-/* --- from fork to exec: the child waits until it is attached to, and says why it does not run ---
- */
+/* --- from fork to exec: the child waits to be attached to, and says why it does not run --- */
 
 static __attribute__((noreturn)) void give_up(int failure_fd, int status, const char *what)
 {
@@ -173,8 +172,8 @@ static __attribute__((noreturn)) void give_up(int failure_fd, int status, const 
     _exit(write(failure_fd, &told, 1) == 1 ? status : EXIT_OWN);
 }
 
-/* LD_PRELOAD is the library and nothing else: what measure itself was given would be measured too.
-   */
+/* LD_PRELOAD is the library and nothing else: what measure itself was given would be measured
+   too. */
 static bool set_environment(const struct launch_plan *plan)
 {
     return unsetenv("LD_PRELOAD") == 0 &&

@@ -305,8 +305,8 @@ static bool is_recording(void)
     return state == RECORDING;
 }
 
-/* The child has the mappings of its parent's file; it starts a file of its own at its first call.
-   */
+/* The child has the mappings of its parent's file; it starts a file of its own at its first
+   call. */
 static void start_over(void)
 {
     if (own_log.block != NULL)

@@ -95,8 +95,8 @@ TEST(Lock, GoesThroughTheSameStatesAloneAndAmongOthers)
         GTEST_SKIP() << "libc does not say that this process has one thread";
 }
 
-/* For good: in a child. The order is not checked any more, for two may count on one thread pointer.
-   */
+/* For good: in a child. The order is not checked any more, for two may count on one thread
+   pointer. */
 [[noreturn]] void TakeLocksBesideAThread()
 {
     cairn_lock high = CAIRN_LOCK_INIT(CAIRN_RANK_PAGES);

@@ -76,8 +76,8 @@ size_t cairn_buddy_runs_count(const struct cairn_buddy_run_word *runs,
 size_t cairn_buddy_runs_dirty_end(const struct cairn_buddy_run_word *runs, size_t first,
                                   size_t end);
 
-/* Makes all the granules dirty, or not: a run that is marked and then made clean is being purged.
-   */
+/* Makes all the granules dirty, or not: a run that is marked and then made clean is being
+   purged. */
 void cairn_buddy_runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
                                 bool is_dirty);
 

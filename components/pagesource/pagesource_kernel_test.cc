@@ -182,8 +182,7 @@ TEST_P(Kernel, ResizesKeepingTheContents)
     cairn_pagesource_fini(&source);
 }
 
-// --- limits of the process: in a child, because they cannot be taken back
-// --------------------------------------------
+// --- limits of the process: in a child, because they cannot be taken back ------------------------
 
 void limit(int resource, rlim_t value)
 {
@@ -265,8 +264,7 @@ TEST_P(Kernel, SurvivesEveryLimitOfDataAndAddressSpace)
                 << "extra " << extra << " resource " << resource;
 }
 
-// --- threads
-// -------------------------------------------------------------------------------------------------
+// --- threads -------------------------------------------------------------------------------------
 
 // Past the lock, within what is left of the limit.
 void pass(struct cairn_pagesource *source, int steps)

@@ -11,8 +11,7 @@ namespace {
 
 class Limits : public PageSizes {};
 
-// --- when the kernel refuses to take back
-// --------------------------------------------------------------------------
+// --- when the kernel refuses to take back --------------------------------------------------------
 
 TEST_P(Limits, AFailedUnmapStaysFreeIsUsableAndIsTriedAgain)
 {
@@ -77,8 +76,7 @@ TEST_P(Limits, AnUnmapThatWouldSplitAtTheMapLimitIsKept)
     model.end();
 }
 
-// --- limits and refusals
-// -----------------------------------------------------------------------------------------
+// --- limits and refusals -------------------------------------------------------------------------
 
 TEST_P(Limits, RefusesNonsenseWithoutACall)
 {
@@ -227,8 +225,7 @@ TEST_P(Limits, APartWithoutANodeIsEmptiedAndLost)
 
 INSTANTIATE_TEST_SUITE_P(Pages, Limits, testing::Values(4096, 16384, 65536));
 
-// --- init and misuse
-// ---------------------------------------------------------------------------------------------
+// --- init and misuse -----------------------------------------------------------------------------
 
 TEST(PageSource, InitRejectsWhatContradictsItself)
 {

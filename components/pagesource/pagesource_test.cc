@@ -12,8 +12,7 @@ namespace {
 
 class Policy : public PageSizes {};
 
-// --- examples
-// -------------------------------------------------------------------------------------------------
+// --- examples ------------------------------------------------------------------------------------
 
 TEST(PageSource, GivesZeroedPagesAndTakesThemBack)
 {
@@ -85,8 +84,7 @@ TEST_P(Policy, MmapPolicyNeverTouchesTheBreak)
     model.end();
 }
 
-// --- growth
-// -------------------------------------------------------------------------------------------------
+// --- growth --------------------------------------------------------------------------------------
 
 TEST_P(Policy, GrowsByAnEighthOfWhatIsHeld)
 {
@@ -198,8 +196,7 @@ TEST_P(Policy, TakesAMappingThatIsAlignedByLuckAsItIs)
     model.end();
 }
 
-// --- what is retained
-// --------------------------------------------------------------------------------------------
+// --- what is retained ----------------------------------------------------------------------------
 
 TEST_P(Policy, ReusesDirtyBeforeFreshAndTheBestFitAtTheLowestAddress)
 {
@@ -393,8 +390,7 @@ TEST_P(Policy, PurgeGivesAllDirtyMemoryBack)
     }
 }
 
-// --- resizing
-// -------------------------------------------------------------------------------------------------
+// --- resizing ------------------------------------------------------------------------------------
 
 TEST_P(Policy, ShrinksInPlaceAndGrowsBackIntoAShortTail)
 {

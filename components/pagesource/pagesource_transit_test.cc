@@ -217,8 +217,7 @@ TEST_P(Transit, RandomInterferenceBreaksNoInvariant)
     }
 }
 
-// --- past the lock
-// -----------------------------------------------------------------------------------------------
+// --- past the lock -------------------------------------------------------------------------------
 
 class Past : public PageSizes {};
 

@@ -158,8 +158,8 @@ static unsigned shards_in_use(const struct cairn_percpu *percpu)
     return count;
 }
 
-/* Each shard in use ticks the depot: what is flushed was unused for a tick of each, and one more.
-   */
+/* Each shard in use ticks the depot: what is flushed was unused for a tick of each, and one
+   more. */
 void cairn_percpu_reclaim(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     uint32_t pressure = cairn_load_relaxed(percpu->pressure);

@@ -352,8 +352,8 @@ TEST_P(PercpuFork, TheListOfShardsInUseIsCompleteWhenManyComeIntoUseAtOnce)
 
 // Locks
 
-/* As a fast path in another thread: it finds the shard closed, or, before the close, works in it.
-   */
+/* As a fast path in another thread: it finds the shard closed, or, before the close, works in
+   it. */
 void hold(cairn_lock &lock)
 {
     std::thread([&] { ASSERT_TRUE(cairn_trylock(&lock)); }).join();

@@ -234,8 +234,8 @@ double cost_of(const std::vector<unsigned> &sizes, const std::map<unsigned, unsi
     return cost;
 }
 
-/* No class can be taken out, put in or moved without costing more: for histograms of random sizes.
-   */
+/* No class can be taken out, put in or moved without costing more: for histograms of random
+   sizes. */
 TEST(Generator, NoNeighbourOfTheTableItFindsIsCheaper)
 {
     std::random_device device;

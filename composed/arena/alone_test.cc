@@ -29,8 +29,8 @@ using cairn_test::Shadow;
 alignas(64) unsigned char buffer[2 << 20];
 alignas(64) unsigned char shadow_space[sizeof(Shadow)];
 
-/* In a child to which only read, write, exit and sigreturn are left. Exit status, or 1000 + signal.
-   */
+/* In a child to which only read, write, exit and sigreturn are left. Exit status, or 1000 +
+   signal. */
 int status_in_a_cage(int (*body)())
 {
     pid_t child = fork();

@@ -37,8 +37,8 @@ struct cairn_conf_values {
     uint64_t value[CAIRN_CONF_KEYS];
 };
 
-/* Reads one string into `values`, over what is there. `warn` takes each complaint: one whole line.
-   */
+/* Reads one string into `values`, over what is there. `warn` takes each complaint: one whole
+   line. */
 void cairn_conf_parse(struct cairn_conf_values *values, const char *text,
                       cairn_malloc_write_fn warn, void *self);
 

@@ -49,8 +49,7 @@ class Laws : public testing::Test {
     testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(Seed())};
 };
 
-// ---- pages
-// ------------------------------------------------------------------------------------------
+// ---- pages --------------------------------------------------------------------------------------
 
 bool IsZero(const char *memory, size_t bytes)
 {
@@ -171,8 +170,7 @@ TEST_F(PagesLayer, ErrnoIsLeftAlone)
     EXPECT_EQ(errno, 77) << "layer pages breaks L8: errno is left alone";
 }
 
-// ---- runs
-// -------------------------------------------------------------------------------------------
+// ---- runs ---------------------------------------------------------------------------------------
 
 constexpr size_t kGranule = 16384;
 constexpr size_t kChunk = 2 << 20;
@@ -354,16 +352,14 @@ TEST_F(RunsLayer, StopsAtAFreeOfWhatIsNoRun)
         << "layer runs: frees a run twice";
 }
 
-// ---- classes
-// ----------------------------------------------------------------------------------------
+// ---- classes ------------------------------------------------------------------------------------
 
 TEST(ClassesLayer, TheTableKeepsItsInvariants)
 {
     cairn_class_table_check(&cairn_stack_classes);
 }
 
-// ---- the sources between the layers
-// -----------------------------------------------------------------
+// ---- the sources between the layers -------------------------------------------------------------
 
 class Seams : public Laws {
   protected:
@@ -404,8 +400,7 @@ TEST_F(Seams, CachesOfEveryClass)
              64);
 }
 
-// ---- caches
-// -----------------------------------------------------------------------------------------
+// ---- caches -------------------------------------------------------------------------------------
 
 class CachesLayer : public Laws {
   protected:

@@ -98,8 +98,7 @@ static void clear_all(void)
     printf("%zu\n", count);
 }
 
-/* ---- while another thread forks: its handlers wait for this one, so every call falls into the
-   fork ---- */
+/* ---- while another thread forks: its handlers wait, so every call falls into the fork ---- */
 
 static pthread_barrier_t barrier;
 static size_t past_count;

@@ -159,8 +159,8 @@ static int tsd_mode(void)
     return destructor_calls == KEYS * ROUNDS * THREADS ? 0 : 1;
 }
 
-/* Threads come and go by the thousand; their blocks live on for a while and die in other threads.
-   */
+/* Threads come and go by the thousand; their blocks live on for a while and die in other
+   threads. */
 
 static char *inheritance[BLOCKS];
 

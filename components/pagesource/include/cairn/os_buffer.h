@@ -52,8 +52,8 @@ struct cairn_os_buffer_config {
 CAIRN_NODISCARD int cairn_os_buffer_init(struct cairn_os_buffer *buffer,
                                          const struct cairn_os_buffer_config *config);
 
-/* The table. A map is O(pages of the buffer), and O(pages mapped) to clear; the clock stands at 0.
-   */
+/* The table. A map is O(pages of the buffer), and O(pages mapped) to clear; the clock stands at
+   0. */
 struct cairn_os cairn_os_buffer_as_os(struct cairn_os_buffer *buffer);
 
 /* Bytes that are mapped. Approximate while others are at work. O(pages). */
