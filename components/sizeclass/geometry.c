@@ -9,7 +9,8 @@
  *
  * Small slabs become empty sooner and lose less when they are nearly empty; large ones waste less
  * in the tail. So the first number of granules is taken that holds enough blocks and wastes at most
- * 1/32.
+ * 1/16. Only powers of two are tried: what one class gives back then fits the others
+ * (docs/decisions/0031).
  *
  * The index of a block is offset / block_bytes. With the least integer r above 2^64 / block_bytes,
  * which is (2^64 + e) / block_bytes for some 0 < e <= block_bytes, an offset of q blocks and s
@@ -29,7 +30,7 @@
 
 #include <errno.h>
 
-enum { BLOCK_BYTES_UNIT = 8, WASTE_SHIFT = 5, GRANULE_BYTES_MIN = 16 };
+enum { BLOCK_BYTES_UNIT = 8, WASTE_SHIFT = 4, GRANULE_BYTES_MIN = 16 };
 
 /* Sets what turns an offset into an index; block_bytes and block_count are there. */
 static void invert(struct cairn_slab_geometry *geometry)
@@ -78,7 +79,7 @@ int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes
         granule_bytes < GRANULE_BYTES_MIN ||
         granule_bytes > CAIRN_SLAB_BYTES_MAX / CAIRN_SLAB_GRANULES_MAX)
         return -EINVAL;
-    for (uint64_t granules = 1; granules <= CAIRN_SLAB_GRANULES_MAX; granules++) {
+    for (uint64_t granules = 1; granules <= CAIRN_SLAB_GRANULES_MAX; granules *= 2) {
         uint64_t slab_bytes = granules * granule_bytes;
         uint64_t waste_bytes = slab_bytes - blocks_in(slab_bytes, block_bytes) * block_bytes;
 

@@ -48,13 +48,13 @@ size_t slab_bytes_by_search(size_t block_bytes, size_t granule_bytes)
 {
     size_t best = 0;
 
-    for (size_t n = 1; n <= CAIRN_SLAB_GRANULES_MAX; n++) {
+    for (size_t n = 1; n <= CAIRN_SLAB_GRANULES_MAX; n *= 2) {
         size_t slab = n * granule_bytes;
 
-        if (slab / block_bytes >= CAIRN_SLAB_BLOCKS_MIN && waste_of(slab, block_bytes) * 32 <= slab)
+        if (slab / block_bytes >= CAIRN_SLAB_BLOCKS_MIN && waste_of(slab, block_bytes) * 16 <= slab)
             return slab;
     }
-    for (size_t n = 1; n <= CAIRN_SLAB_GRANULES_MAX; n++) {
+    for (size_t n = 1; n <= CAIRN_SLAB_GRANULES_MAX; n *= 2) {
         size_t slab = n * granule_bytes;
 
         if (slab / block_bytes < CAIRN_SLAB_BLOCKS_MIN)
