@@ -406,7 +406,7 @@ void cairn_pool_check(const struct cairn_pool *pool)
         listed += check_list(pool, i);
     cairn_lock_take(&slabs->lock);
     for (uint32_t id = cairn_slabs_next(slabs, 1); id != 0;
-         id = cairn_slabs_next(slabs, id + slab->unit_count)) {
+         id = cairn_slabs_next(slabs, cairn_slabs_unit_behind(slab, id))) {
         slab = cairn_slabs_lookup(slabs, id);
         if (slab->pool_id != pool->pool_id)
             continue;

@@ -226,7 +226,7 @@ void cairn_slabs_check(const struct cairn_slabs *slabs)
 
     cairn_slabs_check_units(slabs);
     for (uint32_t id = cairn_slabs_next(slabs, 1); id != 0;
-         id = cairn_slabs_next(slabs, id + slab->unit_count)) {
+         id = cairn_slabs_next(slabs, cairn_slabs_unit_behind(slab, id))) {
         slab = cairn_slabs_lookup(slabs, id);
         check_bitmap(slab);
         check_mapped(slabs, slab, id);

@@ -17,7 +17,7 @@
  * the block first. They are touched only when used, and hold no pointer to each other.
  *
  *     state only            the number of slabs is bounded by the state
- *     source (and state)    each piece doubles the units, up to 2^32 of them
+ *     source (and state)    each piece doubles the units, up to 2^27 of them (8 GiB)
  *
  * Threads: cairn_slabs_find() takes no lock. Taking and giving whole slabs locks (rank
  *          CAIRN_RANK_SLABS).
@@ -47,7 +47,8 @@ enum {
     CAIRN_SLAB_BYTES_MAX = 1 << 21,
     CAIRN_SLABS_FIRST_PIECE_BYTES = 1 << 16,       /* from a source, without a state */
     CAIRN_SLABS_GROWING_STATE_BYTES_MIN = 1 << 11, /* of a state that a source comes after */
-    CAIRN_SLABS_PIECE_ENTRIES = 32                 /* one per bit of an id */
+    CAIRN_SLABS_UNIT_BITS = 27, /* of an id: the number of its unit; above, that of its piece */
+    CAIRN_SLABS_PIECE_ENTRIES = CAIRN_SLABS_UNIT_BITS /* one per bit of a unit's number */
 };
 
 __extension__ typedef unsigned __int128 cairn_slab_product; /* of an offset and a reciprocal */
@@ -94,7 +95,7 @@ struct cairn_slabs_config {
 struct cairn_slabs {
     struct cairn_lock lock;
     struct cairn_slabs_config config;
-    /* By the logarithm of an id: where unit 0 would lie, were all units in the piece of that id. */
+    /* By the upper bits of an id: what is to be added to 64 times an id for its address. */
     uintptr_t piece_bases[CAIRN_SLABS_PIECE_ENTRIES];
     uint32_t unit_count;                           /* units below have memory; 1: none has */
     uint32_t unit_top;                             /* units below were used once; 0 never is */
@@ -177,7 +178,7 @@ void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab);
 struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void *pointer,
                                     uint8_t kind_max);
 
-/* Id to descriptor and back; id 0 is NULL. The way back asks the pagemap. O(1). Requires: the slab
+/* Id (any number but 0) to descriptor and back; id 0 is NULL. The way back asks the pagemap. O(1). Requires: the slab
    is taken. */
 struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab_id);
 uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab *slab);
