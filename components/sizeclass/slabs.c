@@ -15,7 +15,7 @@
  * A descriptor does not hold its own id: where the caller does not know it, the pagemap says it.
  *
  * Invariants (cairn_slabs_check), besides those of the units:
- *   I1  popcount of the bitmap == free_count <= block_count, bits behind block_count are 0, words
+ *   I1  popcount of the bitmap == free blocks <= block_count, bits behind block_count are 0, words
  *       below first_word are 0;
  *   I2  the first and the last granule of a published slab lead to it in the pagemap;
  *   I3  slab_count and slab_bytes are the sums over the published.
@@ -28,6 +28,10 @@
 #include <cairn/base/align.h>
 
 #include <errno.h>
+
+enum { SLAB_BYTES_BITS = 24 }; /* of the field in a descriptor */
+
+CAIRN_STATIC_ASSERT(CAIRN_SLAB_BYTES_MAX < 1 << SLAB_BYTES_BITS, "a slab's size fits its field");
 
 static size_t granules_of(const struct cairn_slabs *slabs, size_t slab_bytes)
 {
@@ -102,7 +106,8 @@ static void free_all_blocks(struct cairn_slab *slab, uint32_t block_count)
     if (rest > 0)
         words[full_words] = ((uint64_t)1 << rest) - 1;
     slab->block_count = (uint16_t)block_count;
-    slab->free_count = (uint16_t)block_count;
+    slab->free_bound = (uint16_t)block_count;
+    slab->free_room = 0;
     slab->first_word = 0;
 }
 
@@ -150,7 +155,7 @@ struct cairn_slab *cairn_slabs_take(struct cairn_slabs *slabs,
     slab->prev_id = 0;
     slab->pool_id = pool_id;
     slab->list_idx = 0;
-    slab->slab_bytes = geometry->slab_bytes;
+    slab->slab_bytes = geometry->slab_bytes & ((1u << SLAB_BYTES_BITS) - 1);
     free_all_blocks(slab, geometry->block_count);
     publish(slabs, slab, base);
     return slab;
@@ -163,8 +168,8 @@ void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab)
     uint32_t slab_id;
 
     CAIRN_CHECK(base != NULL, "give of a slab that is not taken", slab, __func__);
-    CAIRN_CHECK(slab->free_count == slab->block_count, "give of a slab with blocks out", base,
-                __func__);
+    CAIRN_CHECK(cairn_slab_free_count(slab) == slab->block_count, "give of a slab with blocks out",
+                base, __func__);
     slab_id = cairn_slabs_lookup_id(slabs, slab);
     cairn_pagemap_clear(slabs->config.pagemap, base, granules_of(slabs, slab_bytes));
     unpublish(slabs, slab, slab_id);
@@ -200,8 +205,8 @@ static void check_bitmap(struct cairn_slab *slab)
         CAIRN_INVARIANT(i >= slab->first_word || words[i] == 0);
         free_count += (uint32_t)__builtin_popcountll(words[i]);
     }
-    CAIRN_INVARIANT(free_count == slab->free_count);
-    CAIRN_INVARIANT(slab->free_count <= slab->block_count);
+    CAIRN_INVARIANT(free_count == cairn_slab_free_count(slab));
+    CAIRN_INVARIANT(free_count <= slab->block_count);
     CAIRN_INVARIANT(rest == 0 || words[word_count - 1] >> rest == 0);
 }
 

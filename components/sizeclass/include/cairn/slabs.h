@@ -71,14 +71,22 @@ struct cairn_slab {
     uint32_t next_id; /* 0: none */
     uint32_t prev_id;
     uint32_t pool_id; /* of the pool that owns the slab */
-    uint16_t free_count;
+    /* As many blocks as free_bound are free when free_room more have come back: then the slab belongs
+       on another list of the pool. So one number tells the pool when to move it. */
+    uint16_t free_bound;
+    int16_t free_room;
     uint16_t block_count;
-    uint16_t first_word; /* no word below has a free bit */
-    uint8_t unit_count;
-    uint8_t list_idx; /* the pool's list it is on */
-    uint32_t slab_bytes;
+    uint8_t first_word; /* no word below has a free bit */
+    uint8_t list_idx;   /* the pool's list it is on */
+    uint32_t slab_bytes : 24;
+    uint32_t unit_count : 8;
     uint64_t free_words[CAIRN_SLAB_INLINE_WORDS];
 };
+
+static inline uint32_t cairn_slab_free_count(const struct cairn_slab *slab)
+{
+    return (uint16_t)(slab->free_bound - slab->free_room);
+}
 
 struct cairn_slabs_config {
     struct cairn_pagemap *pagemap; /* whose granule is the unit of slabs; outlives the directory */
