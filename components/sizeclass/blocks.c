@@ -82,15 +82,28 @@ static size_t take_run(uint64_t *word, uintptr_t base, size_t block_bytes, void 
     return count;
 }
 
+CAIRN_HOT_INLINE void *take_lowest(uint64_t *bits, uintptr_t base, size_t block_bytes)
+{
+    size_t lowest_idx = (unsigned)__builtin_ctzll(*bits);
+
+    *bits &= *bits - 1;
+    return (void *)(base + lowest_idx * block_bytes);
+}
+
 /* The same for any word. */
 static size_t take_bits(uint64_t *word, uintptr_t base, size_t block_bytes, void **blocks,
                         size_t most)
 {
     uint64_t bits = *word;
-    size_t count = 0;
+    size_t count = cairn_min((unsigned)__builtin_popcountll(bits), most);
+    void **const end = blocks + count;
 
-    for (; bits != 0 && count < most; bits &= bits - 1)
-        blocks[count++] = (void *)(base + (size_t)__builtin_ctzll(bits) * block_bytes);
+    if (count % 2 != 0)
+        *blocks++ = take_lowest(&bits, base, block_bytes);
+    for (; blocks != end; blocks += 2) {
+        blocks[0] = take_lowest(&bits, base, block_bytes);
+        blocks[1] = take_lowest(&bits, base, block_bytes);
+    }
     *word = bits;
     return count;
 }

@@ -109,6 +109,11 @@ static inline bool cairn_slabs_is_slab(uint16_t tag, uint8_t kind_max)
 void cairn_slab_describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
                          uint32_t slab_bytes, uint32_t block_count);
 
+/* cairn_slabs_take() and cairn_slabs_give() by id; 0: NULL. */
+uint32_t cairn_slabs_take_id(struct cairn_slabs *slabs, const struct cairn_slab_geometry *geometry,
+                             uint8_t kind, uint32_t pool_id);
+void cairn_slabs_give_id(struct cairn_slabs *slabs, uint32_t slab_id);
+
 /* The units of descriptors, from the config of the directory. Fails: -EINVAL as
    cairn_slabs_init(). */
 int cairn_slabs_init_units(struct cairn_slabs *slabs);

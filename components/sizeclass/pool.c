@@ -103,29 +103,29 @@ static void link_slab(struct cairn_pool *pool, struct cairn_slab *slab, uint32_t
     set_prev(pool, slab->next_id, slab_id);
 }
 
-static void give_slab(struct cairn_pool *pool, struct cairn_slab *slab)
+static void give_slab(struct cairn_pool *pool, uint32_t slab_id)
 {
     CAIRN_ASSERT(pool->slab_count > 0);
-    CAIRN_ASSERT(slab->pool_id == pool->pool_id);
+    CAIRN_ASSERT(cairn_slabs_lookup(pool->slabs, slab_id)->pool_id == pool->pool_id);
     pool->slab_count--;
-    cairn_slabs_give(pool->slabs, slab);
+    cairn_slabs_give_id(pool->slabs, slab_id);
 }
 
 /* Keeps this slab, or the one kept so far, as the empty one; the other goes back. */
 static void keep_empty(struct cairn_pool *pool, struct cairn_slab *slab, uint32_t slab_id)
 {
-    struct cairn_slab *kept = cairn_slabs_at(pool->slabs, pool->empty_id);
+    uint32_t kept_id = pool->empty_id;
 
     CAIRN_ASSERT(cairn_slab_free_count(slab) == slab->block_count);
-    if (kept == NULL) {
+    if (kept_id == 0) {
         pool->empty_id = slab_id;
         return;
     }
-    if (slab->base < kept->base) {
+    if (slab->base < cairn_slabs_lookup(pool->slabs, kept_id)->base) {
         pool->empty_id = slab_id;
-        slab = kept;
+        slab_id = kept_id;
     }
-    give_slab(pool, slab);
+    give_slab(pool, slab_id);
 }
 
 /* Says which list the slab is on. Of the empty one no block can come back, so its bound has no
@@ -211,19 +211,16 @@ void cairn_pool_fini(struct cairn_pool *pool)
 /* The id of a slab with a free block, or 0. */
 static uint32_t slab_to_take_from(struct cairn_pool *pool)
 {
-    struct cairn_slab *slab;
-
     for (unsigned i = CAIRN_POOL_LISTS; i-- > 0;)
         if (pool->lists[i] != 0)
             return pool->lists[i];
     if (pool->empty_id != 0)
         return pool->empty_id;
-    slab = cairn_slabs_take(pool->slabs, &pool->geometry, pool->kind, pool->pool_id);
-    if (slab == NULL)
+    pool->empty_id = cairn_slabs_take_id(pool->slabs, &pool->geometry, pool->kind, pool->pool_id);
+    if (pool->empty_id == 0)
         return 0;
     pool->slab_count++;
-    set_list(pool, slab, IS_EMPTY);
-    pool->empty_id = cairn_slabs_lookup_id(pool->slabs, slab);
+    set_list(pool, cairn_slabs_lookup(pool->slabs, pool->empty_id), IS_EMPTY);
     return pool->empty_id;
 }
 
@@ -365,13 +362,13 @@ void cairn_pool_free(struct cairn_pool *pool, void *block)
 
 size_t cairn_pool_trim(struct cairn_pool *pool)
 {
-    struct cairn_slab *slab = cairn_slabs_at(pool->slabs, pool->empty_id);
+    uint32_t slab_id = pool->empty_id;
 
-    if (slab == NULL)
+    if (slab_id == 0)
         return 0;
-    CAIRN_ASSERT(slab->list_idx == IS_EMPTY);
+    CAIRN_ASSERT(cairn_slabs_lookup(pool->slabs, slab_id)->list_idx == IS_EMPTY);
     pool->empty_id = 0;
-    give_slab(pool, slab);
+    give_slab(pool, slab_id);
     return pool->geometry.slab_bytes;
 }
 
