@@ -26,7 +26,7 @@
 
 #include <cairn/base/align.h>
 
-enum { LAST_BIT = CAIRN_SLAB_WORD_BITS - 1, RUN_MIN = 4, LOOK_AGAIN = 8 };
+enum { LAST_BIT = CAIRN_SLAB_WORD_BITS - 1, RUN_MIN = 4, LOOK_AGAIN = 16 };
 
 const char cairn_blocks_give_name[] = "cairn_pool_give";
 
@@ -82,27 +82,28 @@ static size_t take_run(uint64_t *word, uintptr_t base, size_t block_bytes, void 
     return count;
 }
 
-CAIRN_HOT_INLINE void *take_lowest(uint64_t *bits, uintptr_t base, size_t block_bytes)
+/* In 32 bits, which is enough: a word spans at most 128 MiB. */
+CAIRN_HOT_INLINE void *take_lowest(uint64_t *bits, uintptr_t base, uint32_t block_bytes)
 {
-    size_t lowest_idx = (unsigned)__builtin_ctzll(*bits);
+    uint32_t lowest_idx = (uint32_t)__builtin_ctzll(*bits);
 
     *bits &= *bits - 1;
     return (void *)(base + lowest_idx * block_bytes);
 }
 
 /* The same for any word. */
-static size_t take_bits(uint64_t *word, uintptr_t base, size_t block_bytes, void **blocks,
-                        size_t most)
+static CAIRN_NOINLINE size_t take_bits(uint64_t *word, uintptr_t base, size_t block_bytes,
+                                       void **blocks, size_t most)
 {
     uint64_t bits = *word;
     size_t count = cairn_min((unsigned)__builtin_popcountll(bits), most);
     void **const end = blocks + count;
 
     if (count % 2 != 0)
-        *blocks++ = take_lowest(&bits, base, block_bytes);
+        *blocks++ = take_lowest(&bits, base, (uint32_t)block_bytes);
     for (; blocks != end; blocks += 2) {
-        blocks[0] = take_lowest(&bits, base, block_bytes);
-        blocks[1] = take_lowest(&bits, base, block_bytes);
+        blocks[0] = take_lowest(&bits, base, (uint32_t)block_bytes);
+        blocks[1] = take_lowest(&bits, base, (uint32_t)block_bytes);
     }
     *word = bits;
     return count;

@@ -44,7 +44,7 @@
 /* Values of list_idx behind those of the lists. */
 enum { ON_NO_LIST = CAIRN_POOL_LISTS, IS_EMPTY };
 
-enum { LOOK_AGAIN = 16 };
+enum { LOOK_AGAIN = 32 };
 
 /* The list that the slab belongs on: quarters, rounded up. */
 static unsigned list_for(const struct cairn_slab *slab)
