@@ -336,7 +336,7 @@ void cairn_pool_give(struct cairn_pool *pool, void *const *blocks, size_t count)
 
     CAIRN_ASSERT(pool->slabs != NULL);
     while (blocks != end) {
-        void *const *next = give_stretch(pool, blocks, end);
+        void *const *next = blocks + 1 == end ? blocks : give_stretch(pool, blocks, end);
 
         if (next == blocks) {
             next += cairn_min((size_t)(end - blocks), LOOK_AGAIN);
@@ -357,7 +357,10 @@ void *cairn_pool_alloc(struct cairn_pool *pool)
 
 void cairn_pool_free(struct cairn_pool *pool, void *block)
 {
-    cairn_pool_give(pool, &block, 1);
+    CAIRN_ASSERT(pool->slabs != NULL);
+    give_each(pool, &block, &block + 1);
+    CAIRN_ASSERT(pool->used_count > 0);
+    pool->used_count--;
 }
 
 size_t cairn_pool_trim(struct cairn_pool *pool)
