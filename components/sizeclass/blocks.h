@@ -11,8 +11,9 @@
  *               |-- stretch ----------------------| |
  *                     `-- run --'      `- run -'
  *
- * A stretch of one block is freed here, any other in blocks.c. Every block is checked before its
- * bit is set, so that after a panic the bitmap says exactly which blocks came before.
+ * A block alone in its slab is freed here, a stretch in blocks.c. Every block is checked before its
+ * bit is set, so that after a panic the bitmap says exactly which blocks came before. What is to be
+ * refused is left to the caller, who has a list to mend first (pool.c).
  */
 
 #ifndef CAIRN_SIZECLASS_BLOCKS_H
@@ -30,8 +31,8 @@ void cairn_blocks_take(struct cairn_slab *slab, size_t block_bytes, void **block
 CAIRN_COLD const char *cairn_blocks_misuse(const struct cairn_slab_geometry *geometry,
                                            const struct cairn_slab *slab, const void *block);
 
-/* Frees the stretch at the head of the array. Returns the place of the next block; when that is of
-   the slab still, it is to be refused. Requires: blocks[0] is there and in a granule of the slab. */
+/* Frees the stretch at the head of the array. Returns the place of the next block; when that is in
+   the slab still, it is to be refused. Requires: blocks[0] is there, in a granule of the slab. */
 void *const *cairn_blocks_free_several(const struct cairn_slab_geometry *geometry,
                                        struct cairn_slab *slab, void *const *blocks,
                                        void *const *end);

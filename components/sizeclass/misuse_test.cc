@@ -196,7 +196,7 @@ TEST(Misuse, ABlockTwiceInABatchIsFoundInEveryOrder)
     cairn_pool_fini(&pool);
 }
 
-/* Forty blocks of eight slabs by turns, each alone in its slab; one of them is bad, at each place. */
+/* Forty blocks of eight slabs by turns, each a stretch of its own; one is bad, at each place. */
 TEST(Misuse, ABadPointerAmongBlocksAloneInTheirSlabsIsRefused)
 {
     SlabsWorld world;

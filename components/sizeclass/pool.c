@@ -12,10 +12,15 @@
  *     (full)                         on no list    found again through the pagemap
  *
  * Taking fills an array from the words of a bitmap, lowest bit first, word by word: a set bit is a
- * free block. Giving looks a slab up for the first block of each stretch that lies in one slab,
- * sets the bits of the stretch (blocks.c), and files the slab at its end if the number of its free
- * blocks left the bounds of its list. A new slab enters as the empty one, so that there is one way
- * in.
+ * free block. A new slab enters as the empty one, so that there is one way in.
+ *
+ * Giving looks a slab up for the first block of each stretch that lies in one slab, sets the bits
+ * of the stretch (blocks.c), and files the slab at its end if the number of its free blocks left
+ * the bounds of its list. Where the first block is a stretch of its own, the next few are given
+ * each for itself, without looking for another stretch:
+ *
+ *     array     | a a a a a a | b | c | a | d | c | b | ...         by slab
+ *               `- stretch ---'`- each for itself ------
  *
  * Within a list a slab goes in front of the first one when its address is lower, and otherwise
  * right behind it: no order, but low addresses drift to the front, at the price of one comparison.
@@ -29,7 +34,7 @@
  *   I3  used_count is the sum of blocks out, slab_count the number of slabs in the directory with
  *       this pool_id.
  *
- * Cost. take, give: O(1) per block and per slab touched; about 60 instructions for a block that is
+ * Cost. take, give: O(1) per block and per slab touched; about 40 instructions for a block that is
  * the only one of its slab in the batch. Nothing reads or writes a block.
  */
 
@@ -44,7 +49,8 @@
 /* Values of list_idx behind those of the lists. */
 enum { ON_NO_LIST = CAIRN_POOL_LISTS, IS_EMPTY };
 
-enum { LOOK_AGAIN = 32 };
+/* Blocks given each for itself before a stretch is looked for again. */
+enum { EACH_COUNT = 32 };
 
 /* The list that the slab belongs on: quarters, rounded up. */
 static unsigned list_for(const struct cairn_slab *slab)
@@ -307,8 +313,8 @@ static CAIRN_NOINLINE void give_each(struct cairn_pool *pool, void *const *block
     } while (++blocks != stop);
 }
 
-/* Gives the stretch at the head of the array back; returns the place of the next block, which is the
-   same when the stretch is no more than one block. */
+/* Gives the stretch at the head of the array back; returns the place of the next block, which is
+   the same when the stretch is no more than one block. */
 static void *const *give_stretch(struct cairn_pool *pool, void *const *blocks, void *const *end)
 {
     struct cairn_pagemap_mark mark = cairn_pagemap_mark(pool->slabs->config.pagemap, *blocks);
@@ -339,7 +345,7 @@ void cairn_pool_give(struct cairn_pool *pool, void *const *blocks, size_t count)
         void *const *next = blocks + 1 == end ? blocks : give_stretch(pool, blocks, end);
 
         if (next == blocks) {
-            next += cairn_min((size_t)(end - blocks), LOOK_AGAIN);
+            next += cairn_min((size_t)(end - blocks), EACH_COUNT);
             give_each(pool, blocks, next);
         }
         blocks = next;

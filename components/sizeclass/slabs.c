@@ -117,8 +117,8 @@ static void *take_memory(struct cairn_slabs *slabs, const struct cairn_slab_geom
     return base;
 }
 
-/* The id of a descriptor that is published, with the memory's granules marked; 0 when there is none,
-   or the map cannot. */
+/* The id of a descriptor that is published, with the memory's granules marked; 0 when there is
+   none, or the map cannot. */
 static uint32_t publish_marked(struct cairn_slabs *slabs,
                                const struct cairn_slab_geometry *geometry, void *base, uint8_t kind,
                                uint32_t pool_id)

@@ -71,8 +71,8 @@ struct cairn_slab {
     uint32_t next_id; /* 0: none */
     uint32_t prev_id;
     uint32_t pool_id; /* of the pool that owns the slab */
-    /* As many blocks as free_bound are free when free_room more have come back: then the slab belongs
-       on another list of the pool. So one number tells the pool when to move it. */
+    /* free_bound blocks are free when free_room more have come back: then the slab belongs on
+       another list of the pool. So one number tells the pool when to move it. */
     uint16_t free_bound;
     int16_t free_room;
     uint16_t block_count;
@@ -186,7 +186,7 @@ void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab);
 struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void *pointer,
                                     uint8_t kind_max);
 
-/* Id (any number but 0) to descriptor and back; id 0 is NULL. The way back asks the pagemap. O(1). Requires: the slab
+/* Id to descriptor and back; id 0 is NULL. The way back asks the pagemap. O(1). Requires: the slab
    is taken. */
 struct cairn_slab *cairn_slabs_at(const struct cairn_slabs *slabs, uint32_t slab_id);
 uint32_t cairn_slabs_id(const struct cairn_slabs *slabs, const struct cairn_slab *slab);
