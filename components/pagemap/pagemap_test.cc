@@ -122,6 +122,38 @@ TEST_P(Pagemap, TellsWhatLiesAtAnyAddressOfARun)
         EXPECT_EQ(cairn_pagemap_tag(&map_, GranuleAt(i)), 0);
 }
 
+TEST_P(Pagemap, ASectionSaysOfEveryAddressWhatALookupSays)
+{
+    std::mt19937_64 random(test_seed());
+
+    ASSERT_EQ(Set(0, 100, 1, 10), 0);
+    ASSERT_EQ(Set(kArea / 2 - 3, 7, 2, 20), 0) << "across the border of two leaves";
+    ASSERT_EQ(Set(kArea - 1, 1, 3, 30), 0);
+    for (int i = 0; i < 10000; i++) {
+        uintptr_t pointer = kFirst * kGranule + random() % (kArea * kGranule);
+
+        if (i % 10 == 0)
+            pointer = random();
+        const auto section = cairn_pagemap_section(&map_, At(pointer));
+        const auto mark = cairn_pagemap_mark(&map_, At(pointer));
+        uintptr_t granule = (pointer >> section.granule_shift) - section.granule_first;
+
+        if (section.granule_count == 0) {
+            ASSERT_EQ(mark.tag, 0);
+            ASSERT_GE((pointer / kGranule) - map_.granule_first, map_.granule_count);
+            continue;
+        }
+        ASSERT_LT(granule, section.granule_count);
+        ASSERT_EQ(section.tags[granule], mark.tag);
+        if (mark.tag != 0) {
+            ASSERT_EQ(section.owners[granule], mark.owner);
+        }
+    }
+    Clear(0, 100);
+    Clear(kArea / 2 - 3, 7);
+    Clear(kArea - 1, 1);
+}
+
 TEST_P(Pagemap, SaturatesTheIndexAt255)
 {
     ASSERT_EQ(Set(0, 600, 255, 1), 0);

@@ -11,8 +11,9 @@
  *               |-- stretch ----------------------| |
  *                     `-- run --'      `- run -'
  *
- * A stretch of one block is freed here, any other in blocks.c. Every block is checked before its
- * bit is set, so that after a panic the bitmap says exactly which blocks came before.
+ * A block alone in its slab is freed here, a stretch in blocks.c. Every block is checked before its
+ * bit is set, so that after a panic the bitmap says exactly which blocks came before. What is to be
+ * refused is left to the caller, who has a list to mend first (pool.c).
  */
 
 #ifndef CAIRN_SIZECLASS_BLOCKS_H
@@ -26,64 +27,61 @@ extern const char cairn_blocks_give_name[];
 /* Takes the `count` lowest free blocks. Requires: there are so many. */
 void cairn_blocks_take(struct cairn_slab *slab, size_t block_bytes, void **blocks, size_t count);
 
-/* cairn_blocks_free_stretch() for a stretch of two blocks or more. */
+/* Why a block that lies in a granule of the slab is refused: none begins there, or it is free. */
+CAIRN_COLD const char *cairn_blocks_misuse(const struct cairn_slab_geometry *geometry,
+                                           const struct cairn_slab *slab, const void *block);
+
+/* Frees the stretch at the head of the array. Returns the place of the next block; when that is in
+   the slab still, it is to be refused. Requires: blocks[0] is there, in a granule of the slab. */
 void *const *cairn_blocks_free_several(const struct cairn_slab_geometry *geometry,
                                        struct cairn_slab *slab, void *const *blocks,
                                        void *const *end);
 
-/* The index of a block that lies in a granule of the slab. Panics when none begins there, or it is
-   free. */
-CAIRN_HOT_INLINE size_t cairn_blocks_idx(const struct cairn_slab_geometry *geometry,
-                                         struct cairn_slab *slab, const void *block)
+/* True unless the array ends, or goes on in another slab. */
+CAIRN_HOT_INLINE bool cairn_blocks_goes_on(const struct cairn_slab_geometry *geometry,
+                                           const struct cairn_slab *slab, void *const *blocks,
+                                           void *const *end)
+{
+    CAIRN_ASSERT(slab->slab_bytes == geometry->slab_bytes);
+    return blocks != end && (uintptr_t)*blocks - slab->base < geometry->slab_bytes;
+}
+
+/* True when the bit of a block is set in its word. */
+CAIRN_HOT_INLINE bool cairn_blocks_is_set(uint64_t word, size_t block_idx)
+{
+    return (word >> block_idx % CAIRN_SLAB_WORD_BITS & 1) != 0;
+}
+
+/* Notes that the word has free blocks. */
+CAIRN_HOT_INLINE void cairn_blocks_note_word(struct cairn_slab *slab, size_t word_idx)
+{
+    if ((uint8_t)word_idx < slab->first_word)
+        slab->first_word = (uint8_t)word_idx;
+}
+
+CAIRN_HOT_INLINE void cairn_blocks_note_free(struct cairn_slab *slab, size_t count)
+{
+    CAIRN_ASSERT(cairn_slab_free_count(slab) + count <= slab->block_count);
+    slab->free_room = (int16_t)(slab->free_room - (int16_t)count);
+}
+
+/* Frees one block that lies in a granule of the slab; false when it is to be refused. */
+CAIRN_HOT_INLINE bool cairn_blocks_free_one(const struct cairn_slab_geometry *geometry,
+                                            struct cairn_slab *slab, const void *block)
 {
     cairn_slab_product product = cairn_slab_multiply(geometry, (uintptr_t)block - slab->base);
     size_t block_idx = (size_t)(product >> 64);
-
-    CAIRN_CHECK((uint64_t)product < geometry->start_bound, "not the start of a block", block,
-                cairn_blocks_give_name);
-    CAIRN_CHECK(!cairn_slab_is_free(slab, block_idx), "double free", block, cairn_blocks_give_name);
-    return block_idx;
-}
-
-/* Sets `count` bits of a word, all of them 0 so far. */
-CAIRN_HOT_INLINE void cairn_blocks_set_free(struct cairn_slab *slab, size_t word_idx, uint64_t bits,
-                                            size_t count)
-{
+    size_t word_idx = block_idx / CAIRN_SLAB_WORD_BITS;
     uint64_t *word = cairn_slab_words(slab) + word_idx;
 
-    CAIRN_ASSERT((*word & bits) == 0);
-    CAIRN_ASSERT((size_t)__builtin_popcountll(bits) == count);
-    CAIRN_ASSERT(slab->free_count + count <= slab->block_count);
-    *word |= bits;
-    slab->free_count = (uint16_t)(slab->free_count + count);
-    if (word_idx < slab->first_word)
-        slab->first_word = (uint16_t)word_idx;
-}
-
-CAIRN_HOT_INLINE void cairn_blocks_free_one(struct cairn_slab *slab, size_t block_idx)
-{
-    cairn_blocks_set_free(slab, block_idx / CAIRN_SLAB_WORD_BITS,
-                          (uint64_t)1 << block_idx % CAIRN_SLAB_WORD_BITS, 1);
-}
-
-/* True unless the array ends, or goes on in another slab. */
-CAIRN_HOT_INLINE bool cairn_blocks_goes_on(const struct cairn_slab *slab, void *const *blocks,
-                                           void *const *end)
-{
-    return blocks != end && (uintptr_t)*blocks - slab->base < slab->slab_bytes;
-}
-
-/* Frees the stretch at the head of the array. Returns the place of the next block. Requires:
-   blocks[0] is there and in a granule of the slab. */
-CAIRN_HOT_INLINE void *const *cairn_blocks_free_stretch(const struct cairn_slab_geometry *geometry,
-                                                        struct cairn_slab *slab,
-                                                        void *const *blocks, void *const *end)
-{
-    CAIRN_ASSERT(blocks != end && (uintptr_t)*blocks >= slab->base);
-    if (cairn_blocks_goes_on(slab, blocks + 1, end))
-        return cairn_blocks_free_several(geometry, slab, blocks, end);
-    cairn_blocks_free_one(slab, cairn_blocks_idx(geometry, slab, *blocks));
-    return blocks + 1;
+    if (CAIRN_UNLIKELY((uint64_t)product >= geometry->start_bound))
+        return false;
+    if (CAIRN_UNLIKELY(cairn_blocks_is_set(*word, block_idx)))
+        return false;
+    *word |= (uint64_t)1 << block_idx % CAIRN_SLAB_WORD_BITS;
+    cairn_blocks_note_word(slab, word_idx);
+    cairn_blocks_note_free(slab, 1);
+    return true;
 }
 
 #endif

@@ -4,18 +4,19 @@
 /*
  * descriptors.c - the units that descriptors are made of: where they lie, and which are free.
  *
- *     id        0  1  2 ...      F-1 | F ...         2F-1 | 2F ...                     4F-1 | ...
+ *     unit      0  1  2 ...      F-1 | F ...         2F-1 | 2F ...                     4F-1 | ...
  *     piece     | first: F units     | second: F units    | third: 2F units                 |
  *     index     0 ... log2(F)-1      | log2(F)            | log2(F)+1                       |
+ *     id        | index (5 bits) | number of the unit (27) |
  *
  *     in one    | 0 never | 1 head | 2 head   3 words | 4 free | ... never touched ... |
  *                                    one descriptor              unit_top     unit_count
  *
  * The first piece is the caller's state, or comes from the source `descriptors` as all others do.
- * Each piece after it doubles the number of units, so the logarithm of an id is the index of its
- * piece, and 32 entries suffice for all ids. An entry holds the address that unit 0 would have if
- * that piece began there: the address of a unit is one load and one sum. A piece never moves, and
- * goes back only in the end.
+ * Each piece after it doubles the number of units, so the logarithm of a unit is the index of its
+ * piece. Both are in an id: 2^27 units, 8 GiB, are the most. An entry holds the address that id 0
+ * would have by those of its piece: the address of a unit is one load and one sum. A piece never
+ * moves, and goes back only in the end.
  *
  * A descriptor is a run of 1 ... 16 units in one piece. Free ones wait on a list per unit count,
  * last in first out, so that no more memory is used than was once needed; only when the list is
@@ -27,8 +28,8 @@
  *   U1  heads lie one behind the other from unit 1 to unit_top, none across the end of a piece;
  *   U2  each is published, or on the list of its unit count (or in the hands of a thread inside
  *       take or give);
- *   U3  exactly the entries of ids below unit_count have an address; with a source unit_count is a
- *       power of two.
+ *   U3  exactly the entries of units below unit_count have an address; with a source unit_count is
+ *       a power of two.
  *
  * Cost. O(1); one call of the source when the units double.
  * Threads. Under the directory's lock, but for lookups.
@@ -41,7 +42,13 @@
 #include <errno.h>
 #include <string.h>
 
-enum { FIRST_UNITS = CAIRN_SLABS_FIRST_PIECE_BYTES / CAIRN_SLAB_UNIT_BYTES };
+enum {
+    FIRST_UNITS = CAIRN_SLABS_FIRST_PIECE_BYTES / CAIRN_SLAB_UNIT_BYTES,
+    UNITS_END = 1 << CAIRN_SLABS_UNIT_BITS
+};
+
+CAIRN_STATIC_ASSERT(CAIRN_SLABS_PIECE_ENTRIES <= 1 << (32 - CAIRN_SLABS_UNIT_BITS),
+                    "the index of a piece fits above the unit in an id");
 
 static bool can_grow(const struct cairn_slabs_config *config)
 {
@@ -65,28 +72,35 @@ static bool is_sound(const struct cairn_slabs_config *config)
 /* In the piece that the caller gave, or that comes first. */
 static size_t first_unit_count(const struct cairn_slabs_config *config)
 {
-    size_t unit_count = cairn_min(config->state_bytes / CAIRN_SLAB_UNIT_BYTES, UINT32_MAX);
+    size_t unit_count = cairn_min(config->state_bytes / CAIRN_SLAB_UNIT_BYTES, UNITS_END);
 
     if (config->state == NULL)
         return FIRST_UNITS;
     return can_grow(config) ? (size_t)1 << cairn_log2_floor(unit_count) : unit_count;
 }
 
-/* Makes `piece` the memory of units first_id ... first_id + unit_count - 1. */
-static void lay_piece(struct cairn_slabs *slabs, void *piece, size_t first_id, size_t unit_count)
+/* What the index adds to the address of an id. */
+static uintptr_t index_bytes(unsigned piece_idx)
 {
-    uintptr_t base = (uintptr_t)piece - first_id * CAIRN_SLAB_UNIT_BYTES;
-    size_t end_id = first_id + unit_count;
-    unsigned last_idx = cairn_log2_floor(end_id - 1);
+    return ((uintptr_t)piece_idx << CAIRN_SLABS_UNIT_BITS) * CAIRN_SLAB_UNIT_BYTES;
+}
+
+/* Makes `piece` the memory of units first ... first + unit_count - 1. */
+static void lay_piece(struct cairn_slabs *slabs, void *piece, size_t first, size_t unit_count)
+{
+    uintptr_t base = (uintptr_t)piece - first * CAIRN_SLAB_UNIT_BYTES;
+    size_t end = first + unit_count;
+    unsigned last_idx = cairn_log2_floor(end - 1);
 
     CAIRN_ASSERT(cairn_is_aligned((uintptr_t)piece, CAIRN_SLAB_UNIT_BYTES));
-    for (unsigned i = cairn_log2_floor(first_id | 1); i <= last_idx; i++) {
+    CAIRN_ASSERT(end <= UNITS_END);
+    for (unsigned i = cairn_log2_floor(first | 1); i <= last_idx; i++) {
         CAIRN_ASSERT(slabs->piece_bases[i] == 0);
         /* release: an id in the piece reaches other threads later, by the lock or by the release of
            the pagemap */
-        cairn_store_release(&slabs->piece_bases[i], base);
+        cairn_store_release(&slabs->piece_bases[i], base - index_bytes(i));
     }
-    cairn_store_relaxed(&slabs->unit_count, (uint32_t)cairn_min(end_id, UINT32_MAX));
+    cairn_store_relaxed(&slabs->unit_count, (uint32_t)end);
 }
 
 int cairn_slabs_init_units(struct cairn_slabs *slabs)
@@ -104,32 +118,33 @@ int cairn_slabs_init_units(struct cairn_slabs *slabs)
     return 0;
 }
 
-static void give_piece(struct cairn_slabs *slabs, size_t first_id, size_t unit_count)
+static void give_piece(struct cairn_slabs *slabs, size_t first, size_t unit_count)
 {
-    uintptr_t base = slabs->piece_bases[cairn_log2_floor(first_id + unit_count - 1)];
+    unsigned piece_idx = cairn_log2_floor(first + unit_count - 1);
+    uintptr_t base = slabs->piece_bases[piece_idx] + index_bytes(piece_idx);
 
     cairn_source_give_one(slabs->config.descriptors, unit_count * CAIRN_SLAB_UNIT_BYTES,
-                          (void *)(base + first_id * CAIRN_SLAB_UNIT_BYTES));
+                          (void *)(base + first * CAIRN_SLAB_UNIT_BYTES));
 }
 
 void cairn_slabs_fini_units(struct cairn_slabs *slabs)
 {
     size_t first_units = first_unit_count(&slabs->config);
-    size_t end_id = cairn_pow2_ceil(slabs->unit_count);
+    size_t end = slabs->unit_count;
 
     slabs->unit_count = 0;
     if (!can_grow(&slabs->config))
         return;
-    for (; end_id > first_units; end_id /= 2)
-        give_piece(slabs, end_id / 2, end_id / 2);
-    if (end_id == first_units && slabs->config.state == NULL)
+    for (; end > first_units; end /= 2)
+        give_piece(slabs, end / 2, end / 2);
+    if (end == first_units && slabs->config.state == NULL)
         give_piece(slabs, 0, first_units);
 }
 
 /* A descriptor that was never used. Requires: so many units are left. */
 static uint32_t cut_descriptor(struct cairn_slabs *slabs, uint32_t unit_count)
 {
-    uint32_t slab_id = slabs->unit_top;
+    uint32_t slab_id = cairn_slabs_id_of(slabs->unit_top);
     struct cairn_slab *slab = cairn_slabs_lookup(slabs, slab_id);
 
     CAIRN_ASSERT(unit_count <= slabs->unit_count - slabs->unit_top);
@@ -142,13 +157,13 @@ static uint32_t cut_descriptor(struct cairn_slabs *slabs, uint32_t unit_count)
 /* Takes another piece. Requires: less is left in the last one than some descriptor needs. */
 static bool grow(struct cairn_slabs *slabs)
 {
-    size_t first_id = slabs->unit_count == 1 ? 0 : slabs->unit_count;
-    size_t unit_count = first_id == 0 ? FIRST_UNITS : first_id;
+    size_t first = slabs->unit_count == 1 ? 0 : slabs->unit_count;
+    size_t unit_count = first == 0 ? FIRST_UNITS : first;
     uint32_t rest = slabs->unit_count - slabs->unit_top;
     void *piece;
 
     CAIRN_ASSERT(rest < CAIRN_SLAB_UNITS_MAX);
-    if (!can_grow(&slabs->config) || slabs->unit_count == UINT32_MAX)
+    if (!can_grow(&slabs->config) || slabs->unit_count == UNITS_END)
         return false;
     piece = cairn_source_take_one(slabs->config.descriptors, unit_count * CAIRN_SLAB_UNIT_BYTES,
                                   CAIRN_SLAB_UNIT_BYTES);
@@ -156,7 +171,7 @@ static bool grow(struct cairn_slabs *slabs)
         return false;
     if (rest > 0)
         cairn_slabs_push(slabs, cut_descriptor(slabs, rest));
-    lay_piece(slabs, piece, first_id, unit_count);
+    lay_piece(slabs, piece, first, unit_count);
     return true;
 }
 
@@ -188,24 +203,24 @@ void cairn_slabs_push(struct cairn_slabs *slabs, uint32_t slab_id)
     slabs->free_units[slab->unit_count] = slab_id;
 }
 
-uint32_t cairn_slabs_next(const struct cairn_slabs *slabs, uint32_t slab_id)
+uint32_t cairn_slabs_next(const struct cairn_slabs *slabs, uint32_t unit)
 {
-    while (slab_id < slabs->unit_top) {
+    while (unit < slabs->unit_top) {
+        uint32_t slab_id = cairn_slabs_id_of(unit);
         const struct cairn_slab *slab = cairn_slabs_lookup(slabs, slab_id);
 
         if (slab->base != 0)
             return slab_id;
-        slab_id += slab->unit_count;
+        unit += slab->unit_count;
     }
     return 0;
 }
 
 static void check_pieces(const struct cairn_slabs *slabs)
 {
-    bool is_all = slabs->unit_count == UINT32_MAX;
-
     CAIRN_INVARIANT(slabs->unit_top >= 1 && slabs->unit_top <= slabs->unit_count);
-    CAIRN_INVARIANT(!can_grow(&slabs->config) || is_all || cairn_is_pow2(slabs->unit_count));
+    CAIRN_INVARIANT(slabs->unit_count <= UNITS_END);
+    CAIRN_INVARIANT(!can_grow(&slabs->config) || cairn_is_pow2(slabs->unit_count));
     for (unsigned i = 0; i < CAIRN_SLABS_PIECE_ENTRIES; i++) {
         CAIRN_INVARIANT((slabs->piece_bases[i] != 0) == ((size_t)1 << i < slabs->unit_count));
         CAIRN_INVARIANT(cairn_is_aligned(slabs->piece_bases[i], CAIRN_SLAB_UNIT_BYTES));
@@ -220,7 +235,7 @@ static uint32_t count_listed(const struct cairn_slabs *slabs)
     for (uint32_t units = 1; units <= CAIRN_SLAB_UNITS_MAX; units++) {
         for (uint32_t id = slabs->free_units[units]; id != 0;
              id = cairn_slabs_lookup(slabs, id)->next_id) {
-            CAIRN_INVARIANT(id < slabs->unit_top && listed < slabs->unit_top);
+            CAIRN_INVARIANT(cairn_slabs_unit_of(id) < slabs->unit_top && listed < slabs->unit_top);
             CAIRN_INVARIANT(cairn_slabs_lookup(slabs, id)->base == 0);
             CAIRN_INVARIANT(cairn_slabs_lookup(slabs, id)->unit_count == units);
             listed++;
@@ -232,19 +247,20 @@ static uint32_t count_listed(const struct cairn_slabs *slabs)
 void cairn_slabs_check_units(const struct cairn_slabs *slabs)
 {
     uint32_t free_count = 0;
-    uint32_t id = 1;
+    uint32_t unit = 1;
 
     check_pieces(slabs);
     CAIRN_INVARIANT(slabs->free_units[0] == 0);
-    while (id < slabs->unit_top) {
-        const struct cairn_slab *slab = cairn_slabs_lookup(slabs, id);
-        uint32_t last_id = id + slab->unit_count - 1;
+    while (unit < slabs->unit_top) {
+        const struct cairn_slab *slab = cairn_slabs_lookup(slabs, cairn_slabs_id_of(unit));
+        uint32_t last = unit + slab->unit_count - 1;
 
         CAIRN_INVARIANT(slab->unit_count >= 1 && slab->unit_count <= CAIRN_SLAB_UNITS_MAX);
-        CAIRN_INVARIANT(last_id < slabs->unit_top);
-        CAIRN_INVARIANT(cairn_slabs_lookup(slabs, last_id) == slab + slab->unit_count - 1);
+        CAIRN_INVARIANT(last < slabs->unit_top);
+        CAIRN_INVARIANT(cairn_slabs_lookup(slabs, cairn_slabs_id_of(last)) ==
+                        slab + slab->unit_count - 1);
         free_count += slab->base == 0;
-        id = last_id + 1;
+        unit = last + 1;
     }
     CAIRN_INVARIANT(free_count == count_listed(slabs));
 }

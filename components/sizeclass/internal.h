@@ -5,7 +5,7 @@
  * internal.h - what the files of this component share: descriptors by id, and the words of their
  * bitmaps.
  *
- *     unit   id        id + 1            id + 2            id + 3
+ *     unit   n         n + 1             n + 2             n + 3
  *            | head 32 | words 0 ... 3 | words 4 ... 11  | words 12 ... 19 | next descriptor
  *              32 bytes   32 bytes        64 bytes          64 bytes
  *
@@ -19,6 +19,7 @@
 #include <cairn/pool.h>
 #include <cairn/slabs.h>
 
+#include <cairn/base/align.h>
 #include <cairn/base/check.h>
 
 CAIRN_STATIC_ASSERT(sizeof(struct cairn_slab) == CAIRN_SLAB_UNIT_BYTES, "a head fills one unit");
@@ -35,15 +36,27 @@ enum {
     CAIRN_SLAB_BLOCKS_MAX = CAIRN_SLAB_WORDS_MAX * CAIRN_SLAB_WORD_BITS
 };
 
+/* An id is the number of the descriptor's first unit, and above it that of the piece: the logarithm
+   of the former, which takes longer to find than to read. */
+static inline uint32_t cairn_slabs_id_of(uint32_t unit)
+{
+    CAIRN_ASSERT(unit > 0 && unit >> CAIRN_SLABS_UNIT_BITS == 0);
+    return unit | cairn_log2_floor(unit) << CAIRN_SLABS_UNIT_BITS;
+}
+
+static inline uint32_t cairn_slabs_unit_of(uint32_t slab_id)
+{
+    return slab_id & (((uint32_t)1 << CAIRN_SLABS_UNIT_BITS) - 1);
+}
+
 /* The descriptor, without the lock: an id reaches a thread after its piece did (descriptors.c), and
    the entry of the piece never changes again. Four instructions. */
 CAIRN_HOT_INLINE struct cairn_slab *cairn_slabs_lookup(const struct cairn_slabs *slabs,
                                                        uint32_t slab_id)
 {
-    size_t log2 = (unsigned)(31 ^ __builtin_clz(slab_id));
-
-    CAIRN_ASSERT(slab_id != 0 && slab_id < cairn_load_relaxed(&slabs->unit_count));
-    return (struct cairn_slab *)(slabs->piece_bases[log2] +
+    CAIRN_ASSERT(slab_id == cairn_slabs_id_of(cairn_slabs_unit_of(slab_id)));
+    CAIRN_ASSERT(cairn_slabs_unit_of(slab_id) < cairn_load_relaxed(&slabs->unit_count));
+    return (struct cairn_slab *)(slabs->piece_bases[slab_id >> CAIRN_SLABS_UNIT_BITS] +
                                  (uintptr_t)slab_id * CAIRN_SLAB_UNIT_BYTES);
 }
 
@@ -96,6 +109,11 @@ static inline bool cairn_slabs_is_slab(uint16_t tag, uint8_t kind_max)
 void cairn_slab_describe(struct cairn_slab_geometry *geometry, uint32_t block_bytes,
                          uint32_t slab_bytes, uint32_t block_count);
 
+/* cairn_slabs_take() and cairn_slabs_give() by id; 0: NULL. */
+uint32_t cairn_slabs_take_id(struct cairn_slabs *slabs, const struct cairn_slab_geometry *geometry,
+                             uint8_t kind, uint32_t pool_id);
+void cairn_slabs_give_id(struct cairn_slabs *slabs, uint32_t slab_id);
+
 /* The units of descriptors, from the config of the directory. Fails: -EINVAL as
    cairn_slabs_init(). */
 int cairn_slabs_init_units(struct cairn_slabs *slabs);
@@ -108,9 +126,15 @@ uint32_t cairn_slabs_pop(struct cairn_slabs *slabs, uint32_t unit_count);
 /* Takes it back. Requires: the directory's lock, base is 0. */
 void cairn_slabs_push(struct cairn_slabs *slabs, uint32_t slab_id);
 
-/* The id of the first slab in use with an id >= `slab_id` (of a descriptor, or unit 1), or 0.
+/* The id of the first slab in use from `unit` on (the first unit of a descriptor, or 1), or 0.
    Requires: the directory's lock. */
-uint32_t cairn_slabs_next(const struct cairn_slabs *slabs, uint32_t slab_id);
+uint32_t cairn_slabs_next(const struct cairn_slabs *slabs, uint32_t unit);
+
+/* The unit behind a descriptor. */
+static inline uint32_t cairn_slabs_unit_behind(const struct cairn_slab *slab, uint32_t slab_id)
+{
+    return cairn_slabs_unit_of(slab_id) + slab->unit_count;
+}
 
 void cairn_slabs_check_units(const struct cairn_slabs *slabs);
 

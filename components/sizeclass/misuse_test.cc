@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csetjmp>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -192,6 +193,45 @@ TEST(Misuse, ABlockTwiceInABatchIsFoundInEveryOrder)
             }
         }
     }
+    cairn_pool_fini(&pool);
+}
+
+/* Forty blocks of eight slabs by turns, each a stretch of its own; one is bad, at each place. */
+TEST(Misuse, ABadPointerAmongBlocksAloneInTheirSlabsIsRefused)
+{
+    SlabsWorld world;
+    struct cairn_pool pool;
+    struct cairn_pool other;
+    Batch out(8 * 256);
+
+    ASSERT_EQ(cairn_pool_init(&pool, &world.slabs, 64, 1, 2, 0), 0);
+    ASSERT_EQ(cairn_pool_init(&other, &world.slabs, 64, 2, 2, 1), 0);
+    for (size_t bad = 1; bad < 40; bad++) {
+        ASSERT_EQ(cairn_pool_take(&pool, out.data(), out.size()), out.size());
+        void *foreign = cairn_pool_alloc(&other);
+        Batch good;
+
+        for (size_t i = 0; i < 40; i++)
+            good.push_back(out[i % 8 * 256 + i / 8 * 51]);
+        const std::pair<void *, const char *> pointers[] = {
+            {static_cast<char *>(good[bad]) + 8, "not the start of a block"},
+            {good[bad - 1], "double free"},
+            {foreign, "pointer is not from this pool"},
+            {world.at(0) - 64, "pointer is not from this heap"},
+            {world.at(world.memory_bytes - 64), "pointer is not from this heap"},
+        };
+        for (const auto &pointer : pointers) {
+            Batch batch = good;
+
+            batch[bad] = pointer.first;
+            ASSERT_NO_FATAL_FAILURE(expect_refusal(&pool, batch, bad, pointer.second, out))
+                << pointer.second << " at " << bad;
+            ASSERT_EQ(cairn_pool_take(&pool, out.data(), out.size()), out.size());
+        }
+        cairn_pool_give(&pool, out.data(), out.size());
+        cairn_pool_free(&other, foreign);
+    }
+    cairn_pool_fini(&other);
     cairn_pool_fini(&pool);
 }
 

@@ -191,7 +191,7 @@ static bool make_plan(struct plan *plan, size_t block_bytes, size_t memory_bytes
     shape_slabs(plan, memory_bytes);
     CAIRN_ASSERT(plan->slab_count > 0 && plan->slab_bytes >= plan->block_bytes);
     units = cairn_slab_unit_count((uint32_t)(plan->slab_bytes / plan->block_bytes));
-    if (plan->slab_count > (UINT32_MAX - 1) / units)
+    if (plan->slab_count > (((size_t)1 << CAIRN_SLABS_UNIT_BITS) - 1) / units)
         return false;
     plan->units_bytes = (plan->slab_count * units + 1) * CAIRN_SLAB_UNIT_BYTES;
     plan->map_bytes = cairn_align_up(

@@ -249,6 +249,86 @@ void run_scenario(PoolWorld &world)
     world.give(world.out.size());
 }
 
+/* A pool whose slabs lie on both sides of the border of two leaves. */
+struct TreeWorld : Pieces {
+    static constexpr size_t granule = 4096;
+    static constexpr size_t leaf = granule << CAIRN_PAGEMAP_LEAF_SHIFT;
+    static constexpr size_t memory = 128 * granule;
+
+    TreeWorld()
+    {
+        struct cairn_slabs_config config = {};
+
+        source_testing::Init(&buffer, border - memory / 2, memory);
+        EXPECT_EQ(pagemap_testing::InitTree(&map, granule, root.base(), empty.base(), as_source()),
+                  0);
+        config.pagemap = &map;
+        config.source = cairn_buffer_as_source(&buffer);
+        config.granule_bytes = granule;
+        config.state = state.base();
+        config.state_bytes = 65536;
+        EXPECT_EQ(cairn_slabs_init(&slabs, &config), 0);
+        EXPECT_EQ(cairn_pool_init(&pool, &slabs, 64, 1, 1, 0), 0);
+    }
+    ~TreeWorld()
+    {
+        cairn_pool_fini(&pool);
+        cairn_slabs_fini(&slabs);
+        cairn_pagemap_fini(&map);
+        cairn_buffer_fini(&buffer);
+    }
+
+    Pages space{3 * leaf, no_access};
+    Pages root{CAIRN_PAGEMAP_ROOT_BYTES(12), read_write};
+    Pages empty{CAIRN_PAGEMAP_EMPTY_BYTES, read_write};
+    Pages state{65536, read_write};
+    char *border = reinterpret_cast<char *>(
+        cairn_align_up(reinterpret_cast<uintptr_t>(space.base()) + memory, leaf));
+    struct cairn_buffer buffer = {};
+    struct cairn_pagemap map = {};
+    struct cairn_slabs slabs = {};
+    struct cairn_pool pool = {};
+};
+
+TEST(Pool, BatchesMayMixSlabsOfTwoLeavesOfATree)
+{
+    TreeWorld world;
+    std::mt19937_64 random(test_seed());
+    std::vector<void *> out(128 * 64);
+
+    for (int round = 0; round < 20; round++) {
+        std::vector<void *> given;
+
+        ASSERT_EQ(cairn_pool_take(&world.pool, out.data(), out.size()), out.size());
+        EXPECT_EQ(world.sizes.size(), 2u) << "leaves";
+        std::shuffle(out.begin(), out.end(), random);
+        for (size_t part, i = 0; i < out.size(); i += part) {
+            part = 1 + below(random, std::min<size_t>(100, out.size() - i));
+            cairn_pool_give(&world.pool, out.data() + i, part);
+            ASSERT_FALSE(cairn_pool_is_allocated(&world.pool, out[i + part - 1]));
+            ASSERT_EQ(cairn_pool_stats(&world.pool).used_count, out.size() - i - part);
+            if (i % 8 == 0)
+                cairn_pool_check(&world.pool);
+        }
+    }
+}
+
+TEST(PoolDeathTest, APointerToNoLeafAmongBlocksOfTwoPanics)
+{
+    TreeWorld world;
+    std::vector<void *> out(128 * 64);
+
+    ASSERT_EQ(cairn_pool_take(&world.pool, out.data(), out.size()), out.size());
+    for (char *pointer : {world.border + TreeWorld::leaf, world.border - TreeWorld::leaf - 8,
+                          world.border + TreeWorld::memory, static_cast<char *>(nullptr),
+                          reinterpret_cast<char *>(UINTPTR_MAX - 63)}) {
+        void *batch[] = {out[0], out[100 * 64], pointer, out[64]};
+
+        EXPECT_DEATH(cairn_pool_give(&world.pool, batch, 4), "pointer is not from this heap");
+    }
+    cairn_pool_give(&world.pool, out.data(), out.size());
+}
+
 TEST(Pool, SurvivesEveryFailureOfItsSource)
 {
     for (uint64_t n = 0;; n++) {

@@ -4,18 +4,20 @@
 /*
  * slabs.c - the directory of slabs: memory, descriptor and marks in the pagemap, brought together.
  *
- *     take    memory (source) -> descriptor (lock) -> marks, bitmap (no lock) -> publish (lock)
+ *     take    memory (source) -> descriptor, publish (lock) -> marks, bitmap (no lock)
  *     give    check -> marks off (no lock) -> unpublish, descriptor (lock) -> memory (source)
  *
- * Where descriptors lie and which are free is in descriptors.c. While a slab is marked and
- * described no other thread knows of it. The memory comes first and goes last: so another thread
- * cannot mark it anew too early, and no more descriptors are in use than fit the memory, however
- * many threads find it exhausted. base != 0 says that a descriptor is published.
+ * Where descriptors lie and which are free is in descriptors.c. base != 0 says that a descriptor is
+ * published: other threads that walk over it (cairn_slabs_next) read what the lock guards, base,
+ * pool_id and sizes, and nothing else unless the pool is theirs. While a slab is marked and its
+ * bitmap filled no other thread has a block of it. The memory comes first and goes last: so another
+ * thread cannot mark it anew too early, and no more descriptors are in use than fit the memory,
+ * however many threads find it exhausted.
  *
  * A descriptor does not hold its own id: where the caller does not know it, the pagemap says it.
  *
  * Invariants (cairn_slabs_check), besides those of the units:
- *   I1  popcount of the bitmap == free_count <= block_count, bits behind block_count are 0, words
+ *   I1  popcount of the bitmap == free blocks <= block_count, bits behind block_count are 0, words
  *       below first_word are 0;
  *   I2  the first and the last granule of a published slab lead to it in the pagemap;
  *   I3  slab_count and slab_bytes are the sums over the published.
@@ -29,9 +31,13 @@
 
 #include <errno.h>
 
+enum { SLAB_BYTES_BITS = 24 }; /* of the field in a descriptor */
+
+CAIRN_STATIC_ASSERT(CAIRN_SLAB_BYTES_MAX < 1 << SLAB_BYTES_BITS, "a slab's size fits its field");
+
 static size_t granules_of(const struct cairn_slabs *slabs, size_t slab_bytes)
 {
-    return cairn_align_up(slab_bytes, slabs->config.granule_bytes) / slabs->config.granule_bytes;
+    return (slab_bytes + slabs->config.granule_bytes - 1) >> slabs->config.pagemap->granule_shift;
 }
 
 int cairn_slabs_init(struct cairn_slabs *slabs, const struct cairn_slabs_config *config)
@@ -53,30 +59,25 @@ void cairn_slabs_fini(struct cairn_slabs *slabs)
     cairn_slabs_fini_units(slabs);
 }
 
-static uint32_t reserve(struct cairn_slabs *slabs, uint32_t unit_count)
+/* A descriptor, published; 0 when there is none. */
+static uint32_t publish(struct cairn_slabs *slabs, const struct cairn_slab_geometry *geometry,
+                        void *base, uint32_t pool_id)
 {
     uint32_t slab_id;
+    struct cairn_slab *slab;
 
     cairn_lock_take(&slabs->lock);
-    slab_id = cairn_slabs_pop(slabs, unit_count);
+    slab_id = cairn_slabs_pop(slabs, cairn_slab_unit_count(geometry->block_count));
+    if (slab_id != 0) {
+        slab = cairn_slabs_lookup(slabs, slab_id);
+        slab->base = (uintptr_t)base;
+        slab->pool_id = pool_id;
+        slab->slab_bytes = geometry->slab_bytes & ((1u << SLAB_BYTES_BITS) - 1);
+        slabs->slab_count++;
+        slabs->slab_bytes += geometry->slab_bytes;
+    }
     cairn_lock_release(&slabs->lock);
     return slab_id;
-}
-
-static void unreserve(struct cairn_slabs *slabs, uint32_t slab_id)
-{
-    cairn_lock_take(&slabs->lock);
-    cairn_slabs_push(slabs, slab_id);
-    cairn_lock_release(&slabs->lock);
-}
-
-static void publish(struct cairn_slabs *slabs, struct cairn_slab *slab, void *base)
-{
-    cairn_lock_take(&slabs->lock);
-    slab->base = (uintptr_t)base;
-    slabs->slab_count++;
-    slabs->slab_bytes += slab->slab_bytes;
-    cairn_lock_release(&slabs->lock);
 }
 
 /* The descriptor is on its list afterwards. */
@@ -102,7 +103,8 @@ static void free_all_blocks(struct cairn_slab *slab, uint32_t block_count)
     if (rest > 0)
         words[full_words] = ((uint64_t)1 << rest) - 1;
     slab->block_count = (uint16_t)block_count;
-    slab->free_count = (uint16_t)block_count;
+    slab->free_bound = (uint16_t)block_count;
+    slab->free_room = 0;
     slab->first_word = 0;
 }
 
@@ -115,60 +117,70 @@ static void *take_memory(struct cairn_slabs *slabs, const struct cairn_slab_geom
     return base;
 }
 
-/* A descriptor with the memory's granules marked, not published; NULL when there is none, or the
-   map cannot. */
-static struct cairn_slab *reserve_marked(struct cairn_slabs *slabs, void *base,
-                                         const struct cairn_slab_geometry *geometry, uint8_t kind)
+/* The id of a descriptor that is published, with the memory's granules marked; 0 when there is
+   none, or the map cannot. */
+static uint32_t publish_marked(struct cairn_slabs *slabs,
+                               const struct cairn_slab_geometry *geometry, void *base, uint8_t kind,
+                               uint32_t pool_id)
 {
-    uint32_t slab_id = reserve(slabs, cairn_slab_unit_count(geometry->block_count));
+    uint32_t slab_id = publish(slabs, geometry, base, pool_id);
 
     if (slab_id == 0)
-        return NULL;
+        return 0;
     if (cairn_pagemap_set(slabs->config.pagemap, base, granules_of(slabs, geometry->slab_bytes),
                           kind, slab_id) == 0)
-        return cairn_slabs_lookup(slabs, slab_id);
-    unreserve(slabs, slab_id);
-    return NULL;
+        return slab_id;
+    unpublish(slabs, cairn_slabs_lookup(slabs, slab_id), slab_id);
+    return 0;
+}
+
+uint32_t cairn_slabs_take_id(struct cairn_slabs *slabs, const struct cairn_slab_geometry *geometry,
+                             uint8_t kind, uint32_t pool_id)
+{
+    void *base = take_memory(slabs, geometry);
+    struct cairn_slab *slab;
+    uint32_t slab_id;
+
+    CAIRN_ASSERT(kind != 0);
+    if (base == NULL)
+        return 0;
+    slab_id = publish_marked(slabs, geometry, base, kind, pool_id);
+    if (slab_id == 0) {
+        cairn_source_give_one(slabs->config.source, geometry->slab_bytes, base);
+        return 0;
+    }
+    slab = cairn_slabs_lookup(slabs, slab_id);
+    slab->next_id = 0;
+    slab->prev_id = 0;
+    slab->list_idx = 0;
+    free_all_blocks(slab, geometry->block_count);
+    return slab_id;
+}
+
+void cairn_slabs_give_id(struct cairn_slabs *slabs, uint32_t slab_id)
+{
+    struct cairn_slab *slab = cairn_slabs_lookup(slabs, slab_id);
+    size_t slab_bytes = slab->slab_bytes;
+    void *base = (void *)slab->base;
+
+    CAIRN_CHECK(cairn_slab_free_count(slab) == slab->block_count, "give of a slab with blocks out",
+                base, "cairn_slabs_give");
+    cairn_pagemap_clear(slabs->config.pagemap, base, granules_of(slabs, slab_bytes));
+    unpublish(slabs, slab, slab_id);
+    cairn_source_give_one(slabs->config.source, slab_bytes, base);
 }
 
 struct cairn_slab *cairn_slabs_take(struct cairn_slabs *slabs,
                                     const struct cairn_slab_geometry *geometry, uint8_t kind,
                                     uint32_t pool_id)
 {
-    void *base = take_memory(slabs, geometry);
-    struct cairn_slab *slab;
-
-    CAIRN_ASSERT(kind != 0);
-    if (base == NULL)
-        return NULL;
-    slab = reserve_marked(slabs, base, geometry, kind);
-    if (slab == NULL) {
-        cairn_source_give_one(slabs->config.source, geometry->slab_bytes, base);
-        return NULL;
-    }
-    slab->next_id = 0;
-    slab->prev_id = 0;
-    slab->pool_id = pool_id;
-    slab->list_idx = 0;
-    slab->slab_bytes = geometry->slab_bytes;
-    free_all_blocks(slab, geometry->block_count);
-    publish(slabs, slab, base);
-    return slab;
+    return cairn_slabs_at(slabs, cairn_slabs_take_id(slabs, geometry, kind, pool_id));
 }
 
 void cairn_slabs_give(struct cairn_slabs *slabs, struct cairn_slab *slab)
 {
-    size_t slab_bytes = slab->slab_bytes;
-    void *base = (void *)slab->base;
-    uint32_t slab_id;
-
-    CAIRN_CHECK(base != NULL, "give of a slab that is not taken", slab, __func__);
-    CAIRN_CHECK(slab->free_count == slab->block_count, "give of a slab with blocks out", base,
-                __func__);
-    slab_id = cairn_slabs_lookup_id(slabs, slab);
-    cairn_pagemap_clear(slabs->config.pagemap, base, granules_of(slabs, slab_bytes));
-    unpublish(slabs, slab, slab_id);
-    cairn_source_give_one(slabs->config.source, slab_bytes, base);
+    CAIRN_CHECK(slab->base != 0, "give of a slab that is not taken", slab, __func__);
+    cairn_slabs_give_id(slabs, cairn_slabs_lookup_id(slabs, slab));
 }
 
 struct cairn_slab *cairn_slabs_find(const struct cairn_slabs *slabs, const void *pointer,
@@ -200,8 +212,8 @@ static void check_bitmap(struct cairn_slab *slab)
         CAIRN_INVARIANT(i >= slab->first_word || words[i] == 0);
         free_count += (uint32_t)__builtin_popcountll(words[i]);
     }
-    CAIRN_INVARIANT(free_count == slab->free_count);
-    CAIRN_INVARIANT(slab->free_count <= slab->block_count);
+    CAIRN_INVARIANT(free_count == cairn_slab_free_count(slab));
+    CAIRN_INVARIANT(free_count <= slab->block_count);
     CAIRN_INVARIANT(rest == 0 || words[word_count - 1] >> rest == 0);
 }
 
@@ -226,7 +238,7 @@ void cairn_slabs_check(const struct cairn_slabs *slabs)
 
     cairn_slabs_check_units(slabs);
     for (uint32_t id = cairn_slabs_next(slabs, 1); id != 0;
-         id = cairn_slabs_next(slabs, id + slab->unit_count)) {
+         id = cairn_slabs_next(slabs, cairn_slabs_unit_behind(slab, id))) {
         slab = cairn_slabs_lookup(slabs, id);
         check_bitmap(slab);
         check_mapped(slabs, slab, id);

@@ -251,6 +251,36 @@ CAIRN_HOT_INLINE struct cairn_pagemap_mark cairn_pagemap_mark(const struct cairn
     return mark;
 }
 
+/* What one leaf of a tree covers, or a whole window, for several lookups in a row: most addresses
+   of a program lie in one. */
+struct cairn_pagemap_section {
+    uintptr_t granule_first; /* counted from address 0 */
+    size_t granule_count;
+    unsigned granule_shift;
+    const uint16_t *tags;
+    const uint32_t *owners; /* of granules whose tag is not 0 */
+};
+
+/* The section that `pointer` (any value) lies in; of no granules when it is outside the map. Holds
+   until fini, unless the tree had no leaf there: then until one is made. */
+static inline struct cairn_pagemap_section cairn_pagemap_section(const struct cairn_pagemap *map,
+                                                                 const void *pointer)
+{
+    uintptr_t granule = ((uintptr_t)pointer >> map->granule_shift) - map->granule_first;
+    struct cairn_pagemap_section section = {map->granule_first, map->granule_count,
+                                            map->granule_shift, map->tags, map->owners};
+
+    if (granule >= map->granule_count) {
+        section.granule_count = 0;
+    } else if (map->root != NULL) {
+        section.granule_first = granule - cairn_pagemap_in_leaf(granule);
+        section.granule_count = (size_t)1 << CAIRN_PAGEMAP_LEAF_SHIFT;
+        section.tags = cairn_pagemap_tags(map, granule);
+        section.owners = ((const struct cairn_pagemap_leaf *)(const void *)section.tags)->owners;
+    }
+    return section;
+}
+
 CAIRN_HOT_INLINE uint8_t cairn_tag_kind(uint16_t tag)
 {
     return (uint8_t)(tag & 0xff);

@@ -17,7 +17,7 @@
  * the block first. They are touched only when used, and hold no pointer to each other.
  *
  *     state only            the number of slabs is bounded by the state
- *     source (and state)    each piece doubles the units, up to 2^32 of them
+ *     source (and state)    each piece doubles the units, up to 2^27 of them (8 GiB)
  *
  * Threads: cairn_slabs_find() takes no lock. Taking and giving whole slabs locks (rank
  *          CAIRN_RANK_SLABS).
@@ -47,7 +47,8 @@ enum {
     CAIRN_SLAB_BYTES_MAX = 1 << 21,
     CAIRN_SLABS_FIRST_PIECE_BYTES = 1 << 16,       /* from a source, without a state */
     CAIRN_SLABS_GROWING_STATE_BYTES_MIN = 1 << 11, /* of a state that a source comes after */
-    CAIRN_SLABS_PIECE_ENTRIES = 32                 /* one per bit of an id */
+    CAIRN_SLABS_UNIT_BITS = 27, /* of an id: the number of its unit; above, that of its piece */
+    CAIRN_SLABS_PIECE_ENTRIES = CAIRN_SLABS_UNIT_BITS /* one per bit of a unit's number */
 };
 
 __extension__ typedef unsigned __int128 cairn_slab_product; /* of an offset and a reciprocal */
@@ -70,14 +71,22 @@ struct cairn_slab {
     uint32_t next_id; /* 0: none */
     uint32_t prev_id;
     uint32_t pool_id; /* of the pool that owns the slab */
-    uint16_t free_count;
+    /* free_bound blocks are free when free_room more have come back: then the slab belongs on
+       another list of the pool. So one number tells the pool when to move it. */
+    uint16_t free_bound;
+    int16_t free_room;
     uint16_t block_count;
-    uint16_t first_word; /* no word below has a free bit */
-    uint8_t unit_count;
-    uint8_t list_idx; /* the pool's list it is on */
-    uint32_t slab_bytes;
+    uint8_t first_word; /* no word below has a free bit */
+    uint8_t list_idx;   /* the pool's list it is on */
+    uint32_t slab_bytes : 24;
+    uint32_t unit_count : 8;
     uint64_t free_words[CAIRN_SLAB_INLINE_WORDS];
 };
+
+static inline uint32_t cairn_slab_free_count(const struct cairn_slab *slab)
+{
+    return (uint16_t)(slab->free_bound - slab->free_room);
+}
 
 struct cairn_slabs_config {
     struct cairn_pagemap *pagemap; /* whose granule is the unit of slabs; outlives the directory */
@@ -94,7 +103,7 @@ struct cairn_slabs_config {
 struct cairn_slabs {
     struct cairn_lock lock;
     struct cairn_slabs_config config;
-    /* By the logarithm of an id: where unit 0 would lie, were all units in the piece of that id. */
+    /* By the upper bits of an id: what is to be added to 64 times an id for its address. */
     uintptr_t piece_bases[CAIRN_SLABS_PIECE_ENTRIES];
     uint32_t unit_count;                           /* units below have memory; 1: none has */
     uint32_t unit_top;                             /* units below were used once; 0 never is */
