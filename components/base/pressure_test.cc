@@ -69,7 +69,7 @@ TEST(Pressure, FollowsAHeapThatGaveMemoryBack)
 
 TEST(Pressure, CountsOnPastTheLargestNumber)
 {
-    cairn_pressure pressure = {UINT32_MAX, false, 0};
+    cairn_pressure pressure = {UINT32_MAX, false, 0, 0};
     EXPECT_EQ(Signals(pressure, kMib, 0), 1u);
     EXPECT_EQ(pressure.signals, 0u);
 }
