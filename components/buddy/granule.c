@@ -14,11 +14,11 @@
  * are empty. A block and its buddy lie in one word of a bitmap.
  *
  * A run is recognised by the word that its granule lies in alone: it is of one granule when the
- * next one does not go on with it. Where the next granule lies in another word, or anything is
- * amiss, buddy.c has the say.
+ * next one does not go on with it. Where the next granule lies in another word, the chunk becomes
+ * empty, or the run is none, buddy.c does the call instead, with all checks.
  *
- * Steps. With T the top order, 2 + T for alloc (T + 3 with the chunk), and for free a test and a
- * clear for each order below the top, and a set: 2T + 1. Less than the same calls in blocks.c.
+ * Steps. With T the top order, T + 2 for alloc, and for free a test and a clear for each order
+ * below the top, and a set: 2T + 1. No more than the same calls in blocks.c.
  */
 
 #include "address.h"
