@@ -3,6 +3,9 @@
 
 #include <cairn/base/pressure.h>
 
+#include <algorithm>
+#include <random>
+
 #include <gtest/gtest.h>
 
 namespace {
@@ -67,9 +70,57 @@ TEST(Pressure, FollowsAHeapThatGaveMemoryBack)
     EXPECT_EQ(Signals(pressure, 1 * kMib + 200 * kKib, 0), 1u) << "a step above the lowest";
 }
 
+// What a note comes to, in one piece.
+struct Rule {
+    uint32_t signals = 0;
+    bool is_short = false;
+    size_t bound = 0;
+
+    void Note(size_t used, size_t spare)
+    {
+        size_t touched = used + spare;
+        size_t low = std::max(64 * kKib, touched / 32);
+        size_t above = touched + std::max(128 * kKib, touched / 16);
+        if (spare >= 2 * low)
+            is_short = false;
+        if (touched <= bound && (spare >= low || is_short)) {
+            bound = std::min(bound, above);
+            return;
+        }
+        is_short = true;
+        bound = above;
+        signals++;
+    }
+};
+
+TEST(Pressure, IsWhatTheRuleSays)
+{
+    std::mt19937_64 random(1);
+    for (size_t scale : {100 * kKib, kMib, 30 * kMib}) {
+        cairn_pressure pressure = {};
+        Rule rule;
+        size_t used = 0;
+        size_t spare = 0;
+        for (int step = 0; step < 20000; step++) {
+            if (random() % 64 == 0)
+                used = random() % scale;
+            if (random() % 64 == 0)
+                spare = random() % (scale / 4);
+            used += random() % (scale / 50);
+            spare -= std::min(spare, random() % (scale / 50));
+            cairn_pressure_note(&pressure, used, spare);
+            rule.Note(used, spare);
+            ASSERT_EQ(pressure.signals, rule.signals);
+            ASSERT_EQ(pressure.is_short, rule.is_short);
+            ASSERT_EQ(pressure.bound_bytes, rule.bound);
+        }
+        EXPECT_GT(rule.signals, 50u);
+    }
+}
+
 TEST(Pressure, CountsOnPastTheLargestNumber)
 {
-    cairn_pressure pressure = {UINT32_MAX, false, 0};
+    cairn_pressure pressure = {UINT32_MAX, false, 0, 0};
     EXPECT_EQ(Signals(pressure, kMib, 0), 1u);
     EXPECT_EQ(pressure.signals, 0u);
 }

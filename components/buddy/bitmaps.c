@@ -18,11 +18,6 @@ static size_t words_for(size_t bit_count)
     return (bit_count + 63) / 64;
 }
 
-static uint64_t bit_of(size_t bit)
-{
-    return (uint64_t)1 << (bit % 64);
-}
-
 size_t cairn_buddy_bitmap_words(size_t bit_count)
 {
     size_t total = 0;
@@ -55,54 +50,6 @@ size_t cairn_buddy_bitmap_layout(struct cairn_buddy_bitmap *bitmap, size_t bit_c
     return end;
 }
 
-void cairn_buddy_bitmap_set(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit)
-{
-    uint32_t level;
-
-    CAIRN_ASSERT(bit < bitmap->bit_count);
-    CAIRN_ASSERT(!cairn_buddy_bitmap_test(words, bitmap, bit));
-    for (level = 0; level < bitmap->level_count; level++) {
-        uint64_t *word = &words[bitmap->level_at[level] + bit / 64];
-        uint64_t before = *word;
-
-        *word = before | bit_of(bit);
-        if (before != 0)
-            return;
-        bit /= 64;
-    }
-}
-
-void cairn_buddy_bitmap_clear(uint64_t *words, const struct cairn_buddy_bitmap *bitmap, size_t bit)
-{
-    uint32_t level;
-
-    CAIRN_ASSERT(cairn_buddy_bitmap_test(words, bitmap, bit));
-    for (level = 0; level < bitmap->level_count; level++) {
-        uint64_t *word = &words[bitmap->level_at[level] + bit / 64];
-
-        *word &= ~bit_of(bit);
-        if (*word != 0)
-            return;
-        bit /= 64;
-    }
-}
-
-size_t cairn_buddy_bitmap_lowest(const uint64_t *words, const struct cairn_buddy_bitmap *bitmap)
-{
-    size_t bit = 0;
-    uint32_t level = bitmap->level_count;
-
-    CAIRN_ASSERT(!cairn_buddy_bitmap_is_empty(words, bitmap));
-    while (level-- > 0) {
-        uint64_t word = words[bitmap->level_at[level] + bit];
-
-        CAIRN_ASSERT(word != 0);
-        bit = bit * 64 + (size_t)__builtin_ctzll(word);
-    }
-    CAIRN_ASSERT(bit < bitmap->bit_count);
-    return bit;
-}
-
 void cairn_buddy_bitmap_copy(uint64_t *to_words, const struct cairn_buddy_bitmap *to,
                              const uint64_t *from_words, const struct cairn_buddy_bitmap *from)
 {
@@ -130,7 +77,7 @@ void cairn_buddy_bitmap_check(const uint64_t *words, const struct cairn_buddy_bi
             bool is_below = words[bitmap->level_at[level - 1] + idx] != 0;
             uint64_t above = words[bitmap->level_at[level] + idx / 64];
 
-            CAIRN_INVARIANT(((above & bit_of(idx)) != 0) == is_below);
+            CAIRN_INVARIANT(((above & cairn_buddy_bit_of(idx)) != 0) == is_below);
         }
     }
 }

@@ -28,9 +28,17 @@ class Bitmap {
     {
         cairn_buddy_bitmap_set(words_.data(), &bitmap_, bit);
     }
-    void Clear(std::size_t bit)
+    void SetFirst(std::size_t bit)
     {
-        cairn_buddy_bitmap_clear(words_.data(), &bitmap_, bit);
+        cairn_buddy_bitmap_set_first(words_.data(), &bitmap_, bit);
+    }
+    bool Clear(std::size_t bit)
+    {
+        return cairn_buddy_bitmap_clear(words_.data(), &bitmap_, bit);
+    }
+    std::size_t Pop(bool *is_last)
+    {
+        return cairn_buddy_bitmap_pop(words_.data(), &bitmap_, is_last);
     }
     bool Test(std::size_t bit) const
     {
@@ -146,7 +154,7 @@ TEST(BuddyBitmap, BehavesAsASetDoes)
                 bitmap.Set(bit);
             } else {
                 model.erase(bit);
-                bitmap.Clear(bit);
+                ASSERT_EQ(bitmap.Clear(bit), model.empty());
             }
             ASSERT_EQ(bitmap.IsEmpty(), model.empty());
             if (!model.empty()) {
@@ -154,6 +162,46 @@ TEST(BuddyBitmap, BehavesAsASetDoes)
             }
             if (i % 500 == 0)
                 bitmap.Check();
+        }
+    }
+}
+
+TEST(BuddyBitmap, TheLeastMemberIsPoppedUntilTheLast)
+{
+    std::mt19937_64 random(8);
+
+    for (std::size_t count : kCounts) {
+        Bitmap bitmap(count);
+        std::set<std::size_t> model;
+
+        for (int i = 0; i < 300; i++) {
+            std::size_t bit = random() % count;
+
+            if (model.insert(bit).second)
+                bitmap.Set(bit);
+        }
+        while (!model.empty()) {
+            bool is_last = false;
+
+            ASSERT_EQ(bitmap.Pop(&is_last), *model.begin());
+            model.erase(model.begin());
+            ASSERT_EQ(is_last, model.empty());
+            bitmap.Check();
+        }
+        EXPECT_TRUE(bitmap.IsAllZero());
+    }
+}
+
+TEST(BuddyBitmap, TheFirstMemberIsSetAsAnyOther)
+{
+    for (std::size_t count : kCounts) {
+        for (std::size_t bit = 0; bit < count; bit += 1 + count / 97) {
+            Bitmap set(count);
+            Bitmap set_first(count);
+
+            set.Set(bit);
+            set_first.SetFirst(bit);
+            ASSERT_EQ(set.words(), set_first.words()) << bit << " of " << count;
         }
     }
 }

@@ -65,8 +65,7 @@ static void take(struct cairn_buddy *buddy, unsigned order, size_t block)
 
     CAIRN_ASSERT((buddy->nonempty_orders >> order & 1) != 0);
     buddy->steps++;
-    cairn_buddy_bitmap_clear(words, &buddy->orders[order], block);
-    if (cairn_buddy_bitmap_is_empty(words, &buddy->orders[order]))
+    if (cairn_buddy_bitmap_clear(words, &buddy->orders[order], block))
         buddy->nonempty_orders &= ~((uint32_t)1 << order);
 }
 

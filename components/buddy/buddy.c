@@ -22,54 +22,7 @@
  * Cost. See blocks.c for the steps of each call.
  */
 
-#include "buddy_internal.h"
-
-#include <cairn/base/align.h>
-
-/* Over a range, the address of granule 0 where the range is mapped now. Over a source 0. */
-static uintptr_t origin_of(const struct cairn_buddy *buddy)
-{
-    return cairn_buddy_is_over_source(buddy) ? 0 : (uintptr_t)buddy + buddy->shape.origin;
-}
-
-void *cairn_buddy_address_of(const struct cairn_buddy *buddy, size_t granule)
-{
-    const struct cairn_buddy_shape *shape = &buddy->shape;
-    uintptr_t base;
-
-    CAIRN_ASSERT(granule < shape->granule_count);
-    if (!cairn_buddy_is_over_source(buddy))
-        return (void *)(origin_of(buddy) + (granule << shape->granule_shift));
-    base = cairn_buddy_const_slots(buddy)[granule >> shape->top_order].base;
-    CAIRN_ASSERT(base != 0);
-    return (void *)(base +
-                    ((granule << shape->granule_shift) & (((size_t)1 << shape->chunk_shift) - 1)));
-}
-
-/* The granule in which a pointer lies, or CAIRN_BUDDY_NONE when this buddy does not hold it. */
-static size_t granule_of(const struct cairn_buddy *buddy, const void *pointer)
-{
-    const struct cairn_buddy_shape *shape = &buddy->shape;
-    uintptr_t address = (uintptr_t)pointer;
-    size_t granule, slot;
-
-    if (!cairn_buddy_is_over_source(buddy)) {
-        granule = (address - origin_of(buddy)) >> shape->granule_shift;
-        return granule >= shape->lead_granules && granule < shape->granule_count ? granule
-                                                                                 : CAIRN_BUDDY_NONE;
-    }
-    slot = cairn_buddy_find_slot(buddy, address);
-    if (slot == CAIRN_BUDDY_NONE)
-        return CAIRN_BUDDY_NONE;
-    address &= ((uintptr_t)1 << shape->chunk_shift) - 1;
-    return (slot << shape->top_order) + (address >> shape->granule_shift);
-}
-
-static bool is_granule_start(const struct cairn_buddy *buddy, const void *pointer)
-{
-    return cairn_is_aligned((uintptr_t)pointer - origin_of(buddy),
-                            (size_t)1 << buddy->shape.granule_shift);
-}
+#include "address.h"
 
 /* The order of the least block for a run; more than the top order when no block can do. */
 static unsigned order_for(const struct cairn_buddy *buddy, size_t granule_count, size_t align_bytes)
@@ -77,7 +30,6 @@ static unsigned order_for(const struct cairn_buddy *buddy, size_t granule_count,
     const struct cairn_buddy_shape *shape = &buddy->shape;
     unsigned length_order, align_shift;
 
-    CAIRN_ASSERT(cairn_is_pow2(align_bytes));
     if (granule_count == 0 || align_bytes > shape->align_max_bytes)
         return CAIRN_BUDDY_ORDERS_MAX;
     length_order = cairn_log2_ceil(granule_count);
@@ -87,45 +39,8 @@ static unsigned order_for(const struct cairn_buddy *buddy, size_t granule_count,
     return align_shift - shape->granule_shift;
 }
 
-void cairn_buddy_count_used(struct cairn_buddy *buddy, size_t first, size_t count,
-                            size_t dirty_count)
-{
-    struct cairn_buddy_slot *slot;
-
-    CAIRN_ASSERT(dirty_count <= count && dirty_count <= buddy->free_dirty_granules);
-    buddy->used_granules += count;
-    buddy->free_dirty_granules -= dirty_count;
-    if (!cairn_buddy_is_over_source(buddy))
-        return;
-    slot = &cairn_buddy_slots(buddy)[first >> buddy->shape.top_order];
-    if (slot->used_granules == 0)
-        buddy->empty_chunk_count--;
-    slot->used_granules += count;
-    CAIRN_ASSERT(slot->used_granules <= (size_t)1 << buddy->shape.top_order);
-}
-
-/* Books granules as free; gives the chunk back when it is one too many that is empty. */
-static void count_free(struct cairn_buddy *buddy, size_t first, size_t count, size_t dirty_count)
-{
-    struct cairn_buddy_slot *slot;
-
-    CAIRN_ASSERT(count <= buddy->used_granules);
-    buddy->used_granules -= count;
-    buddy->free_dirty_granules += dirty_count;
-    if (!cairn_buddy_is_over_source(buddy))
-        return;
-    slot = &cairn_buddy_slots(buddy)[first >> buddy->shape.top_order];
-    CAIRN_ASSERT(count <= slot->used_granules);
-    slot->used_granules -= count;
-    if (slot->used_granules > 0)
-        return;
-    buddy->empty_chunk_count++;
-    if (buddy->empty_chunk_count > buddy->chunk_keep_count)
-        cairn_buddy_drop_chunk(buddy, first >> buddy->shape.top_order);
-}
-
-void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t align_bytes,
-                        bool *is_zeroed)
+static CAIRN_NOINLINE void *alloc_run(struct cairn_buddy *buddy, size_t length_bytes,
+                                      size_t align_bytes, bool *is_zeroed)
 {
     size_t count = cairn_buddy_granules_for(buddy, length_bytes);
     unsigned order = order_for(buddy, count, align_bytes);
@@ -146,16 +61,32 @@ void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t a
     return cairn_buddy_address_of(buddy, first);
 }
 
+/* True for 1 ... the bytes of a granule. */
+static bool is_one_granule(const struct cairn_buddy *buddy, size_t bytes)
+{
+    return (bytes - 1) >> buddy->shape.granule_shift == 0;
+}
+
+void *cairn_buddy_alloc(struct cairn_buddy *buddy, size_t length_bytes, size_t align_bytes,
+                        bool *is_zeroed)
+{
+    CAIRN_ASSERT(cairn_is_pow2(align_bytes));
+    if (CAIRN_LIKELY(is_one_granule(buddy, length_bytes) && is_one_granule(buddy, align_bytes) &&
+                     buddy->nonempty_orders != 0))
+        return cairn_buddy_alloc_granule(buddy, is_zeroed);
+    return alloc_run(buddy, length_bytes, align_bytes, is_zeroed);
+}
+
 size_t cairn_buddy_checked_first(const struct cairn_buddy *buddy, enum cairn_buddy_sought kind,
                                  const void *run, size_t length_bytes, const char *where)
 {
-    size_t first = granule_of(buddy, run);
+    size_t first = cairn_buddy_granule_of(buddy, run);
     size_t held_count;
 
     CAIRN_CHECK(first != CAIRN_BUDDY_NONE, "memory that this buddy does not hold", run, where);
     held_count = cairn_buddy_runs_length(cairn_buddy_const_runs(buddy), kind, first,
                                          cairn_buddy_limit_of(buddy, first));
-    CAIRN_CHECK(held_count != 0 && is_granule_start(buddy, run),
+    CAIRN_CHECK(held_count != 0 && cairn_buddy_is_granule_start(buddy, run),
                 kind == CAIRN_BUDDY_RUN ? "no run in use begins here (freed twice, or inside a run)"
                                         : "no stretch being purged begins here",
                 run, where);
@@ -168,23 +99,32 @@ void cairn_buddy_free_granules(struct cairn_buddy *buddy, size_t first, size_t e
 {
     cairn_buddy_runs_unmark(cairn_buddy_runs(buddy), first, end);
     cairn_buddy_release(buddy, first, end);
-    count_free(buddy, first, end - first, is_dirty ? end - first : 0);
+    cairn_buddy_count_free(buddy, first, end - first, is_dirty ? end - first : 0);
     cairn_buddy_end_call(buddy);
 }
 
-void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes)
+void cairn_buddy_free_run(struct cairn_buddy *buddy, void *run, size_t length_bytes)
 {
-    size_t first = cairn_buddy_checked_first(buddy, CAIRN_BUDDY_RUN, run, length_bytes, __func__);
+    size_t first =
+        cairn_buddy_checked_first(buddy, CAIRN_BUDDY_RUN, run, length_bytes, "cairn_buddy_free");
 
     cairn_buddy_free_granules(buddy, first, first + cairn_buddy_granules_for(buddy, length_bytes),
                               true);
 }
 
+void cairn_buddy_free(struct cairn_buddy *buddy, void *run, size_t length_bytes)
+{
+    if (CAIRN_LIKELY(is_one_granule(buddy, length_bytes)))
+        cairn_buddy_free_granule(buddy, run, length_bytes);
+    else
+        cairn_buddy_free_run(buddy, run, length_bytes);
+}
+
 size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointer)
 {
-    size_t first = granule_of(buddy, pointer);
+    size_t first = cairn_buddy_granule_of(buddy, pointer);
 
-    if (first == CAIRN_BUDDY_NONE || !is_granule_start(buddy, pointer))
+    if (first == CAIRN_BUDDY_NONE || !cairn_buddy_is_granule_start(buddy, pointer))
         return 0;
     return cairn_buddy_runs_length(cairn_buddy_const_runs(buddy), CAIRN_BUDDY_RUN, first,
                                    cairn_buddy_limit_of(buddy, first))
@@ -193,7 +133,7 @@ size_t cairn_buddy_run_bytes(const struct cairn_buddy *buddy, const void *pointe
 
 bool cairn_buddy_owns(const struct cairn_buddy *buddy, const void *pointer)
 {
-    return granule_of(buddy, pointer) != CAIRN_BUDDY_NONE;
+    return cairn_buddy_granule_of(buddy, pointer) != CAIRN_BUDDY_NONE;
 }
 
 /* Adds the free granules [end, new_end) to the run that ends at `end`. */
@@ -227,37 +167,27 @@ bool cairn_buddy_resize(struct cairn_buddy *buddy, void *run, size_t old_bytes, 
     return true;
 }
 
-struct cairn_buddy_levels cairn_buddy_levels(const struct cairn_buddy *buddy)
+const struct cairn_levels *cairn_buddy_levels(const struct cairn_buddy *buddy)
 {
-    unsigned shift = buddy->shape.granule_shift;
-
-    CAIRN_ASSERT(buddy->purging_granules <= buddy->used_granules &&
-                 buddy->used_granules <= buddy->held_granules);
-    return (struct cairn_buddy_levels){
-        .used_bytes = (buddy->used_granules - buddy->purging_granules) << shift,
-        .free_bytes = (buddy->held_granules - buddy->used_granules) << shift,
-        .free_dirty_bytes = buddy->free_dirty_granules << shift,
-        .chunk_count = buddy->chunk_count,
-        .empty_chunk_count = buddy->empty_chunk_count,
-    };
+    return &buddy->levels;
 }
 
 struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy)
 {
     unsigned shift = buddy->shape.granule_shift;
-    struct cairn_buddy_levels levels = cairn_buddy_levels(buddy);
+    const struct cairn_levels *levels = &buddy->levels;
     struct cairn_buddy_stats stats = {0};
 
     stats.granule_bytes = (size_t)1 << shift;
-    stats.held_bytes = buddy->held_granules << shift;
-    stats.used_bytes = levels.used_bytes;
-    stats.free_bytes = levels.free_bytes;
-    stats.purging_bytes = buddy->purging_granules << shift;
-    stats.free_dirty_bytes = levels.free_dirty_bytes;
+    stats.held_bytes = cairn_buddy_held_bytes(buddy);
+    stats.used_bytes = levels->used_bytes;
+    stats.free_bytes = levels->free_bytes;
+    stats.purging_bytes = buddy->purging_bytes;
+    stats.free_dirty_bytes = levels->free_dirty_bytes;
     if (buddy->nonempty_orders != 0)
         stats.largest_free_bytes = (size_t)1 << (cairn_log2_floor(buddy->nonempty_orders) + shift);
-    stats.chunk_count = levels.chunk_count;
-    stats.empty_chunk_count = levels.empty_chunk_count;
+    stats.chunk_count = levels->chunk_count;
+    stats.empty_chunk_count = levels->empty_chunk_count;
     stats.chunk_count_max = buddy->shape.slot_limit;
     stats.state_bytes = buddy->shape.state_bytes;
     stats.steps_max = buddy->steps_max;

@@ -63,20 +63,16 @@ struct cairn_buddy {
     struct cairn_buddy_shape shape;
     uint32_t nonempty_orders; /* bit k: the bitmap of order k is not empty */
     uint32_t reserved;
-    size_t held_granules;
-    size_t used_granules;    /* in runs or being purged */
-    size_t purging_granules; /* of these, being purged */
-    size_t free_dirty_granules;
-    size_t purge_at; /* the granule at which the next purge begins */
-    uint64_t steps;  /* of the call under way; 0 between calls */
+    struct cairn_levels levels;
+    size_t purging_bytes; /* beside them: neither used nor free */
+    size_t purge_at;      /* the granule at which the next purge begins */
+    uint64_t steps;       /* of the call under way; 0 between calls */
     uint64_t steps_max;
 
     struct cairn_source source; /* ops NULL: over a range, or fed by hand */
     size_t chunk_keep_count;    /* fed by hand: SIZE_MAX */
     cairn_buddy_zeroed_fn chunk_is_zeroed;
     void *chunk_is_zeroed_self;
-    size_t chunk_count;
-    size_t empty_chunk_count;
     size_t slot_end; /* slots from here on were never used */
 
     struct cairn_buddy_bitmap freed_slots; /* below slot_end */
@@ -144,6 +140,11 @@ static inline size_t cairn_buddy_walk_end(const struct cairn_buddy *buddy)
     return buddy->slot_end << buddy->shape.top_order;
 }
 
+static inline size_t cairn_buddy_held_bytes(const struct cairn_buddy *buddy)
+{
+    return buddy->levels.used_bytes + buddy->purging_bytes + buddy->levels.free_bytes;
+}
+
 /* Ends a public call: notes how many steps it took. The bound is derived in blocks.c. */
 static inline void cairn_buddy_end_call(struct cairn_buddy *buddy)
 {
@@ -155,20 +156,24 @@ static inline void cairn_buddy_end_call(struct cairn_buddy *buddy)
 
 /* buddy.c */
 
-/* The address of a granule that is held. */
-void *cairn_buddy_address_of(const struct cairn_buddy *buddy, size_t granule);
-
 /* The first granule of a run (CAIRN_BUDDY_RUN), or of a stretch being purged (CAIRN_BUDDY_PURGING),
    of that length; panics when it is anything else. */
 size_t cairn_buddy_checked_first(const struct cairn_buddy *buddy, enum cairn_buddy_sought kind,
                                  const void *run, size_t length_bytes, const char *where);
 
-/* Books `count` free granules from `first` on, of which dirty_count were dirty, as used. */
-void cairn_buddy_count_used(struct cairn_buddy *buddy, size_t first, size_t count,
-                            size_t dirty_count);
-
 /* Frees granules in use, all of them dirty or none. Ends the call. May give the chunk back. */
 void cairn_buddy_free_granules(struct cairn_buddy *buddy, size_t first, size_t end, bool is_dirty);
+
+/* Frees a run of any length. */
+void cairn_buddy_free_run(struct cairn_buddy *buddy, void *run, size_t length_bytes);
+
+/* granule.c */
+
+/* Takes a run of one granule, as cairn_buddy_alloc(). Requires: a block is free. */
+void *cairn_buddy_alloc_granule(struct cairn_buddy *buddy, bool *is_zeroed);
+
+/* Frees a run, as cairn_buddy_free(). Requires: length_bytes is one granule, rounded up. */
+void cairn_buddy_free_granule(struct cairn_buddy *buddy, void *run, size_t length_bytes);
 
 /* blocks.c: ranges are [first, end) in granules. */
 
@@ -209,10 +214,52 @@ void cairn_buddy_drop_empty(struct cairn_buddy *buddy);
 /* Fills the slots and the table, which are untouched, from those of a buddy with fewer slots. */
 void cairn_buddy_copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *from);
 
-/* The slot of the chunk in which the address lies, or CAIRN_BUDDY_NONE. */
-size_t cairn_buddy_find_slot(const struct cairn_buddy *buddy, uintptr_t address);
-
 /* Panics on a broken invariant among slots and hash table. */
 void cairn_buddy_check_chunks(const struct cairn_buddy *buddy);
+
+/* Books `count` free granules from `first` on, of which dirty_count were dirty, as used. */
+static inline void cairn_buddy_count_used(struct cairn_buddy *buddy, size_t first, size_t count,
+                                          size_t dirty_count)
+{
+    struct cairn_levels *levels = &buddy->levels;
+    unsigned shift = buddy->shape.granule_shift;
+    struct cairn_buddy_slot *slot;
+
+    CAIRN_ASSERT(dirty_count <= count && dirty_count << shift <= levels->free_dirty_bytes);
+    levels->used_bytes += count << shift;
+    levels->free_bytes -= count << shift;
+    levels->free_dirty_bytes -= dirty_count << shift;
+    if (!cairn_buddy_is_over_source(buddy))
+        return;
+    slot = &cairn_buddy_slots(buddy)[first >> buddy->shape.top_order];
+    if (slot->used_granules == 0)
+        levels->empty_chunk_count--;
+    slot->used_granules += count;
+    CAIRN_ASSERT(slot->used_granules <= (size_t)1 << buddy->shape.top_order);
+}
+
+/* Books granules in use as free; gives the chunk back when it is one too many that is empty. */
+static inline void cairn_buddy_count_free(struct cairn_buddy *buddy, size_t first, size_t count,
+                                          size_t dirty_count)
+{
+    struct cairn_levels *levels = &buddy->levels;
+    unsigned shift = buddy->shape.granule_shift;
+    struct cairn_buddy_slot *slot;
+
+    CAIRN_ASSERT(count << shift <= levels->used_bytes);
+    levels->used_bytes -= count << shift;
+    levels->free_bytes += count << shift;
+    levels->free_dirty_bytes += dirty_count << shift;
+    if (!cairn_buddy_is_over_source(buddy))
+        return;
+    slot = &cairn_buddy_slots(buddy)[first >> buddy->shape.top_order];
+    CAIRN_ASSERT(count <= slot->used_granules);
+    slot->used_granules -= count;
+    if (CAIRN_LIKELY(slot->used_granules > 0))
+        return;
+    levels->empty_chunk_count++;
+    if (levels->empty_chunk_count > buddy->chunk_keep_count)
+        cairn_buddy_drop_chunk(buddy, first >> buddy->shape.top_order);
+}
 
 #endif

@@ -333,7 +333,7 @@ void Pair::Misuse(const void *pointer, std::size_t bytes)
 void Pair::CompareBriefly() const
 {
     struct cairn_buddy_stats stats = cairn_buddy_stats(buddy());
-    struct cairn_buddy_levels levels = cairn_buddy_levels(buddy());
+    struct cairn_levels levels = *cairn_buddy_levels(buddy());
     std::size_t granule = config_.granule_bytes;
 
     cairn_buddy_check(buddy());
@@ -344,7 +344,7 @@ void Pair::CompareBriefly() const
     Require(stats.held_bytes == stats.used_bytes + stats.free_bytes + stats.purging_bytes,
             "held_bytes");
     Require(stats.free_dirty_bytes == oracle_.CountFreeDirty() * granule, "free_dirty_bytes");
-    Require(levels.used_bytes == stats.used_bytes &&
+    Require(levels.used_bytes == stats.used_bytes && levels.free_bytes == stats.free_bytes &&
                 levels.free_dirty_bytes == stats.free_dirty_bytes &&
                 levels.empty_chunk_count == stats.empty_chunk_count,
             "levels");

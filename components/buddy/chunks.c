@@ -27,11 +27,7 @@
  * Cost. O(1) expected. Source. Knuth, TAOCP vol. 3, 6.4, algorithm R.
  */
 
-#include "buddy_internal.h"
-
-#include <cairn/base/align.h>
-
-enum { GROUP_SHIFT = 6, GROUP_CHUNKS = 1 << GROUP_SHIFT };
+#include "address.h"
 
 /* A larger table is not counted by a check: it may be a large hole in the page tables. */
 enum { COUNTED_HASH_MAX = 1 << 16 };
@@ -41,47 +37,15 @@ static uint32_t *hash_table(struct cairn_buddy *buddy)
     return (uint32_t *)(void *)((char *)buddy + buddy->shape.hash_at);
 }
 
-static const uint32_t *const_hash_table(const struct cairn_buddy *buddy)
+static bool is_chunk_start(const struct cairn_buddy *buddy, uintptr_t address)
 {
-    return (const uint32_t *)(const void *)((const char *)buddy + buddy->shape.hash_at);
-}
-
-/* Where the entry of a chunk would like to be. */
-static size_t home_of(const struct cairn_buddy *buddy, uintptr_t address)
-{
-    uint64_t chunk = (uint64_t)address >> buddy->shape.chunk_shift;
-    uint64_t group = (chunk >> GROUP_SHIFT) * UINT64_C(0x9E3779B97F4A7C15) >> 32;
-
-    return (group << GROUP_SHIFT | chunk % GROUP_CHUNKS) & (buddy->shape.hash_count - 1);
-}
-
-static uintptr_t chunk_base_of(const struct cairn_buddy *buddy, uintptr_t address)
-{
-    return cairn_align_down(address, (size_t)1 << buddy->shape.chunk_shift);
-}
-
-size_t cairn_buddy_find_slot(const struct cairn_buddy *buddy, uintptr_t address)
-{
-    const uint32_t *table = const_hash_table(buddy);
-    const struct cairn_buddy_slot *slots = cairn_buddy_const_slots(buddy);
-    uintptr_t base = chunk_base_of(buddy, address);
-    size_t at = home_of(buddy, address);
-
-    CAIRN_ASSERT(cairn_buddy_is_over_source(buddy));
-    for (; table[at] != 0; at = (at + 1) & (buddy->shape.hash_count - 1)) {
-        size_t slot = table[at] - 1u;
-
-        CAIRN_ASSERT(slot < buddy->slot_end);
-        if (slots[slot].base == base)
-            return slot;
-    }
-    return CAIRN_BUDDY_NONE;
+    return cairn_is_aligned(address, (size_t)1 << buddy->shape.chunk_shift);
 }
 
 static void add_entry(struct cairn_buddy *buddy, size_t slot)
 {
     uint32_t *table = hash_table(buddy);
-    size_t at = home_of(buddy, cairn_buddy_slots(buddy)[slot].base);
+    size_t at = cairn_buddy_home_of(buddy, cairn_buddy_slots(buddy)[slot].base);
 
     while (table[at] != 0)
         at = (at + 1) & (buddy->shape.hash_count - 1);
@@ -90,8 +54,8 @@ static void add_entry(struct cairn_buddy *buddy, size_t slot)
 
 static size_t entry_of(const struct cairn_buddy *buddy, size_t slot)
 {
-    const uint32_t *table = const_hash_table(buddy);
-    size_t at = home_of(buddy, cairn_buddy_const_slots(buddy)[slot].base);
+    const uint32_t *table = cairn_buddy_const_table(buddy);
+    size_t at = cairn_buddy_home_of(buddy, cairn_buddy_const_slots(buddy)[slot].base);
 
     while (table[at] != slot + 1) {
         CAIRN_ASSERT(table[at] != 0);
@@ -111,7 +75,7 @@ static void remove_entry(struct cairn_buddy *buddy, size_t slot)
     size_t at;
 
     for (at = (hole + 1) & mask; table[at] != 0; at = (at + 1) & mask) {
-        size_t home = home_of(buddy, slots[table[at] - 1u].base);
+        size_t home = cairn_buddy_home_of(buddy, slots[table[at] - 1u].base);
 
         if (((at - home) & mask) < ((at - hole) & mask))
             continue; /* it must not stand before its home */
@@ -147,10 +111,11 @@ static bool is_zeroed(const struct cairn_buddy *buddy, const void *chunk)
 static void adopt_chunk(struct cairn_buddy *buddy, void *chunk, bool is_dirty, const char *where)
 {
     size_t granules = (size_t)1 << buddy->shape.top_order;
+    size_t chunk_bytes = (size_t)1 << buddy->shape.chunk_shift;
     struct cairn_buddy_slot *place;
     size_t slot, first;
 
-    CAIRN_CHECK(chunk != NULL && (uintptr_t)chunk == chunk_base_of(buddy, (uintptr_t)chunk),
+    CAIRN_CHECK(chunk != NULL && is_chunk_start(buddy, (uintptr_t)chunk),
                 "a chunk that is not aligned", chunk, where);
     CAIRN_CHECK(cairn_buddy_find_slot(buddy, (uintptr_t)chunk) == CAIRN_BUDDY_NONE,
                 "a chunk that is held already", chunk, where);
@@ -162,11 +127,11 @@ static void adopt_chunk(struct cairn_buddy *buddy, void *chunk, bool is_dirty, c
     add_entry(buddy, slot);
     if (is_dirty) {
         cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, first + granules, true);
-        buddy->free_dirty_granules += granules;
+        buddy->levels.free_dirty_bytes += chunk_bytes;
     }
-    buddy->held_granules += granules;
-    buddy->chunk_count++;
-    buddy->empty_chunk_count++;
+    buddy->levels.free_bytes += chunk_bytes;
+    buddy->levels.chunk_count++;
+    buddy->levels.empty_chunk_count++;
     cairn_buddy_release(buddy, first, first + granules);
 }
 
@@ -186,7 +151,7 @@ bool cairn_buddy_add_chunk(struct cairn_buddy *buddy)
 
 bool cairn_buddy_is_full(const struct cairn_buddy *buddy)
 {
-    return buddy->chunk_count == buddy->shape.slot_limit;
+    return buddy->levels.chunk_count == buddy->shape.slot_limit;
 }
 
 void cairn_buddy_feed(struct cairn_buddy *buddy, void *chunk, bool is_zeroed)
@@ -206,17 +171,18 @@ static void *detach_chunk(struct cairn_buddy *buddy, size_t slot)
     void *chunk = (void *)place->base;
 
     CAIRN_ASSERT(chunk != NULL && place->used_granules == 0);
-    CAIRN_ASSERT(buddy->empty_chunk_count > 0);
+    CAIRN_ASSERT(buddy->levels.empty_chunk_count > 0);
     cairn_buddy_take_chunk(buddy, slot);
-    buddy->free_dirty_granules -=
-        cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, first, first + granules);
+    buddy->levels.free_dirty_bytes -=
+        cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, first, first + granules)
+        << buddy->shape.granule_shift;
     cairn_buddy_runs_set_dirty(runs, first, first + granules, false);
     remove_entry(buddy, slot);
     place->base = 0;
     cairn_buddy_bitmap_set(cairn_buddy_words(buddy), &buddy->freed_slots, slot);
-    buddy->held_granules -= granules;
-    buddy->chunk_count--;
-    buddy->empty_chunk_count--;
+    buddy->levels.free_bytes -= granules << buddy->shape.granule_shift;
+    buddy->levels.chunk_count--;
+    buddy->levels.empty_chunk_count--;
     return chunk;
 }
 
@@ -231,7 +197,7 @@ void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count)
 {
     void *chunk;
 
-    if (buddy->empty_chunk_count <= keep_count)
+    if (buddy->levels.empty_chunk_count <= keep_count)
         return NULL;
     chunk = detach_chunk(buddy, cairn_buddy_bitmap_lowest(cairn_buddy_const_words(buddy),
                                                           &buddy->orders[buddy->shape.top_order]));
@@ -241,7 +207,7 @@ void *cairn_buddy_shed(struct cairn_buddy *buddy, size_t keep_count)
 
 void cairn_buddy_drop_empty(struct cairn_buddy *buddy)
 {
-    while (buddy->source.ops != NULL && buddy->empty_chunk_count > 0)
+    while (buddy->source.ops != NULL && buddy->levels.empty_chunk_count > 0)
         cairn_source_give_one(buddy->source, (size_t)1 << buddy->shape.chunk_shift,
                               cairn_buddy_shed(buddy, 0));
 }
@@ -260,7 +226,7 @@ void cairn_buddy_copy_chunks(struct cairn_buddy *to, const struct cairn_buddy *f
 
 static size_t count_entries(const struct cairn_buddy *buddy)
 {
-    const uint32_t *table = const_hash_table(buddy);
+    const uint32_t *table = cairn_buddy_const_table(buddy);
     size_t count = 0;
     size_t at;
 
@@ -284,7 +250,7 @@ static void check_slot(const struct cairn_buddy *buddy, size_t slot)
         CAIRN_INVARIANT(used == 0);
         return;
     }
-    CAIRN_INVARIANT(place->base == chunk_base_of(buddy, place->base));
+    CAIRN_INVARIANT(is_chunk_start(buddy, place->base));
     CAIRN_INVARIANT(cairn_buddy_find_slot(buddy, place->base) == slot);
 }
 
@@ -301,10 +267,10 @@ void cairn_buddy_check_chunks(const struct cairn_buddy *buddy)
         chunk_count += slots[slot].base != 0;
         empty_count += slots[slot].base != 0 && slots[slot].used_granules == 0;
     }
-    CAIRN_INVARIANT(chunk_count == buddy->chunk_count);
-    CAIRN_INVARIANT(empty_count == buddy->empty_chunk_count);
+    CAIRN_INVARIANT(chunk_count == buddy->levels.chunk_count);
+    CAIRN_INVARIANT(empty_count == buddy->levels.empty_chunk_count);
     if (buddy->shape.hash_count <= COUNTED_HASH_MAX)
-        CAIRN_INVARIANT(count_entries(buddy) == buddy->chunk_count);
-    CAIRN_INVARIANT(buddy->held_granules == buddy->chunk_count << buddy->shape.top_order);
+        CAIRN_INVARIANT(count_entries(buddy) == chunk_count);
+    CAIRN_INVARIANT(cairn_buddy_held_bytes(buddy) == chunk_count << buddy->shape.chunk_shift);
     cairn_buddy_bitmap_check(cairn_buddy_const_words(buddy), &buddy->freed_slots, buddy->slot_end);
 }

@@ -167,6 +167,26 @@ TEST_P(BuddyDeathTest, FeedingWhatIsNoNewChunkPanics)
     EXPECT_DEATH(feed((1 << 19) + 3 * 4096), "cairn: a buddy without a free slot is fed");
 }
 
+// Around the border of a word of 64 granules, and at both ends of a chunk of 64.
+TEST_P(BuddyDeathTest, AGranuleThatIsNoRunOfItsOwnPanics)
+{
+    std::vector<char *> granules;
+    for (int idx = 0; idx < 51; idx++)
+        granules.push_back(static_cast<char *>(Alloc(1)));
+    for (char *granule : granules) {
+        EXPECT_DEATH(Free(granule, 2 * kGranule), kLength);
+        EXPECT_DEATH(Free(granule + 1, kGranule), kNoRun);
+        Free(granule, kGranule);
+        EXPECT_DEATH(Free(granule, kGranule), kNoRun) << "freed twice";
+        EXPECT_EQ(Alloc(1), granule);
+    }
+    EXPECT_DEATH(Free(run_, kGranule), kLength);
+    EXPECT_DEATH(Free(run_ + kGranule, kGranule), kNoRun);
+    EXPECT_DEATH(Free(run_ - kGranule, kGranule), kNotHeld);
+    EXPECT_DEATH(Free(nullptr, kGranule), "cairn: memory that this buddy does not hold");
+    EXPECT_DEATH(Free(reinterpret_cast<void *>(kGranule), kGranule), kNotHeld);
+}
+
 TEST_P(BuddyDeathTest, AStateThatWasOverwrittenIsFoundByTheCheck)
 {
     std::size_t at = buddy_->state().size() - 1;

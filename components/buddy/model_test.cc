@@ -22,8 +22,9 @@ using buddy_fixture::Seed;
 class History {
   public:
     History(Pair *pair, ChunkFixture *chunks, std::size_t granule_bytes, std::size_t span_granules,
-            std::uint64_t seed)
-        : duel_(pair), chunks_(chunks), granule_(granule_bytes), span_(span_granules), random_(seed)
+            std::uint64_t seed, std::size_t one_percent = 0)
+        : duel_(pair), chunks_(chunks), granule_(granule_bytes), span_(span_granules),
+          random_(seed), one_percent_(one_percent)
     {
     }
 
@@ -48,6 +49,9 @@ class History {
     // Mostly short, sometimes anything.
     std::size_t Bytes()
     {
+        if (Below(100) < one_percent_)
+            return 1 + Below(granule_);
+
         std::size_t granules = Below(4) == 0 ? Below(span_ + 2) : 1 + Below(6);
 
         return granules * granule_ + (granules > 0 ? 0 : Below(2)) -
@@ -123,6 +127,7 @@ class History {
     std::size_t span_;
     std::mt19937_64 random_;
     std::size_t fill_percent_ = 50;
+    std::size_t one_percent_;
 };
 
 struct RangeCase {
@@ -179,6 +184,35 @@ TEST(BuddyModel, ASourceOfChunksBehavesAsTheOracleDoes)
 
         SCOPED_TRACE(::testing::Message() << c.chunk_count_max << " chunks, seed " << seed - 1);
         history.Play(20000);
+        pair.End();
+    }
+}
+
+// With bitmaps of one, two and three levels, and chunks of less than a word.
+TEST(BuddyModel, RunsOfOneGranuleBehaveAsTheOracleDoes)
+{
+    static const SourceCase cases[] = {
+        {16, 16 * 8, 5, 0, 12},
+        {16, 16 * 64, 4, 1, 9},
+        {16, 16 * 128, 9, 2, 20},
+        {16, 16 * 1024, 5, 1, 9},
+    };
+    std::uint64_t seed = Seed() + 3000;
+
+    std::cout << "seed " << seed << "\n";
+    for (const SourceCase &c : cases) {
+        ChunkFixture chunks(c.chunk_bytes, c.places, seed);
+        cairn_buddy_config config =
+            OverSource(chunks.AsSource(), c.chunk_bytes, c.chunk_count_max, c.granule_bytes);
+        config.chunk_keep_count = c.keep_count;
+        config.chunk_is_zeroed = ChunkFixture::IsZeroed;
+        config.chunk_is_zeroed_self = &chunks;
+        Pair pair(config, &chunks, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
+        History history(&pair, &chunks, c.granule_bytes, c.chunk_bytes / c.granule_bytes, seed++,
+                        90);
+
+        SCOPED_TRACE(::testing::Message() << c.chunk_bytes << " bytes, seed " << seed - 1);
+        history.Play(6000);
         pair.End();
     }
 }

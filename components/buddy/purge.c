@@ -26,9 +26,7 @@
  * vain.
  */
 
-#include "buddy_internal.h"
-
-#include <cairn/base/align.h>
+#include "address.h"
 
 /* The granules [first, end) are to be emptied; the free granules around them end at free_end. */
 struct span {
@@ -66,9 +64,10 @@ static size_t empty_span(struct cairn_buddy *buddy, const struct span *span,
     if (purge(self, cairn_buddy_address_of(buddy, span->first), length_bytes) != 0)
         return 0;
     dirty_count = cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, span->first, span->end);
-    CAIRN_ASSERT(dirty_count > 0 && dirty_count <= buddy->free_dirty_granules);
+    CAIRN_ASSERT(dirty_count > 0);
+    CAIRN_ASSERT(dirty_count << buddy->shape.granule_shift <= buddy->levels.free_dirty_bytes);
     cairn_buddy_runs_set_dirty(runs, span->first, span->end, false);
-    buddy->free_dirty_granules -= dirty_count;
+    buddy->levels.free_dirty_bytes -= dirty_count << buddy->shape.granule_shift;
     return dirty_count << buddy->shape.granule_shift;
 }
 
@@ -91,16 +90,17 @@ static struct cairn_buddy_stretch hold_span(struct cairn_buddy *buddy, const str
 {
     struct cairn_buddy_run_word *runs = cairn_buddy_runs(buddy);
     size_t count = span->end - span->first;
+    size_t length_bytes = count << buddy->shape.granule_shift;
     size_t dirty_count;
 
     cairn_buddy_carve(buddy, span->first, span->end);
     dirty_count = cairn_buddy_runs_mark(runs, span->first, span->end);
     cairn_buddy_runs_set_dirty(runs, span->first, span->end, false);
     cairn_buddy_count_used(buddy, span->first, count, dirty_count);
-    buddy->purging_granules += count;
+    buddy->levels.used_bytes -= length_bytes;
+    buddy->purging_bytes += length_bytes;
     cairn_buddy_end_call(buddy);
-    return (struct cairn_buddy_stretch){cairn_buddy_address_of(buddy, span->first),
-                                        count << buddy->shape.granule_shift,
+    return (struct cairn_buddy_stretch){cairn_buddy_address_of(buddy, span->first), length_bytes,
                                         dirty_count << buddy->shape.granule_shift, false};
 }
 
@@ -141,10 +141,13 @@ void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_s
                                                  stretch->length_bytes, __func__);
         size_t end = first + cairn_buddy_granules_for(buddy, stretch->length_bytes);
 
-        CAIRN_ASSERT(end - first <= buddy->purging_granules);
+        size_t length_bytes = (end - first) << buddy->shape.granule_shift;
+
+        CAIRN_ASSERT(length_bytes <= buddy->purging_bytes);
         if (!stretch->is_emptied)
             cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, end, true);
-        buddy->purging_granules -= end - first;
+        buddy->purging_bytes -= length_bytes;
+        buddy->levels.used_bytes += length_bytes;
         cairn_buddy_free_granules(buddy, first, end, !stretch->is_emptied);
     }
 }

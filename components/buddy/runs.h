@@ -31,14 +31,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cairn/base/check.h>
 #include <cairn/base/compiler.h>
 
 CAIRN_BEGIN_DECLS
 
 struct cairn_buddy_run_word {
-    uint64_t in_use;
     uint64_t start;
     uint64_t dirty;
+    uint64_t in_use;
 };
 
 /* Kinds of granules. */
@@ -80,6 +81,44 @@ size_t cairn_buddy_runs_dirty_end(const struct cairn_buddy_run_word *runs, size_
    purged. */
 void cairn_buddy_runs_set_dirty(struct cairn_buddy_run_word *runs, size_t first, size_t end,
                                 bool is_dirty);
+
+/* Of one granule: what mark does. Returns true when it was dirty before. */
+static inline bool cairn_buddy_runs_mark_one(struct cairn_buddy_run_word *runs, size_t granule)
+{
+    struct cairn_buddy_run_word *word = &runs[granule / 64];
+    uint64_t bit = (uint64_t)1 << (granule % 64);
+    bool was_dirty = (word->dirty & bit) != 0;
+
+    CAIRN_ASSERT((word->in_use & bit) == 0);
+    word->in_use |= bit;
+    word->start |= bit;
+    if (!was_dirty)
+        word->dirty |= bit;
+    return was_dirty;
+}
+
+/* Of one granule: what unmark does. */
+static inline void cairn_buddy_runs_unmark_one(struct cairn_buddy_run_word *runs, size_t granule)
+{
+    struct cairn_buddy_run_word *word = &runs[granule / 64];
+    uint64_t bit = (uint64_t)1 << (granule % 64);
+
+    CAIRN_ASSERT((word->in_use & word->start & bit) != 0);
+    word->in_use &= ~bit;
+    word->start &= ~bit;
+}
+
+/* True when a run of one granule is at `granule` and its word alone says so: never for the last
+   granule of a word, because the next one may go on with its run. The first granule of a chunk
+   never does. */
+static inline bool cairn_buddy_runs_is_one(const struct cairn_buddy_run_word *runs, size_t granule)
+{
+    const struct cairn_buddy_run_word *word = &runs[granule / 64];
+    uint64_t bit = (uint64_t)1 << (granule % 64);
+    uint64_t ends = ~word->in_use | word->start;
+
+    return (word->start & word->in_use & word->dirty & bit) != 0 && (ends & bit << 1) != 0;
+}
 
 /* Panics on a broken invariant. The range is one whole chunk or range: nothing runs into it. */
 void cairn_buddy_runs_check(const struct cairn_buddy_run_word *runs, size_t first, size_t end);

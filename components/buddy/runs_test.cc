@@ -80,6 +80,44 @@ TEST_F(Runs, EveryRangeIsMarkedAndUnmarkedExactly)
     }
 }
 
+TEST_F(Runs, OneGranuleIsMarkedAndUnmarkedAsARange)
+{
+    for (std::size_t granule = 0; granule < kGranules; granule++) {
+        EXPECT_FALSE(cairn_buddy_runs_is_one(words_, granule)) << "free";
+        ASSERT_FALSE(cairn_buddy_runs_mark_one(words_, granule));
+        ASSERT_EQ(InUse(), Ones(granule, granule + 1));
+        ASSERT_EQ(Start(), Ones(granule, granule + 1));
+        ASSERT_EQ(Dirty(), Ones(granule, granule + 1));
+        cairn_buddy_runs_unmark_one(words_, granule);
+        ASSERT_EQ(InUse(), std::string(kGranules, '.'));
+        ASSERT_EQ(Start(), std::string(kGranules, '.'));
+        ASSERT_EQ(Dirty(), Ones(granule, granule + 1));
+        ASSERT_TRUE(cairn_buddy_runs_mark_one(words_, granule)) << "it was dirty";
+        cairn_buddy_runs_unmark_one(words_, granule);
+        cairn_buddy_runs_set_dirty(words_, granule, granule + 1, false);
+    }
+}
+
+TEST_F(Runs, ARunIsOfOneGranuleWhereItsWordAloneSaysSo)
+{
+    for (std::size_t granule = 0; granule + 2 <= kGranules; granule++) {
+        cairn_buddy_runs_mark_one(words_, granule);
+        EXPECT_EQ(cairn_buddy_runs_is_one(words_, granule), granule % 64 != 63) << "alone";
+        cairn_buddy_runs_mark_one(words_, granule + 1);
+        EXPECT_EQ(cairn_buddy_runs_is_one(words_, granule), granule % 64 != 63) << "two runs";
+        cairn_buddy_runs_unmark_one(words_, granule);
+        cairn_buddy_runs_unmark_one(words_, granule + 1);
+        cairn_buddy_runs_mark(words_, granule, granule + 2);
+        EXPECT_FALSE(cairn_buddy_runs_is_one(words_, granule)) << "one run of two";
+        EXPECT_FALSE(cairn_buddy_runs_is_one(words_, granule + 1)) << "the inside of a run";
+        cairn_buddy_runs_unmark(words_, granule, granule + 2);
+        cairn_buddy_runs_mark_one(words_, granule);
+        cairn_buddy_runs_set_dirty(words_, granule, granule + 1, false);
+        EXPECT_FALSE(cairn_buddy_runs_is_one(words_, granule)) << "being purged";
+        cairn_buddy_runs_unmark(words_, granule, granule + 1);
+    }
+}
+
 TEST_F(Runs, ARunEndsBeforeTheNextOneOrAtTheLimit)
 {
     cairn_buddy_runs_mark(words_, 60, 64);

@@ -150,11 +150,11 @@ static void start_range(struct cairn_buddy *buddy, const struct cairn_buddy_conf
     CAIRN_CHECK(state >= end_address || state + buddy->shape.state_bytes <= first_address,
                 "the state of a buddy lies in its range", buddy, "cairn_buddy_init");
     buddy->shape.origin -= state;
-    buddy->held_granules = end - first;
+    buddy->levels.free_bytes = end_address - first_address;
     if (config->chunk_is_zeroed == NULL ||
         !config->chunk_is_zeroed(config->chunk_is_zeroed_self, config->base)) {
         cairn_buddy_runs_set_dirty(cairn_buddy_runs(buddy), first, end, true);
-        buddy->free_dirty_granules = end - first;
+        buddy->levels.free_dirty_bytes = end_address - first_address;
     }
     cairn_buddy_release(buddy, first, end);
     buddy->steps = 0;
@@ -233,8 +233,9 @@ int cairn_buddy_move(struct cairn_buddy *to, size_t state_bytes, const struct ca
 
 void cairn_buddy_fini(struct cairn_buddy *buddy)
 {
-    CAIRN_CHECK(buddy->used_granules == 0, "a buddy ended with runs in use", buddy, __func__);
+    CAIRN_CHECK(buddy->levels.used_bytes + buddy->purging_bytes == 0,
+                "a buddy ended with runs in use", buddy, __func__);
     cairn_buddy_drop_empty(buddy);
-    CAIRN_CHECK(buddy->chunk_count == 0, "a buddy ended with chunks that it was fed", buddy,
+    CAIRN_CHECK(buddy->levels.chunk_count == 0, "a buddy ended with chunks that it was fed", buddy,
                 __func__);
 }

@@ -77,6 +77,8 @@ static void check_runs(const struct cairn_buddy *buddy)
 void cairn_buddy_check(const struct cairn_buddy *buddy)
 {
     const struct cairn_buddy_run_word *runs = cairn_buddy_const_runs(buddy);
+    const struct cairn_levels *levels = &buddy->levels;
+    unsigned shift = buddy->shape.granule_shift;
     size_t end = cairn_buddy_walk_end(buddy);
     size_t free_count = 0;
     unsigned order;
@@ -85,17 +87,19 @@ void cairn_buddy_check(const struct cairn_buddy *buddy)
         free_count += check_order(buddy, order);
     CAIRN_INVARIANT(buddy->nonempty_orders >> buddy->shape.top_order <= 1);
     check_runs(buddy);
-    CAIRN_INVARIANT(buddy->used_granules ==
-                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_IN_USE, 0, end));
-    CAIRN_INVARIANT(buddy->purging_granules ==
-                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_PURGING, 0, end));
+    CAIRN_INVARIANT(levels->used_bytes == cairn_buddy_runs_count(runs, CAIRN_BUDDY_RUN, 0, end)
+                                              << shift);
+    CAIRN_INVARIANT(buddy->purging_bytes ==
+                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_PURGING, 0, end) << shift);
     CAIRN_INVARIANT(
         cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, buddy->shape.lead_granules) == 0);
-    CAIRN_INVARIANT(buddy->free_dirty_granules ==
-                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, end));
+    CAIRN_INVARIANT(levels->free_dirty_bytes ==
+                    cairn_buddy_runs_count(runs, CAIRN_BUDDY_FREE_DIRTY, 0, end) << shift);
     CAIRN_INVARIANT(buddy->purge_at <= end);
-    CAIRN_INVARIANT(free_count + buddy->used_granules == buddy->held_granules);
-    CAIRN_INVARIANT(buddy->free_dirty_granules <= free_count);
+    CAIRN_INVARIANT(levels->free_bytes == free_count << shift);
+    CAIRN_INVARIANT(cairn_buddy_is_over_source(buddy) ||
+                    cairn_buddy_held_bytes(buddy) == (end - buddy->shape.lead_granules) << shift);
+    CAIRN_INVARIANT(levels->free_dirty_bytes <= levels->free_bytes);
     CAIRN_INVARIANT(buddy->steps == 0 && buddy->steps_max <= CAIRN_BUDDY_STEPS_MAX);
     if (cairn_buddy_is_over_source(buddy))
         cairn_buddy_check_chunks(buddy);

@@ -60,24 +60,73 @@ int cairn_pagemap_prepare(struct cairn_pagemap *map, const void *base, size_t gr
     return cairn_pagemap_cover(map, granule, granule_count) ? 0 : -ENOMEM;
 }
 
+static void set_place(struct cairn_pagemap_place place, uint16_t tag, uint32_t owner)
+{
+    cairn_store_relaxed(place.owner, owner);
+    /* release: pairs with the acquire in cairn_pagemap_mark() and _owner() */
+    cairn_store_release(place.tag, tag);
+}
+
+/* A run of one granule, which most are. False, and nothing changed, where it has no place, or is
+   not within the map. */
+static bool try_set_granule(const struct cairn_pagemap *map, size_t granule, uint8_t kind,
+                            uint32_t owner)
+{
+    struct cairn_pagemap_place place;
+
+    if (CAIRN_UNLIKELY(granule >= map->granule_count))
+        return false;
+    place = cairn_pagemap_locate(map, granule);
+    if (CAIRN_UNLIKELY(place.tag == NULL))
+        return false;
+    set_place(place, kind, owner);
+    return true;
+}
+
+static CAIRN_NOINLINE int set_granules(struct cairn_pagemap *map, const void *base,
+                                       size_t granule_count, uint8_t kind, uint32_t owner)
+{
+    size_t granule = granule_of(map, base);
+    int error = cairn_pagemap_prepare(map, base, granule_count);
+
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < granule_count; i++)
+        set_place(cairn_pagemap_locate(map, granule + i), tag_of(i, kind), owner);
+    return 0;
+}
+
 int cairn_pagemap_set(struct cairn_pagemap *map, void *base, size_t granule_count, uint8_t kind,
                       uint32_t owner)
 {
-    size_t granule = granule_of(map, base);
-    int error;
-
     CAIRN_CHECK(kind != 0, "run of kind 0, which means not ours", base, __func__);
-    error = cairn_pagemap_prepare(map, base, granule_count);
-    if (error != 0)
-        return error;
-    for (size_t i = 0; i < granule_count; i++) {
-        struct cairn_pagemap_place place = cairn_pagemap_locate(map, granule + i);
+    check_base(map, base, __func__);
+    if (CAIRN_LIKELY(granule_count == 1 &&
+                     try_set_granule(map, granule_of(map, base), kind, owner)))
+        return 0;
+    return set_granules(map, base, granule_count, kind, owner);
+}
 
-        cairn_store_relaxed(place.owner, owner);
-        /* release: pairs with the acquire in cairn_pagemap_mark() and _owner() */
-        cairn_store_release(place.tag, tag_of(i, kind));
-    }
-    return 0;
+static inline void clear_granule(struct cairn_pagemap *map, size_t granule, const void *base)
+{
+    struct cairn_pagemap_place place = cairn_pagemap_locate(map, granule);
+
+    CAIRN_CHECK(place.tag != NULL && cairn_load_relaxed(place.tag) != 0,
+                "clearing a run that was not marked", base, "cairn_pagemap_clear");
+    cairn_store_relaxed(place.tag, (uint16_t)0);
+}
+
+static CAIRN_NOINLINE void clear_granules(struct cairn_pagemap *map, const void *base,
+                                          size_t granule_count)
+{
+    size_t granule = granule_of(map, base);
+
+    if (granule_count == 0)
+        return;
+    CAIRN_CHECK(is_within(map, granule, granule_count), "clearing a run outside the map", base,
+                "cairn_pagemap_clear");
+    for (size_t i = 0; i < granule_count; i++)
+        clear_granule(map, granule + i, base);
 }
 
 void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_count)
@@ -85,17 +134,10 @@ void cairn_pagemap_clear(struct cairn_pagemap *map, void *base, size_t granule_c
     size_t granule = granule_of(map, base);
 
     check_base(map, base, __func__);
-    if (granule_count == 0)
-        return;
-    CAIRN_CHECK(is_within(map, granule, granule_count), "clearing a run outside the map", base,
-                __func__);
-    for (size_t i = 0; i < granule_count; i++) {
-        struct cairn_pagemap_place place = cairn_pagemap_locate(map, granule + i);
-
-        CAIRN_CHECK(place.tag != NULL && cairn_load_relaxed(place.tag) != 0,
-                    "clearing a run that was not marked", base, __func__);
-        cairn_store_relaxed(place.tag, (uint16_t)0);
-    }
+    if (CAIRN_LIKELY(granule_count == 1 && granule < map->granule_count))
+        clear_granule(map, granule, base);
+    else
+        clear_granules(map, base, granule_count);
 }
 
 bool cairn_pagemap_claim(struct cairn_pagemap *map, void *base, uint16_t tag)
@@ -124,16 +166,14 @@ void cairn_pagemap_set_sure(struct cairn_pagemap *map, void *base, uint8_t kind,
 
 uint32_t cairn_pagemap_owner(const struct cairn_pagemap *map, const void *pointer)
 {
-    size_t granule = granule_of(map, pointer);
-    struct cairn_pagemap_place place;
+    struct cairn_pagemap_mark mark = cairn_pagemap_mark(map, pointer);
 
-    CAIRN_CHECK(granule < map->granule_count, "owner of an address outside the map", pointer,
-                __func__);
-    place = cairn_pagemap_locate(map, granule);
-    /* acquire: pairs with the release in cairn_pagemap_set() */
-    CAIRN_CHECK(place.tag != NULL && cairn_load_acquire(place.tag) != 0,
-                "owner of an address that is not ours", pointer, __func__);
-    return cairn_load_relaxed(place.owner);
+    if (CAIRN_UNLIKELY(mark.tag == 0))
+        cairn_panic(granule_of(map, pointer) < map->granule_count
+                        ? "owner of an address that is not ours"
+                        : "owner of an address outside the map",
+                    pointer, __func__);
+    return mark.owner;
 }
 
 /* What lies at a granule, by number from address 0; nothing outside the map. */

@@ -206,28 +206,51 @@ void cairn_backend_give_pages(struct cairn_backend *backend, void *base, size_t 
 
 /* At a multiple of their size rounded up to a power of two, where a buddy puts them anyway: an
    offset in a slab is a mask away for those who know its class. */
+static inline void *take_slab(struct cairn_backend *backend, size_t block_bytes, size_t align_bytes)
+{
+    size_t slab_align_bytes =
+        cairn_is_pow2(block_bytes) ? block_bytes : cairn_pow2_ceil(block_bytes);
+
+    if (CAIRN_UNLIKELY(block_bytes > backend->large_max_bytes ||
+                       align_bytes > backend->large_max_bytes))
+        return NULL; /* no chunk could hold it, however many there were */
+    return cairn_backend_take_run(backend, block_bytes, cairn_max(align_bytes, slab_align_bytes),
+                                  NULL);
+}
+
+static CAIRN_NOINLINE size_t take_several_slabs(struct cairn_backend *backend, size_t block_bytes,
+                                                size_t align_bytes, void **blocks, size_t count)
+{
+    size_t taken = 0;
+
+    while (taken < count && (blocks[taken] = take_slab(backend, block_bytes, align_bytes)) != NULL)
+        taken++;
+    return taken;
+}
+
+static CAIRN_NOINLINE void give_several_slabs(struct cairn_backend *backend, size_t block_bytes,
+                                              void *const *blocks, size_t count)
+{
+    for (size_t idx = 0; idx < count; idx++)
+        cairn_backend_give_run(backend, blocks[idx], block_bytes);
+}
+
+/* A pool asks for one. */
 static size_t take_slabs(void *self, size_t block_bytes, size_t align_bytes, void **blocks,
                          size_t count)
 {
-    const struct cairn_backend *backend = self;
-    size_t slab_align_bytes;
-    size_t taken = 0;
-
-    if (block_bytes > backend->large_max_bytes || align_bytes > backend->large_max_bytes)
-        return 0; /* no chunk could hold it, however many there were */
-    slab_align_bytes = cairn_max(align_bytes, cairn_pow2_ceil(block_bytes));
-    for (; taken < count; taken++) {
-        blocks[taken] = cairn_backend_take_run(self, block_bytes, slab_align_bytes, NULL);
-        if (blocks[taken] == NULL)
-            break;
-    }
-    return taken;
+    if (CAIRN_UNLIKELY(count != 1))
+        return take_several_slabs(self, block_bytes, align_bytes, blocks, count);
+    blocks[0] = take_slab(self, block_bytes, align_bytes);
+    return blocks[0] != NULL;
 }
 
 static void give_slabs(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
-    for (size_t idx = 0; idx < count; idx++)
-        cairn_backend_give_run(self, blocks[idx], block_bytes);
+    if (CAIRN_LIKELY(count == 1))
+        cairn_backend_give_run(self, blocks[0], block_bytes);
+    else
+        give_several_slabs(self, block_bytes, blocks, count);
 }
 
 static const struct cairn_source_ops slab_ops = {
@@ -251,7 +274,7 @@ struct cairn_backend_stats cairn_backend_stats(struct cairn_backend *backend)
 
     stats.pages = cairn_pagesource_stats(&backend->pages);
     cairn_lock_take(&backend->runs_lock);
-    stats.runs = cairn_backend_runs_levels(backend);
+    stats.runs = *cairn_backend_runs_levels(backend);
     cairn_lock_release(&backend->runs_lock);
     stats.huge_count = cairn_load_relaxed(&backend->huge_count);
     stats.huge_bytes = cairn_load_relaxed(&backend->huge_bytes);

@@ -113,7 +113,10 @@ struct cairn_backend {
     size_t runs_chunk_max; /* that the state has room for */
     size_t runs_chunk_count;
     size_t runs_used_bytes;
-    bool has_had_chunk; /* at any time */
+    const struct cairn_levels
+        *runs_levels;            /* in the state; NULL: the run allocator has none, ... */
+    struct cairn_levels counted; /* ... and what is counted in their place */
+    bool has_had_chunk;          /* at any time */
     size_t page_bytes;
     size_t granule_bytes; /* 16 KiB, or the page size if that is larger */
     size_t chunk_bytes;
@@ -231,7 +234,7 @@ CAIRN_NORETURN void cairn_backend_reject(struct cairn_backend *backend, const vo
 
 struct cairn_backend_stats {
     struct cairn_pagesource_stats pages;
-    struct cairn_runs_levels runs;
+    struct cairn_levels runs;
     size_t huge_count;
     size_t huge_bytes;
 };

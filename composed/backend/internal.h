@@ -34,7 +34,7 @@ bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t o
                               size_t new_bytes);
 
 /* What the run allocator holds. Under the lock. */
-struct cairn_runs_levels cairn_backend_runs_levels(const struct cairn_backend *backend);
+const struct cairn_levels *cairn_backend_runs_levels(struct cairn_backend *backend);
 
 /* Gives back all that is free. Returns the bytes that are not resident any more. */
 size_t cairn_backend_purge_runs(struct cairn_backend *backend);

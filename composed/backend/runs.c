@@ -46,11 +46,19 @@ static struct cairn_runs_config runs_config(const struct cairn_backend *backend,
     return (struct cairn_runs_config){backend->granule_bytes, backend->chunk_bytes, chunk_count};
 }
 
+/* After the state is another one. */
+static void find_levels(struct cairn_backend *backend)
+{
+    if (backend->runs->levels != NULL)
+        backend->runs_levels = backend->runs->levels(backend->runs_state);
+}
+
 int cairn_backend_init_runs(struct cairn_backend *backend)
 {
     struct cairn_runs_config config =
         runs_config(backend, backend->runs->move != NULL ? CHUNKS_FIRST : CHUNKS_FIXED);
     size_t state_bytes = backend->runs->state_bytes(&config);
+    int error;
 
     while (state_bytes == 0 && config.chunk_count_max > 1) {
         config.chunk_count_max /= 2;
@@ -61,7 +69,10 @@ int cairn_backend_init_runs(struct cairn_backend *backend)
         return -ENOMEM;
     backend->runs_state_bytes = state_bytes;
     backend->runs_chunk_max = config.chunk_count_max;
-    return backend->runs->init(backend->runs_state, state_bytes, &config);
+    error = backend->runs->init(backend->runs_state, state_bytes, &config);
+    if (error == 0)
+        find_levels(backend);
+    return error;
 }
 
 static bool is_full(const struct cairn_backend *backend)
@@ -82,6 +93,7 @@ static void *exchange_state(struct cairn_backend *backend, void *state, size_t *
     backend->runs_state = state;
     backend->runs_state_bytes = *state_bytes;
     backend->runs_chunk_max = chunk_count;
+    find_levels(backend);
     *state_bytes = old_bytes;
     return old;
 }
@@ -105,15 +117,23 @@ static bool grow_state(struct cairn_backend *backend)
     return true;
 }
 
-struct cairn_runs_levels cairn_backend_runs_levels(const struct cairn_backend *backend)
+/* For a run allocator that says nothing of itself. */
+static const struct cairn_levels *count_levels(struct cairn_backend *backend)
 {
     size_t held_bytes = backend->runs_chunk_count * backend->chunk_bytes;
     size_t free_bytes = held_bytes - backend->runs_used_bytes;
 
-    if (backend->runs->levels != NULL)
-        return backend->runs->levels(backend->runs_state);
-    return (struct cairn_runs_levels){backend->runs_used_bytes, free_bytes, free_bytes,
-                                      backend->runs_chunk_count, 0};
+    backend->counted = (struct cairn_levels){.used_bytes = backend->runs_used_bytes,
+                                             .chunk_count = backend->runs_chunk_count,
+                                             .free_bytes = free_bytes,
+                                             .free_dirty_bytes = free_bytes};
+    return &backend->counted;
+}
+
+const struct cairn_levels *cairn_backend_runs_levels(struct cairn_backend *backend)
+{
+    return CAIRN_LIKELY(backend->runs_levels != NULL) ? backend->runs_levels
+                                                      : count_levels(backend);
 }
 
 /* --- taking and giving ------------------------------------------------------------------------ */
@@ -143,24 +163,26 @@ static bool feed(struct cairn_backend *backend)
 }
 
 /* Dirty free memory, but for runs that the last purge found too short to be worth a system call. */
-static size_t purgeable_bytes(struct cairn_backend *backend, const struct cairn_runs_levels *levels)
+static size_t purgeable_bytes(struct cairn_backend *backend, const struct cairn_levels *levels)
 {
+    if (CAIRN_LIKELY(backend->short_bytes == 0))
+        return levels->free_dirty_bytes;
     backend->short_bytes = cairn_min(backend->short_bytes, levels->free_dirty_bytes);
     return levels->free_dirty_bytes - backend->short_bytes;
 }
 
-static size_t least_bytes(const struct cairn_runs_levels *levels)
+static size_t least_bytes(const struct cairn_levels *levels)
 {
     return cairn_max(DIRTY_MIN_BYTES, levels->used_bytes / DIRTY_SHARE);
 }
 
-static size_t most_bytes(const struct cairn_runs_levels *levels)
+static size_t most_bytes(const struct cairn_levels *levels)
 {
     return cairn_max(DIRTY_MAX_BYTES, levels->used_bytes / DIRTY_MAX_SHARE);
 }
 
-static uint8_t surplus_of(const struct cairn_backend *backend,
-                          const struct cairn_runs_levels *levels, size_t dirty_bytes)
+static uint8_t surplus_of(const struct cairn_backend *backend, const struct cairn_levels *levels,
+                          size_t dirty_bytes)
 {
     if (levels->empty_chunk_count > CHUNKS_KEEP)
         return CAIRN_SURPLUS_NOW;
@@ -174,9 +196,9 @@ static uint8_t surplus_of(const struct cairn_backend *backend,
 
 /* Under the lock, after each change: what there is to settle, and what the caches above
    should know. */
-static void note(struct cairn_backend *backend, bool is_taken)
+static inline void note(struct cairn_backend *backend, bool is_taken)
 {
-    struct cairn_runs_levels levels = cairn_backend_runs_levels(backend);
+    struct cairn_levels levels = *cairn_backend_runs_levels(backend);
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
 
     cairn_store_relaxed(&backend->surplus, surplus_of(backend, &levels, dirty_bytes));
@@ -186,21 +208,40 @@ static void note(struct cairn_backend *backend, bool is_taken)
     cairn_pressure_note(&backend->pressure, levels.used_bytes, levels.free_dirty_bytes);
 }
 
-void *cairn_backend_take_run(struct cairn_backend *backend, size_t length_bytes, size_t align_bytes,
-                             bool *is_zeroed)
+/* NULL: no run is free. */
+static inline void *try_take_run(struct cairn_backend *backend, size_t length_bytes,
+                                 size_t align_bytes, bool *is_zeroed)
 {
     void *run;
 
-    do {
-        cairn_lock_take(&backend->runs_lock);
-        run = backend->runs->alloc(backend->runs_state, length_bytes, align_bytes, is_zeroed);
-        if (run != NULL) {
-            backend->runs_used_bytes += length_bytes;
-            note(backend, true);
-        }
-        cairn_lock_release(&backend->runs_lock);
-    } while (run == NULL && feed(backend));
+    cairn_lock_take(&backend->runs_lock);
+    run = backend->runs->alloc(backend->runs_state, length_bytes, align_bytes, is_zeroed);
+    if (CAIRN_LIKELY(run != NULL)) {
+        backend->runs_used_bytes += length_bytes;
+        note(backend, true);
+    }
+    cairn_lock_release(&backend->runs_lock);
     return run;
+}
+
+static CAIRN_NOINLINE void *feed_and_take_run(struct cairn_backend *backend, size_t length_bytes,
+                                              size_t align_bytes, bool *is_zeroed)
+{
+    void *run = NULL;
+
+    while (run == NULL && feed(backend))
+        run = try_take_run(backend, length_bytes, align_bytes, is_zeroed);
+    return run;
+}
+
+void *cairn_backend_take_run(struct cairn_backend *backend, size_t length_bytes, size_t align_bytes,
+                             bool *is_zeroed)
+{
+    void *run = try_take_run(backend, length_bytes, align_bytes, is_zeroed);
+
+    if (CAIRN_LIKELY(run != NULL))
+        return run;
+    return feed_and_take_run(backend, length_bytes, align_bytes, is_zeroed);
 }
 
 void cairn_backend_give_run(struct cairn_backend *backend, void *run, size_t length_bytes)
@@ -249,16 +290,16 @@ static void forget_short(struct cairn_backend *backend, uint64_t now)
    beyond the second bound. */
 static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
 {
-    struct cairn_runs_levels levels = cairn_backend_runs_levels(backend);
-    size_t dirty_bytes = purgeable_bytes(backend, &levels);
-    size_t keep_bytes = least_bytes(&levels);
+    const struct cairn_levels *levels = cairn_backend_runs_levels(backend);
+    size_t dirty_bytes = purgeable_bytes(backend, levels);
+    size_t keep_bytes = least_bytes(levels);
     size_t idle_bytes =
         cairn_decay_note(&backend->decay, now, CAIRN_BACKEND_RETAIN_MS, dirty_bytes);
 
     if (dirty_bytes <= keep_bytes)
         return 0;
-    if (dirty_bytes > most_bytes(&levels))
-        return dirty_bytes - most_bytes(&levels) / 8 * 7;
+    if (dirty_bytes > most_bytes(levels))
+        return dirty_bytes - most_bytes(levels) / 8 * 7;
     return cairn_min(idle_bytes, dirty_bytes - keep_bytes);
 }
 
@@ -322,7 +363,7 @@ static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quot
     }
     if (purged_bytes <
         quota_bytes) { /* a pass found no more: another would not, either, for a while */
-        backend->short_bytes = cairn_backend_runs_levels(backend).free_dirty_bytes;
+        backend->short_bytes = cairn_backend_runs_levels(backend)->free_dirty_bytes;
         backend->short_ms = now;
     }
     return purged_bytes;
@@ -330,7 +371,6 @@ static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quot
 
 static void settle_runs(struct cairn_backend *backend, uint64_t now)
 {
-    struct cairn_runs_levels levels;
     size_t quota_bytes;
 
     cairn_lock_take(&backend->runs_lock);
@@ -339,8 +379,7 @@ static void settle_runs(struct cairn_backend *backend, uint64_t now)
     quota_bytes = surplus_bytes(backend, now);
     if (quota_bytes > 0)
         purge(backend, PURGE_RUN_MIN_BYTES, quota_bytes, now);
-    levels = cairn_backend_runs_levels(backend);
-    backend->settled_bytes = purgeable_bytes(backend, &levels);
+    backend->settled_bytes = purgeable_bytes(backend, cairn_backend_runs_levels(backend));
     note(backend, false);
     cairn_lock_release(&backend->runs_lock);
 }
@@ -370,7 +409,7 @@ size_t cairn_backend_purge_runs(struct cairn_backend *backend)
 
     cairn_lock_take(&backend->runs_lock);
     purged_bytes = purge(backend, backend->granule_bytes,
-                         cairn_backend_runs_levels(backend).free_dirty_bytes, 0);
+                         cairn_backend_runs_levels(backend)->free_dirty_bytes, 0);
     backend->short_bytes = 0;
     shed_chunks(backend, 0);
     note(backend, false);
@@ -380,10 +419,10 @@ size_t cairn_backend_purge_runs(struct cairn_backend *backend)
 
 void cairn_backend_check_runs(struct cairn_backend *backend)
 {
-    struct cairn_runs_levels levels = cairn_backend_runs_levels(backend);
-    size_t dirty_bytes = purgeable_bytes(backend, &levels);
+    const struct cairn_levels *levels = cairn_backend_runs_levels(backend);
+    size_t dirty_bytes = purgeable_bytes(backend, levels);
 
-    CAIRN_INVARIANT(levels.used_bytes == backend->runs_used_bytes);
-    CAIRN_INVARIANT(levels.chunk_count == backend->runs_chunk_count);
-    CAIRN_INVARIANT(backend->surplus == surplus_of(backend, &levels, dirty_bytes));
+    CAIRN_INVARIANT(levels->used_bytes == backend->runs_used_bytes);
+    CAIRN_INVARIANT(levels->chunk_count == backend->runs_chunk_count);
+    CAIRN_INVARIANT(backend->surplus == surplus_of(backend, levels, dirty_bytes));
 }

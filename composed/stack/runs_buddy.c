@@ -61,12 +61,9 @@ static bool owns(const void *state, const void *pointer)
     return cairn_buddy_owns(state, pointer);
 }
 
-static struct cairn_runs_levels levels(const void *state)
+static const struct cairn_levels *levels(const void *state)
 {
-    struct cairn_buddy_levels buddy = cairn_buddy_levels(state);
-
-    return (struct cairn_runs_levels){buddy.used_bytes, buddy.free_bytes, buddy.free_dirty_bytes,
-                                      buddy.chunk_count, buddy.empty_chunk_count};
+    return cairn_buddy_levels(state);
 }
 
 static void check(const void *state)

@@ -207,7 +207,7 @@ class RunsLayer : public Laws {
     {
         if (cairn_stack_runs.levels == nullptr)
             return;
-        cairn_runs_levels levels = cairn_stack_runs.levels(State());
+        cairn_levels levels = *cairn_stack_runs.levels(State());
         ASSERT_EQ(levels.used_bytes, used) << "layer runs: used_bytes";
         ASSERT_EQ(levels.free_bytes, chunks * kChunk - used) << "layer runs: free_bytes";
         ASSERT_EQ(levels.chunk_count, chunks) << "layer runs: chunk_count";
@@ -298,7 +298,7 @@ TEST_F(RunsLayer, RunsAreDisjointAlignedCountedAndInTheirChunks)
     ExpectLevels(0, 4);
     if (cairn_stack_runs.shed == nullptr)
         return;
-    EXPECT_EQ(cairn_stack_runs.levels(State()).empty_chunk_count, 4u)
+    EXPECT_EQ(cairn_stack_runs.levels(State())->empty_chunk_count, 4u)
         << "layer runs breaks L6: chunks are not empty again";
     for (int idx = 0; idx < 4; idx++)
         EXPECT_NE(cairn_stack_runs.shed(State(), 0), nullptr) << "layer runs: shed() keeps a chunk";

@@ -51,6 +51,7 @@
 #include <stdint.h>
 
 #include <cairn/base/compiler.h>
+#include <cairn/base/levels.h>
 #include <cairn/source.h>
 
 CAIRN_BEGIN_DECLS
@@ -272,17 +273,9 @@ size_t cairn_buddy_purge_begin(struct cairn_buddy *buddy, size_t min_bytes, size
 void cairn_buddy_purge_end(struct cairn_buddy *buddy, const struct cairn_buddy_stretch *stretches,
                            size_t count);
 
-/* Of the statistics what a caller may want after each call. */
-struct cairn_buddy_levels {
-    size_t used_bytes;
-    size_t free_bytes;
-    size_t free_dirty_bytes;
-    size_t chunk_count;
-    size_t empty_chunk_count;
-};
-
-/* O(1). */
-struct cairn_buddy_levels cairn_buddy_levels(const struct cairn_buddy *buddy);
+/* Of the statistics what a caller may want after each call. They lie in the state, and change with
+   each call; a buddy that was moved has others. O(1). */
+const struct cairn_levels *cairn_buddy_levels(const struct cairn_buddy *buddy);
 
 /* A snapshot. O(1). */
 struct cairn_buddy_stats cairn_buddy_stats(const struct cairn_buddy *buddy);

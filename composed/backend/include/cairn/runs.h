@@ -27,6 +27,7 @@
 #include <stddef.h>
 
 #include <cairn/base/compiler.h>
+#include <cairn/base/levels.h>
 
 CAIRN_BEGIN_DECLS
 
@@ -34,15 +35,6 @@ struct cairn_runs_config {
     size_t granule_bytes; /* a power of two, at least the page size */
     size_t chunk_bytes;   /* a power of two; every chunk is so long, and aligned so */
     size_t chunk_count_max;
-};
-
-/* Sums over all chunks: used + free + being purged == held. */
-struct cairn_runs_levels {
-    size_t used_bytes;
-    size_t free_bytes;
-    size_t free_dirty_bytes; /* of free_bytes: not known to read as zero */
-    size_t chunk_count;
-    size_t empty_chunk_count; /* of these, without a run and without a stretch being purged */
 };
 
 /* Free memory on its way to the kernel. */
@@ -76,9 +68,9 @@ struct cairn_runs_ops {
 
     /* ---- the rest may be NULL ---- */
 
-    /* Called after each change: should be a handful of loads. NULL: the backend counts what it took
-       and gave, and takes all free memory for dirty. */
-    struct cairn_runs_levels (*levels)(const void *state);
+    /* Where it keeps its levels, which are right after each call: asked for once in each state.
+       NULL: the backend counts what it took and gave, and takes all free memory for dirty. */
+    const struct cairn_levels *(*levels)(const void *state);
 
     /* Removes an empty chunk if there are more than keep_count; else NULL. NULL: chunks never go
        back. Requires `levels`. */

@@ -41,8 +41,10 @@ struct cairn_decay {
 /* The stock shrank. */
 static inline void cairn_decay_shrunk(struct cairn_decay *decay, size_t level_bytes)
 {
+    if (level_bytes >= decay->quiet_bytes)
+        return;
+    decay->quiet_bytes = level_bytes;
     decay->idle_bytes = cairn_min(decay->idle_bytes, level_bytes);
-    decay->quiet_bytes = cairn_min(decay->quiet_bytes, level_bytes);
 }
 
 /* The stock is at `level_bytes` at the time `now_ms`. Returns the bytes that were idle throughout

@@ -44,31 +44,35 @@ enum {
 
 /* All zero: nothing is touched. */
 struct cairn_pressure {
-    uint32_t signals; /* how many there were; wraps */
-    bool is_short;    /* said so since there was plenty */
-    size_t bound_bytes;
+    uint32_t signals;   /* how many there were; wraps */
+    bool is_short;      /* said so since there was plenty */
+    size_t least_bytes; /* touched memory at its lowest since the last signal, ... */
+    size_t bound_bytes; /* ... and a step above it */
 };
+
+/* What a note comes to where something changes. */
+void cairn_pressure_change(struct cairn_pressure *pressure, size_t touched_bytes,
+                           size_t spare_bytes);
+
+/* Little to spare, of so much touched memory. */
+static inline size_t cairn_pressure_low_bytes(size_t touched_bytes)
+{
+    return cairn_max((size_t)CAIRN_PRESSURE_LOW_BYTES, touched_bytes / CAIRN_PRESSURE_LOW_SHARE);
+}
 
 /* Something was taken. */
 static inline void cairn_pressure_note(struct cairn_pressure *pressure, size_t used_bytes,
                                        size_t spare_bytes)
 {
     size_t touched_bytes = used_bytes + spare_bytes;
-    size_t low_bytes =
-        cairn_max((size_t)CAIRN_PRESSURE_LOW_BYTES, touched_bytes / CAIRN_PRESSURE_LOW_SHARE);
-    size_t bound_bytes = touched_bytes + cairn_max((size_t)CAIRN_PRESSURE_STEP_BYTES,
-                                                   touched_bytes / CAIRN_PRESSURE_STEP_SHARE);
+    size_t low_bytes = cairn_pressure_low_bytes(touched_bytes);
 
-    if (spare_bytes >= 2 * low_bytes)
-        pressure->is_short = false;
-    if (touched_bytes <= pressure->bound_bytes &&
-        (spare_bytes >= low_bytes || pressure->is_short)) {
-        pressure->bound_bytes = cairn_min(pressure->bound_bytes, bound_bytes);
-        return;
+    if (CAIRN_LIKELY(touched_bytes <= pressure->bound_bytes) &&
+        CAIRN_LIKELY(touched_bytes >= pressure->least_bytes)) {
+        if (pressure->is_short ? spare_bytes < 2 * low_bytes : spare_bytes >= low_bytes)
+            return;
     }
-    pressure->is_short = true;
-    pressure->bound_bytes = bound_bytes;
-    cairn_store_relaxed(&pressure->signals, pressure->signals + 1);
+    cairn_pressure_change(pressure, touched_bytes, spare_bytes);
 }
 
 CAIRN_END_DECLS
