@@ -42,6 +42,7 @@ enum {
     GRANULES_MIN = 256, /* in a buffer, unless the granule is at its lower bound */
     GRANULE_BYTES_MIN = 4096,
     GRANULE_BYTES_MAX = 16384,
+    BLOCKS_MIN = 8, /* in a granule, or its class is served by the buddy */
     BUDDY_GRANULE_BYTES_ALONE = 16,
     BUDDY_GRANULE_BYTES_UNDER_SLABS = 64, /* while there are no more than 2^30 of them */
     PART_ALIGN_BYTES = 64,
@@ -74,7 +75,7 @@ struct cairn_arena_shape cairn_arena_shape_of(size_t buffer_bytes)
         return shape;
     shape.granule_bytes = clamp((size_t)1 << cairn_log2_floor(buffer_bytes / GRANULES_MIN),
                                 GRANULE_BYTES_MIN, GRANULE_BYTES_MAX);
-    shape.class_count = classes_up_to(shape.granule_bytes / CAIRN_SLAB_BLOCKS_MIN);
+    shape.class_count = classes_up_to(shape.granule_bytes / BLOCKS_MIN);
     shape.buddy_granule_bytes = BUDDY_GRANULE_BYTES_UNDER_SLABS;
     while (buffer_bytes / shape.buddy_granule_bytes > BUDDY_GRANULES_MAX)
         shape.buddy_granule_bytes *= 2;

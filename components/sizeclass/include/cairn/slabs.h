@@ -42,7 +42,7 @@ enum {
     CAIRN_SLAB_INLINE_WORDS = 4, /* bitmap words in the first unit: 256 blocks */
     CAIRN_SLAB_UNITS_MAX = 16,   /* 4 + 15 * 8 words: 7936 blocks */
     CAIRN_SLAB_GRANULES_MAX = 16,
-    CAIRN_SLAB_BLOCKS_MIN = 8,
+    CAIRN_SLAB_BLOCKS_MIN = 4,
     CAIRN_SLAB_ALIGN_BYTES_MAX = 32768, /* that of the largest class */
     CAIRN_SLAB_BYTES_MAX = 1 << 21,
     CAIRN_SLABS_FIRST_PIECE_BYTES = 1 << 16,       /* from a source, without a state */
