@@ -85,8 +85,7 @@ int cairn_slab_geometry(struct cairn_slab_geometry *geometry, size_t block_bytes
 
         if (slab_bytes / block_bytes < CAIRN_SLAB_BLOCKS_MIN)
             continue;
-        /* Bytes will do: no smaller share of a larger slab is more, for any block and granule. */
-        if (best_bytes == 0 || waste_bytes < best_waste) {
+        if (best_bytes == 0 || waste_bytes * best_bytes < best_waste * slab_bytes) {
             best_bytes = slab_bytes;
             best_waste = waste_bytes;
         }

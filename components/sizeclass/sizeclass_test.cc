@@ -107,10 +107,10 @@ TEST(Sizeclass, InitRefusesWhatItCannotServe)
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), -EINVAL);
     config = set_config(small);
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), -EINVAL) << "no slab for 32 KiB";
-    config.class_count = cairn_class_of(&kClasses, 2048) + 1;
+    config.class_count = cairn_class_of(&kClasses, 4096) + 1;
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), 0);
     cairn_sizeclass_fini(set.get());
-    config.class_count = cairn_class_of(&kClasses, 2048) + 2;
+    config.class_count = cairn_class_of(&kClasses, 4096) + 2;
     EXPECT_EQ(cairn_sizeclass_init(set.get(), &config), -EINVAL);
 }
 
@@ -245,11 +245,11 @@ TEST(Sizeclass, StatsAddUp)
     world.take(72, 9);
     stats = cairn_sizeclass_class_stats(&world.set, 72);
     EXPECT_EQ(stats.block_bytes, 32768u);
-    EXPECT_EQ(stats.slab_count, 2u);
+    EXPECT_EQ(stats.slab_count, 3u);
     EXPECT_EQ(stats.used_count, 9u);
-    EXPECT_EQ(stats.free_count, 7u);
-    EXPECT_EQ(cairn_sizeclass_stats(&world.set).slab_count, 3u);
-    EXPECT_EQ(cairn_sizeclass_stats(&world.set).slab_bytes, 16384u + 2 * 262144u);
+    EXPECT_EQ(stats.free_count, 3u);
+    EXPECT_EQ(cairn_sizeclass_stats(&world.set).slab_count, 4u);
+    EXPECT_EQ(cairn_sizeclass_stats(&world.set).slab_bytes, 16384u + 3 * 131072u);
     EXPECT_EQ(cairn_sizeclass_stats(&world.set).used_bytes, 480u + 9 * 32768u);
     EXPECT_EQ(cairn_sizeclass_stats(&world.set).slab_bytes, world.bytes_taken());
 }

@@ -31,7 +31,7 @@ TEST(Geometry, ExamplesOfSlabs)
 {
     EXPECT_EQ(geometry_of(64, 16384).block_count, 256u);
     EXPECT_EQ(geometry_of(64, 16384).slab_bytes, 16384u);
-    EXPECT_EQ(geometry_of(32768, 16384).slab_bytes, 8u * 32768u);
+    EXPECT_EQ(geometry_of(32768, 16384).slab_bytes, 4u * 32768u);
     EXPECT_EQ(geometry_of(32768, 16384).align_bytes, 32768u);
     EXPECT_EQ(geometry_of(48, 16384).align_bytes, 16u);
     EXPECT_EQ(geometry_of(8, 65536).block_count, blocks_max);
@@ -101,7 +101,7 @@ TEST(Geometry, RefusesWhatHasNoSlab)
     struct cairn_slab_geometry geometry = {};
 
     for (size_t block :
-         {size_t{0}, size_t{4}, size_t{12}, size_t{16384} * 2 + 8, SIZE_MAX, SIZE_MAX - 7})
+         {size_t{0}, size_t{4}, size_t{12}, size_t{16384} * 4 + 8, SIZE_MAX, SIZE_MAX - 7})
         EXPECT_EQ(cairn_slab_geometry(&geometry, block, 16384), -EINVAL) << block;
     for (size_t granule : {size_t{0}, size_t{8}, size_t{1000}, size_t{1} << 18, SIZE_MAX / 2 + 1})
         EXPECT_EQ(cairn_slab_geometry(&geometry, 64, granule), -EINVAL) << granule;
