@@ -115,8 +115,7 @@ static __attribute__((destructor)) void end(void)
 
     atomic_store(&is_over, true);
     pthread_join(watcher, NULL);
-    told =
-        peak.blocks + peak.cached + peak.slabs_free + peak.runs_free + peak.pages_free;
+    told = peak.blocks + peak.cached + peak.slabs_free + peak.runs_free + peak.pages_free;
     fprintf(stderr,
             "{\"resident\": %ld, \"blocks\": %ld, \"cached\": %ld, \"slabs_free\": %ld, "
             "\"runs_free\": %ld, \"pages_free\": %ld, \"rest\": %ld}\n",

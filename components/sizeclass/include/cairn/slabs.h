@@ -115,8 +115,8 @@ struct cairn_slabs {
 /*
  * How blocks of `block_bytes` are laid out over granules: the smallest slab of at least
  * CAIRN_SLAB_BLOCKS_MIN blocks whose tail wastes at most 1/16, or else the one of least waste, with
- * 1, 2, 4 ... CAIRN_SLAB_GRANULES_MAX granules. The tail includes blocks that the largest descriptor
- * has no bit for.
+ * 1, 2, 4 ... CAIRN_SLAB_GRANULES_MAX granules. The tail includes blocks that the largest
+ * descriptor has no bit for.
  *
  * Returns: 0, or -EINVAL when no such slab exists, block_bytes is not a multiple of 8, or
  *          granule_bytes is not a power of two from 16 to 128 KiB. O(granules). Pure.
