@@ -31,11 +31,10 @@
  * Invariants (cairn_pool_check):
  *   I1  list_idx of each slab is what its fullness says, and it is on that list and on no other;
  *   I2  the lists are linked both ways; at most one slab is empty, and it is empty_id;
- *   I3  used_count is the sum of blocks out, slab_count the number of slabs in the directory with
- *       this pool_id.
+ *   I3  used_count is the sum of blocks out, slab_count the number of slabs with this pool_id.
  *
- * Cost. take, give: O(1) per block and per slab touched; about 40 instructions for a block that is
- * the only one of its slab in the batch. Nothing reads or writes a block.
+ * Cost. take, give: O(1) per block and per slab touched; about 40 instructions for a block alone in
+ * its slab. Nothing reads or writes a block.
  */
 
 #include <cairn/pool.h>
@@ -46,11 +45,9 @@
 #include "blocks.h"
 #include "internal.h"
 
-/* Values of list_idx behind those of the lists. */
-enum { ON_NO_LIST = CAIRN_POOL_LISTS, IS_EMPTY };
+enum { ON_NO_LIST = CAIRN_POOL_LISTS, IS_EMPTY }; /* values of list_idx behind the lists' */
 
-/* Blocks given each for itself before a stretch is looked for again. */
-enum { EACH_COUNT = 32 };
+enum { EACH_COUNT = 32 /* given each for itself before a stretch is looked for again */ };
 
 /* The list that the slab belongs on: quarters, rounded up. */
 static unsigned list_for(const struct cairn_slab *slab)
@@ -363,10 +360,7 @@ void *cairn_pool_alloc(struct cairn_pool *pool)
 
 void cairn_pool_free(struct cairn_pool *pool, void *block)
 {
-    CAIRN_ASSERT(pool->slabs != NULL);
-    give_each(pool, &block, &block + 1);
-    CAIRN_ASSERT(pool->used_count > 0);
-    pool->used_count--;
+    cairn_pool_give(pool, &block, 1);
 }
 
 size_t cairn_pool_trim(struct cairn_pool *pool)
