@@ -119,11 +119,14 @@ static struct layout layout_of(const struct cairn_percpu_config *config)
     layout.shard_count =
         config->shard_count != 0 ? config->shard_count : cairn_cpu_possible_count();
     layout.entry_count = (unsigned)cairn_max(layout.shard_count, cairn_cpu_id_bound());
+    if (config->entries != NULL)
+        layout.entry_count = (unsigned)cairn_min(layout.entry_count, config->entry_count);
     layout.entries_offset = sizeof(struct cairn_percpu_common) +
                             layout.shard_count * sizeof(struct cairn_percpu_header);
-    layout.shards_offset = cairn_align_up(
-        layout.entries_offset + layout.entry_count * sizeof(struct cairn_percpu_entry),
-        SHARD_ALIGN_BYTES);
+    layout.shards_offset =
+        cairn_align_up(layout.entries_offset + (config->entries != NULL ? 0 : layout.entry_count) *
+                                                   sizeof(struct cairn_percpu_entry),
+                       SHARD_ALIGN_BYTES);
     layout.shard_bytes =
         cairn_align_up(SHARD_HEAD_BYTES + slots * sizeof(void *), SHARD_ALIGN_BYTES);
     layout.depot_offset = layout.shards_offset + layout.shard_count * layout.shard_bytes;
@@ -202,7 +205,9 @@ int cairn_percpu_init(struct cairn_percpu *percpu, const struct cairn_percpu_con
     percpu->common = config->state;
     *percpu->common = (struct cairn_percpu_common){0};
     percpu->headers = (void *)(percpu->common + 1);
-    percpu->view.entries = (void *)((char *)config->state + layout.entries_offset);
+    percpu->view.entries = config->entries != NULL
+                               ? config->entries
+                               : (void *)((char *)config->state + layout.entries_offset);
     percpu->shards = (char *)config->state + layout.shards_offset;
     init_classes(percpu, config);
     choose_mode(percpu, config);

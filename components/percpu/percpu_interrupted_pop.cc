@@ -10,5 +10,5 @@ cairn_interruptions cairn_interruptions_of_pop;
 
 void *cairn_interrupted_pop(const cairn_rseq_view *view, size_t class_idx)
 {
-    return cairn_rseq_pop(view, class_idx);
+    return cairn_rseq_pop(view, view->entries, class_idx);
 }

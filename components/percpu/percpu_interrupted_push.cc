@@ -10,5 +10,5 @@ cairn_interruptions cairn_interruptions_of_push;
 
 bool cairn_interrupted_push(const cairn_rseq_view *view, size_t class_idx, void *block)
 {
-    return cairn_rseq_push(view, class_idx, block);
+    return cairn_rseq_push(view, view->entries, class_idx, block);
 }

@@ -5,6 +5,7 @@
 
 #include "percpu_mode_choice.h"
 
+#include <memory>
 #include <thread>
 
 #include <sys/syscall.h>
@@ -106,6 +107,64 @@ TEST(PercpuMode, HasAnEntryForEveryIdThatTheKernelCouldGive)
     EXPECT_EQ(caches->entry_count % 64, 0u);
     for (unsigned id = 0; id < caches->entry_count; id++)
         EXPECT_EQ(caches->view.entries[id].shard == caches.shard(id), id < caches->shard_count);
+}
+
+/* As a malloc has them: the address is known where the sequences are compiled. */
+alignas(128) cairn_percpu_entry entries_outside[CAIRN_PERCPU_IDS_MAX];
+
+TEST(PercpuMode, EntriesMayLieInAnObjectOfTheCaller)
+{
+    NEEDS_RSEQ();
+    TokenSource tokens({64}, 1000);
+    const uint32_t block_bytes = 64;
+    cairn_percpu_config config = {};
+    config.block_bytes = &block_bytes;
+    config.class_count = 1;
+    config.source = tokens.source();
+    const size_t bytes_with_entries = cairn_percpu_state_bytes(&config);
+    config.entries = entries_outside;
+    config.entry_count = CAIRN_PERCPU_IDS_MAX;
+    config.state_bytes = cairn_percpu_state_bytes(&config);
+    percpu_testing::State state(config.state_bytes);
+    config.state = state.memory;
+    auto percpu = std::make_unique<cairn_percpu>();
+    ASSERT_EQ(cairn_percpu_init(percpu.get(), &config), 0);
+    ASSERT_EQ(percpu->mode, CAIRN_PERCPU_RSEQ) << percpu->reason;
+
+    EXPECT_LT(config.state_bytes, bytes_with_entries);
+    EXPECT_EQ(percpu->view.entries, entries_outside);
+    EXPECT_NE(entries_outside[percpu->entry_count - 1].shard, nullptr);
+    if (percpu->entry_count < CAIRN_PERCPU_IDS_MAX) {
+        EXPECT_EQ(entries_outside[percpu->entry_count].shard, nullptr) << "touched without need";
+    }
+    std::vector<void *> blocks = alloc_many(percpu.get(), 0, 100);
+    for (int tries = 0; tries < 100; tries++) // any of them may be aborted
+        if (cairn_percpu_push_at_from_1(percpu.get(), entries_outside, 1, blocks.back()) ||
+            cairn_percpu_push(percpu.get(), 0, blocks.back())) {
+            blocks.pop_back();
+            break;
+        }
+    EXPECT_EQ(blocks.size(), 99u);
+    for (int tries = 0; tries < 100 && blocks.size() == 99; tries++)
+        if (void *block = cairn_percpu_pop_at(percpu.get(), entries_outside, 0))
+            blocks.push_back(block);
+    EXPECT_EQ(blocks.size(), 100u);
+    free_all(percpu.get(), 0, blocks);
+    cairn_percpu_check(percpu.get());
+    cairn_percpu_fini(percpu.get());
+    EXPECT_EQ(tokens.outstanding_bytes(), 0u);
+    EXPECT_EQ(tokens.broken, 0u);
+}
+
+TEST(PercpuMode, IsLockWithFewerEntriesThanIdsThatCanCome)
+{
+    NEEDS_RSEQ();
+    auto stats = stats_with([](auto &c) {
+        c.entries = entries_outside;
+        c.entry_count = 1;
+    });
+    EXPECT_EQ(stats.mode, CAIRN_PERCPU_LOCK);
+    EXPECT_TRUE(says(stats.reason, "fewer entries"));
 }
 
 TEST(PercpuMode, AnIdBeyondTheShardsBypassesThem)

@@ -17,12 +17,12 @@ uint64_t cairn_single_step_aborts;
 
 void *cairn_single_step_pop(const cairn_rseq_view *view, size_t class_idx)
 {
-    return cairn_rseq_pop(view, class_idx);
+    return cairn_rseq_pop(view, view->entries, class_idx);
 }
 
 bool cairn_single_step_push(const cairn_rseq_view *view, size_t class_idx, void *block)
 {
-    return cairn_rseq_push(view, class_idx, block);
+    return cairn_rseq_push(view, view->entries, class_idx, block);
 }
 
 bool cairn_single_step_stop(const cairn_rseq_view *view, uint32_t id, cairn_percpu_shard *stopped)

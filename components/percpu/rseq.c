@@ -75,10 +75,14 @@ static const char *unavailable_reason(const struct cairn_percpu *percpu,
         return CAIRN_RSEQ_UNAVAILABLE_REASON;
     if (!has_area(&percpu->cpu))
         return "threads have no rseq area here";
-    if (cairn_cpu_id_bound() == 0 || cairn_cpu_id_bound() > percpu->entry_count)
+    if (cairn_cpu_id_bound() == 0)
         return "the number of possible CPUs is unknown";
+    if (cairn_cpu_id_bound() > percpu->entry_count)
+        return "fewer entries than ids that can come";
     if (percpu->shard_count < cairn_cpu_possible_count())
         return "fewer shards than possible CPUs";
+    if (percpu->entry_count < percpu->shard_count)
+        return "fewer entries than shards";
     if (membarrier(MEMBARRIER_REGISTER_RSEQ) != 0)
         return "the kernel has no membarrier for rseq";
     return NULL;

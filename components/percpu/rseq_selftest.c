@@ -75,8 +75,8 @@ static bool stop_stops(struct cairn_percpu *percpu, unsigned id, void *block)
     struct cairn_percpu_shard *shard = percpu->view.entries[id].shard;
     bool is_stopped = cairn_rseq_stop(&percpu->view, id, cairn_shard_stopped) &&
                       cairn_load_relaxed(&percpu->view.entries[id].shard) == cairn_shard_stopped &&
-                      cairn_rseq_pop(&percpu->view, 0) == NULL &&
-                      !cairn_rseq_push(&percpu->view, 0, block);
+                      cairn_rseq_pop(&percpu->view, percpu->view.entries, 0) == NULL &&
+                      !cairn_rseq_push(&percpu->view, percpu->view.entries, 0, block);
 
     cairn_store_release(&percpu->view.entries[id].shard, shard);
     return is_stopped;
@@ -91,8 +91,10 @@ static bool block_comes_back(struct cairn_percpu *percpu, unsigned id, void *blo
 
     CAIRN_ASSERT(shard_array_header(shard, 0) == 0);
     cairn_store_relaxed(&shard->array_headers[0], empty);
-    comes = cairn_rseq_push(&percpu->view, 0, block) && shard_array_header(shard, 0) != empty &&
-            cairn_rseq_pop(&percpu->view, 0) == block && shard_array_header(shard, 0) == empty;
+    comes = cairn_rseq_push(&percpu->view, percpu->view.entries, 0, block) &&
+            shard_array_header(shard, 0) != empty &&
+            cairn_rseq_pop(&percpu->view, percpu->view.entries, 0) == block &&
+            shard_array_header(shard, 0) == empty;
     cairn_store_relaxed(&shard->array_headers[0], 0u);
     *shard_slots(percpu, shard, 0) = NULL;
     return comes;
@@ -152,7 +154,7 @@ static enum cairn_rseq_observed probe_once(struct cairn_percpu *percpu, long nan
     struct place before = place_of(percpu);
     long slept = sleeps();
 
-    (void)!cairn_rseq_pop(&percpu->view, 0); /* arms, and finds nothing */
+    (void)!cairn_rseq_pop(&percpu->view, percpu->view.entries, 0); /* arms, and finds nothing */
     if (!is_armed(percpu) || cairn_syscall2(SYS_nanosleep, &length, NULL) != 0 ||
         !same_place(before, place_of(percpu)))
         return CAIRN_RSEQ_UNCLEAR;

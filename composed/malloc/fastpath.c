@@ -26,19 +26,23 @@ static void init_medium_kind(struct cairn_fastpath *fastpath, unsigned kind)
     fastpath->bound[kind] = 1;
 }
 
-void cairn_fastpath_init(struct cairn_fastpath *fastpath, const struct cairn_sizeclass *slabs,
-                         const struct cairn_backend *backend)
+static void init_kinds(struct cairn_fastpath *fastpath, const struct cairn_sizeclass *slabs,
+                       const struct cairn_backend *backend)
 {
-    const struct cairn_pagemap *map = &backend->map;
-
     for (unsigned class_idx = 0; class_idx < slabs->class_count; class_idx++)
         init_slab_kind(fastpath, cairn_class_kind(class_idx), &slabs->geometry[class_idx]);
     if (backend->has_medium)
         for (unsigned medium_idx = 0; medium_idx < CAIRN_MEDIUM_COUNT; medium_idx++)
             init_medium_kind(fastpath, backend->medium_kind + medium_idx);
+}
+
+void cairn_fastpath_init(struct cairn_fastpath *fastpath, const struct cairn_sizeclass *slabs,
+                         const struct cairn_backend *backend)
+{
+    const struct cairn_pagemap *map = &backend->map;
+
     if (map->root == fastpath->map_root && map->granule_shift == CAIRN_FASTPATH_GRANULE_SHIFT)
-        cairn_store_release(&fastpath->leaf_count,
-                            sizeof(fastpath->map_root) / sizeof(fastpath->map_root[0]));
+        init_kinds(fastpath, slabs, backend);
     for (size_t size_bytes = 0; size_bytes <= CAIRN_CLASS_FINE_BYTES_MAX; size_bytes++)
         fastpath->fine[size_bytes] = (uint8_t)cairn_class_of(&cairn_stack_classes, size_bytes);
     cairn_store_release(&fastpath->coarse_count, (size_t)CAIRN_CLASS_BYTES_MAX + 1);

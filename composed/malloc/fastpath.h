@@ -17,7 +17,8 @@
  * an offset in a slab is a mask away. The lower half of its product with the geometry's reciprocal
  * is below a bound where a block begins, and only there (sizeclass/geometry.c says why). A run of
  * granules that can be cached has one block, at offset 0: the multiplier 1 and the bound 1. Any
- * other kind has the bound 0.
+ * other kind has the bound 0; and every kind has, until the stack is built, and where the pagemap
+ * has other granules than these: then every pointer goes slowly.
  *
  * Source: Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019.
  */
@@ -40,23 +41,23 @@
 enum {
     CAIRN_FASTPATH_KINDS = 256,
     CAIRN_FASTPATH_GRANULE_SHIFT = 14,
-    CAIRN_FASTPATH_LEAF_ADDRESS_SHIFT = CAIRN_FASTPATH_GRANULE_SHIFT + CAIRN_PAGEMAP_LEAF_SHIFT
+    CAIRN_FASTPATH_LEAF_ADDRESS_SHIFT = CAIRN_FASTPATH_GRANULE_SHIFT + CAIRN_PAGEMAP_LEAF_SHIFT,
+    CAIRN_FASTPATH_LEAVES =
+        CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_FASTPATH_GRANULE_SHIFT) / sizeof(ptrdiff_t)
 };
 
 CAIRN_STATIC_ASSERT((int)CAIRN_FASTPATH_LEAF_ADDRESS_SHIFT == 32,
                     "the lower half of an address leads to its granule in the leaf");
 
 /* Written once, when the stack is built. The limits are released last, and acquired by
-   cairn_fastpath_limit(): a thread that is served by the tables sees the stack. */
+   cairn_fastpath_limit(): a thread that is served by the tables sees the stack. Who holds a block
+   sees the kinds, which were there before it. */
 struct cairn_fastpath {
     /* The pagemap's, which alone writes it. First, so that the register that holds the object's
        address is the table's. */
-    ptrdiff_t map_root[CAIRN_PAGEMAP_ROOT_BYTES(CAIRN_FASTPATH_GRANULE_SHIFT) /
-                       sizeof(ptrdiff_t)] CAIRN_CACHE_ALIGNED;
+    ptrdiff_t map_root[CAIRN_FASTPATH_LEAVES] CAIRN_CACHE_ALIGNED;
     size_t fine_count; /* sizes that the fine table serves, from 0 on; 0 until the stack is built */
     size_t coarse_count;
-    /* Words of the root; 0 without a pagemap of this granule: every pointer goes slowly. */
-    size_t leaf_count;
     uint32_t span_mask[CAIRN_FASTPATH_KINDS];
     uint64_t multiplier[CAIRN_FASTPATH_KINDS];
     uint64_t bound[CAIRN_FASTPATH_KINDS];
@@ -108,7 +109,7 @@ CAIRN_HOT_INLINE bool cairn_fastpath_kind_at(const struct cairn_fastpath *fastpa
 
     CAIRN_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                         "the kind is the first byte of a tag");
-    if (CAIRN_UNLIKELY(leaf_idx >= fastpath->leaf_count))
+    if (CAIRN_UNLIKELY(leaf_idx >= CAIRN_FASTPATH_LEAVES))
         return false;
     /* Plain loads of whole words: atomic ones cost GCC two instructions more. */
     kind_at = (size_t)fastpath->map_root[leaf_idx] +

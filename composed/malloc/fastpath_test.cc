@@ -181,7 +181,7 @@ TEST_F(Hot, NeverWritesWhereNothingIsMarked)
     Init();
     for (uintptr_t base = kGranule; base < uintptr_t{1} << 46; base = base * 2 + kGranule)
         Mark(base, 1, 1);
-    for (uintptr_t leaf = 0; leaf < hot_->leaf_count; leaf++)
+    for (uintptr_t leaf = 0; leaf < CAIRN_FASTPATH_LEAVES; leaf++)
         ClassAt(leaf << 32 | (leaf * 40503 & 0xffff) * kGranule);
     for (uint8_t byte : hot_->map_empty)
         ASSERT_EQ(byte, 0);

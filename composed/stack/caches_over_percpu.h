@@ -20,7 +20,9 @@ struct cairn_caches {
 
 static inline int cairn_caches_init_in_mode(struct cairn_caches *caches,
                                             const struct cairn_caches_config *config,
-                                            enum cairn_percpu_mode mode)
+                                            enum cairn_percpu_mode mode,
+                                            struct cairn_percpu_entry *entries,
+                                            unsigned entry_count)
 {
     static const enum cairn_cpu_id_method ways[] = {CAIRN_CPU_AUTO, CAIRN_CPU_LIBC_RSEQ,
                                                     CAIRN_CPU_GETCPU};
@@ -33,6 +35,8 @@ static inline int cairn_caches_init_in_mode(struct cairn_caches *caches,
         .cpu_id_method = ways[config->cpu],
         .pressure = config->pressure,
         .source = config->source,
+        .entries = entries,
+        .entry_count = entry_count,
     };
     int error;
 

@@ -69,6 +69,7 @@ CAIRN_BEGIN_DECLS
 
 enum {
     CAIRN_PERCPU_CLASSES_MAX = CAIRN_RSEQ_CLASSES_MAX,
+    CAIRN_PERCPU_IDS_MAX = 8192, /* that any kernel of today gives */
     CAIRN_PERCPU_BATCH_MIN = 2,
     CAIRN_PERCPU_BATCH_MAX = 64
 };
@@ -100,7 +101,12 @@ struct cairn_percpu_config {
     enum cairn_cpu_id_method cpu_id_method;
     const uint32_t *pressure;   /* changes when the source would take more memory; NULL: never */
     struct cairn_source source; /* THREAD_SAFE; serves block_bytes[class] */
-    void *state;                /* reads as zero, aligned to 64, lazily touched */
+    /* Entries in an object of the caller's, for cairn_percpu_pop_at(): zero, aligned to 128, valid
+       as long as the state. As many as ids that can come, or there are no sequences. NULL: in the
+       state. */
+    struct cairn_percpu_entry *entries;
+    unsigned entry_count;
+    void *state; /* reads as zero, aligned to 64, lazily touched */
     size_t state_bytes;
 };
 
@@ -208,7 +214,16 @@ void *cairn_percpu_alloc(struct cairn_percpu *percpu, unsigned class_idx);
  */
 CAIRN_HOT_INLINE void *cairn_percpu_pop(struct cairn_percpu *percpu, size_t class_idx)
 {
-    return cairn_rseq_pop(&percpu->view, class_idx);
+    return cairn_rseq_pop(&percpu->view, percpu->view.entries, class_idx);
+}
+
+/* The same where the configuration named the entries: a load less if their address is known when
+   this is compiled. */
+CAIRN_HOT_INLINE void *cairn_percpu_pop_at(struct cairn_percpu *percpu,
+                                           const struct cairn_percpu_entry *entries,
+                                           size_t class_idx)
+{
+    return cairn_rseq_pop(&percpu->view, entries, class_idx);
 }
 
 /* What remains of cairn_percpu_alloc() after a pop that returned NULL: the same contract. */
@@ -225,14 +240,16 @@ void *cairn_percpu_alloc_slow(struct cairn_percpu *percpu, unsigned class_idx);
  */
 CAIRN_HOT_INLINE bool cairn_percpu_push(struct cairn_percpu *percpu, size_t class_idx, void *block)
 {
-    return cairn_rseq_push(&percpu->view, class_idx, block);
+    return cairn_rseq_push(&percpu->view, percpu->view.entries, class_idx, block);
 }
 
-/* The same for a class that is counted from 1: an instruction less for a caller who has it so. */
-CAIRN_HOT_INLINE bool cairn_percpu_push_from_1(struct cairn_percpu *percpu, size_t class_idx,
-                                               void *block)
+/* The same for a class that is counted from 1, and for named entries: an instruction and a load less
+   for a caller who has them so. */
+CAIRN_HOT_INLINE bool cairn_percpu_push_at_from_1(struct cairn_percpu *percpu,
+                                                  const struct cairn_percpu_entry *entries,
+                                                  size_t class_idx, void *block)
 {
-    return cairn_rseq_push_from_1(&percpu->view, class_idx, block);
+    return cairn_rseq_push_from_1(&percpu->view, entries, class_idx, block);
 }
 
 /* What remains of cairn_percpu_free_from() after a push that returned false: the same contract. */

@@ -89,7 +89,8 @@ struct cairn_percpu_entry {
 
 /* What the sequences read besides the shards; not written after init, but for the entries of
    entries. There is an entry for each id that the kernel could give, not only for those it was
-   expected to: a sequence compares it with no bound. */
+   expected to: a sequence compares it with no bound. Sequences are told the address of entries
+   besides, for a program that keeps them in an object of its own knows it without a load. */
 struct cairn_rseq_view {
     ptrdiff_t area; /* struct rseq, from the thread pointer */
     ptrdiff_t id;   /* the 32 bits that are the index: mm_cid or cpu_id, likewise */

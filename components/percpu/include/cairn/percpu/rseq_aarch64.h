@@ -64,7 +64,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_entry) == 1 << 7, "... and where 
 
 /* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the
    same. */
-CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
+CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view,
+                                      const struct cairn_percpu_entry *entries, size_t class_idx)
 {
     void *block;
 
@@ -80,7 +81,7 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         "2:"
         : [block] "=&r"(block)
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
-          [entries] "r"(view->entries), [class_idx] "r"(class_idx),
+          [entries] "r"(entries), [class_idx] "r"(class_idx),
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
         : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "x16", "x17", "cc", "memory"
         : slow);
@@ -98,8 +99,9 @@ slow:
 
 /* True when the block is in; false when there is no room, or it is one of the two newest of its
    array already, or by chance. */
-CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
-                             void *block)
+CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view,
+                                      const struct cairn_percpu_entry *entries, size_t class_idx,
+                                      void *block)
 {
     __asm__ volatile goto(
         CAIRN_RSEQ_ARM(slow) CAIRN_RSEQ_SHARD
@@ -120,7 +122,7 @@ CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t
         "2:"
         :
         : [area] "r"(cairn_rseq_at(view->area)), [id] "r"(cairn_rseq_at(view->id)),
-          [entries] "r"(view->entries), [class_idx] "r"(class_idx), [block] "r"(block),
+          [entries] "r"(entries), [class_idx] "r"(class_idx), [block] "r"(block),
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET)
         : CAIRN_RSEQ_CLOBBERS "x9", "x10", "x11", "x12", "x16", "x17", "cc",
           "memory"
@@ -131,10 +133,11 @@ slow:
 }
 
 /* The same for a class that is counted from 1, as kinds of the pagemap are. */
-CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view, size_t class_idx,
-                                    void *block)
+CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view,
+                                             const struct cairn_percpu_entry *entries,
+                                             size_t class_idx, void *block)
 {
-    return cairn_rseq_push(view, class_idx - 1, block);
+    return cairn_rseq_push(view, entries, class_idx - 1, block);
 }
 
 /* Puts the stopped shard into the entry of `id`, if this thread has that id. True when it did; it

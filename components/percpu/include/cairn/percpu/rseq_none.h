@@ -13,26 +13,31 @@
     "no restartable sequences in this build: architecture, or ThreadSanitizer"
 enum { CAIRN_RSEQ_AVAILABLE = 0 };
 
-CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
+CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view,
+                                      const struct cairn_percpu_entry *entries, size_t class_idx)
 {
     (void)view;
+    (void)entries;
     (void)class_idx;
     return NULL;
 }
 
-CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
+CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view,
+                                      const struct cairn_percpu_entry *entries, size_t class_idx,
                                       void *block)
 {
     (void)view;
+    (void)entries;
     (void)class_idx;
     (void)block;
     return false;
 }
 
-CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view, size_t class_idx,
-                                             void *block)
+CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view,
+                                             const struct cairn_percpu_entry *entries,
+                                             size_t class_idx, void *block)
 {
-    return cairn_rseq_push(view, class_idx - 1, block);
+    return cairn_rseq_push(view, entries, class_idx - 1, block);
 }
 
 CAIRN_HOT_INLINE bool cairn_rseq_stop(const struct cairn_rseq_view *view, uint32_t id,

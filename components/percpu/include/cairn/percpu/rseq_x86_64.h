@@ -72,7 +72,8 @@ CAIRN_STATIC_ASSERT(sizeof(struct cairn_percpu_entry) == 1 << 7, "... and where 
 
 /* The newest block of a class on this CPU, or NULL: ask the slow path. There may be one all the
    same. */
-CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t class_idx)
+CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view,
+                                      const struct cairn_percpu_entry *entries, size_t class_idx)
 {
     void *block;
 
@@ -86,7 +87,7 @@ CAIRN_HOT_INLINE void *cairn_rseq_pop(const struct cairn_rseq_view *view, size_t
         "movl %%ecx, %c[headers](%%rdx, %[class_idx], 4)\n"
         "2:"
         : [block] "=&a"(block)
-        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(view->entries),
+        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(entries),
           [class_idx] "r"(class_idx), [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [headers] "i"(0)
         : CAIRN_RSEQ_CLOBBERS "rcx", "rdx", "cc", "memory"
         : slow);
@@ -118,7 +119,7 @@ slow:
         "movl %%ecx, %c[headers](%%rdx, %[class_idx], 4)\n"                                        \
         "2:"                                                                                       \
         :                                                                                          \
-        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(view->entries),                \
+        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(entries),                \
           [class_idx] "r"(class_idx), [block] "r"(block),                                          \
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [headers] "i"(-4 * (first))                        \
         : CAIRN_RSEQ_CLOBBERS "rax", "rcx", "rdx", "cc", "memory"                                  \
@@ -126,8 +127,9 @@ slow:
 
 /* True when the block is in; false when there is no room, or it is one of the two newest of its
    array already, or by chance. */
-CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view, size_t class_idx,
-                             void *block)
+CAIRN_HOT_INLINE bool cairn_rseq_push(const struct cairn_rseq_view *view,
+                                      const struct cairn_percpu_entry *entries, size_t class_idx,
+                                      void *block)
 {
     CAIRN_RSEQ_PUSH(0);
     return true;
@@ -136,8 +138,9 @@ slow:
 }
 
 /* The same for a class that is counted from 1, as kinds of the pagemap are. */
-CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view, size_t class_idx,
-                                    void *block)
+CAIRN_HOT_INLINE bool cairn_rseq_push_from_1(const struct cairn_rseq_view *view,
+                                             const struct cairn_percpu_entry *entries,
+                                             size_t class_idx, void *block)
 {
     CAIRN_RSEQ_PUSH(1);
     return true;

@@ -17,7 +17,7 @@
 static inline int cairn_caches_init(struct cairn_caches *caches,
                                     const struct cairn_caches_config *config)
 {
-    return cairn_caches_init_in_mode(caches, config, CAIRN_PERCPU_LOCK);
+    return cairn_caches_init_in_mode(caches, config, CAIRN_PERCPU_LOCK, NULL, 0);
 }
 
 static inline void *cairn_caches_try_alloc(struct cairn_caches *caches, unsigned class_idx)

@@ -13,21 +13,27 @@
 
 #include "composed/stack/caches_over_percpu.h"
 
+/* Outside of struct cairn_caches, which is cleared as a whole: only as many are touched as there
+   are ids. One array in each stack, although several files include this. */
+CAIRN_STACK_LOCAL CAIRN_WEAK _Alignas(sizeof(struct cairn_percpu_entry)) struct cairn_percpu_entry
+    cairn_caches_entries[CAIRN_PERCPU_IDS_MAX];
+
 static inline int cairn_caches_init(struct cairn_caches *caches,
                                     const struct cairn_caches_config *config)
 {
-    return cairn_caches_init_in_mode(caches, config, (enum cairn_percpu_mode)config->percpu);
+    return cairn_caches_init_in_mode(caches, config, (enum cairn_percpu_mode)config->percpu,
+                                     cairn_caches_entries, CAIRN_PERCPU_IDS_MAX);
 }
 
 CAIRN_HOT_INLINE void *cairn_caches_pop(struct cairn_caches *caches, size_t class_idx)
 {
-    return cairn_percpu_pop(&caches->percpu, class_idx);
+    return cairn_percpu_pop_at(&caches->percpu, cairn_caches_entries, class_idx);
 }
 
 CAIRN_HOT_INLINE bool cairn_caches_push_from_1(struct cairn_caches *caches, size_t kind,
                                                void *block)
 {
-    return cairn_percpu_push_from_1(&caches->percpu, kind, block);
+    return cairn_percpu_push_at_from_1(&caches->percpu, cairn_caches_entries, kind, block);
 }
 
 static inline bool cairn_caches_have_locks(const struct cairn_caches *caches)
