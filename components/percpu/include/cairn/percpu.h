@@ -243,8 +243,8 @@ CAIRN_HOT_INLINE bool cairn_percpu_push(struct cairn_percpu *percpu, size_t clas
     return cairn_rseq_push(&percpu->view, percpu->view.entries, class_idx, block);
 }
 
-/* The same for a class that is counted from 1, and for named entries: an instruction and a load less
-   for a caller who has them so. */
+/* The same for a class that is counted from 1, and for named entries: an instruction and a load
+   less for a caller who has them so. */
 CAIRN_HOT_INLINE bool cairn_percpu_push_at_from_1(struct cairn_percpu *percpu,
                                                   const struct cairn_percpu_entry *entries,
                                                   size_t class_idx, void *block)
