@@ -23,17 +23,9 @@
 
 #include "address.h"
 
-/* Ends a call of so many steps. */
-static void count_steps(struct cairn_buddy *buddy, uint64_t steps)
-{
-    CAIRN_ASSERT(buddy->steps == 0 && steps <= CAIRN_BUDDY_STEPS_MAX);
-    if (CAIRN_UNLIKELY(steps > buddy->steps_max))
-        buddy->steps_max = steps;
-}
-
-/* Takes the lowest of the smallest free blocks, and puts back all of it but its first granule.
-   Returns the steps. */
-static uint64_t take_granule(struct cairn_buddy *buddy, size_t *taken)
+/* Takes the lowest of the smallest free blocks, and puts back all of it but its first granule, which
+   it returns. */
+static size_t take_granule(struct cairn_buddy *buddy)
 {
     uint64_t *words = cairn_buddy_words(buddy);
     uint32_t nonempty = buddy->nonempty_orders;
@@ -41,9 +33,9 @@ static uint64_t take_granule(struct cairn_buddy *buddy, size_t *taken)
     const struct cairn_buddy_bitmap *bitmap = &buddy->orders[found];
     bool is_last;
     size_t block = cairn_buddy_bitmap_pop(words, bitmap, &is_last);
+    size_t granule = block << found;
     unsigned order;
 
-    *taken = block << found;
     if (is_last)
         nonempty &= nonempty - 1;
     for (order = found; order > 0; order--) {
@@ -52,7 +44,8 @@ static uint64_t take_granule(struct cairn_buddy *buddy, size_t *taken)
         cairn_buddy_bitmap_set_first(words, bitmap, block + 1);
     }
     buddy->nonempty_orders = nonempty | (((uint32_t)1 << found) - 1);
-    return 2 + found;
+    buddy->steps += 2 + found;
+    return granule;
 }
 
 /* True when the buddy of a block is free. Both bits lie in one word, so there is one beyond the
@@ -63,8 +56,8 @@ static bool is_buddy_free(const uint64_t *words, const struct cairn_buddy_bitmap
     return (words[bitmap->level_at[0] + block / 64] & cairn_buddy_bit_of(block ^ 1)) != 0;
 }
 
-/* Makes a granule free, merging. Returns the steps. */
-static uint64_t put_granule(struct cairn_buddy *buddy, size_t granule)
+/* Makes a granule free, merging. */
+static void put_granule(struct cairn_buddy *buddy, size_t granule)
 {
     uint64_t *words = cairn_buddy_words(buddy);
     uint32_t nonempty = buddy->nonempty_orders;
@@ -81,17 +74,16 @@ static uint64_t put_granule(struct cairn_buddy *buddy, size_t granule)
     }
     cairn_buddy_bitmap_set(words, bitmap, block);
     buddy->nonempty_orders = nonempty | (uint32_t)1 << order;
-    return 2 * order + 1 + (order < top_order);
+    buddy->steps += 2 * order + 1 + (order < top_order);
 }
 
 void *cairn_buddy_alloc_granule(struct cairn_buddy *buddy, bool *is_zeroed)
 {
-    size_t granule;
-    uint64_t steps = take_granule(buddy, &granule);
+    size_t granule = take_granule(buddy);
     bool was_dirty = cairn_buddy_runs_mark_one(cairn_buddy_runs(buddy), granule);
 
     cairn_buddy_count_used(buddy, granule, 1, was_dirty);
-    count_steps(buddy, steps);
+    cairn_buddy_end_call(buddy);
     if (is_zeroed != NULL)
         *is_zeroed = !was_dirty;
     return cairn_buddy_address_of(buddy, granule);
@@ -116,5 +108,6 @@ void cairn_buddy_free_granule(struct cairn_buddy *buddy, void *run, size_t lengt
     }
     cairn_buddy_runs_unmark_one(runs, granule);
     cairn_buddy_count_free(buddy, granule, 1, 1);
-    count_steps(buddy, put_granule(buddy, granule));
+    put_granule(buddy, granule);
+    cairn_buddy_end_call(buddy);
 }

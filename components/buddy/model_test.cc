@@ -162,6 +162,25 @@ struct SourceCase {
     std::size_t granule_bytes, chunk_bytes, chunk_count_max, keep_count, places;
 };
 
+void PlayOverSource(const SourceCase &c, std::uint64_t seed, unsigned operation_count,
+                    std::size_t one_percent)
+{
+    ChunkFixture chunks(c.chunk_bytes, c.places, seed);
+    cairn_buddy_config config =
+        OverSource(chunks.AsSource(), c.chunk_bytes, c.chunk_count_max, c.granule_bytes);
+    config.chunk_keep_count = c.keep_count;
+    config.chunk_is_zeroed = ChunkFixture::IsZeroed;
+    config.chunk_is_zeroed_self = &chunks;
+    Pair pair(config, &chunks, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
+    History history(&pair, &chunks, c.granule_bytes, c.chunk_bytes / c.granule_bytes, seed,
+                    one_percent);
+
+    SCOPED_TRACE(::testing::Message()
+                 << c.chunk_count_max << " chunks of " << c.chunk_bytes << ", seed " << seed);
+    history.Play(operation_count);
+    pair.End();
+}
+
 TEST(BuddyModel, ASourceOfChunksBehavesAsTheOracleDoes)
 {
     static const SourceCase cases[] = {
@@ -172,20 +191,8 @@ TEST(BuddyModel, ASourceOfChunksBehavesAsTheOracleDoes)
     std::uint64_t seed = Seed() + 1000;
 
     std::cout << "seed " << seed << "\n";
-    for (const SourceCase &c : cases) {
-        ChunkFixture chunks(c.chunk_bytes, c.places, seed);
-        cairn_buddy_config config =
-            OverSource(chunks.AsSource(), c.chunk_bytes, c.chunk_count_max, c.granule_bytes);
-        config.chunk_keep_count = c.keep_count;
-        config.chunk_is_zeroed = ChunkFixture::IsZeroed;
-        config.chunk_is_zeroed_self = &chunks;
-        Pair pair(config, &chunks, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
-        History history(&pair, &chunks, c.granule_bytes, c.chunk_bytes / c.granule_bytes, seed++);
-
-        SCOPED_TRACE(::testing::Message() << c.chunk_count_max << " chunks, seed " << seed - 1);
-        history.Play(20000);
-        pair.End();
-    }
+    for (const SourceCase &c : cases)
+        PlayOverSource(c, seed++, 20000, 0);
 }
 
 // With bitmaps of one, two and three levels, and chunks of less than a word.
@@ -200,21 +207,8 @@ TEST(BuddyModel, RunsOfOneGranuleBehaveAsTheOracleDoes)
     std::uint64_t seed = Seed() + 3000;
 
     std::cout << "seed " << seed << "\n";
-    for (const SourceCase &c : cases) {
-        ChunkFixture chunks(c.chunk_bytes, c.places, seed);
-        cairn_buddy_config config =
-            OverSource(chunks.AsSource(), c.chunk_bytes, c.chunk_count_max, c.granule_bytes);
-        config.chunk_keep_count = c.keep_count;
-        config.chunk_is_zeroed = ChunkFixture::IsZeroed;
-        config.chunk_is_zeroed_self = &chunks;
-        Pair pair(config, &chunks, seed % 2 == 0 ? Hard::kBack : Hard::kFront);
-        History history(&pair, &chunks, c.granule_bytes, c.chunk_bytes / c.granule_bytes, seed++,
-                        90);
-
-        SCOPED_TRACE(::testing::Message() << c.chunk_bytes << " bytes, seed " << seed - 1);
-        history.Play(6000);
-        pair.End();
-    }
+    for (const SourceCase &c : cases)
+        PlayOverSource(c, seed++, 6000, 90);
 }
 
 struct HandCase {

@@ -119,7 +119,7 @@ slow:
         "movl %%ecx, %c[headers](%%rdx, %[class_idx], 4)\n"                                        \
         "2:"                                                                                       \
         :                                                                                          \
-        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(entries),                \
+        : [area] "r"(view->area), [id] "r"(view->id), [entries] "r"(entries),                      \
           [class_idx] "r"(class_idx), [block] "r"(block),                                          \
           [slots] "i"(CAIRN_RSEQ_SLOTS_OFFSET), [headers] "i"(-4 * (first))                        \
         : CAIRN_RSEQ_CLOBBERS "rax", "rcx", "rdx", "cc", "memory"                                  \
