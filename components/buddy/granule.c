@@ -23,8 +23,8 @@
 
 #include "address.h"
 
-/* Takes the lowest of the smallest free blocks, and puts back all of it but its first granule, which
-   it returns. */
+/* Takes the lowest of the smallest free blocks, and puts back all of it but its first granule,
+   which it returns. */
 static size_t take_granule(struct cairn_buddy *buddy)
 {
     uint64_t *words = cairn_buddy_words(buddy);
