@@ -5,7 +5,8 @@
  * peak.c - where the bytes of a program were when most of them were resident. A library to preload
  * beside any malloc.
  *
- *     every 500 microseconds:   resident > peak + 64 KiB ? -> ask the malloc -> keep the answer
+ *     every 500 microseconds,
+ *     and at exit:              resident > peak + 64 KiB ? -> ask the malloc -> keep the answer
  *     at exit:                  one line of JSON on stderr, in KiB
  *
  * cairn is asked by cairn_malloc_stats(), glibc by mallinfo2(). Of another malloc only what is
@@ -79,15 +80,20 @@ static void ask(struct places *places)
     }
 }
 
+static void look(void)
+{
+    long now = resident_kib();
+
+    if (now > peak.resident + STEP_KIB) {
+        peak.resident = now;
+        ask(&peak);
+    }
+}
+
 static void *watch(void *unused)
 {
     while (!atomic_load(&is_over)) {
-        long now = resident_kib();
-
-        if (now > peak.resident + STEP_KIB) {
-            peak.resident = now;
-            ask(&peak);
-        }
+        look();
         usleep(PERIOD_US);
     }
     return unused;
@@ -115,6 +121,7 @@ static __attribute__((destructor)) void end(void)
 
     atomic_store(&is_over, true);
     pthread_join(watcher, NULL);
+    look();
     told = peak.blocks + peak.cached + peak.slabs_free + peak.runs_free + peak.pages_free;
     fprintf(stderr,
             "{\"resident\": %ld, \"blocks\": %ld, \"cached\": %ld, \"slabs_free\": %ld, "
