@@ -26,7 +26,7 @@
 
 #include <cairn/base/check.h>
 
-enum { TRIES_MAX = 32 };
+enum { TRIES_MAX = 32, ROOM_FACTOR = 16 };
 
 bool cairn_pagesource_overlaps(const struct cairn_pagesource *source, uintptr_t base,
                                size_t length_bytes)
@@ -282,9 +282,21 @@ static bool fits_node(const struct request *request, const struct cairn_pagesour
            fits(request, node->base, node->fresh_base, start);
 }
 
+bool cairn_pagesource_is_room(const struct cairn_pagesource *source,
+                              const struct cairn_pagesource_node *run)
+{
+    uint32_t id;
+
+    if (run->origin != CAIRN_EXTENT_MAPPED)
+        return false;
+    id = cairn_pagesource_tree_at(source, CAIRN_TREE_BLOCKS, run->base - 1);
+    return id != 0 &&
+           cairn_node_bytes(run) <= ROOM_FACTOR * cairn_node_bytes(cairn_extent_node(source, id));
+}
+
 uint32_t cairn_pagesource_fit_in(const struct cairn_pagesource *source,
-                                 enum cairn_pagesource_tree tree, size_t length_bytes,
-                                 size_t align_bytes, uintptr_t *start)
+                                 enum cairn_pagesource_tree tree, bool may_take_room,
+                                 size_t length_bytes, size_t align_bytes, uintptr_t *start)
 {
     const struct request request = {length_bytes, align_bytes};
     size_t granule_bytes =
@@ -294,12 +306,13 @@ uint32_t cairn_pagesource_fit_in(const struct cairn_pagesource *source,
     for (unsigned tries = 0; id != 0 && tries < TRIES_MAX; tries++) {
         const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
 
-        if (fits_node(&request, node, tree, start))
+        if (fits_node(&request, node, tree, start) &&
+            (may_take_room || !cairn_pagesource_is_room(source, node)))
             return id;
         id = cairn_pagesource_tree_from(source, tree, cairn_pagesource_measure(node, tree),
                                         node->base + 1);
     }
-    if (id == 0)
+    if (id == 0 || !may_take_room)
         return 0;
     id = cairn_pagesource_tree_from(source, tree, length_bytes + align_bytes - granule_bytes, 0);
     return id != 0 && fits_node(&request, cairn_extent_node(source, id), tree, start) ? id : 0;
@@ -313,7 +326,10 @@ uint32_t cairn_pagesource_fit(const struct cairn_pagesource *source, size_t leng
     if (source->stats.free_bytes < length_bytes)
         return 0;
     for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; id == 0 && tree <= CAIRN_TREE_MIXED;
-         tree++)
-        id = cairn_pagesource_fit_in(source, tree, length_bytes, align_bytes, start);
+         tree++) {
+        id = cairn_pagesource_fit_in(source, tree, false, length_bytes, align_bytes, start);
+        if (id == 0)
+            id = cairn_pagesource_fit_in(source, tree, true, length_bytes, align_bytes, start);
+    }
     return id;
 }

@@ -169,12 +169,18 @@ uint32_t cairn_pagesource_carve(struct cairn_pagesource *source, uint32_t id, ui
 void cairn_pagesource_clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
                            uintptr_t end);
 
+/* True when a free run is what the block before it may grow over: it lies in the same mapping, and is
+   not much longer than the block. */
+bool cairn_pagesource_is_room(const struct cairn_pagesource *source,
+                              const struct cairn_pagesource_node *run);
+
 /* Where a block fits best in a tree by length: the node and the address in it; 0 when nowhere. */
 uint32_t cairn_pagesource_fit_in(const struct cairn_pagesource *source,
-                                 enum cairn_pagesource_tree tree, size_t length_bytes,
-                                 size_t align_bytes, uintptr_t *start);
+                                 enum cairn_pagesource_tree tree, bool may_take_room,
+                                 size_t length_bytes, size_t align_bytes, uintptr_t *start);
 
-/* The same in all free memory: dirty, else fresh, else across both. */
+/* The same in all free memory: dirty, else fresh, else across both; of each, what is no room
+   first. */
 uint32_t cairn_pagesource_fit(const struct cairn_pagesource *source, size_t length_bytes,
                               size_t align_bytes, uintptr_t *start);
 

@@ -159,7 +159,7 @@ static uint32_t cut_spare(struct cairn_pagesource *source, size_t length_bytes, 
 {
     uintptr_t start = 0;
     uint32_t id =
-        cairn_pagesource_fit_in(source, CAIRN_TREE_SPARE, length_bytes, align_bytes, &start);
+        cairn_pagesource_fit_in(source, CAIRN_TREE_SPARE, true, length_bytes, align_bytes, &start);
 
     if (id != 0)
         id = cairn_pagesource_carve(source, id, start, start + length_bytes);

@@ -35,7 +35,7 @@
    wrap. */
 static const size_t length_max_bytes = (size_t)1 << 47;
 
-enum { MIB = 1024 * 1024, TAIL_MIN_BYTES = 64 * 1024 };
+enum { MIB = 1024 * 1024, COPIES_PER_FAULT = 8 };
 
 /* --- init and fini ---------------------------------------------------------------------------- */
 
@@ -329,6 +329,15 @@ static uint32_t run_behind(const struct cairn_pagesource *source,
     return id != 0 && cairn_extent_node(source, id)->origin == block->origin ? id : 0;
 }
 
+/* Where the free memory behind a block ends; where the block does, if there is none. */
+static uintptr_t free_end_behind(const struct cairn_pagesource *source,
+                                 const struct cairn_pagesource_node *block)
+{
+    uint32_t id = run_behind(source, block);
+
+    return id != 0 ? cairn_extent_node(source, id)->end : block->end;
+}
+
 /* Sets where a block lies, and counts what it has grown by. */
 static void set_block(struct cairn_pagesource *source, struct cairn_pagesource_node *block,
                       uintptr_t base, uintptr_t end)
@@ -342,76 +351,88 @@ static void set_block(struct cairn_pagesource *source, struct cairn_pagesource_n
 static bool extend(struct cairn_pagesource *source, struct cairn_pagesource_node *block,
                    uintptr_t new_end)
 {
-    uint32_t id = run_behind(source, block);
-    uintptr_t free_end = id != 0 ? cairn_extent_node(source, id)->end : block->end;
+    uintptr_t free_end = free_end_behind(source, block);
+    uint32_t id;
 
-    if (free_end < new_end) {
-        if (block->origin != CAIRN_EXTENT_BREAK ||
-            !cairn_pagesource_extend_break(source, free_end, new_end - free_end))
-            return false;
-        id = run_behind(source, block);
-    }
+    if (free_end < new_end &&
+        (block->origin != CAIRN_EXTENT_BREAK ||
+         !cairn_pagesource_extend_break(source, free_end, new_end - free_end)))
+        return false;
+    id = run_behind(source, block);
     cairn_pagesource_clip(source, id, new_end, cairn_extent_node(source, id)->end);
     set_block(source, block, block->base, new_end);
     cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
     return true;
 }
 
-/* Lets the kernel find the room for a mapped block; false when it cannot. */
+/* Lets the kernel find the room for a mapped block, and for room_bytes behind it; false when it
+   cannot. */
 static bool remap_block(struct cairn_pagesource *source, uint32_t id, size_t new_bytes,
-                        bool may_move)
+                        size_t room_bytes, bool may_move)
 {
     struct cairn_pagesource_node *block = cairn_extent_node(source, id);
-    size_t more_bytes = new_bytes - cairn_node_bytes(block);
+    size_t more_bytes = new_bytes + room_bytes - cairn_node_bytes(block);
     uintptr_t moved;
 
-    if (block->origin == CAIRN_EXTENT_BREAK || !cairn_pagesource_charge(source, more_bytes))
+    if (!cairn_pagesource_charge(source, more_bytes))
         return false;
-    moved = cairn_pagesource_os_remap(source, block->base, cairn_node_bytes(block), new_bytes,
-                                      may_move);
+    moved = cairn_pagesource_os_remap(source, block->base, cairn_node_bytes(block),
+                                      new_bytes + room_bytes, may_move);
     if (moved == 0) {
         cairn_pagesource_uncharge(source, more_bytes);
         return false;
     }
-    cairn_pagesource_count_held(source, CAIRN_EXTENT_MAPPED, more_bytes);
+    cairn_pagesource_count_held(source, CAIRN_EXTENT_MAPPED, more_bytes - room_bytes);
     cairn_pagesource_tree_remove(source, CAIRN_TREE_BLOCKS, id);
     set_block(source, block, moved, moved + new_bytes);
     cairn_pagesource_tree_add(source, CAIRN_TREE_BLOCKS, id);
+    if (room_bytes > 0)
+        cairn_pagesource_adopt(source, moved + new_bytes, moved + new_bytes + room_bytes,
+                               CAIRN_EXTENT_MAPPED, 0);
     return true;
+}
+
+/* A block that grows is likely to grow again: behind one that has to move there is room, which costs
+   nothing until it is touched. */
+static bool move_block(struct cairn_pagesource *source, uint32_t id, size_t new_bytes,
+                       bool may_move)
+{
+    const struct cairn_pagesource_node *block = cairn_extent_node(source, id);
+    size_t room_bytes = may_move ? cairn_min(new_bytes, source->config.growth_max_bytes) : 0;
+
+    if (block->origin == CAIRN_EXTENT_BREAK)
+        return false;
+    return (room_bytes > 0 && remap_block(source, id, new_bytes, room_bytes, may_move)) ||
+           remap_block(source, id, new_bytes, 0, may_move);
+}
+
+/* True when it costs less to copy the block into memory that was touched before than to touch new
+   pages, and no other block's room is taken for it. */
+static bool is_worth_copying(const struct cairn_pagesource *source, size_t old_bytes,
+                             size_t new_bytes)
+{
+    uintptr_t start;
+
+    return (new_bytes - old_bytes) * COPIES_PER_FAULT >= old_bytes &&
+           cairn_pagesource_fit_in(source, CAIRN_TREE_DIRTY, false, new_bytes,
+                                   cairn_pagesource_page_bytes(source), &start) != 0;
 }
 
 static bool grow_block(struct cairn_pagesource *source, uint32_t id, size_t new_bytes,
                        bool may_move)
 {
     struct cairn_pagesource_node *block = cairn_extent_node(source, id);
+    uintptr_t new_end = block->base + new_bytes;
     bool is_grown;
 
+    if (may_move && free_end_behind(source, block) < new_end &&
+        is_worth_copying(source, cairn_node_bytes(block), new_bytes))
+        return false;
     if (!cairn_pagesource_promise_nodes(source))
         return false;
-    is_grown = extend(source, block, block->base + new_bytes) ||
-               remap_block(source, id, new_bytes, may_move);
+    is_grown = extend(source, block, new_end) || move_block(source, id, new_bytes, may_move);
     cairn_pagesource_end_promise(source);
     return is_grown;
-}
-
-/* The end of a block that shrinks goes back to the kernel at once when it is worth a call: the
-   program has said that it does not need it. The nodes for it are there. */
-static void give_tail(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
-                      size_t length_bytes)
-{
-    uint32_t id;
-
-    if (length_bytes < TAIL_MIN_BYTES) {
-        give_block(source, block, base, length_bytes);
-        return;
-    }
-    id = split_block(source, block, base, base + length_bytes);
-    CAIRN_ASSERT(id != 0);
-    source->stats.outstanding_bytes -= length_bytes;
-    if (cairn_extent_node(source, id)->origin == CAIRN_EXTENT_MAPPED)
-        (void)cairn_pagesource_unmap_node(source, id);
-    else
-        (void)cairn_pagesource_purge_node(source, id);
 }
 
 static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
@@ -425,7 +446,7 @@ static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, s
     if (new_bytes < old_bytes) {
         if (!cairn_pagesource_may_take_nodes(source, 2))
             return 0;
-        give_tail(source, id, base + new_bytes, old_bytes - new_bytes);
+        give_block(source, id, base + new_bytes, old_bytes - new_bytes);
     }
     return base;
 }

@@ -413,20 +413,6 @@ TEST_P(Policy, ShrinksInPlaceAndGrowsBackIntoAShortTail)
     }
 }
 
-TEST_P(Policy, GivesALongTailBackAtOnce)
-{
-    for (auto policy : {CAIRN_PAGESOURCE_AUTO, CAIRN_PAGESOURCE_BRK, CAIRN_PAGESOURCE_MMAP}) {
-        Model model(page, tiny(policy));
-        uintptr_t block = model.alloc(100 * page, 1);
-        model.alloc(page, 1);
-        size_t dirty_bytes = model.stats().free_dirty_bytes;
-        EXPECT_EQ(block, model.resize(block, 30 * page, 1, false));
-        EXPECT_EQ(dirty_bytes, model.stats().free_dirty_bytes);
-        model.verify();
-        model.end();
-    }
-}
-
 TEST_P(Policy, ExtendsTheTopBlockOfTheDataSegment)
 {
     Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
@@ -439,7 +425,7 @@ TEST_P(Policy, ExtendsTheTopBlockOfTheDataSegment)
     model.end();
 }
 
-TEST_P(Policy, MovesAMappedBlockByItsPages)
+TEST_P(Policy, MovesAMappedBlockByItsPagesToWhereThereIsRoom)
 {
     Model model(page, tiny(CAIRN_PAGESOURCE_AUTO));
     uintptr_t block = model.alloc(20 * page, 1);
@@ -449,8 +435,57 @@ TEST_P(Policy, MovesAMappedBlockByItsPages)
     uintptr_t moved = model.resize(block, 40 * page, 1, true);
     EXPECT_NE(0u, moved);
     EXPECT_NE(block, moved);
+    uint64_t room = model.stats().free_bytes;
+    EXPECT_EQ(40 * page + room, model.stats().mapped_bytes);
+    EXPECT_GE(room, 4 * page);
+    EXPECT_LE(room, 40 * page);
+    EXPECT_EQ(0u, model.stats().free_dirty_bytes) << "room costs no memory";
+    unsigned calls = model.fake.calls;
+    EXPECT_EQ(moved, model.resize(moved, 40 * page + room, 1, true));
+    EXPECT_EQ(calls, model.fake.calls) << "without a call";
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, LeavesNoRoomWhereTheLimitForbidsIt)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_MMAP);
+    config.limit_bytes = 41 * page;
+    Model model(page, config);
+    uintptr_t block = model.alloc(20 * page, 1);
+    block = model.resize(block, 40 * page, 1, true);
+    EXPECT_NE(0u, block);
     EXPECT_EQ(40 * page, model.stats().mapped_bytes);
-    EXPECT_EQ(40 * page, model.stats().held_peak_bytes);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, ABlockIsCopiedIntoTouchedMemoryWhereThatSavesPageFaults)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_MMAP);
+    config.retain_min_bytes = 100 * page;
+    Model model(page, config);
+    uintptr_t touched = model.alloc(40 * page, 1);
+    model.alloc(10 * page, 1);
+    uintptr_t block = model.alloc(20 * page, 1);
+    model.free(touched);
+    EXPECT_EQ(0u, model.resize(block, 40 * page, 1, true)) << "the caller copies ...";
+    EXPECT_EQ(touched, model.alloc(40 * page, 1)) << "... to here";
+    model.verify();
+    model.end();
+}
+
+TEST_P(Policy, WhatABlockMayGrowOverIsTakenLast)
+{
+    struct cairn_pagesource_config config = tiny(CAIRN_PAGESOURCE_MMAP);
+    config.retain_min_bytes = 100 * page;
+    Model model(page, config);
+    uintptr_t block = model.alloc(40 * page, 1);
+    uintptr_t other = model.alloc(40 * page, 1);
+    EXPECT_EQ(block, model.resize(block, 20 * page, 1, true));
+    EXPECT_NE(block + 20 * page, model.resize(other, 60 * page, 1, true))
+        << "no block is copied into another one's room";
+    EXPECT_EQ(block, model.resize(block, 40 * page, 1, true));
     model.verify();
     model.end();
 }

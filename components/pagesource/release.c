@@ -33,7 +33,7 @@
 #include <cairn/base/check.h>
 
 /* How many times the least that is kept may wait for its time. */
-enum { RETAIN_MAX_FACTOR = 8 };
+enum { RETAIN_MAX_FACTOR = 16 };
 
 /* --- runs on their way ------------------------------------------------------------------------ */
 
@@ -81,7 +81,8 @@ static bool is_worth_unmapping(const struct cairn_pagesource *source,
                                const struct cairn_pagesource_node *node)
 {
     return node->origin == CAIRN_EXTENT_MAPPED && cairn_node_dirty_bytes(node) > 0 &&
-           cairn_node_bytes(node) >= source->config.growth_min_bytes;
+           cairn_node_bytes(node) >= source->config.growth_min_bytes &&
+           !cairn_pagesource_is_room(source, node);
 }
 
 /* --- down to a bound -------------------------------------------------------------------------- */

@@ -99,10 +99,8 @@ static void shrink(size_t from, size_t to, size_t count)
         blocks[idx] = realloc(blocks[idx], to);
         usable += malloc_usable_size(blocks[idx]);
     }
-    if (from <= (size_t)1 << 20) { /* part of a chunk, which may be emptied later */
-        sleep_ms(250);
-        call();
-    }
+    sleep_ms(250);
+    call();
     printf("%zu %ld %zu\n", count * to >> 10, self_kib("VmRSS") - before, usable >> 10);
     for (size_t idx = 0; idx < count; idx++)
         self_expect(blocks[idx][0] == (char)idx && blocks[idx][to - 1] == (char)idx, "spoilt");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 //
-// What a program gives back is given back to the machine: after a while if it is freed, at once if
-// a large block is cut.
+// What a program gives back, by freeing or by cutting a block, is given back to the machine after a
+// while.
 #include <gtest/gtest.h>
 
 #include <algorithm>

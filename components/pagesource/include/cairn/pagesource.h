@@ -79,7 +79,7 @@ struct cairn_pagesource_config {
     size_t growth_max_bytes; /* 64 MiB: ... and the largest; between them 1/8 of what is held */
     size_t retain_min_bytes; /* 4 MiB: dirty free memory kept, or 1/8 of outstanding if more */
     /* 0: dirty memory beyond retain_min_bytes goes back at once. Else when it was idle for so long;
-       at once still what is beyond eight times as much, and beyond what is outstanding. */
+       at once still what is beyond 16 times as much, and beyond what is outstanding. */
     uint32_t retain_ms;
     size_t limit_bytes; /* 0: none. outstanding + retained never exceeds this, not even while
                                          an alignment is cut out of a larger piece */
@@ -219,14 +219,16 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
 
 /*
  * Resizes a block: in place if the neighbourhood allows it, else by moving its pages when
- * `may_move`.
+ * `may_move`, to where it has room to grow on: as much address space again, at most
+ * growth_max_bytes.
  *
  * Requires: align_bytes as at its taking; when that exceeds a page, it is not moved to a place that
  *           breaks it.
  * Returns:  the new address (the old one if in place, as whenever it shrinks); NULL and nothing
- *           changed when it cannot be done: the caller then takes, copies and gives. It cannot
- *           shrink when there is no memory for a node. Bytes beyond the old length are of unknown
- *           content.
+ *           changed when it cannot be done, or when a copy costs less, because there is free memory
+ *           that was touched before: the caller then takes, copies and gives. It cannot shrink when
+ *           there is no memory for a node. Bytes beyond the old length are of unknown content. What
+ *           is cut off is free memory as any other.
  * Owns:     the caller, until cairn_pagesource_free() with the new length.
  * Cost:     O(log n), at most one system call per try.
  * Threads:  safe.
