@@ -7,8 +7,8 @@
  *
  * Idea. A page that goes back and is wanted again costs a page fault, as much as hundreds of
  * allocations; one that stays costs memory that others could use. So dirty memory up to a first
- * bound stays. What is above it is released when it was idle for one epoch (decay.h), and what is
- * above a second bound at once, in this order:
+ * bound stays until it was idle for some epochs (decay.h). What is above it is released when it was
+ * idle for one, and what is above a second bound at once, in this order:
  *
  *     1  the top of the data segment, by sbrk         whatever else lies there stays contiguous
  *     2  the largest run that fits into the excess     unmapped when it is a mapped one, and the address space goes, too;
@@ -107,18 +107,19 @@ size_t cairn_pagesource_retain_max_bytes(const struct cairn_pagesource *source)
                                       source->stats.outstanding_bytes));
 }
 
-/* How much dirty memory beyond the least has lain idle for its time, if that can be said now. */
+/* How much dirty memory has lain idle for its time, if that can be said now: for one epoch what is
+   beyond the least, for some of them all. */
 static size_t idle_bytes(struct cairn_pagesource *source, size_t dirty_bytes)
 {
-    size_t least_bytes = retain_bytes(source);
+    size_t spare_bytes = dirty_bytes - cairn_min(dirty_bytes, retain_bytes(source));
     size_t idle_bytes = 0;
     uint64_t due_ms = UINT64_MAX;
 
-    if (source->config.retain_ms != 0 && dirty_bytes > least_bytes) {
+    if (source->config.retain_ms != 0 && dirty_bytes > 0) {
         idle_bytes = cairn_decay_note(&source->decay, cairn_pagesource_now_ms(source),
                                       source->config.retain_ms, dirty_bytes);
-        idle_bytes = cairn_min(idle_bytes, dirty_bytes - least_bytes);
-        if (idle_bytes < dirty_bytes - least_bytes)
+        idle_bytes = cairn_max(cairn_min(idle_bytes, spare_bytes), source->decay.old_bytes);
+        if (idle_bytes < dirty_bytes)
             due_ms = source->decay.epoch_ms + source->config.retain_ms;
     }
     cairn_store_relaxed(&source->due_ms, due_ms);

@@ -97,6 +97,7 @@ int cairn_depot_init(struct cairn_depot *depot, const struct cairn_depot_config 
         cairn_lock_init(&bin->lock, CAIRN_RANK_DEPOT);
         bin->count = 0;
         bin->idle_ticks = 0;
+        bin->was_used = false;
         bin->capacity = (uint32_t)capacity_of(config, class_idx);
         bin->block_bytes = config->block_bytes[class_idx];
         bin->slots_offset = slots_offset;
@@ -126,6 +127,7 @@ static size_t bin_pop(struct cairn_depot *depot, struct cairn_depot_bin *bin, vo
     taken = cairn_min(count, bin->count);
     cairn_store_relaxed(&bin->count, bin->count - (uint32_t)taken);
     cairn_store_relaxed(&bin->idle_ticks, 0u);
+    cairn_store_relaxed(&bin->was_used, true);
     memcpy(blocks, depot->slots + bin->slots_offset + bin->count, taken * sizeof(void *));
     cairn_lock_release(&bin->lock);
     return taken;
@@ -145,6 +147,7 @@ static size_t bin_push(struct cairn_depot *depot, struct cairn_depot_bin *bin, v
     memcpy(depot->slots + bin->slots_offset + bin->count, blocks, put * sizeof(void *));
     cairn_store_relaxed(&bin->count, bin->count + (uint32_t)put);
     cairn_store_relaxed(&bin->idle_ticks, 0u);
+    cairn_store_relaxed(&bin->was_used, true);
     cairn_lock_release(&bin->lock);
     return put;
 }
@@ -227,6 +230,20 @@ size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned ticks)
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
         if (cairn_load_relaxed(&depot->bins[class_idx].idle_ticks) >= ticks)
             moved += bin_flush(depot, &depot->bins[class_idx]);
+    return moved;
+}
+
+size_t cairn_depot_age(struct cairn_depot *depot)
+{
+    size_t moved = 0;
+
+    for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++) {
+        struct cairn_depot_bin *bin = &depot->bins[class_idx];
+
+        if (!cairn_load_relaxed(&bin->was_used) && cairn_load_relaxed(&bin->count) > 0)
+            moved += bin_flush(depot, bin);
+        cairn_store_relaxed(&bin->was_used, false);
+    }
     return moved;
 }
 

@@ -14,7 +14,9 @@
  * either well supplied or unused; in both cases shrinking it is cheap. It loses
  *   - one step of its limit, when another array needs budget and the shard has none left (found
  *     by a cursor that goes round the classes);
- *   - all its blocks, when the source signals that it would have to take more memory.
+ *   - all its blocks, when the source signals that it would have to take more memory;
+ *   - all its blocks at the end of an epoch in which it missed nothing: shards notice that by
+ *     themselves, at their next miss, for they cannot be stopped by others without a fence.
  * The same holds for the depot's classes, and for the whole shard of a CPU without a recent miss.
  *
  * Invariant: the header's extra_bytes is the sum over the arrays (cairn_shard_check).
@@ -47,8 +49,10 @@ void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
     }
     /* The first miss of a large block says nothing: a buffer that grows leaves one of each length
        behind. */
-    if (shard_array_header(shard, class_idx) != 0 || percpu->classes[class_idx].refill > 1)
+    if (shard_array_header(shard, class_idx) != 0 || percpu->classes[class_idx].refill > 1) {
         shard_history(shard, class_idx)->idle_after_ticks = IDLE_AFTER_TICKS;
+        shard_history(shard, class_idx)->has_missed = true;
+    }
 }
 
 size_t cairn_shard_give_oldest(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx,
@@ -131,6 +135,17 @@ static void empty_idle_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
     cairn_shard_resume(percpu, shard_idx);
 }
 
+/* One that no thread missed anything in since the last look at it. */
+static void empty_idle_shard(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    struct cairn_percpu_header *header = &percpu->headers[shard_idx];
+    uint32_t misses = cairn_load_relaxed(&header->misses);
+
+    if (cairn_load_relaxed(&header->misses_seen) == misses)
+        cairn_percpu_flush_shard(percpu, shard_idx);
+    cairn_store_relaxed(&header->misses_seen, misses);
+}
+
 /* Once per pressure; at worst two threads begin at once, and empty a shard one after the other. */
 static void empty_idle_shards(struct cairn_percpu *percpu, uint32_t pressure)
 {
@@ -138,14 +153,8 @@ static void empty_idle_shards(struct cairn_percpu *percpu, uint32_t pressure)
         return;
     cairn_store_relaxed(&percpu->common->shards_pressure, pressure);
     for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
-         shard_idx = shard_older(percpu, shard_idx)) {
-        struct cairn_percpu_header *header = &percpu->headers[shard_idx];
-        uint32_t misses = cairn_load_relaxed(&header->misses);
-
-        if (cairn_load_relaxed(&header->misses_seen) == misses)
-            cairn_percpu_flush_shard(percpu, shard_idx);
-        cairn_store_relaxed(&header->misses_seen, misses);
-    }
+         shard_idx = shard_older(percpu, shard_idx))
+        empty_idle_shard(percpu, shard_idx);
 }
 
 static unsigned shards_in_use(const struct cairn_percpu *percpu)
@@ -169,4 +178,60 @@ void cairn_percpu_reclaim(struct cairn_percpu *percpu, unsigned shard_idx)
     cairn_depot_flush_idle(&percpu->depot, 1 + shards_in_use(percpu));
     if (pressure % SHARD_PASS_SIGNALS == 0 && cairn_shard_may_stop_others(percpu))
         empty_idle_shards(percpu, pressure);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+/* Stopped. Without a miss an array is unused, or it has what it needs, which is little to fetch
+   again. */
+static void age_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+
+    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++) {
+        struct cairn_percpu_history *history = shard_history(shard, class_idx);
+
+        if (shard_array_header(shard, class_idx) != 0 && !history->has_missed)
+            lower_limit(percpu, shard_idx, class_idx, 0);
+        history->has_missed = false;
+    }
+}
+
+void cairn_shard_age(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    if (!shard_used(percpu, shard_idx) || !cairn_shard_stop_own(percpu, shard_idx))
+        return;
+    cairn_store_relaxed(&percpu->headers[shard_idx].epoch_seen,
+                        cairn_load_relaxed(&percpu->common->epoch));
+    age_arrays(percpu, shard_idx);
+    cairn_shard_resume(percpu, shard_idx);
+}
+
+/* Of another CPU. */
+static void age_other(struct cairn_percpu *percpu, unsigned shard_idx, bool may_fence)
+{
+    if (cairn_shard_may_stop_others(percpu)) {
+        if (!cairn_shard_stop(percpu, shard_idx))
+            return;
+        age_arrays(percpu, shard_idx);
+        cairn_shard_resume(percpu, shard_idx);
+    } else if (may_fence && percpu->fence != CAIRN_PERCPU_FENCE_NEVER) {
+        empty_idle_shard(percpu, shard_idx);
+    }
+}
+
+void cairn_percpu_age(struct cairn_percpu *percpu, bool may_fence)
+{
+    int own = percpu->mode == CAIRN_PERCPU_RSEQ ? cairn_rseq_id(percpu) : -1;
+
+    if (percpu->common->is_closed)
+        return;
+    cairn_add_relaxed(&percpu->common->epoch, 1u);
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx))
+        if ((int)shard_idx == own)
+            cairn_shard_age(percpu, shard_idx);
+        else
+            age_other(percpu, shard_idx, may_fence);
+    cairn_depot_age(&percpu->depot);
 }

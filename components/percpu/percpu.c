@@ -95,6 +95,19 @@ static size_t refill_count(const struct cairn_percpu *percpu, unsigned class_idx
     return class->refill == 1 ? 1 : cairn_max(class->refill, header_limit(header, class) / 2);
 }
 
+/* What is to be done in passing at a miss. */
+static inline void look_around(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    const struct cairn_percpu_header *header = &percpu->headers[shard_idx];
+
+    if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
+                       cairn_load_relaxed(&header->pressure_seen)))
+        cairn_percpu_reclaim(percpu, shard_idx);
+    if (CAIRN_UNLIKELY(cairn_load_relaxed(&percpu->common->epoch) !=
+                       cairn_load_relaxed(&header->epoch_seen)))
+        cairn_shard_age(percpu, shard_idx);
+}
+
 static CAIRN_NOINLINE void *alloc_refill(struct cairn_percpu *percpu, unsigned class_idx,
                                          unsigned shard_idx)
 {
@@ -102,9 +115,7 @@ static CAIRN_NOINLINE void *alloc_refill(struct cairn_percpu *percpu, unsigned c
     size_t taken;
     size_t put;
 
-    if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
-                       cairn_load_relaxed(&percpu->headers[shard_idx].pressure_seen)))
-        cairn_percpu_reclaim(percpu, shard_idx);
+    look_around(percpu, shard_idx);
     taken = cairn_depot_take(&percpu->depot, class_idx, batch,
                              refill_count(percpu, class_idx, shard_idx));
     if (taken == 0)
@@ -269,6 +280,9 @@ static CAIRN_NOINLINE void free_overflow(struct cairn_percpu *percpu, unsigned c
     cairn_shard_resume(percpu, shard_idx);
     if (moved > 0)
         cairn_depot_give(&percpu->depot, class_idx, oldest, moved);
+    if (CAIRN_UNLIKELY(cairn_load_relaxed(&percpu->common->epoch) !=
+                       cairn_load_relaxed(&percpu->headers[shard_idx].epoch_seen)))
+        cairn_shard_age(percpu, shard_idx);
 }
 
 static CAIRN_NOINLINE void free_contended(struct cairn_percpu *percpu, unsigned class_idx,

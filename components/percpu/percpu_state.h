@@ -21,7 +21,7 @@ struct cairn_percpu_history {
     bool has_refilled;
     bool has_flushed;
     uint8_t idle_after_ticks; /* ticks without a miss before the array counts as idle */
-    uint8_t unused;
+    bool has_missed;          /* in this epoch */
 };
 
 /*
@@ -40,7 +40,8 @@ struct cairn_percpu_header {
     size_t extra_bytes;     /* the limits of all arrays, beyond their first batches */
     const void *stopped_by; /* who stopped it together with others: only compared */
     uint32_t older_used;    /* 1 + the shard that came into use before this one; 0: none did */
-    char apart[76];
+    uint32_t epoch_seen;    /* the last one whose end was noticed here */
+    char apart[72];
 } CAIRN_CACHE_ALIGNED;
 
 /* What changes and is of no shard. In the state, so that a fork writes to one page
@@ -48,9 +49,10 @@ struct cairn_percpu_header {
 struct cairn_percpu_common {
     uint32_t newest_used;     /* 1 + the shard that came into use last; 0: none did */
     uint32_t shards_pressure; /* at the last search for idle shards */
+    uint32_t epoch;           /* counted by cairn_percpu_age(); wraps */
     bool has_seen;            /* the last close noted the array headers: there were other threads */
     bool is_closed;           /* between cairn_percpu_close() and cairn_percpu_reopen() */
-    char apart[118];
+    char apart[114];
 } CAIRN_CACHE_ALIGNED;
 
 #endif

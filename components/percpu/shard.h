@@ -289,6 +289,9 @@ void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
    be. */
 bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t wanted_bytes);
 
+/* At the end of an epoch, in a thread of the shard: empties the arrays that missed nothing in it. */
+void cairn_shard_age(struct cairn_percpu *percpu, unsigned shard_idx);
+
 /* The source is under pressure: empties arrays of this thread's shard, shards and classes of the
    depot that are idle. */
 void cairn_percpu_reclaim(struct cairn_percpu *percpu, unsigned shard_idx);

@@ -129,6 +129,8 @@ struct cairn_backend {
     size_t huge_count;
     size_t huge_bytes;
     size_t leaf_bytes;              /* of the pagemap */
+    uint32_t decay_ms;              /* what is wanted again within it is not given back */
+    uint64_t epoch_due_ms;          /* atomic: when this epoch ends */
     uint64_t settled_ms;            /* when the surplus was looked at last, ... */
     size_t settled_bytes;           /* ... and what was dirty then */
     struct cairn_decay decay;       /* of the dirty free memory in runs, but for ... */
@@ -176,6 +178,14 @@ CAIRN_HOT_INLINE uint32_t cairn_medium_bytes(size_t medium_idx)
 /* Gives back to the kernel what lay idle, or is too much. Cheap when there is nothing. Requires: no
    lock is held. */
 void cairn_backend_settle(struct cairn_backend *backend);
+
+/* True once after each CAIRN_BACKEND_RETAIN_MS, in one thread: all layers are to give back what was
+   idle meanwhile, the runs last, by cairn_backend_age(). Reads the clock. No lock. */
+bool cairn_backend_ends_epoch(struct cairn_backend *backend);
+
+/* Gives back to the kernel what lay idle in runs, also of what may stay for a while. Requires: no
+   lock is held. */
+void cairn_backend_age(struct cairn_backend *backend);
 
 /* False when cairn_backend_settle() would do nothing. No lock. */
 static inline bool cairn_backend_is_unsettled(const struct cairn_backend *backend)

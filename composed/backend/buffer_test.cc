@@ -17,13 +17,22 @@ namespace {
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kUnit = CAIRN_OS_BUFFER_UNIT_BYTES;
 
+// What one leaf of the pagemap covers.
+constexpr uintptr_t kMapBytes = uintptr_t{1} << 32;
+
+enum Where { kWithinBorders, kAcrossABorder };
+
 // Address space of which a test takes any part as a buffer.
 class Room {
   public:
-    explicit Room(size_t bytes) : bytes_(bytes)
+    Room(size_t bytes, Where where) : bytes_(bytes)
     {
-        void *room = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        uintptr_t before = where == kAcrossABorder ? bytes / 2 : 0;
+        void *room = MAP_FAILED;
+        for (uintptr_t border = 16; room == MAP_FAILED && border < 1024; border++)
+            room = mmap(reinterpret_cast<void *>(border * kMapBytes - before), bytes,
+                        PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
         EXPECT_NE(room, MAP_FAILED);
         room_ = static_cast<char *>(room);
     }
@@ -72,21 +81,32 @@ size_t BlocksOf(char *base, size_t bytes)
 
 TEST(BackendOverABuffer, ServesBlocksFromTheLeastBufferWhereverItLies)
 {
-    Room room(2 * kUnit + CAIRN_PAGES_BUFFER_MIN_BYTES);
+    Room room(2 * kUnit + CAIRN_PAGES_BUFFER_MIN_BYTES, kWithinBorders);
     for (size_t offset = 0; offset < kUnit; offset += 16 * 4096 + 8)
         ASSERT_GE(BlocksOf(room.At(offset), CAIRN_PAGES_BUFFER_MIN_BYTES), kUnit / 16384)
             << offset << " behind a multiple of 2 MiB";
 }
 
+void ExpectToLose(size_t most_bytes, Room &room, size_t bytes)
+{
+    for (size_t offset : {size_t{0}, kMiB + 64})
+        EXPECT_GE(BlocksOf(room.At(offset), bytes) * 16384 + most_bytes + kUnit, bytes)
+            << bytes << ", " << offset << " behind a multiple of 2 MiB";
+}
+
 TEST(BackendOverABuffer, LosesNoMoreThanTheHeaderSays)
 {
-    Room room(2 * kUnit + 64 * kMiB);
+    Room room(2 * kUnit + 64 * kMiB, kWithinBorders);
     for (size_t bytes = 8 * kMiB; bytes <= 64 * kMiB; bytes += 3 * kMiB)
-        for (size_t offset : {size_t{0}, kMiB + 64}) {
-            size_t served = BlocksOf(room.At(offset), bytes) * 16384;
-            EXPECT_GE(served + CAIRN_PAGES_BUFFER_MIN_BYTES + kUnit, bytes)
-                << bytes << ", " << offset << " behind a multiple of 2 MiB";
-        }
+        ExpectToLose(CAIRN_PAGES_BUFFER_MIN_BYTES, room, bytes);
+}
+
+TEST(BackendOverABuffer, LosesMoreAcrossAMultipleOfFourGibibytes)
+{
+    for (size_t bytes = 8 * kMiB; bytes <= 64 * kMiB; bytes += 3 * kMiB / 2) {
+        Room room(2 * kUnit + bytes, kAcrossABorder);
+        ExpectToLose(CAIRN_PAGES_BUFFER_MIN_BYTES + CAIRN_PAGES_BUFFER_BORDER_BYTES, room, bytes);
+    }
 }
 
 } // namespace

@@ -187,7 +187,7 @@ static uint8_t surplus_of(const struct cairn_backend *backend, const struct cair
     if (levels->empty_chunk_count > CHUNKS_KEEP)
         return CAIRN_SURPLUS_NOW;
     if (CAIRN_LIKELY(dirty_bytes <= least_bytes(levels)))
-        return CAIRN_SURPLUS_NONE;
+        return CAIRN_SURPLUS_NONE; /* until it is old */
     return dirty_bytes > most_bytes(levels) ||
                    dirty_bytes > backend->settled_bytes + DIRTY_STEP_BYTES
                ? CAIRN_SURPLUS_NOW
@@ -204,7 +204,7 @@ static inline void note(struct cairn_backend *backend, bool is_taken)
     cairn_store_relaxed(&backend->surplus, surplus_of(backend, &levels, dirty_bytes));
     if (!is_taken)
         return;
-    cairn_decay_shrunk(&backend->decay, dirty_bytes);
+    cairn_decay_shrunk(&backend->decay, levels.free_dirty_bytes);
     cairn_pressure_note(&backend->pressure, levels.used_bytes, levels.free_dirty_bytes);
 }
 
@@ -282,25 +282,23 @@ static uint64_t now_ms(const struct cairn_backend *backend)
 static void forget_short(struct cairn_backend *backend, uint64_t now)
 {
     if (CAIRN_UNLIKELY(backend->short_bytes > 0) &&
-        now - backend->short_ms >= CAIRN_BACKEND_RETAIN_MS)
+        now - backend->short_ms >= backend->decay_ms)
         backend->short_bytes = 0;
 }
 
-/* Under the lock: what is to be emptied now, which is what is beyond the budget and lay idle, or
-   beyond the second bound. */
+/* Under the lock: what is to be emptied now, which is what is beyond the budget and lay idle, what
+   lay idle for long, or what is beyond the second bound. */
 static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
 {
     const struct cairn_levels *levels = cairn_backend_runs_levels(backend);
     size_t dirty_bytes = purgeable_bytes(backend, levels);
-    size_t keep_bytes = least_bytes(levels);
+    size_t spare_bytes = dirty_bytes - cairn_min(dirty_bytes, least_bytes(levels));
     size_t idle_bytes =
-        cairn_decay_note(&backend->decay, now, CAIRN_BACKEND_RETAIN_MS, dirty_bytes);
+        cairn_decay_note(&backend->decay, now, backend->decay_ms, levels->free_dirty_bytes);
 
-    if (dirty_bytes <= keep_bytes)
-        return 0;
     if (dirty_bytes > most_bytes(levels))
         return dirty_bytes - most_bytes(levels) / 8 * 7;
-    return cairn_min(idle_bytes, dirty_bytes - keep_bytes);
+    return cairn_max(cairn_min(idle_bytes, spare_bytes), backend->decay.old_bytes);
 }
 
 /* Called and left with the lock. Gives empty chunks back. */
@@ -378,10 +376,22 @@ static void settle_runs(struct cairn_backend *backend, uint64_t now)
     shed_chunks(backend, CHUNKS_KEEP);
     quota_bytes = surplus_bytes(backend, now);
     if (quota_bytes > 0)
-        purge(backend, PURGE_RUN_MIN_BYTES, quota_bytes, now);
+        purge(backend, backend->decay.old_bytes > 0 ? backend->granule_bytes : PURGE_RUN_MIN_BYTES,
+              quota_bytes, now);
     backend->settled_bytes = purgeable_bytes(backend, cairn_backend_runs_levels(backend));
     note(backend, false);
     cairn_lock_release(&backend->runs_lock);
+}
+
+/* False when another thread is at it. */
+static bool try_settle_runs(struct cairn_backend *backend, uint64_t now)
+{
+    if (__atomic_exchange_n(&backend->is_settling, true, __ATOMIC_ACQUIRE))
+        return false;
+    cairn_store_relaxed(&backend->settled_ms, now);
+    settle_runs(backend, now);
+    cairn_store_release(&backend->is_settling, false);
+    return true;
 }
 
 void cairn_backend_settle(struct cairn_backend *backend)
@@ -393,13 +403,23 @@ void cairn_backend_settle(struct cairn_backend *backend)
     if (surplus == CAIRN_SURPLUS_NONE)
         return;
     now = now_ms(backend);
-    if (surplus == CAIRN_SURPLUS_IN_TIME && now == cairn_load_relaxed(&backend->settled_ms))
-        return; /* a thousand times a second is often enough */
-    if (__atomic_exchange_n(&backend->is_settling, true, __ATOMIC_ACQUIRE))
-        return; /* another thread is at it */
-    cairn_store_relaxed(&backend->settled_ms, now);
-    settle_runs(backend, now);
-    cairn_store_release(&backend->is_settling, false);
+    /* A thousand times a second is often enough. */
+    if (surplus == CAIRN_SURPLUS_NOW || now != cairn_load_relaxed(&backend->settled_ms))
+        (void)try_settle_runs(backend, now);
+}
+
+bool cairn_backend_ends_epoch(struct cairn_backend *backend)
+{
+    uint64_t due_ms = cairn_load_relaxed(&backend->epoch_due_ms);
+    uint64_t now = now_ms(backend);
+
+    return now >= due_ms &&
+           cairn_cas_acquire(&backend->epoch_due_ms, &due_ms, now + backend->decay_ms);
+}
+
+void cairn_backend_age(struct cairn_backend *backend)
+{
+    (void)try_settle_runs(backend, now_ms(backend));
 }
 
 /* As much as is dirty now: what other threads free meanwhile could keep this one here for ever. */

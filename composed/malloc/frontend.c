@@ -10,7 +10,8 @@
  *                   closed: wait a little; still closed: past
  *
  * Settling gives memory back to the kernel that lay idle. It happens here, at the end of each call
- * that passed the gate, because no lock of any layer is held here.
+ * that passed the gate, because no lock of any layer is held here. At the end of an epoch of the
+ * backend the layers above it give what they did not need in it first.
  *
  * Fork. The prepare handler closes the gate, which waits for the threads inside and takes no lock.
  * What glibc locks after that (its list of files, for one) may be held by threads that want memory:
@@ -198,12 +199,22 @@ CAIRN_HOT_INLINE int enter(void)
     return CAIRN_LIKELY(ticket != CAIRN_GATE_CLOSED) ? ticket : enter_late();
 }
 
+/* Inside the gate. may_fence: see <cairn/percpu.h>. */
+static void settle(bool may_fence)
+{
+    struct cairn_backend *backend = cairn_heap_backend();
+
+    if (CAIRN_UNLIKELY(cairn_backend_ends_epoch(backend)))
+        cairn_heap_age(may_fence);
+    if (cairn_backend_is_unsettled(backend))
+        cairn_backend_settle(backend);
+}
+
 CAIRN_HOT_INLINE void leave(int ticket)
 {
     if (CAIRN_UNLIKELY(cairn_past_has_kept()))
         cairn_past_free_kept();
-    if (CAIRN_UNLIKELY(cairn_backend_is_unsettled(cairn_heap_backend())))
-        cairn_backend_settle(cairn_heap_backend());
+    settle(false);
     cairn_gate_leave(&gate, ticket);
 }
 
@@ -385,6 +396,19 @@ void *cairn_frontend_resize(void *block, size_t size_bytes, const char *where)
 }
 
 /* ---- the heap as a whole --------------------------------------------------------------------- */
+
+void cairn_frontend_tick(void)
+{
+    int ticket;
+
+    if (!cairn_heap_is_ready())
+        return;
+    ticket = enter();
+    if (ticket == CAIRN_GATE_CLOSED)
+        return;
+    settle(true);
+    cairn_gate_leave(&gate, ticket);
+}
 
 size_t cairn_frontend_trim(bool may_fence)
 {

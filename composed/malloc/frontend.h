@@ -88,6 +88,10 @@ bool cairn_heap_is_block(const void *pointer);
    <cairn/percpu.h>). */
 size_t cairn_heap_trim(bool may_fence);
 
+/* An epoch of the backend ended: each layer gives back what it did not need in it. may_fence: as
+   above. */
+void cairn_heap_age(bool may_fence);
+
 /* A snapshot of everything that the stack can say of itself. */
 void cairn_heap_stats(struct cairn_malloc_stats *stats);
 
@@ -143,6 +147,7 @@ void *cairn_frontend_resize(void *block, size_t size_bytes, const char *where);
 
 /* As the functions of the heap, through the gate; nothing, or zeros, while it is closed. */
 size_t cairn_frontend_trim(bool may_fence);
+void cairn_frontend_tick(void);
 void cairn_frontend_stats(struct cairn_malloc_stats *stats);
 void cairn_frontend_check(void);
 

@@ -184,6 +184,13 @@ size_t cairn_heap_trim(bool may_fence)
     return cairn_backend_trim(&stack.backend);
 }
 
+void cairn_heap_age(bool may_fence)
+{
+    cairn_caches_age(&stack.caches, may_fence);
+    cairn_sizeclass_trim(&stack.slabs);
+    cairn_backend_age(&stack.backend);
+}
+
 bool cairn_heap_close(void)
 {
     return cairn_caches_close(&stack.caches);

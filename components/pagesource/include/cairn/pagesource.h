@@ -78,8 +78,10 @@ struct cairn_pagesource_config {
     size_t growth_min_bytes;        /* 1 MiB: the least step by which address space grows ... */
     size_t growth_max_bytes; /* 64 MiB: ... and the largest; between them 1/8 of what is held */
     size_t retain_min_bytes; /* 4 MiB: dirty free memory kept, or 1/8 of outstanding if more */
-    /* 0: dirty memory beyond retain_min_bytes goes back at once. Else when it was idle for so long;
-       at once still what is beyond 16 times as much, and beyond what is outstanding. */
+    /* 0: dirty memory beyond retain_min_bytes goes back at once, and the rest stays. Else what is
+       beyond it goes back when it was idle for so long, and the rest when it was so for
+       CAIRN_DECAY_OLD_EPOCHS times as long; at once still what is beyond 16 times as much, and
+       beyond what is outstanding. */
     uint32_t retain_ms;
     size_t limit_bytes; /* 0: none. outstanding + retained never exceeds this, not even while
                                          an alignment is cut out of a larger piece */
@@ -258,7 +260,8 @@ bool cairn_pagesource_release(struct cairn_pagesource *source);
 
 /*
  * Gives dirty memory back that has lain idle for retain_ms, down to the larger of retain_min_bytes
- * and 1/8 of what is outstanding. To be called periodically. Does nothing without retain_ms.
+ * and 1/8 of what is outstanding; and all that has lain idle for CAIRN_DECAY_OLD_EPOCHS times as
+ * long. To be called periodically. Does nothing without retain_ms.
  *
  * Requires: the caller holds no lock that ranks below this one.
  * Cost:     two reads unless something is due; then as cairn_pagesource_purge() at most.

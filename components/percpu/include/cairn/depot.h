@@ -53,6 +53,7 @@ struct cairn_depot_bin {
     uint32_t capacity;
     uint32_t block_bytes;
     uint32_t idle_ticks; /* since blocks were last taken or given */
+    bool was_used;       /* since the last cairn_depot_age() */
     size_t slots_offset; /* in pointers, into the state */
 } CAIRN_CACHE_ALIGNED;
 
@@ -137,6 +138,15 @@ size_t cairn_depot_flush(struct cairn_depot *depot);
  */
 void cairn_depot_tick(struct cairn_depot *depot);
 size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned ticks);
+
+/*
+ * Gives the blocks of the classes that were unused since the last call to the source.
+ *
+ * Returns: the number of blocks.
+ * Cost:    O(classes), and what the source does.
+ * Threads: safe.
+ */
+size_t cairn_depot_age(struct cairn_depot *depot);
 
 /*
  * Blocks that wait, of one class; bytes in all classes.

@@ -69,6 +69,11 @@ static inline void cairn_caches_flush(struct cairn_caches *caches, bool may_fenc
     (void)caches, (void)may_fence;
 }
 
+static inline void cairn_caches_age(struct cairn_caches *caches, bool may_fence)
+{
+    (void)caches, (void)may_fence;
+}
+
 static inline bool cairn_caches_close(struct cairn_caches *caches)
 {
     (void)caches;
