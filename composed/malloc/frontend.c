@@ -44,7 +44,7 @@
 /* How long a thread waits at a gate that is closed before it goes past. A fork takes about as long;
    and a thread that holds what the forker waits for makes so many microseconds of progress per
    call. After some waits at the same close no thread waits: the forker waits for one of us. */
-enum { PAST_WAIT_US = 100, WAITS_MAX = 20 };
+enum { PAST_WAIT_US = 100, WAITS_MAX = 20, PASSES_PER_LOOK = 16 };
 
 /* No block is larger than all addresses: a request beyond is a mistake, and empties no cache. */
 #define ADDRESSES_BYTES ((size_t)1 << CAIRN_PAGEMAP_ADDRESS_BITS)
@@ -199,6 +199,21 @@ CAIRN_HOT_INLINE int enter(void)
     return CAIRN_LIKELY(ticket != CAIRN_GATE_CLOSED) ? ticket : enter_late();
 }
 
+/* How often threads with this ticket left: a look at the clock each time would be felt. Threads of
+   one counter of the gate may lose a count. */
+static struct {
+    uint32_t count;
+    char apart[124];
+} CAIRN_CACHE_ALIGNED passes[CAIRN_GATE_COUNTERS + 1];
+
+CAIRN_HOT_INLINE bool is_time_to_look(int ticket)
+{
+    uint32_t *count = &passes[ticket >= 0 ? ticket : CAIRN_GATE_COUNTERS].count;
+
+    cairn_store_relaxed(count, cairn_load_relaxed(count) + 1);
+    return cairn_load_relaxed(count) % PASSES_PER_LOOK == 0;
+}
+
 /* Inside the gate. may_fence: see <cairn/percpu.h>. */
 static void settle(bool may_fence)
 {
@@ -214,7 +229,9 @@ CAIRN_HOT_INLINE void leave(int ticket)
 {
     if (CAIRN_UNLIKELY(cairn_past_has_kept()))
         cairn_past_free_kept();
-    settle(false);
+    if (CAIRN_UNLIKELY(is_time_to_look(ticket) ||
+                       cairn_backend_is_unsettled(cairn_heap_backend())))
+        settle(false);
     cairn_gate_leave(&gate, ticket);
 }
 
