@@ -142,6 +142,7 @@ int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend
     backend->runs = config->runs;
     backend->settled_ms = UINT64_MAX;
     backend->decay_ms = CAIRN_BACKEND_RETAIN_MS;
+    backend->thp = config->thp;
     error = init_map(backend, config);
     if (error == 0)
         error = cairn_backend_init_runs(backend);

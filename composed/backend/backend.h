@@ -77,9 +77,15 @@ CAIRN_STATIC_ASSERT((CAIRN_MEDIUM_GRANULES_MIN - 1) * CAIRN_BACKEND_GRANULE_MIN_
                     "the shortest medium block is the first that no size class holds");
 CAIRN_STATIC_ASSERT(CAIRN_CLASS_COUNT_MAX + CAIRN_MEDIUM_COUNT < CAIRN_KIND_PAST, "kinds differ");
 
+/* Huge pages. */
+enum { CAIRN_BACKEND_SAMPLES = 8 };
+
+enum cairn_thp { CAIRN_THP_AUTO = 0, CAIRN_THP_OFF, CAIRN_THP_ALWAYS };
+
 struct cairn_backend_config {
     struct cairn_os os; /* no `ops`: cairn_os_linux() */
     enum cairn_pagesource_policy policy;
+    enum cairn_thp thp;
     size_t retain_bytes; /* 0: default of the pagesource */
     size_t limit_bytes;  /* 0: none */
     const struct cairn_runs_ops *runs;
@@ -128,7 +134,12 @@ struct cairn_backend {
     bool is_settling;       /* a thread gives memory back */
     size_t huge_count;
     size_t huge_bytes;
-    size_t leaf_bytes;              /* of the pagemap */
+    enum cairn_thp thp;
+    uint32_t dense_count;   /* atomic: large blocks in succession that were dense */
+    uint64_t huge_pause_ms; /* atomic: until when no huge pages are asked for; 0: not */
+    uint32_t sample_count;  /* atomic: chunks that were fed in small pages */
+    const void *samples[CAIRN_BACKEND_SAMPLES]; /* atomic: the last ones of these */
+    size_t leaf_bytes;                          /* of the pagemap */
     uint32_t decay_ms;              /* what is wanted again within it is not given back */
     uint64_t epoch_due_ms;          /* atomic: when this epoch ends */
     uint64_t settled_ms;            /* when the surplus was looked at last, ... */

@@ -177,6 +177,7 @@ static void *alloc_huge(struct cairn_backend *backend, size_t size_bytes, size_t
     block = cairn_backend_take_pages(backend, length_bytes, align_bytes, is_zeroed);
     if (block == NULL)
         return NULL;
+    cairn_backend_make_block_huge(backend, block, length_bytes);
     mark(backend, block, CAIRN_KIND_HUGE, length_bytes);
     count_huge(backend, 1, length_bytes);
     return block;
@@ -292,6 +293,7 @@ void cairn_backend_free(struct cairn_backend *backend, void *block, const char *
         cairn_backend_give_run(backend, block, found.length_bytes);
     } else if (found.tag == CAIRN_KIND_HUGE) {
         count_huge(backend, (size_t)-1, 0 - found.length_bytes);
+        cairn_backend_see_block(backend, block, found.length_bytes);
         cairn_backend_give_pages(backend, block, found.length_bytes);
     } else {
         cairn_pagesource_unmap_past(&backend->pages, block, found.length_bytes);

@@ -148,12 +148,14 @@ static bool feed(struct cairn_backend *backend)
 
     if (chunk == NULL)
         return false;
+    if (is_zeroed && cairn_backend_make_chunk_huge(backend, chunk))
+        is_zeroed = false;
     cairn_lock_take(&backend->runs_lock);
     while (is_fed && is_full(backend))
         is_fed = grow_state(backend);
     if (is_fed) {
         backend->runs->feed(backend->runs_state, chunk, is_zeroed);
-        backend->runs_chunk_count++;
+        cairn_store_relaxed(&backend->runs_chunk_count, backend->runs_chunk_count + 1);
         cairn_store_relaxed(&backend->has_had_chunk, true);
     }
     cairn_lock_release(&backend->runs_lock);
@@ -281,8 +283,7 @@ static uint64_t now_ms(const struct cairn_backend *backend)
 /* Under the lock. Short runs may have become long ones since. */
 static void forget_short(struct cairn_backend *backend, uint64_t now)
 {
-    if (CAIRN_UNLIKELY(backend->short_bytes > 0) &&
-        now - backend->short_ms >= backend->decay_ms)
+    if (CAIRN_UNLIKELY(backend->short_bytes > 0) && now - backend->short_ms >= backend->decay_ms)
         backend->short_bytes = 0;
 }
 
@@ -309,7 +310,7 @@ static void shed_chunks(struct cairn_backend *backend, size_t keep_count)
     if (backend->runs->shed == NULL)
         return;
     while ((chunk = backend->runs->shed(backend->runs_state, keep_count)) != NULL) {
-        backend->runs_chunk_count--;
+        cairn_store_relaxed(&backend->runs_chunk_count, backend->runs_chunk_count - 1);
         cairn_lock_release(&backend->runs_lock);
         cairn_backend_give_pages(backend, chunk, backend->chunk_bytes);
         cairn_lock_take(&backend->runs_lock);
