@@ -26,6 +26,7 @@ cairn_backend *TheBackend()
         alignas(64) static char root[CAIRN_PAGEMAP_ROOT_BYTES(14)];
         alignas(64) static char empty[CAIRN_PAGEMAP_EMPTY_BYTES];
         cairn_backend_config config = {};
+        config.bounds.decay_ms = CAIRN_BACKEND_RETAIN_MS;
         config.runs = &cairn_stack_runs;
         config.class_count = cairn_classes_default.count;
         config.map_root = root;

@@ -128,8 +128,10 @@ static void check_sums(const struct cairn_pagesource *source, const struct sums 
     CAIRN_INVARIANT(is_lost ? stats->brk_bytes <= segment_bytes
                             : stats->brk_bytes == segment_bytes);
     CAIRN_INVARIANT(stats->held_peak_bytes >= held_bytes && charged_bytes >= held_bytes);
-    CAIRN_INVARIANT(source->config.limit_bytes == 0 || charged_bytes <= source->config.limit_bytes);
     CAIRN_INVARIANT(source->flight_count != 0 || stats->transit_bytes == 0);
+    CAIRN_INVARIANT(source->config.limit_bytes == 0 ||
+                    charged_bytes <=
+                        cairn_max(source->config.limit_bytes, source->limited_at_bytes));
 }
 
 /* The regions hold what is reserved, spare, and our own; and every node is in use, in the list of

@@ -37,6 +37,8 @@ enum {
     CAIRN_EXTENT_METADATA   /* a region of metadata, or a piece of one */
 };
 
+enum { CAIRN_PAGESOURCE_RETAIN_BYTES = 4 * 1024 * 1024 }; /* the default */
+
 enum {
     CAIRN_EXTENT_PENDING = 1u << 0, /* free, munmap of some of it failed; purge tries again */
     CAIRN_EXTENT_REGION = 1u << 1   /* metadata: this node is the record of a whole region */

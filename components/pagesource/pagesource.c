@@ -57,7 +57,7 @@ static void set_defaults(struct cairn_pagesource_config *config)
     set_bounds(&config->growth_min_bytes, &config->growth_max_bytes, (size_t)1 * MIB,
                (size_t)64 * MIB);
     if (config->retain_min_bytes == 0)
-        config->retain_min_bytes = (size_t)4 * MIB;
+        config->retain_min_bytes = CAIRN_PAGESOURCE_RETAIN_BYTES;
 }
 
 static bool is_valid(const struct cairn_pagesource_config *config, size_t page_bytes)

@@ -21,8 +21,8 @@
 
 bool cairn_pagesource_charge(struct cairn_pagesource *source, size_t more_bytes)
 {
-    size_t limit_bytes =
-        source->config.limit_bytes == 0 ? SIZE_MAX / 2 : source->config.limit_bytes;
+    size_t set_bytes = cairn_load_relaxed(&source->config.limit_bytes);
+    size_t limit_bytes = set_bytes == 0 ? SIZE_MAX / 2 : set_bytes;
     size_t charged_bytes = cairn_load_relaxed(&source->charged_bytes);
 
     do {

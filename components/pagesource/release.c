@@ -97,6 +97,9 @@ size_t cairn_pagesource_retain_max_bytes(const struct cairn_pagesource *source)
 {
     size_t bytes = retain_bytes(source);
 
+    if (source->config.retain_ms == UINT32_MAX)
+        return SIZE_MAX;
+
     /* A size that came and went comes again: the block that raised the border is worth keeping
        whole. */
     if (source->stats.map_threshold_bytes > source->config.map_threshold_bytes)
@@ -115,7 +118,8 @@ static size_t idle_bytes(struct cairn_pagesource *source, size_t dirty_bytes)
     size_t idle_bytes = 0;
     uint64_t due_ms = UINT64_MAX;
 
-    if (source->config.retain_ms != 0 && dirty_bytes > 0) {
+    if (source->config.retain_ms != 0 && source->config.retain_ms != UINT32_MAX &&
+        dirty_bytes > 0) {
         idle_bytes = cairn_decay_note(&source->decay, cairn_pagesource_now_ms(source),
                                       source->config.retain_ms, dirty_bytes);
         idle_bytes = cairn_max(cairn_min(idle_bytes, spare_bytes), source->decay.old_bytes);
@@ -201,6 +205,24 @@ void cairn_pagesource_tick(struct cairn_pagesource *source)
     cairn_lock_take(&source->lock);
     cairn_pagesource_observe_break(source);
     cairn_pagesource_release_excess(source);
+    cairn_lock_release(&source->lock);
+}
+
+void cairn_pagesource_set_bounds(struct cairn_pagesource *source,
+                                 const struct cairn_pagesource_bounds *bounds)
+{
+    size_t all_bytes = bounds->retain_min_bytes | bounds->limit_bytes;
+
+    CAIRN_CHECK(cairn_is_aligned(all_bytes, cairn_pagesource_page_bytes(source)),
+                "bound is not of whole pages", source, __func__);
+    cairn_lock_take(&source->lock);
+    source->config.retain_min_bytes = bounds->retain_min_bytes != 0
+                                          ? bounds->retain_min_bytes
+                                          : (size_t)CAIRN_PAGESOURCE_RETAIN_BYTES;
+    cairn_store_relaxed(&source->config.limit_bytes, bounds->limit_bytes);
+    source->limited_at_bytes = cairn_load_relaxed(&source->charged_bytes);
+    source->config.retain_ms = bounds->retain_ms;
+    cairn_store_relaxed(&source->due_ms, 0); /* to be looked at anew */
     cairn_lock_release(&source->lock);
 }
 

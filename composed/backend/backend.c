@@ -17,6 +17,8 @@
 
 #include <errno.h>
 
+enum { SOFT_STEP_SHARE = 16 };
+
 void *cairn_backend_reserve(struct cairn_backend *backend, size_t length_bytes)
 {
     return cairn_pagesource_reserve(&backend->pages, length_bytes);
@@ -89,9 +91,9 @@ static int init_pages(struct cairn_backend *backend, const struct cairn_backend_
 
     pages.os = config->os;
     pages.policy = config->policy;
-    pages.retain_min_bytes = config->retain_bytes;
-    pages.retain_ms = CAIRN_BACKEND_RETAIN_MS;
-    pages.limit_bytes = config->limit_bytes;
+    pages.retain_min_bytes = config->bounds.retain_bytes;
+    pages.retain_ms = config->bounds.decay_ms;
+    pages.limit_bytes = config->bounds.limit_bytes;
     return cairn_pagesource_init(&backend->pages, &pages);
 }
 
@@ -141,8 +143,7 @@ int cairn_backend_init(struct cairn_backend *backend, const struct cairn_backend
     cairn_lock_init(&backend->runs_lock, CAIRN_RANK_BUDDY);
     backend->runs = config->runs;
     backend->settled_ms = UINT64_MAX;
-    backend->decay_ms = CAIRN_BACKEND_RETAIN_MS;
-    backend->thp = config->thp;
+    backend->bounds = config->bounds;
     error = init_map(backend, config);
     if (error == 0)
         error = cairn_backend_init_runs(backend);
@@ -172,6 +173,55 @@ static void *take_pages(struct cairn_backend *backend, size_t length_bytes, size
     return cairn_source_take_one(backend->pages_source, length_bytes, align_bytes);
 }
 
+/* What the program and what is free keep resident at most, roughly: read without the locks. */
+static size_t touched_bytes(const struct cairn_backend *backend)
+{
+    const struct cairn_pagesource_stats *stats = &backend->pages.stats;
+
+    return cairn_load_relaxed(&stats->outstanding_bytes) +
+           cairn_load_relaxed(&stats->free_dirty_bytes);
+}
+
+/* Notes when the soft limit is passed, and again when it is passed by more. */
+static void feel_soft_limit(struct cairn_backend *backend)
+{
+    size_t soft_bytes = cairn_load_relaxed(&backend->bounds.soft_limit_bytes);
+    size_t bytes;
+
+    if (CAIRN_LIKELY(soft_bytes == 0))
+        return;
+    bytes = touched_bytes(backend);
+    if (bytes <= soft_bytes) {
+        cairn_store_relaxed(&backend->pressed_bytes, (size_t)0);
+    } else if (bytes > cairn_load_relaxed(&backend->pressed_bytes) + soft_bytes / SOFT_STEP_SHARE) {
+        cairn_store_relaxed(&backend->pressed_bytes, bytes);
+        cairn_store_relaxed(&backend->is_pressed, true);
+    }
+}
+
+bool cairn_backend_takes_pressure(struct cairn_backend *backend)
+{
+    return cairn_load_relaxed(&backend->is_pressed) &&
+           __atomic_exchange_n(&backend->is_pressed, false, __ATOMIC_RELAXED);
+}
+
+void cairn_backend_set_bounds(struct cairn_backend *backend,
+                              const struct cairn_backend_bounds *bounds)
+{
+    const struct cairn_pagesource_bounds pages = {bounds->retain_bytes, bounds->limit_bytes,
+                                                  bounds->decay_ms};
+
+    cairn_pagesource_set_bounds(&backend->pages, &pages);
+    cairn_lock_take(&backend->runs_lock);
+    cairn_store_relaxed(&backend->bounds.soft_limit_bytes, bounds->soft_limit_bytes);
+    cairn_store_relaxed(&backend->bounds.decay_ms, bounds->decay_ms);
+    cairn_store_relaxed(&backend->bounds.thp, bounds->thp);
+    cairn_store_relaxed(&backend->pressed_bytes, (size_t)0);
+    cairn_backend_bounds_changed(backend);
+    cairn_lock_release(&backend->runs_lock);
+    feel_soft_limit(backend);
+}
+
 /* Makes sure that a block which begins there can be marked. Where no leaf of the pagemap can be
    had, there is room for one in what the page source keeps free. */
 static bool prepare_mark(struct cairn_backend *backend, void *pages)
@@ -190,6 +240,7 @@ void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_byte
 {
     void *pages = take_pages(backend, length_bytes, align_bytes, is_zeroed);
 
+    feel_soft_limit(backend);
     if (pages == NULL || CAIRN_LIKELY(prepare_mark(backend, pages)))
         return pages;
     cairn_backend_give_pages(backend, pages, length_bytes);

@@ -77,17 +77,26 @@ CAIRN_STATIC_ASSERT((CAIRN_MEDIUM_GRANULES_MIN - 1) * CAIRN_BACKEND_GRANULE_MIN_
                     "the shortest medium block is the first that no size class holds");
 CAIRN_STATIC_ASSERT(CAIRN_CLASS_COUNT_MAX + CAIRN_MEDIUM_COUNT < CAIRN_KIND_PAST, "kinds differ");
 
-/* Huge pages. */
 enum { CAIRN_BACKEND_SAMPLES = 8 };
 
+/* Huge pages: see hugepages.c. */
 enum cairn_thp { CAIRN_THP_AUTO = 0, CAIRN_THP_OFF, CAIRN_THP_ALWAYS };
+
+/* When memory goes back, and how much there may be. */
+struct cairn_backend_bounds {
+    size_t retain_bytes; /* 0: default of the pagesource */
+    size_t limit_bytes;  /* 0: none */
+    /* Beyond it all that is free is given back, again and again as it grows by a sixteenth; 0:
+       none. */
+    size_t soft_limit_bytes;
+    uint32_t decay_ms; /* what is wanted again within it is kept; UINT32_MAX: all is */
+    enum cairn_thp thp;
+};
 
 struct cairn_backend_config {
     struct cairn_os os; /* no `ops`: cairn_os_linux() */
     enum cairn_pagesource_policy policy;
-    enum cairn_thp thp;
-    size_t retain_bytes; /* 0: default of the pagesource */
-    size_t limit_bytes;  /* 0: none */
+    struct cairn_backend_bounds bounds;
     const struct cairn_runs_ops *runs;
     /* What lies between the page source and all that takes pages; NULL, or the answer is what was
        given: nothing. Past blocks and metadata do not go through it. */
@@ -134,13 +143,14 @@ struct cairn_backend {
     bool is_settling;       /* a thread gives memory back */
     size_t huge_count;
     size_t huge_bytes;
-    enum cairn_thp thp;
     uint32_t dense_count;   /* atomic: large blocks in succession that were dense */
     uint64_t huge_pause_ms; /* atomic: until when no huge pages are asked for; 0: not */
     uint32_t sample_count;  /* atomic: chunks that were fed in small pages */
     const void *samples[CAIRN_BACKEND_SAMPLES]; /* atomic: the last ones of these */
     size_t leaf_bytes;                          /* of the pagemap */
-    uint32_t decay_ms;              /* what is wanted again within it is not given back */
+    struct cairn_backend_bounds bounds;
+    size_t pressed_bytes;           /* atomic: what was touched when the soft limit was felt last */
+    bool is_pressed;                /* atomic: the soft limit is to be felt */
     uint64_t epoch_due_ms;          /* atomic: when this epoch ends */
     uint64_t settled_ms;            /* when the surplus was looked at last, ... */
     size_t settled_bytes;           /* ... and what was dirty then */
@@ -190,9 +200,20 @@ CAIRN_HOT_INLINE uint32_t cairn_medium_bytes(size_t medium_idx)
    lock is held. */
 void cairn_backend_settle(struct cairn_backend *backend);
 
-/* True once after each CAIRN_BACKEND_RETAIN_MS, in one thread: all layers are to give back what was
-   idle meanwhile, the runs last, by cairn_backend_age(). Reads the clock. No lock. */
-bool cairn_backend_ends_epoch(struct cairn_backend *backend);
+/* True once after each decay_ms, in one thread: all layers are to give back what was idle
+   meanwhile, the runs last, by cairn_backend_age(). Reads the clock. No lock. *due_ms, which is 0
+   at first, says whose epochs are meant. */
+bool cairn_backend_ends_epoch(struct cairn_backend *backend, uint64_t *due_ms);
+
+/* True when there is free memory that was touched. No lock. */
+bool cairn_backend_is_dirty(const struct cairn_backend *backend);
+
+/* True once whenever the soft limit is to be felt: all layers are to give back what they can. */
+bool cairn_backend_takes_pressure(struct cairn_backend *backend);
+
+/* From now on. Threads: safe. */
+void cairn_backend_set_bounds(struct cairn_backend *backend,
+                              const struct cairn_backend_bounds *bounds);
 
 /* Gives back to the kernel what lay idle in runs, also of what may stay for a while. Requires: no
    lock is held. */
@@ -202,6 +223,7 @@ void cairn_backend_age(struct cairn_backend *backend);
 static inline bool cairn_backend_is_unsettled(const struct cairn_backend *backend)
 {
     return cairn_load_relaxed(&backend->surplus) != CAIRN_SURPLUS_NONE ||
+           cairn_load_relaxed(&backend->is_pressed) ||
            cairn_load_relaxed(&backend->pages.due_ms) != UINT64_MAX;
 }
 

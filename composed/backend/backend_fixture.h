@@ -46,6 +46,7 @@ cairn_backend_config Config(const Tables &tables)
     config.policy = CAIRN_PAGESOURCE_MMAP; // the break belongs to the test's own malloc
     config.runs = &cairn_stack_runs;
     config.class_count = cairn_classes_default.count;
+    config.bounds.decay_ms = CAIRN_BACKEND_RETAIN_MS;
     config.map_root = tables.root;
     config.map_empty = tables.empty;
     return config;
@@ -57,7 +58,7 @@ class Backend : public testing::Test {
     {
         cairn_backend_config config = Config(tables_);
         config.has_medium = has_medium_;
-        config.limit_bytes = limit_bytes_;
+        config.bounds.limit_bytes = limit_bytes_;
         ASSERT_EQ(cairn_backend_init(&backend_, &config), 0);
         EXPECT_EQ(backend_.map.shape, CAIRN_PAGEMAP_TREE);
     }

@@ -94,8 +94,8 @@ static bool is_chunk_wanted(struct cairn_backend *backend)
 {
     size_t count = cairn_load_relaxed(&backend->runs_chunk_count);
 
-    if (backend->thp != CAIRN_THP_AUTO)
-        return backend->thp == CAIRN_THP_ALWAYS;
+    if (backend->bounds.thp != CAIRN_THP_AUTO)
+        return backend->bounds.thp == CAIRN_THP_ALWAYS;
     return count * backend->chunk_bytes >= HEAP_MIN_BYTES && count % CHUNKS_PER_SAMPLE != 0 &&
            !is_paused(backend) && are_samples_dense(backend);
 }
@@ -110,11 +110,11 @@ bool cairn_backend_make_chunk_huge(struct cairn_backend *backend, char *chunk)
 
 void cairn_backend_make_block_huge(struct cairn_backend *backend, void *block, size_t length_bytes)
 {
-    bool is_wanted = backend->thp == CAIRN_THP_ALWAYS;
+    bool is_wanted = backend->bounds.thp == CAIRN_THP_ALWAYS;
 
     if (length_bytes < BLOCK_MIN_BYTES)
         return;
-    if (backend->thp == CAIRN_THP_AUTO)
+    if (backend->bounds.thp == CAIRN_THP_AUTO)
         is_wanted =
             cairn_load_relaxed(&backend->dense_count) >= DENSE_ENOUGH && !is_paused(backend);
     if (is_wanted)
@@ -126,7 +126,7 @@ void cairn_backend_see_block(struct cairn_backend *backend, const void *block, s
     const struct cairn_os *os = &backend->pages.config.os;
     uint32_t count;
 
-    if (length_bytes < BLOCK_MIN_BYTES || backend->thp != CAIRN_THP_AUTO)
+    if (length_bytes < BLOCK_MIN_BYTES || backend->bounds.thp != CAIRN_THP_AUTO)
         return;
     count = cairn_load_relaxed(&backend->dense_count);
     if (!os->ops->is_dense(os->self, block, length_bytes))

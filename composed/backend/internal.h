@@ -51,6 +51,9 @@ const struct cairn_levels *cairn_backend_runs_levels(struct cairn_backend *backe
 /* Gives back all that is free. Returns the bytes that are not resident any more. */
 size_t cairn_backend_purge_runs(struct cairn_backend *backend);
 
+/* Says the surplus anew. Under the lock. */
+void cairn_backend_bounds_changed(struct cairn_backend *backend);
+
 /* Panics when the surplus is not what the run allocator holds. Under the lock. */
 void cairn_backend_check_runs(struct cairn_backend *backend);
 

@@ -36,7 +36,8 @@ enum {
     DIRTY_MAX_SHARE = 1,                /* ... or as much as is used */
     DIRTY_STEP_BYTES = 1024 * 1024,     /* that may come unnoticed between two looks at the clock */
     PURGE_RUN_MIN_BYTES = 64 * 1024,    /* shorter stretches are not worth a system call */
-    STRETCHES = 16                      /* that are emptied without the lock at once */
+    STRETCHES = 16,                     /* that are emptied without the lock at once */
+    EPOCH_MIN_MS = 10
 };
 
 /* --- the state of the run allocator ----------------------------------------------------------- */
@@ -186,11 +187,15 @@ static size_t most_bytes(const struct cairn_levels *levels)
 static uint8_t surplus_of(const struct cairn_backend *backend, const struct cairn_levels *levels,
                           size_t dirty_bytes)
 {
+    uint32_t decay_ms = backend->bounds.decay_ms;
+
+    if (CAIRN_UNLIKELY(decay_ms == UINT32_MAX))
+        return CAIRN_SURPLUS_NONE;
     if (levels->empty_chunk_count > CHUNKS_KEEP)
         return CAIRN_SURPLUS_NOW;
     if (CAIRN_LIKELY(dirty_bytes <= least_bytes(levels)))
         return CAIRN_SURPLUS_NONE; /* until it is old */
-    return dirty_bytes > most_bytes(levels) ||
+    return decay_ms == 0 || dirty_bytes > most_bytes(levels) ||
                    dirty_bytes > backend->settled_bytes + DIRTY_STEP_BYTES
                ? CAIRN_SURPLUS_NOW
                : CAIRN_SURPLUS_IN_TIME;
@@ -283,7 +288,8 @@ static uint64_t now_ms(const struct cairn_backend *backend)
 /* Under the lock. Short runs may have become long ones since. */
 static void forget_short(struct cairn_backend *backend, uint64_t now)
 {
-    if (CAIRN_UNLIKELY(backend->short_bytes > 0) && now - backend->short_ms >= backend->decay_ms)
+    if (CAIRN_UNLIKELY(backend->short_bytes > 0) &&
+        now - backend->short_ms >= backend->bounds.decay_ms)
         backend->short_bytes = 0;
 }
 
@@ -295,8 +301,10 @@ static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
     size_t dirty_bytes = purgeable_bytes(backend, levels);
     size_t spare_bytes = dirty_bytes - cairn_min(dirty_bytes, least_bytes(levels));
     size_t idle_bytes =
-        cairn_decay_note(&backend->decay, now, backend->decay_ms, levels->free_dirty_bytes);
+        cairn_decay_note(&backend->decay, now, backend->bounds.decay_ms, levels->free_dirty_bytes);
 
+    if (backend->bounds.decay_ms == 0)
+        return spare_bytes;
     if (dirty_bytes > most_bytes(levels))
         return dirty_bytes - most_bytes(levels) / 8 * 7;
     return cairn_max(cairn_min(idle_bytes, spare_bytes), backend->decay.old_bytes);
@@ -409,13 +417,28 @@ void cairn_backend_settle(struct cairn_backend *backend)
         (void)try_settle_runs(backend, now);
 }
 
-bool cairn_backend_ends_epoch(struct cairn_backend *backend)
+bool cairn_backend_ends_epoch(struct cairn_backend *backend, uint64_t *due_ms)
 {
-    uint64_t due_ms = cairn_load_relaxed(&backend->epoch_due_ms);
+    uint64_t due = cairn_load_relaxed(due_ms);
     uint64_t now = now_ms(backend);
+    uint64_t length_ms = cairn_load_relaxed(&backend->bounds.decay_ms);
 
-    return now >= due_ms &&
-           cairn_cas_acquire(&backend->epoch_due_ms, &due_ms, now + backend->decay_ms);
+    return now >= due && length_ms != UINT32_MAX &&
+           cairn_cas_acquire(due_ms, &due, now + cairn_max(length_ms, EPOCH_MIN_MS));
+}
+
+bool cairn_backend_is_dirty(const struct cairn_backend *backend)
+{
+    size_t runs_bytes = backend->runs_levels != NULL
+                            ? cairn_load_relaxed(&backend->runs_levels->free_dirty_bytes)
+                            : 0;
+
+    return runs_bytes + cairn_load_relaxed(&backend->pages.stats.free_dirty_bytes) > 0;
+}
+
+void cairn_backend_bounds_changed(struct cairn_backend *backend)
+{
+    note(backend, false);
 }
 
 void cairn_backend_age(struct cairn_backend *backend)

@@ -23,17 +23,22 @@ struct key {
     const char *name;
     const char *choices[CHOICES_MAX]; /* none: a number */
     uint64_t number_max;
+    bool has_never; /* -1 is allowed, and 0 is not the default */
 };
 
 static const struct key keys[CAIRN_CONF_KEYS] = {
-    [CAIRN_CONF_PAGES] = {"pages", {"auto", "brk", "mmap"}, 0},
-    [CAIRN_CONF_PERCPU] = {"percpu", {"auto", "lock", "rseq"}, 0},
-    [CAIRN_CONF_CPU] = {"cpu", {"auto", "rseq", "getcpu"}, 0},
-    [CAIRN_CONF_FENCE] = {"fence", {"asked", "freely", "never"}, 0},
-    [CAIRN_CONF_SHARDS] = {"shards", {NULL}, 4096},
-    [CAIRN_CONF_LIMIT_MIB] = {"limit_mib", {NULL}, (uint64_t)1 << 30},
-    [CAIRN_CONF_RETAIN_MIB] = {"retain_mib", {NULL}, (uint64_t)1 << 20},
-    [CAIRN_CONF_STATS] = {"stats", {NULL}, 1},
+    [CAIRN_CONF_PAGES] = {"pages", {"auto", "brk", "mmap"}, 0, false},
+    [CAIRN_CONF_PERCPU] = {"percpu", {"auto", "lock", "rseq"}, 0, false},
+    [CAIRN_CONF_CPU] = {"cpu", {"auto", "rseq", "getcpu"}, 0, false},
+    [CAIRN_CONF_FENCE] = {"fence", {"asked", "freely", "never"}, 0, false},
+    [CAIRN_CONF_SHARDS] = {"shards", {NULL}, 4096, false},
+    [CAIRN_CONF_LIMIT_MIB] = {"limit_mib", {NULL}, (uint64_t)1 << 30, false},
+    [CAIRN_CONF_RETAIN_MIB] = {"retain_mib", {NULL}, (uint64_t)1 << 20, false},
+    [CAIRN_CONF_STATS] = {"stats", {NULL}, 1, false},
+    [CAIRN_CONF_THP] = {"thp", {"auto", "off", "always"}, 0, false},
+    [CAIRN_CONF_SOFT_LIMIT_MIB] = {"soft_limit_mib", {NULL}, (uint64_t)1 << 30, false},
+    [CAIRN_CONF_DECAY_MS] = {"decay_ms", {NULL}, 3600000, true},
+    [CAIRN_CONF_BACKGROUND] = {"background", {NULL}, 1, false},
 };
 
 /* A part of the option string. */
@@ -129,7 +134,7 @@ static void warn_value(const struct key *key, struct word value, struct cairn_te
     add_word(line, value);
     cairn_text_add(line, "'; it is ");
     if (key->choices[0] == NULL) {
-        cairn_text_add(line, "a number from 0 to ");
+        cairn_text_add(line, key->has_never ? "-1 or a number from 0 to " : "a number from 0 to ");
         cairn_text_add_number(line, key->number_max);
     } else {
         cairn_text_add(line, "one of");
@@ -156,6 +161,13 @@ static bool read_number(struct word word, uint64_t maximum, uint64_t *number)
     return true;
 }
 
+/* 0 is for the default, of which a time is none. */
+static bool read_time(struct word word, uint64_t maximum, uint64_t *time)
+{
+    *time = CAIRN_CONF_NEVER;
+    return is_word(word, "-1") || (read_number(word, maximum, time) && ++*time != 0);
+}
+
 static bool read_choice(const struct key *key, struct word word, uint64_t *number)
 {
     for (size_t idx = 0; idx < CHOICES_MAX && key->choices[idx] != NULL; idx++) {
@@ -167,28 +179,38 @@ static bool read_choice(const struct key *key, struct word word, uint64_t *numbe
     return false;
 }
 
-static void set(struct cairn_conf_values *values, struct word key, struct word value,
+static bool read_value(const struct key *key, struct word word, uint64_t *value)
+{
+    uint64_t read = 0;
+    bool is_read = key->choices[0] != NULL ? read_choice(key, word, &read)
+                   : key->has_never        ? read_time(word, key->number_max, &read)
+                                           : read_number(word, key->number_max, &read);
+
+    if (is_read)
+        *value = read;
+    return is_read;
+}
+
+static bool set(struct cairn_conf_values *values, struct word key, struct word value,
                 struct cairn_text *line)
 {
     for (size_t idx = 0; idx < CAIRN_CONF_KEYS; idx++) {
-        bool is_read;
-
         if (!is_word(key, keys[idx].name))
             continue;
-        is_read = keys[idx].choices[0] != NULL
-                      ? read_choice(&keys[idx], value, &values->value[idx])
-                      : read_number(value, keys[idx].number_max, &values->value[idx]);
-        if (!is_read)
-            warn_value(&keys[idx], value, line);
-        return;
+        if (read_value(&keys[idx], value, &values->value[idx]))
+            return true;
+        warn_value(&keys[idx], value, line);
+        return false;
     }
     warn_key(key, line);
+    return false;
 }
 
-void cairn_conf_parse(struct cairn_conf_values *values, const char *text,
+bool cairn_conf_parse(struct cairn_conf_values *values, const char *text,
                       cairn_malloc_write_fn warn, void *self)
 {
     struct cairn_text line;
+    bool is_right = true;
 
     cairn_text_init(&line, warn, self);
     while (*text != '\0') {
@@ -200,8 +222,9 @@ void cairn_conf_parse(struct cairn_conf_values *values, const char *text,
         if (key_bytes < pair_bytes)
             value = (struct word){text + key_bytes + 1, pair_bytes - key_bytes - 1};
         if (pair_bytes > 0)
-            set(values, key, value, &line);
+            is_right &= set(values, key, value, &line);
         text += pair_bytes;
         text += *text == ',';
     }
+    return is_right;
 }

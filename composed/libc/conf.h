@@ -13,6 +13,7 @@
 #ifndef CAIRN_COMPOSED_CONF_H
 #define CAIRN_COMPOSED_CONF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <cairn/base/compiler.h>
@@ -29,8 +30,15 @@ enum cairn_conf_key {
     CAIRN_CONF_LIMIT_MIB,
     CAIRN_CONF_RETAIN_MIB,
     CAIRN_CONF_STATS, /* 0 or 1 */
+    CAIRN_CONF_THP,   /* "auto", "off", "always" */
+    CAIRN_CONF_SOFT_LIMIT_MIB,
+    CAIRN_CONF_DECAY_MS,   /* 1 more than it says; CAIRN_CONF_NEVER */
+    CAIRN_CONF_BACKGROUND, /* 0 or 1 */
     CAIRN_CONF_KEYS
 };
+
+/* Of a time: -1. */
+#define CAIRN_CONF_NEVER UINT64_MAX
 
 /* The value of each key; 0 is every key's default. */
 struct cairn_conf_values {
@@ -38,8 +46,8 @@ struct cairn_conf_values {
 };
 
 /* Reads one string into `values`, over what is there. `warn` takes each complaint: one whole
-   line. */
-void cairn_conf_parse(struct cairn_conf_values *values, const char *text,
+   line. True when there was none. */
+bool cairn_conf_parse(struct cairn_conf_values *values, const char *text,
                       cairn_malloc_write_fn warn, void *self);
 
 /*

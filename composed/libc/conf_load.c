@@ -57,10 +57,10 @@ void cairn_conf_load(struct cairn_conf_values *values)
     const char *text;
 
     if (&cairn_conf != NULL && cairn_conf != NULL)
-        cairn_conf_parse(values, cairn_conf, cairn_text_to_stderr, NULL);
+        (void)cairn_conf_parse(values, cairn_conf, cairn_text_to_stderr, NULL);
     if (getauxval(AT_SECURE) != 0)
         return;
     text = from_environment();
     if (text != NULL)
-        cairn_conf_parse(values, text, cairn_text_to_stderr, NULL);
+        (void)cairn_conf_parse(values, text, cairn_text_to_stderr, NULL);
 }

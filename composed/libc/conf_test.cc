@@ -47,13 +47,35 @@ TEST(Conf, ReadsEveryChoiceOfEveryKey)
     } keys[] = {{"pages", CAIRN_CONF_PAGES, {"auto", "brk", "mmap"}},
                 {"percpu", CAIRN_CONF_PERCPU, {"auto", "lock", "rseq"}},
                 {"cpu", CAIRN_CONF_CPU, {"auto", "rseq", "getcpu"}},
-                {"fence", CAIRN_CONF_FENCE, {"asked", "freely", "never"}}};
+                {"fence", CAIRN_CONF_FENCE, {"asked", "freely", "never"}},
+                {"thp", CAIRN_CONF_THP, {"auto", "off", "always"}}};
     for (const auto &key : keys)
         for (size_t choice = 0; choice < key.choices.size(); choice++) {
             cairn_conf_values values = Parse(std::string(key.key) + ":" + key.choices[choice]);
             EXPECT_EQ(values.value[key.idx], choice) << key.key;
             EXPECT_EQ(g_warnings, "") << key.key;
         }
+}
+
+TEST(Conf, OfATimeMinusOneIsNeverAndNoughtIsNotTheDefault)
+{
+    EXPECT_EQ(Parse("").value[CAIRN_CONF_DECAY_MS], 0u);
+    EXPECT_EQ(Parse("decay_ms:0").value[CAIRN_CONF_DECAY_MS], 1u);
+    EXPECT_EQ(Parse("decay_ms:250").value[CAIRN_CONF_DECAY_MS], 251u);
+    EXPECT_EQ(Parse("decay_ms:-1").value[CAIRN_CONF_DECAY_MS], CAIRN_CONF_NEVER);
+    EXPECT_EQ(g_warnings, "");
+    EXPECT_EQ(Parse("decay_ms:9,decay_ms:-2").value[CAIRN_CONF_DECAY_MS], 10u) << "as it was";
+    EXPECT_EQ(g_warnings,
+              "cairn: option 'decay_ms' cannot be '-2'; it is -1 or a number from 0 to 3600000\n");
+}
+
+TEST(Conf, SaysWhetherAllOfItWasRight)
+{
+    cairn_conf_values values = {};
+    EXPECT_TRUE(cairn_conf_parse(&values, "", Collect, nullptr));
+    EXPECT_TRUE(cairn_conf_parse(&values, "stats:1,,thp:off", Collect, nullptr));
+    EXPECT_FALSE(cairn_conf_parse(&values, "stats:1,thp:on", Collect, nullptr));
+    EXPECT_FALSE(cairn_conf_parse(&values, "nothing,stats:1", Collect, nullptr));
 }
 
 TEST(Conf, KnowsNoKeyThatChoosesAMap)
@@ -72,7 +94,9 @@ TEST(Conf, NamesTheNearestKey)
 
 TEST(Conf, NamesAllKeysWhenNoneIsNear)
 {
-    const std::string all = "pages, percpu, cpu, fence, shards, limit_mib, retain_mib, stats\n";
+    const std::string all =
+        "pages, percpu, cpu, fence, shards, limit_mib, retain_mib, stats, thp, soft_limit_mib, "
+        "decay_ms, background\n";
     for (const char *key : {"map", "zzz", "x"}) {
         Parse(std::string(key) + ":1");
         EXPECT_EQ(g_warnings,

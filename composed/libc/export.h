@@ -64,6 +64,8 @@
 #pragma redefine_extname cairn_malloc_stats cairn_aside_stats
 #pragma redefine_extname cairn_malloc_stats_print cairn_aside_stats_print
 #pragma redefine_extname cairn_malloc_trim cairn_aside_trim
+#pragma redefine_extname cairn_malloc_tick cairn_aside_tick
+#pragma redefine_extname cairn_malloc_set cairn_aside_set
 #pragma redefine_extname cairn_malloc_check cairn_aside_check
 
 #endif

@@ -176,6 +176,16 @@ CAIRN_EXPORT size_t cairn_malloc_trim(void)
     return cairn_frontend_trim(true);
 }
 
+CAIRN_EXPORT int cairn_malloc_tick(void)
+{
+    return cairn_frontend_tick();
+}
+
+CAIRN_EXPORT int cairn_malloc_set(const char *options)
+{
+    return cairn_frontend_set(options) ? 0 : EINVAL;
+}
+
 CAIRN_EXPORT void cairn_malloc_check(void)
 {
     cairn_frontend_check();

@@ -96,6 +96,7 @@ CAIRN_COLD void cairn_frontend_after_fork(void)
 CAIRN_COLD void cairn_frontend_after_fork_in_child(void)
 {
     cairn_past_forget();
+    cairn_background_forget();
     cairn_gate_forget_others(&gate);
     if (cairn_gate_depth(&gate) > 0)
         cairn_heap_repair();
@@ -167,6 +168,7 @@ CAIRN_COLD bool cairn_frontend_start(bool *is_ready,
     /* After the release, for these call the C library; pthread_atfork() may allocate. */
     if (is_first) {
         guard_bss();
+        cairn_background_want(conf.value[CAIRN_CONF_BACKGROUND] != 0);
         pthread_atfork(cairn_frontend_before_fork, cairn_frontend_after_fork,
                        cairn_frontend_after_fork_in_child);
     }
@@ -214,15 +216,16 @@ CAIRN_HOT_INLINE bool is_time_to_look(int ticket)
     return cairn_load_relaxed(count) % PASSES_PER_LOOK == 0;
 }
 
-/* Inside the gate. may_fence: see <cairn/percpu.h>. */
-static void settle(bool may_fence)
+/* Inside the gate. */
+static void settle(void)
 {
     struct cairn_backend *backend = cairn_heap_backend();
 
-    if (CAIRN_UNLIKELY(cairn_backend_ends_epoch(backend)))
-        cairn_heap_age(may_fence);
-    if (cairn_backend_is_unsettled(backend))
-        cairn_backend_settle(backend);
+    if (CAIRN_UNLIKELY(cairn_backend_takes_pressure(backend)))
+        cairn_heap_trim(false);
+    if (CAIRN_UNLIKELY(cairn_backend_ends_epoch(backend, &backend->epoch_due_ms)))
+        cairn_heap_age(false);
+    cairn_backend_settle(backend);
 }
 
 CAIRN_HOT_INLINE void leave(int ticket)
@@ -231,8 +234,11 @@ CAIRN_HOT_INLINE void leave(int ticket)
         cairn_past_free_kept();
     if (CAIRN_UNLIKELY(is_time_to_look(ticket) ||
                        cairn_backend_is_unsettled(cairn_heap_backend())))
-        settle(false);
+        settle();
     cairn_gate_leave(&gate, ticket);
+    if (CAIRN_UNLIKELY(cairn_background_may_be_woken()) &&
+        cairn_backend_is_dirty(cairn_heap_backend()))
+        cairn_background_wake();
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -414,17 +420,82 @@ void *cairn_frontend_resize(void *block, size_t size_bytes, const char *where)
 
 /* ---- the heap as a whole --------------------------------------------------------------------- */
 
-void cairn_frontend_tick(void)
+bool cairn_frontend_tick(void)
 {
+    static uint64_t due_ms; /* of epochs in which all CPUs are looked at */
+    struct cairn_backend *backend = cairn_heap_backend();
+    bool is_dirty;
     int ticket;
 
     if (!cairn_heap_is_ready())
-        return;
+        return false;
     ticket = enter();
     if (ticket == CAIRN_GATE_CLOSED)
-        return;
-    settle(true);
+        return true;
+    if (cairn_backend_ends_epoch(backend, &due_ms))
+        cairn_heap_age(true);
+    settle();
+    is_dirty = cairn_backend_is_dirty(backend);
     cairn_gate_leave(&gate, ticket);
+    return is_dirty;
+}
+
+static void ignore(void *self, const char *text, size_t text_bytes)
+{
+    (void)self, (void)text, (void)text_bytes;
+}
+
+/* No other differs. */
+static bool only_settable_differ(const struct cairn_conf_values *now,
+                                 const struct cairn_conf_values *wanted)
+{
+    static const bool may_change[CAIRN_CONF_KEYS] = {
+        [CAIRN_CONF_LIMIT_MIB] = true,  [CAIRN_CONF_SOFT_LIMIT_MIB] = true,
+        [CAIRN_CONF_RETAIN_MIB] = true, [CAIRN_CONF_DECAY_MS] = true,
+        [CAIRN_CONF_BACKGROUND] = true, [CAIRN_CONF_THP] = true,
+    };
+
+    for (unsigned key = 0; key < CAIRN_CONF_KEYS; key++)
+        if (now->value[key] != wanted->value[key] && !may_change[key])
+            return false;
+    return true;
+}
+
+/* Inside the gate. */
+static bool set_options(const char *text)
+{
+    struct cairn_conf_values wanted;
+    struct cairn_backend_bounds bounds;
+    bool is_set;
+
+    cairn_lock_take(&start_lock);
+    wanted = options;
+    is_set =
+        cairn_conf_parse(&wanted, text, ignore, NULL) && only_settable_differ(&options, &wanted);
+    if (is_set)
+        options = wanted;
+    bounds = cairn_frontend_bounds(&options);
+    cairn_lock_release(&start_lock);
+    if (is_set)
+        cairn_backend_set_bounds(cairn_heap_backend(), &bounds);
+    return is_set;
+}
+
+bool cairn_frontend_set(const char *text)
+{
+    bool is_set;
+    int ticket;
+
+    if (!cairn_heap_start())
+        return false;
+    ticket = enter();
+    if (ticket == CAIRN_GATE_CLOSED)
+        return false;
+    is_set = set_options(text);
+    cairn_gate_leave(&gate, ticket);
+    if (is_set)
+        cairn_background_want(cairn_frontend_option(CAIRN_CONF_BACKGROUND) != 0);
+    return is_set;
 }
 
 size_t cairn_frontend_trim(bool may_fence)

@@ -38,6 +38,7 @@
 CAIRN_BEGIN_DECLS
 
 struct cairn_backend;
+struct cairn_backend_bounds;
 struct cairn_backend_config;
 
 /* ---- what each stack implements ---- */
@@ -147,7 +148,13 @@ void *cairn_frontend_resize(void *block, size_t size_bytes, const char *where);
 
 /* As the functions of the heap, through the gate; nothing, or zeros, while it is closed. */
 size_t cairn_frontend_trim(bool may_fence);
-void cairn_frontend_tick(void);
+
+/* Gives back what is due, with all means. True while there is something that may be due later. */
+bool cairn_frontend_tick(void);
+
+/* Changes options that may change: false, and nothing changed, where one may not, or is wrong. */
+bool cairn_frontend_set(const char *text);
+
 void cairn_frontend_stats(struct cairn_malloc_stats *stats);
 void cairn_frontend_check(void);
 
@@ -174,10 +181,31 @@ uint64_t cairn_frontend_option(enum cairn_conf_key key);
 /* ---- terms.c: what the backend says, and is told, in the terms of a malloc ---- */
 
 struct cairn_backend_config cairn_frontend_backend_config(const struct cairn_conf_values *conf);
+struct cairn_backend_bounds cairn_frontend_bounds(const struct cairn_conf_values *conf);
 
 /* Fills in all that the backend knows, of which slab_bytes are in slabs. */
 void cairn_frontend_report_backend(struct cairn_backend *backend, size_t slab_bytes,
                                    struct cairn_malloc_stats *report);
+
+/* ---- background.c: a thread that gives memory back ---- */
+
+/* Whether there is to be one. */
+void cairn_background_want(bool is_wanted);
+
+/* Private to the next function. Hidden, to be read without a detour. */
+extern __attribute__((visibility("hidden"))) bool cairn_background_is_asleep;
+
+/* The thread is wanted, and sleeps or is not yet there: memory is free that it could give back.
+   Outside of the gate. */
+void cairn_background_wake(void);
+
+CAIRN_HOT_INLINE bool cairn_background_may_be_woken(void)
+{
+    return cairn_load_relaxed(&cairn_background_is_asleep);
+}
+
+/* In the child of a fork: it has no such thread. */
+void cairn_background_forget(void);
 
 /* ---- past.c: what a thread does that finds the heap closed ---- */
 

@@ -14,12 +14,29 @@
 
 #include "composed/backend/backend.h"
 
+static uint32_t decay_ms(uint64_t value)
+{
+    if (value == CAIRN_CONF_NEVER)
+        return UINT32_MAX;
+    return value == 0 ? CAIRN_BACKEND_RETAIN_MS : (uint32_t)(value - 1);
+}
+
+struct cairn_backend_bounds cairn_frontend_bounds(const struct cairn_conf_values *conf)
+{
+    return (struct cairn_backend_bounds){
+        .retain_bytes = (size_t)conf->value[CAIRN_CONF_RETAIN_MIB] << 20,
+        .limit_bytes = (size_t)conf->value[CAIRN_CONF_LIMIT_MIB] << 20,
+        .soft_limit_bytes = (size_t)conf->value[CAIRN_CONF_SOFT_LIMIT_MIB] << 20,
+        .decay_ms = decay_ms(conf->value[CAIRN_CONF_DECAY_MS]),
+        .thp = (enum cairn_thp)conf->value[CAIRN_CONF_THP],
+    };
+}
+
 struct cairn_backend_config cairn_frontend_backend_config(const struct cairn_conf_values *conf)
 {
     return (struct cairn_backend_config){
         .policy = (enum cairn_pagesource_policy)conf->value[CAIRN_CONF_PAGES],
-        .retain_bytes = (size_t)conf->value[CAIRN_CONF_RETAIN_MIB] << 20,
-        .limit_bytes = (size_t)conf->value[CAIRN_CONF_LIMIT_MIB] << 20,
+        .bounds = cairn_frontend_bounds(conf),
     };
 }
 

@@ -33,7 +33,8 @@
  *   I5  memory whose munmap failed stays free: never lost, never handed out twice;
  *   I6  each block has its node, which is that of the free run once the block is given back: that
  *       needs no memory;
- *   I7  what is held, past the lock or on its way from or to the kernel, never exceeds the limit.
+ *   I7  what is held, past the lock or on its way from or to the kernel, never exceeds the limit, or
+ *       what it was when a lower limit was set.
  *
  * errno is left alone. Thread-safe: one lock (rank CAIRN_RANK_PAGES). The kernel maps, unmaps and
  * empties blocks without it: what it works on is in transit meanwhile, out of the reach of other
@@ -146,9 +147,10 @@ struct cairn_pagesource {
 
     /* Atomic: when dirty memory may have lain idle long enough; UINT64_MAX: there is none. */
     uint64_t due_ms;
-    size_t charged_bytes;   /* atomic: what counts against the limit */
-    size_t past_bytes;      /* atomic */
-    size_t past_lost_bytes; /* atomic */
+    size_t charged_bytes;    /* atomic: what counts against the limit */
+    size_t limited_at_bytes; /* that, when the limit was changed last */
+    size_t past_bytes;       /* atomic */
+    size_t past_lost_bytes;  /* atomic */
 
     uint32_t roots[CAIRN_PAGESOURCE_TREES];
     uint32_t regions;             /* of metadata, the newest first */
@@ -268,6 +270,22 @@ bool cairn_pagesource_release(struct cairn_pagesource *source);
  * Threads:  safe.
  */
 void cairn_pagesource_tick(struct cairn_pagesource *source);
+
+/*
+ * Changes what the configuration said: `retain_min_bytes` and `limit_bytes`, multiples of the page
+ * size, and `retain_ms`, where UINT32_MAX means that dirty memory goes back under pressure alone.
+ * A limit below what is held takes nothing back: it forbids more.
+ *
+ * Cost:    O(1). What is in excess from now on goes back with a later call.
+ * Threads: safe.
+ */
+struct cairn_pagesource_bounds {
+    size_t retain_min_bytes; /* 0: the default */
+    size_t limit_bytes;      /* 0: none */
+    uint32_t retain_ms;
+};
+void cairn_pagesource_set_bounds(struct cairn_pagesource *source,
+                                 const struct cairn_pagesource_bounds *bounds);
 
 /*
  * Empties a page-aligned range of an outstanding block: it reads as zero afterwards and costs no

@@ -19,7 +19,13 @@
  *     limit_mib:N             hard cap on blocks and what is kept for them, 0: none; small blocks
  *                             come in chunks of
  *                             2 MiB, so below 2 there are none                           (0)
- *     retain_mib:N            free memory kept by the page source at least               (4)
+ *     soft_limit_mib:N        beyond it all that is free is given back at once, and the
+ *                             program goes on; 0: none                                   (0)
+ *     retain_mib:N            free memory kept by the page source for a while at least   (4)
+ *     decay_ms:N              free memory that was not needed for so long goes back to the
+ *                             kernel; 0: at once, -1: never                              (100)
+ *     background:0|1          a thread gives it back while the program makes no calls    (0)
+ *     thp:auto|off|always     huge pages: where memory is dense, nowhere, everywhere     (auto)
  *     fence:asked|freely|never  when membarrier(2) may be called after start             (asked)
  *     stats:0|1               print statistics on stderr at exit                        (0)
  */
@@ -90,6 +96,29 @@ CAIRN_MALLOC_API void cairn_malloc_stats_print(cairn_malloc_write_fn write, void
 /* Empties every cache and gives all free memory back to the kernel, from any thread. Returns the
    bytes released. */
 CAIRN_MALLOC_API size_t cairn_malloc_trim(void);
+
+/*
+ * Gives back what was not needed for decay_ms. For programs that call it from a timer or an event
+ * loop instead of the option `background`: allocations and frees do the same in passing, but a
+ * program that sleeps makes none.
+ *
+ * Returns: 1 while there is free memory left that a later call may give back; 0 when none is.
+ * Cost:    some microseconds when something is due, at most once in decay_ms; a membarrier(2) for
+ *          the caches of each CPU that was idle, unless the option `fence` forbids it.
+ * Threads: safe. Allocates nothing.
+ */
+CAIRN_MALLOC_API int cairn_malloc_tick(void);
+
+/*
+ * Changes options while the program runs: limit_mib, soft_limit_mib, retain_mib, decay_ms,
+ * background and thp, in the syntax of CAIRN_CONF. A limit below what is held forbids more, and
+ * takes nothing back.
+ *
+ * Returns: 0; EINVAL when an option is unknown, has a wrong value, or cannot be changed, or while
+ *          another thread forks: nothing changed.
+ * Threads: safe. `background:0` joins the thread.
+ */
+CAIRN_MALLOC_API int cairn_malloc_set(const char *options);
 
 /* Walks all state and aborts on a broken invariant. For tests: no other thread may allocate
    meanwhile. */
