@@ -26,7 +26,7 @@
 
 #include <cairn/base/check.h>
 
-enum { TRIES_MAX = 32, ROOM_FACTOR = 16 };
+enum { TRIES_MAX = 32, ROOMS_MAX = 4, ROOM_FACTOR = 16 };
 
 bool cairn_pagesource_overlaps(const struct cairn_pagesource *source, uintptr_t base,
                                size_t length_bytes)
@@ -294,6 +294,38 @@ bool cairn_pagesource_is_room(const struct cairn_pagesource *source,
            cairn_node_bytes(run) <= ROOM_FACTOR * cairn_node_bytes(cairn_extent_node(source, id));
 }
 
+/* Runs from `id` on, in the order of their lengths: the first that fits and is no room; where a few
+   that fit are all rooms, the first of these if it may be taken. 0: none; *rest is the first that
+   was not tried. */
+static uint32_t fit_from(const struct cairn_pagesource *source, enum cairn_pagesource_tree tree,
+                         bool may_take_room, const struct request *request, uint32_t id,
+                         uintptr_t *start, uint32_t *rest)
+{
+    unsigned rooms = 0;
+    uint32_t room = 0;
+    uintptr_t at;
+
+    for (unsigned tries = 0; id != 0 && tries < TRIES_MAX && rooms < ROOMS_MAX; tries++) {
+        const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
+
+        if (fits_node(request, node, tree, &at)) {
+            bool is_room = tree != CAIRN_TREE_SPARE && cairn_pagesource_is_room(source, node);
+
+            if (!is_room || (may_take_room && room == 0)) {
+                *start = at;
+                room = id;
+            }
+            if (!is_room)
+                return id;
+            rooms++;
+        }
+        id = cairn_pagesource_tree_from(source, tree, cairn_pagesource_measure(node, tree),
+                                        node->base + 1);
+    }
+    *rest = rooms < ROOMS_MAX ? id : 0;
+    return room;
+}
+
 uint32_t cairn_pagesource_fit_in(const struct cairn_pagesource *source,
                                  enum cairn_pagesource_tree tree, bool may_take_room,
                                  size_t length_bytes, size_t align_bytes, uintptr_t *start)
@@ -302,18 +334,11 @@ uint32_t cairn_pagesource_fit_in(const struct cairn_pagesource *source,
     size_t granule_bytes =
         tree == CAIRN_TREE_SPARE ? CAIRN_CACHE_LINE_BYTES : cairn_pagesource_page_bytes(source);
     uint32_t id = cairn_pagesource_tree_from(source, tree, length_bytes, 0);
+    uint32_t rest = 0;
 
-    for (unsigned tries = 0; id != 0 && tries < TRIES_MAX; tries++) {
-        const struct cairn_pagesource_node *node = cairn_extent_node(source, id);
-
-        if (fits_node(&request, node, tree, start) &&
-            (may_take_room || !cairn_pagesource_is_room(source, node)))
-            return id;
-        id = cairn_pagesource_tree_from(source, tree, cairn_pagesource_measure(node, tree),
-                                        node->base + 1);
-    }
-    if (id == 0 || !may_take_room)
-        return 0;
+    id = fit_from(source, tree, may_take_room, &request, id, start, &rest);
+    if (id != 0 || rest == 0 || !may_take_room)
+        return id;
     id = cairn_pagesource_tree_from(source, tree, length_bytes + align_bytes - granule_bytes, 0);
     return id != 0 && fits_node(&request, cairn_extent_node(source, id), tree, start) ? id : 0;
 }
@@ -326,10 +351,7 @@ uint32_t cairn_pagesource_fit(const struct cairn_pagesource *source, size_t leng
     if (source->stats.free_bytes < length_bytes)
         return 0;
     for (enum cairn_pagesource_tree tree = CAIRN_TREE_DIRTY; id == 0 && tree <= CAIRN_TREE_MIXED;
-         tree++) {
-        id = cairn_pagesource_fit_in(source, tree, false, length_bytes, align_bytes, start);
-        if (id == 0)
-            id = cairn_pagesource_fit_in(source, tree, true, length_bytes, align_bytes, start);
-    }
+         tree++)
+        id = cairn_pagesource_fit_in(source, tree, true, length_bytes, align_bytes, start);
     return id;
 }
