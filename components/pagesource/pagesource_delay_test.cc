@@ -129,6 +129,9 @@ TEST_P(Delay, OneTickAfterASilenceGivesBackABurst)
     model.fake.clock_ms = 1250;
     cairn_pagesource_tick(model.source.get());
     EXPECT_EQ(6 * page, model.stats().free_dirty_bytes);
+    model.fake.clock_ms = 1250 + 4 * 100;
+    cairn_pagesource_tick(model.source.get());
+    EXPECT_EQ(0u, model.stats().free_dirty_bytes) << "the least goes when it is old";
     EXPECT_EQ(UINT64_MAX, model.source->due_ms) << "nothing more to do";
     model.verify();
     model.end();
@@ -136,18 +139,59 @@ TEST_P(Delay, OneTickAfterASilenceGivesBackABurst)
 
 TEST_P(Delay, ATickDoesNothingWhereNothingIsDue)
 {
-    for (uint32_t retain_ms : {0u, 100u}) {
+    for (uint32_t retain_ms : {0u, 100u, UINT32_MAX}) {
         struct cairn_pagesource_config config = Config();
         config.retain_ms = retain_ms;
         Model model(page, config);
+        model.fake.clock_ms = 1000;
         model.free(model.alloc(6 * page, 1));
         size_t dirty = model.stats().free_dirty_bytes, calls = model.fake.calls;
-        model.fake.clock_ms = 100000;
+        model.fake.clock_ms = retain_ms == 100 ? 1099 : 100000;
         cairn_pagesource_tick(model.source.get());
         EXPECT_EQ(calls, model.fake.calls);
         EXPECT_EQ(dirty, model.stats().free_dirty_bytes);
         model.end();
     }
+}
+
+TEST_P(Delay, WithoutATimeAllIsKept)
+{
+    struct cairn_pagesource_config config = Config();
+    config.retain_ms = UINT32_MAX;
+    Model model(page, config);
+    model.alloc(page, 1);
+    model.free(model.alloc(5000 * page, 1));
+    model.fake.clock_ms = 1000000;
+    model.free(model.alloc(page, 1));
+    EXPECT_GE(model.stats().free_dirty_bytes, 5000 * page);
+    model.verify();
+    model.end();
+}
+
+TEST_P(Delay, BoundsChangeWhileTheSourceIsInUse)
+{
+    Model model(page, Config());
+    model.alloc(page, 1);
+    model.free(model.alloc(40 * page, 1));
+    EXPECT_EQ(40 * page, model.stats().free_dirty_bytes);
+    struct cairn_pagesource_bounds bounds = {3 * page, 60 * page, 0};
+    cairn_pagesource_set_bounds(model.source.get(), &bounds);
+    model.free(model.alloc(page, 1));
+    EXPECT_LE(model.stats().free_dirty_bytes, 3 * page) << "at once";
+    EXPECT_EQ(0u, model.alloc(60 * page, 1)) << "beyond the limit";
+    model.verify();
+    bounds.limit_bytes = 0;
+    cairn_pagesource_set_bounds(model.source.get(), &bounds);
+    uintptr_t block = model.alloc(200 * page, 1);
+    EXPECT_NE(0u, block);
+    bounds.limit_bytes = 10 * page;
+    cairn_pagesource_set_bounds(model.source.get(), &bounds);
+    EXPECT_EQ(0u, model.alloc(page * 100, 1));
+    model.verify();
+    model.free(block);
+    EXPECT_NE(0u, model.alloc(2 * page, 1)) << "there is room again";
+    model.verify();
+    model.end();
 }
 
 TEST_P(Delay, WhatHistoryRaisedGoesBackWhenIdle)

@@ -15,6 +15,7 @@ Outcome Steps(const char *count)
 {
     Command command;
     command.argv = {DataFile("tests/memory/steps"), count};
+    command.environment = {"CAIRN_CONF=decay_ms:-1"}; // single steps take long: caches would decay
     return RunOnStack(command);
 }
 
