@@ -327,4 +327,21 @@ TEST(DepotDeath, CheckFindsBrokenInvariants)
     EXPECT_DEATH((depot->slots[3] = depot->slots[9], cairn_depot_check(depot)), "slots.before.");
 }
 
+TEST(Depot, GivesBackWhatWasUnusedBetweenTwoCallsOfAge)
+{
+    TokenSource tokens({64, 128}, 1000);
+    Depot depot(tokens);
+    depot.give(0, depot.take(0, 20));
+    depot.give(1, depot.take(1, 20));
+    EXPECT_EQ(cairn_depot_age(depot), 0u) << "both were used";
+    depot.give(1, depot.take(1, 5));
+    EXPECT_EQ(cairn_depot_age(depot), 20u);
+    EXPECT_EQ(cairn_depot_count(depot, 0), 0u);
+    EXPECT_EQ(cairn_depot_count(depot, 1), 20u);
+    EXPECT_EQ(cairn_depot_age(depot), 20u);
+    EXPECT_EQ(cairn_depot_bytes(depot), 0u);
+    cairn_depot_check(depot);
+    cairn_depot_fini(depot);
+}
+
 } // namespace

@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
 // Ten million operations, or as many as CAIRN_TEST_OPERATIONS says: push, pop, batches through the
-// depot, flushes of one's own shard and of others', pressure, checks, forks, threads that end,
+// depot, flushes of one's own shard and of others', pressure, epochs, checks, forks, threads that end,
 // moves between CPUs, and at the end no token is lost and none there twice.
 
 #include "percpu_gated.h"
@@ -46,6 +46,8 @@ void disturb_once(Caches &caches, unsigned round, std::mt19937_64 &random)
         cairn_percpu_flush_own(caches);
     if (round % 8 == 0)
         cairn_percpu_check(caches);
+    if (round % 16 == 0)
+        cairn_percpu_age(caches, round % 64 == 0);
     if (round % 32 == 0)
         cairn_percpu_flush(caches);
 }

@@ -5,6 +5,8 @@
 
 #include "percpu_testing.h"
 
+#include <thread>
+
 namespace {
 
 using namespace percpu_testing;
@@ -173,6 +175,51 @@ TEST_P(PercpuLimits, UnderPressureTheShardsOfIdleCpusAreEmptied)
     cairn_percpu_check(caches);
     free_all(caches, 1, held);
     expect_ends_clean(caches, tokens);
+}
+
+TEST_P(PercpuLimits, AnArrayThatMissedNothingInAnEpochIsEmptied)
+{
+    TokenSource tokens({64, 64}, 100000);
+    Caches caches = with(tokens, {});
+    caches.on(0);
+    Swing(caches, 0, 3);
+    Swing(caches, 1, 3);
+    cairn_percpu_age(caches, false);
+    EXPECT_GT(Level(caches, 0).count, 0u) << "it missed in this epoch";
+    Swing(caches, 1, 1);
+    cairn_percpu_age(caches, false);
+    EXPECT_EQ(Level(caches, 0).limit, 0u);
+    EXPECT_GT(Level(caches, 1).count, 0u);
+    cairn_percpu_age(caches, false);
+    EXPECT_EQ(Level(caches, 1).limit, 0u);
+    EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, 0u);
+    cairn_percpu_check(caches);
+    expect_ends_clean(caches, tokens);
+}
+
+TEST_P(PercpuLimits, AnEpochEndsForAnotherShardAtItsNextMissOrAtOnceWithAFence)
+{
+    if (cpus().size() < 2 || GetParam().mode != CAIRN_PERCPU_RSEQ || !GetParam().by_cpu_id)
+        GTEST_SKIP() << "needs shards of two CPUs";
+    for (bool may_fence : {false, true}) {
+        TokenSource tokens({64, 64}, 100000);
+        Caches caches(tokens, 3, 0, 0, false, GetParam(), {0, nullptr, CAIRN_PERCPU_FENCE_ASKED});
+        caches.on(0);
+        Swing(caches, 0, 3);
+        size_t cached = cairn_percpu_stats(caches).cached_bytes;
+        std::thread other([&] {
+            caches.on(1);
+            for (int epoch = 0; epoch < 2; epoch++)
+                cairn_percpu_age(caches, may_fence);
+        });
+        other.join();
+        caches.on(0);
+        EXPECT_GT(cached, 0u);
+        EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, may_fence ? 0 : cached);
+        Swing(caches, 1, 1);
+        cairn_percpu_check(caches);
+        expect_ends_clean(caches, tokens);
+    }
 }
 
 TEST(PercpuLimitsInit, TheBudgetOfAShardIsLessWhereThereAreManyCpus)

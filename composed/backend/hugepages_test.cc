@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: 2026 The cairn authors
+
+// Where huge pages are asked for, of a kernel that says what is dense and what is slow.
+
+#include "composed/backend/backend_fixture.h"
+
+#include <cerrno>
+#include <vector>
+
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+struct Kernel {
+    cairn_os real;
+    bool is_dense = true;
+    int answer = 0;
+    uint64_t clock_ms = 1000;
+    std::vector<std::pair<char *, size_t>> asked;
+};
+
+class HugePages : public Backend {
+  protected:
+    void SetUp() override
+    {
+        Backend::SetUp();
+        if (backend_.chunk_bytes != 2 * kMiB)
+            GTEST_SKIP() << "chunks are not of 2 MiB here";
+        kernel_.real = backend_.pages.config.os;
+        ops_ = *kernel_.real.ops;
+        ops_.make_huge = [](void *self, void *base, size_t bytes) {
+            auto *kernel = static_cast<Kernel *>(self);
+            kernel->asked.emplace_back(static_cast<char *>(base), bytes);
+            return kernel->answer;
+        };
+        ops_.is_dense = [](void *self, const void *, size_t) {
+            return static_cast<Kernel *>(self)->is_dense;
+        };
+        ops_.now_ms = [](void *self) { return static_cast<Kernel *>(self)->clock_ms; };
+        backend_.pages.config.os = {&ops_, &kernel_};
+    }
+
+    void TearDown() override
+    {
+        for (char *block : blocks_)
+            Free(block);
+        Backend::TearDown();
+    }
+
+    void Choose(cairn_thp thp)
+    {
+        cairn_backend_bounds bounds = backend_.bounds;
+        bounds.thp = thp;
+        cairn_backend_set_bounds(&backend_, &bounds);
+    }
+
+    // Two blocks to a chunk.
+    void GrowByChunks(size_t count)
+    {
+        for (size_t idx = 0; idx < 2 * count; idx++)
+            blocks_.push_back(Alloc(kMiB));
+    }
+
+    void MakeAndFree(size_t bytes)
+    {
+        Free(Alloc(bytes));
+        cairn_backend_trim(&backend_);
+    }
+
+    Kernel kernel_;
+    cairn_os_ops ops_;
+    std::vector<char *> blocks_;
+};
+
+TEST_F(HugePages, AreNotAskedForWhereTheyAreOff)
+{
+    Choose(CAIRN_THP_OFF);
+    GrowByChunks(60);
+    blocks_.push_back(Alloc(20 * kMiB));
+    EXPECT_TRUE(kernel_.asked.empty());
+}
+
+TEST_F(HugePages, AreAskedForInEachChunkAndEachLongBlockIfAlways)
+{
+    Choose(CAIRN_THP_ALWAYS);
+    GrowByChunks(5);
+    EXPECT_EQ(kernel_.asked.size(), 5u);
+    blocks_.push_back(Alloc(20 * kMiB));
+    ASSERT_EQ(kernel_.asked.size(), 6u);
+    auto [base, bytes] = kernel_.asked.back();
+    EXPECT_GE(base, blocks_.back()) << "within the block";
+    EXPECT_LE(base + bytes, blocks_.back() + 20 * kMiB);
+    EXPECT_GE(bytes, 16 * kMiB);
+}
+
+TEST_F(HugePages, AreAskedForOfADenseHeapOnceItIsLarge)
+{
+    GrowByChunks(20);
+    EXPECT_TRUE(kernel_.asked.empty()) << "40 MiB";
+    GrowByChunks(80);
+    EXPECT_GE(kernel_.asked.size(), 68u);
+    EXPECT_LE(kernel_.asked.size(), 71u) << "every eighth is a sample";
+}
+
+TEST_F(HugePages, AreNotAskedForOfASparseHeap)
+{
+    kernel_.is_dense = false;
+    GrowByChunks(100);
+    EXPECT_TRUE(kernel_.asked.empty());
+    kernel_.is_dense = true;
+    GrowByChunks(2);
+    EXPECT_FALSE(kernel_.asked.empty()) << "it has become dense";
+}
+
+TEST_F(HugePages, AChunkOfThemIsTouchedAsAWhole)
+{
+    GrowByChunks(21);
+    size_t dirty = Dirty();
+    kernel_.asked.clear();
+    blocks_.push_back(Alloc(kMiB));
+    ASSERT_EQ(kernel_.asked.size(), 1u);
+    EXPECT_EQ(Dirty(), dirty + kMiB);
+    bool is_zeroed = true;
+    blocks_.push_back(Alloc(kMiB, 1, &is_zeroed));
+    EXPECT_FALSE(is_zeroed);
+}
+
+TEST_F(HugePages, AChunkForWhichTheyAreRefusedIsAsAnyOther)
+{
+    kernel_.answer = -EINVAL;
+    GrowByChunks(21);
+    size_t dirty = Dirty();
+    blocks_.push_back(Alloc(kMiB));
+    EXPECT_FALSE(kernel_.asked.empty());
+    EXPECT_EQ(Dirty(), dirty);
+}
+
+TEST_F(HugePages, AreNotAskedForForAWhileAfterOneWasSlow)
+{
+    GrowByChunks(21);
+    kernel_.answer = -EAGAIN;
+    size_t before = kernel_.asked.size();
+    GrowByChunks(2);
+    size_t asked = kernel_.asked.size() - before;
+    EXPECT_EQ(asked, 1u);
+    kernel_.answer = 0;
+    kernel_.clock_ms += 999;
+    GrowByChunks(2);
+    EXPECT_EQ(kernel_.asked.size() - before, asked);
+    kernel_.clock_ms += 1;
+    GrowByChunks(2);
+    EXPECT_GT(kernel_.asked.size() - before, asked);
+}
+
+TEST_F(HugePages, AreAskedForInALongBlockAfterTwoThatWereDense)
+{
+    MakeAndFree(20 * kMiB);
+    EXPECT_TRUE(kernel_.asked.empty());
+    MakeAndFree(10 * kMiB);
+    EXPECT_TRUE(kernel_.asked.empty());
+    MakeAndFree(3 * kMiB);
+    EXPECT_TRUE(kernel_.asked.empty()) << "not of a short one";
+    MakeAndFree(20 * kMiB);
+    EXPECT_EQ(kernel_.asked.size(), 1u);
+    kernel_.is_dense = false;
+    MakeAndFree(20 * kMiB);
+    EXPECT_EQ(kernel_.asked.size(), 2u);
+    MakeAndFree(20 * kMiB);
+    EXPECT_EQ(kernel_.asked.size(), 2u) << "the last one was sparse";
+}
+
+// --- the soft limit, and epochs ------------------------------------------------------------------
+
+TEST_F(HugePages, TheSoftLimitIsFeltOnceForEachSixteenthBeyondIt)
+{
+    cairn_backend_bounds bounds = backend_.bounds;
+    bounds.soft_limit_bytes = 32 * kMiB;
+    cairn_backend_set_bounds(&backend_, &bounds);
+    GrowByChunks(16);
+    EXPECT_FALSE(cairn_backend_takes_pressure(&backend_));
+    GrowByChunks(1);
+    EXPECT_TRUE(cairn_backend_is_unsettled(&backend_));
+    EXPECT_TRUE(cairn_backend_takes_pressure(&backend_));
+    EXPECT_FALSE(cairn_backend_takes_pressure(&backend_));
+    GrowByChunks(1);
+    EXPECT_FALSE(cairn_backend_takes_pressure(&backend_)) << "2 MiB more are not a sixteenth more";
+    GrowByChunks(1);
+    EXPECT_TRUE(cairn_backend_takes_pressure(&backend_));
+}
+
+TEST_F(HugePages, AnEpochEndsOnceInItsTime)
+{
+    uint64_t due_ms = 0;
+    EXPECT_TRUE(cairn_backend_ends_epoch(&backend_, &due_ms));
+    EXPECT_FALSE(cairn_backend_ends_epoch(&backend_, &due_ms));
+    kernel_.clock_ms += CAIRN_BACKEND_RETAIN_MS - 1;
+    EXPECT_FALSE(cairn_backend_ends_epoch(&backend_, &due_ms));
+    kernel_.clock_ms += 1;
+    EXPECT_TRUE(cairn_backend_ends_epoch(&backend_, &due_ms));
+}
+
+TEST_F(HugePages, AllThatIsOldGoesAndSingleGranulesToo)
+{
+    std::vector<char *> small;
+    for (int idx = 0; idx < 128; idx++)
+        small.push_back(Alloc(16384));
+    for (int idx = 0; idx < 128; idx += 2)
+        Free(small[idx]);
+    EXPECT_EQ(Dirty(), 64u * 16384);
+    for (int epoch = 0; epoch <= CAIRN_DECAY_OLD_EPOCHS; epoch++) {
+        EXPECT_GT(Dirty(), 0u) << epoch;
+        kernel_.clock_ms += CAIRN_BACKEND_RETAIN_MS;
+        cairn_backend_age(&backend_);
+    }
+    EXPECT_EQ(Dirty(), 0u);
+    for (int idx = 1; idx < 128; idx += 2)
+        Free(small[idx]);
+}
+
+} // namespace
