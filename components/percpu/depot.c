@@ -233,6 +233,41 @@ size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned ticks)
     return moved;
 }
 
+/* Moves the oldest blocks out. */
+static size_t bin_pop_oldest(struct cairn_depot *depot, struct cairn_depot_bin *bin, void **blocks,
+                             size_t count)
+{
+    void **slots = depot->slots + bin->slots_offset;
+    size_t taken;
+
+    cairn_lock_take(&bin->lock);
+    taken = cairn_min(count, bin->count);
+    cairn_store_relaxed(&bin->count, bin->count - (uint32_t)taken);
+    memcpy(blocks, slots, taken * sizeof(void *));
+    memmove(slots, slots + taken, bin->count * sizeof(void *));
+    cairn_lock_release(&bin->lock);
+    return taken;
+}
+
+/* The older half: it may have waited at the bottom for long. */
+static size_t bin_flush_oldest(struct cairn_depot *depot, struct cairn_depot_bin *bin)
+{
+    size_t left = (cairn_load_relaxed(&bin->count) + 1) / 2;
+    size_t moved = 0;
+    void *chunk[CHUNK];
+
+    while (left > 0) {
+        size_t count = bin_pop_oldest(depot, bin, chunk, cairn_min(left, (size_t)CHUNK));
+
+        if (count == 0)
+            break;
+        cairn_source_give(depot->source, bin->block_bytes, chunk, count);
+        moved += count;
+        left -= count;
+    }
+    return moved;
+}
+
 size_t cairn_depot_age(struct cairn_depot *depot)
 {
     size_t moved = 0;
@@ -240,8 +275,9 @@ size_t cairn_depot_age(struct cairn_depot *depot)
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++) {
         struct cairn_depot_bin *bin = &depot->bins[class_idx];
 
-        if (!cairn_load_relaxed(&bin->was_used) && cairn_load_relaxed(&bin->count) > 0)
-            moved += bin_flush(depot, bin);
+        if (cairn_load_relaxed(&bin->count) > 0)
+            moved += cairn_load_relaxed(&bin->was_used) ? bin_flush_oldest(depot, bin)
+                                                        : bin_flush(depot, bin);
         cairn_store_relaxed(&bin->was_used, false);
     }
     return moved;

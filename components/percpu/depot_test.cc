@@ -327,20 +327,25 @@ TEST(DepotDeath, CheckFindsBrokenInvariants)
     EXPECT_DEATH((depot->slots[3] = depot->slots[9], cairn_depot_check(depot)), "slots.before.");
 }
 
-TEST(Depot, GivesBackWhatWasUnusedBetweenTwoCallsOfAge)
+TEST(Depot, AgeGivesBackWhatWasUnusedAndTheOlderHalfOfTheRest)
 {
     TokenSource tokens({64, 128}, 1000);
     Depot depot(tokens);
-    depot.give(0, depot.take(0, 20));
-    depot.give(1, depot.take(1, 20));
-    EXPECT_EQ(cairn_depot_age(depot), 0u) << "both were used";
-    depot.give(1, depot.take(1, 5));
-    EXPECT_EQ(cairn_depot_age(depot), 20u);
-    EXPECT_EQ(cairn_depot_count(depot, 0), 0u);
-    EXPECT_EQ(cairn_depot_count(depot, 1), 20u);
-    EXPECT_EQ(cairn_depot_age(depot), 20u);
-    EXPECT_EQ(cairn_depot_bytes(depot), 0u);
+    std::vector<void *> blocks = depot.take(0, 20);
+    depot.give(0, blocks);
+    depot.give(1, depot.take(1, 200));
+    EXPECT_EQ(cairn_depot_age(depot), 10u + 100u) << "both were used";
+    depot.give(0, depot.take(0, 3));
+    EXPECT_EQ(cairn_depot_age(depot), 5u + 100u);
+    EXPECT_EQ(cairn_depot_count(depot, 1), 0u);
+    EXPECT_EQ(depot.take(0, 5), std::vector<void *>(blocks.begin() + 15, blocks.end()))
+        << "the newest stay, in their order";
+    depot.give(0, {blocks.begin() + 15, blocks.end()});
     cairn_depot_check(depot);
+    for (size_t left : {2u, 0u, 0u}) {
+        cairn_depot_age(depot);
+        EXPECT_EQ(cairn_depot_count(depot, 0), left);
+    }
     cairn_depot_fini(depot);
 }
 

@@ -15,8 +15,9 @@
  *   - one step of its limit, when another array needs budget and the shard has none left (found
  *     by a cursor that goes round the classes);
  *   - all its blocks, when the source signals that it would have to take more memory;
- *   - all its blocks at the end of an epoch in which it missed nothing: shards notice that by
- *     themselves, at their next miss, for they cannot be stopped by others without a fence.
+ *   - all its blocks at the end of an epoch in which it missed nothing, else the older half: shards
+ *     notice that by themselves, at their next miss, for they cannot be stopped by others without a
+ *     fence.
  * The same holds for the depot's classes, and for the whole shard of a CPU without a recent miss.
  *
  * Invariant: the header's extra_bytes is the sum over the arrays (cairn_shard_check).
@@ -183,18 +184,25 @@ void cairn_percpu_reclaim(struct cairn_percpu *percpu, unsigned shard_idx)
 /* ---- time ------------------------------------------------------------------------------------ */
 
 /* Stopped. Without a miss an array is unused, or it has what it needs, which is little to fetch
-   again. */
-static void age_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
+   again. Of one that misses, the oldest blocks may have waited at its bottom for long. */
+static void age_array(struct cairn_percpu *percpu, unsigned shard_idx, unsigned class_idx)
 {
     struct cairn_percpu_shard *shard = shard_at(percpu, shard_idx);
+    struct cairn_percpu_history *history = shard_history(shard, class_idx);
+    uint32_t header = shard_array_header(shard, class_idx);
 
-    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++) {
-        struct cairn_percpu_history *history = shard_history(shard, class_idx);
+    if (header != 0 && !history->has_missed)
+        lower_limit(percpu, shard_idx, class_idx, 0);
+    else if (header != 0)
+        (void)cairn_shard_give_oldest(percpu, shard_idx, class_idx,
+                                      header_count(header, &percpu->classes[class_idx]) / 2u);
+    history->has_missed = false;
+}
 
-        if (shard_array_header(shard, class_idx) != 0 && !history->has_missed)
-            lower_limit(percpu, shard_idx, class_idx, 0);
-        history->has_missed = false;
-    }
+static void age_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
+        age_array(percpu, shard_idx, class_idx);
 }
 
 void cairn_shard_age(struct cairn_percpu *percpu, unsigned shard_idx)

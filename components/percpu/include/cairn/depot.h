@@ -140,7 +140,8 @@ void cairn_depot_tick(struct cairn_depot *depot);
 size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned ticks);
 
 /*
- * Gives the blocks of the classes that were unused since the last call to the source.
+ * Gives the blocks of the classes that were unused since the last call to the source, and of the
+ * others the older half.
  *
  * Returns: the number of blocks.
  * Cost:    O(classes), and what the source does.

@@ -306,9 +306,10 @@ size_t cairn_percpu_flush_own(struct cairn_percpu *percpu);
 
 /*
  * Some time passed, an epoch: what was not needed since the last call goes to the source. To be
- * called periodically, ten times a second for one. Classes of the depot go at once; arrays without
- * a refill or flush go at the next one of their shard; with `may_fence` shards without one go at
- * once, unless the configuration forbids fences.
+ * called periodically, ten times a second for one. Of the depot, unused classes go at once, and the
+ * older half of the others. Of a shard, arrays without a refill or flush go at the next one of the
+ * shard, and the older half of the others; with `may_fence` shards without one go at once, unless
+ * the configuration forbids fences.
  *
  * Cost:    O(classes), and what the source does; with may_fence also O(shards in use), and a
  *          membarrier(2) for each idle shard in rseq mode.
