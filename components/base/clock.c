@@ -141,12 +141,27 @@ void cairn_clock_init(void)
     cairn_store_relaxed(&read_clock, (clock_function *)(uintptr_t)found);
 }
 
-uint64_t cairn_clock_ms(void)
+static bool read(clockid_t clock, struct timespec *now)
 {
     clock_function *function = cairn_load_relaxed(&read_clock);
+
+    return function != NULL && function(clock, now) == 0;
+}
+
+uint64_t cairn_clock_ms(void)
+{
     struct timespec now = {0, 0};
 
-    if (function == NULL || function(CLOCK_MONOTONIC_COARSE, &now) != 0)
+    if (!read(CLOCK_MONOTONIC_COARSE, &now))
         return 0;
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+uint64_t cairn_clock_us(void)
+{
+    struct timespec now = {0, 0};
+
+    if (!read(CLOCK_MONOTONIC, &now))
+        return 0;
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }

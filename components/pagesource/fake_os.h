@@ -78,7 +78,6 @@ class FakeOs {
     }
 
     uint64_t clock_ms = 0;
-    bool is_dense = false;
     bool is_huge_slow = false;
     size_t huge_bytes = 0;
 
@@ -339,7 +338,6 @@ class FakeOs {
         empty(base, old_bytes);
         return reinterpret_cast<void *>(moved);
     }
-    // Pages are as dense as `is_dense` says.
     static int op_make_huge(void *self, void *where, size_t length)
     {
         FakeOs *fake = self_of(self);
@@ -350,14 +348,6 @@ class FakeOs {
         fake->require(fake->is_backed(base, length), "huge pages of what is not mapped");
         fake->huge_bytes += length;
         return fake->is_huge_slow ? -EAGAIN : 0;
-    }
-    static bool op_is_dense(void *self, const void *where, size_t length)
-    {
-        FakeOs *fake = self_of(self);
-        uintptr_t base = reinterpret_cast<uintptr_t>(where);
-        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
-        fake->require(fake->is_backed(base, length), "a look at what is not mapped");
-        return fake->is_dense;
     }
     static uint64_t op_now_ms(void *self)
     {
@@ -385,8 +375,8 @@ class FakeOs {
     }
 
     static constexpr struct cairn_os_ops ops_ = {
-        "fake",   op_page_bytes, op_map,      op_unmap, op_protect, op_mark_metadata,
-        op_purge, op_make_huge,  op_is_dense, op_remap, op_sbrk,    op_now_ms};
+        "fake",   op_page_bytes, op_map,   op_unmap, op_protect, op_mark_metadata,
+        op_purge, op_make_huge,  op_remap, op_sbrk,  op_now_ms};
     std::recursive_mutex mutex_;
     size_t page_bytes_;
     std::vector<uint8_t> pages_; /* State; of the data segment only what is closed */

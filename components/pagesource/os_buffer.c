@@ -159,12 +159,6 @@ static int no_huge(void *self, void *base, size_t length_bytes)
     return -ENOSYS;
 }
 
-static bool not_dense(void *self, const void *base, size_t length_bytes)
-{
-    (void)self, (void)base, (void)length_bytes;
-    return false;
-}
-
 /* In place alone. */
 static void *remap(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move)
 {
@@ -206,7 +200,6 @@ struct cairn_os cairn_os_buffer_as_os(struct cairn_os_buffer *buffer)
         .mark_metadata = mark_metadata,
         .purge = purge,
         .make_huge = no_huge,
-        .is_dense = not_dense,
         .remap = remap,
         .sbrk = no_break,
         .now_ms = no_clock,

@@ -10,8 +10,8 @@
  * without that name is asked by the public one. A libc whose sbrk always refuses (musl) is answered
  * like a kernel that refuses.
  *
- * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk, mincore,
- * clock_gettime; and futex where there are threads. Any of them but mmap may be denied (EPERM, ENOSYS): less memory goes
+ * The allow-list for a seccomp filter: mmap, munmap, mprotect, madvise, mremap, brk; and futex
+ * where there are threads. Any of them but mmap may be denied (EPERM, ENOSYS): less memory goes
  * back then, nothing else changes.
  */
 
@@ -24,13 +24,9 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-enum {
-    DENSE_PAGES = 1024, /* that are looked at in one call */
-    HUGE_SLOW_US = 1000 /* a huge page takes 0.1 ms, its small ones 1.5 (docs/kernel.md) */
-};
+enum { HUGE_SLOW_US = 1000 }; /* a huge page takes 0.1 ms, its small ones 1.5 (docs/kernel.md) */
 
 /* Kernel addresses are below this; -errno, taken as an address, is above. */
 static void *address_or_null(long result)
@@ -89,15 +85,6 @@ static int purge(void *self, void *base, size_t length_bytes)
     return (int)cairn_syscall3(SYS_madvise, base, length_bytes, MADV_DONTNEED);
 }
 
-/* Of this thread, for it may wait for a CPU meanwhile. */
-static uint64_t cpu_us(void)
-{
-    struct timespec now = {0, 0};
-
-    cairn_syscall2(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
 static int make_huge(void *self, void *base, size_t length_bytes)
 {
     long result = cairn_syscall3(SYS_madvise, base, length_bytes, MADV_HUGEPAGE);
@@ -106,39 +93,9 @@ static int make_huge(void *self, void *base, size_t length_bytes)
     (void)self;
     if (result != 0)
         return (int)result;
-    from_us = cpu_us();
+    from_us = cairn_clock_us();
     *(volatile char *)base = 0;
-    return cpu_us() - from_us < HUGE_SLOW_US ? 0 : -EAGAIN;
-}
-
-/* How many of so many pages are not resident; all, when the kernel does not tell. */
-static size_t count_absent(uintptr_t base, size_t count, size_t page_size)
-{
-    unsigned char states[DENSE_PAGES];
-    size_t absent = 0;
-
-    if (cairn_syscall3(SYS_mincore, base, count * page_size, states) != 0)
-        return count;
-    for (size_t idx = 0; idx < count; idx++)
-        absent += (states[idx] & 1) == 0;
-    return absent;
-}
-
-static bool is_dense(void *self, const void *base, size_t length_bytes)
-{
-    size_t page_size = page_bytes(self);
-    size_t count = length_bytes / page_size;
-    size_t spare = count / 8;
-
-    for (size_t at = 0; at < count; at += DENSE_PAGES) {
-        size_t part = count - at < DENSE_PAGES ? count - at : DENSE_PAGES;
-        size_t absent = count_absent((uintptr_t)base + at * page_size, part, page_size);
-
-        if (absent > spare)
-            return false;
-        spare -= absent;
-    }
-    return true;
+    return cairn_clock_us() - from_us < HUGE_SLOW_US ? 0 : -EAGAIN;
 }
 
 static void *remap(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move)
@@ -193,7 +150,6 @@ static const struct cairn_os_ops linux_ops = {
     .mark_metadata = mark_metadata,
     .purge = purge,
     .make_huge = make_huge,
-    .is_dense = is_dense,
     .remap = remap,
     .sbrk = move_break,
     .now_ms = now_ms,

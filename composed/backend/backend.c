@@ -263,12 +263,22 @@ static inline void *take_slab(struct cairn_backend *backend, size_t block_bytes,
 {
     size_t slab_align_bytes =
         cairn_is_pow2(block_bytes) ? block_bytes : cairn_pow2_ceil(block_bytes);
+    void *slab;
 
     if (CAIRN_UNLIKELY(block_bytes > backend->large_max_bytes ||
                        align_bytes > backend->large_max_bytes))
         return NULL; /* no chunk could hold it, however many there were */
-    return cairn_backend_take_run(backend, block_bytes, cairn_max(align_bytes, slab_align_bytes),
+    slab = cairn_backend_take_run(backend, block_bytes, cairn_max(align_bytes, slab_align_bytes),
                                   NULL);
+    if (CAIRN_LIKELY(slab != NULL))
+        cairn_add_relaxed(&backend->slab_bytes, block_bytes);
+    return slab;
+}
+
+static inline void give_slab(struct cairn_backend *backend, void *slab, size_t block_bytes)
+{
+    cairn_sub_relaxed(&backend->slab_bytes, block_bytes);
+    cairn_backend_give_run(backend, slab, block_bytes);
 }
 
 static CAIRN_NOINLINE size_t take_several_slabs(struct cairn_backend *backend, size_t block_bytes,
@@ -285,7 +295,7 @@ static CAIRN_NOINLINE void give_several_slabs(struct cairn_backend *backend, siz
                                               void *const *blocks, size_t count)
 {
     for (size_t idx = 0; idx < count; idx++)
-        cairn_backend_give_run(backend, blocks[idx], block_bytes);
+        give_slab(backend, blocks[idx], block_bytes);
 }
 
 /* A pool asks for one. */
@@ -301,7 +311,7 @@ static size_t take_slabs(void *self, size_t block_bytes, size_t align_bytes, voi
 static void give_slabs(void *self, size_t block_bytes, void *const *blocks, size_t count)
 {
     if (CAIRN_LIKELY(count == 1))
-        cairn_backend_give_run(self, blocks[0], block_bytes);
+        give_slab(self, blocks[0], block_bytes);
     else
         give_several_slabs(self, block_bytes, blocks, count);
 }

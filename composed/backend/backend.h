@@ -77,8 +77,6 @@ CAIRN_STATIC_ASSERT((CAIRN_MEDIUM_GRANULES_MIN - 1) * CAIRN_BACKEND_GRANULE_MIN_
                     "the shortest medium block is the first that no size class holds");
 CAIRN_STATIC_ASSERT(CAIRN_CLASS_COUNT_MAX + CAIRN_MEDIUM_COUNT < CAIRN_KIND_PAST, "kinds differ");
 
-enum { CAIRN_BACKEND_SAMPLES = 8 };
-
 /* Huge pages: see hugepages.c. */
 enum cairn_thp { CAIRN_THP_AUTO = 0, CAIRN_THP_OFF, CAIRN_THP_ALWAYS };
 
@@ -143,11 +141,10 @@ struct cairn_backend {
     bool is_settling;       /* a thread gives memory back */
     size_t huge_count;
     size_t huge_bytes;
-    uint32_t dense_count;   /* atomic: large blocks in succession that were dense */
-    uint64_t huge_pause_ms; /* atomic: until when no huge pages are asked for; 0: not */
-    uint32_t sample_count;  /* atomic: chunks that were fed in small pages */
-    const void *samples[CAIRN_BACKEND_SAMPLES]; /* atomic: the last ones of these */
-    size_t leaf_bytes;                          /* of the pagemap */
+    uint32_t huge_slow_count; /* atomic: huge pages in succession that took long */
+    uint64_t huge_pause_ms;   /* atomic: until when no huge pages are asked for; 0: not */
+    size_t slab_bytes;        /* atomic: of runs, in slabs */
+    size_t leaf_bytes;        /* of the pagemap */
     struct cairn_backend_bounds bounds;
     size_t pressed_bytes;           /* atomic: what was touched when the soft limit was felt last */
     bool is_pressed;                /* atomic: the soft limit is to be felt */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
-// Where huge pages are asked for, of a kernel that says what is dense and what is slow.
+// Where huge pages are asked for, of a kernel that says whether they are slow.
 
 #include "composed/backend/backend_fixture.h"
 
@@ -14,7 +14,6 @@ constexpr size_t kMiB = size_t{1} << 20;
 
 struct Kernel {
     cairn_os real;
-    bool is_dense = true;
     int answer = 0;
     uint64_t clock_ms = 1000;
     std::vector<std::pair<char *, size_t>> asked;
@@ -34,9 +33,6 @@ class HugePages : public Backend {
             kernel->asked.emplace_back(static_cast<char *>(base), bytes);
             return kernel->answer;
         };
-        ops_.is_dense = [](void *self, const void *, size_t) {
-            return static_cast<Kernel *>(self)->is_dense;
-        };
         ops_.now_ms = [](void *self) { return static_cast<Kernel *>(self)->clock_ms; };
         backend_.pages.config.os = {&ops_, &kernel_};
     }
@@ -45,6 +41,8 @@ class HugePages : public Backend {
     {
         for (char *block : blocks_)
             Free(block);
+        for (void *slab : slabs_)
+            cairn_source_give_one(cairn_backend_as_source(&backend_), kMiB, slab);
         Backend::TearDown();
     }
 
@@ -55,22 +53,18 @@ class HugePages : public Backend {
         cairn_backend_set_bounds(&backend_, &bounds);
     }
 
-    // Two blocks to a chunk.
+    // Of two slabs each.
     void GrowByChunks(size_t count)
     {
+        cairn_source slabs = cairn_backend_as_source(&backend_);
         for (size_t idx = 0; idx < 2 * count; idx++)
-            blocks_.push_back(Alloc(kMiB));
-    }
-
-    void MakeAndFree(size_t bytes)
-    {
-        Free(Alloc(bytes));
-        cairn_backend_trim(&backend_);
+            slabs_.push_back(cairn_source_take_one(slabs, kMiB, 1));
     }
 
     Kernel kernel_;
     cairn_os_ops ops_;
     std::vector<char *> blocks_;
+    std::vector<void *> slabs_;
 };
 
 TEST_F(HugePages, AreNotAskedForWhereTheyAreOff)
@@ -94,23 +88,22 @@ TEST_F(HugePages, AreAskedForInEachChunkAndEachLongBlockIfAlways)
     EXPECT_GE(bytes, 16 * kMiB);
 }
 
-TEST_F(HugePages, AreAskedForOfADenseHeapOnceItIsLarge)
+TEST_F(HugePages, AreAskedForOfAHeapOfSlabsOnceItIsLarge)
 {
     GrowByChunks(20);
     EXPECT_TRUE(kernel_.asked.empty()) << "40 MiB";
     GrowByChunks(80);
-    EXPECT_GE(kernel_.asked.size(), 68u);
-    EXPECT_LE(kernel_.asked.size(), 71u) << "every eighth is a sample";
+    EXPECT_EQ(kernel_.asked.size(), 80u);
 }
 
-TEST_F(HugePages, AreNotAskedForOfASparseHeap)
+TEST_F(HugePages, AreNotAskedForOfAHeapWhoseBlocksMayBeSparse)
 {
-    kernel_.is_dense = false;
-    GrowByChunks(100);
+    for (int idx = 0; idx < 100; idx++)
+        blocks_.push_back(Alloc(kMiB));
+    GrowByChunks(5);
     EXPECT_TRUE(kernel_.asked.empty());
-    kernel_.is_dense = true;
-    GrowByChunks(2);
-    EXPECT_FALSE(kernel_.asked.empty()) << "it has become dense";
+    GrowByChunks(400);
+    EXPECT_FALSE(kernel_.asked.empty()) << "nearly all of it is slabs";
 }
 
 TEST_F(HugePages, AChunkOfThemIsTouchedAsAWhole)
@@ -136,38 +129,25 @@ TEST_F(HugePages, AChunkForWhichTheyAreRefusedIsAsAnyOther)
     EXPECT_EQ(Dirty(), dirty);
 }
 
-TEST_F(HugePages, AreNotAskedForForAWhileAfterOneWasSlow)
+TEST_F(HugePages, AreNotAskedForForAWhileAfterTwoWereSlow)
 {
     GrowByChunks(21);
+    kernel_.asked.clear();
     kernel_.answer = -EAGAIN;
-    size_t before = kernel_.asked.size();
-    GrowByChunks(2);
-    size_t asked = kernel_.asked.size() - before;
-    EXPECT_EQ(asked, 1u);
+    GrowByChunks(1);
+    kernel_.answer = 0;
+    GrowByChunks(1);
+    EXPECT_EQ(kernel_.asked.size(), 2u) << "one may have waited for a CPU";
+    kernel_.answer = -EAGAIN;
+    GrowByChunks(4);
+    EXPECT_EQ(kernel_.asked.size(), 4u);
     kernel_.answer = 0;
     kernel_.clock_ms += 999;
     GrowByChunks(2);
-    EXPECT_EQ(kernel_.asked.size() - before, asked);
+    EXPECT_EQ(kernel_.asked.size(), 4u);
     kernel_.clock_ms += 1;
     GrowByChunks(2);
-    EXPECT_GT(kernel_.asked.size() - before, asked);
-}
-
-TEST_F(HugePages, AreAskedForInALongBlockAfterTwoThatWereDense)
-{
-    MakeAndFree(20 * kMiB);
-    EXPECT_TRUE(kernel_.asked.empty());
-    MakeAndFree(10 * kMiB);
-    EXPECT_TRUE(kernel_.asked.empty());
-    MakeAndFree(3 * kMiB);
-    EXPECT_TRUE(kernel_.asked.empty()) << "not of a short one";
-    MakeAndFree(20 * kMiB);
-    EXPECT_EQ(kernel_.asked.size(), 1u);
-    kernel_.is_dense = false;
-    MakeAndFree(20 * kMiB);
-    EXPECT_EQ(kernel_.asked.size(), 2u);
-    MakeAndFree(20 * kMiB);
-    EXPECT_EQ(kernel_.asked.size(), 2u) << "the last one was sparse";
+    EXPECT_EQ(kernel_.asked.size(), 6u);
 }
 
 // --- the soft limit, and epochs ------------------------------------------------------------------

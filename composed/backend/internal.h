@@ -30,9 +30,6 @@ bool cairn_backend_make_chunk_huge(struct cairn_backend *backend, char *chunk);
 /* Asks for huge pages for a block, if that is wanted: where it is not resident yet. */
 void cairn_backend_make_block_huge(struct cairn_backend *backend, void *block, size_t length_bytes);
 
-/* A block is about to be freed: what it tells of those to come. */
-void cairn_backend_see_block(struct cairn_backend *backend, const void *block, size_t length_bytes);
-
 /* ---- runs.c ---- */
 
 /* The run allocator's first state. 0 or -ENOMEM. */

@@ -293,7 +293,6 @@ void cairn_backend_free(struct cairn_backend *backend, void *block, const char *
         cairn_backend_give_run(backend, block, found.length_bytes);
     } else if (found.tag == CAIRN_KIND_HUGE) {
         count_huge(backend, (size_t)-1, 0 - found.length_bytes);
-        cairn_backend_see_block(backend, block, found.length_bytes);
         cairn_backend_give_pages(backend, block, found.length_bytes);
     } else {
         cairn_pagesource_unmap_past(&backend->pages, block, found.length_bytes);

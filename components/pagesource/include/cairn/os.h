@@ -52,9 +52,6 @@ struct cairn_os_ops {
        one took longer than touching small ones, because free memory is in pieces; else refused. */
     int (*make_huge)(void *self, void *base, size_t length_bytes);
 
-    /* True when nearly all of it is resident (mincore(2)): 7 of 8 pages. */
-    bool (*is_dense)(void *self, const void *base, size_t length_bytes);
-
     /* Resizes a mapping, moving it when `may_move`; what is added reads as zero. The new address,
        or NULL and nothing changed. */
     void *(*remap)(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move);
@@ -75,9 +72,8 @@ struct cairn_os {
     void *self;
 };
 
-/* The Linux kernel. Each function is one system call, mark_metadata two, make_huge three, is_dense one for
-   each 4 MiB,
-   the clock none; errno is left alone. */
+/* The Linux kernel. Each function is one system call, mark_metadata two, the clock
+   none; errno is left alone. */
 struct cairn_os cairn_os_linux(void);
 
 CAIRN_END_DECLS
