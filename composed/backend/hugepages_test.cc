@@ -146,8 +146,16 @@ TEST_F(HugePages, AreNotAskedForForAWhileAfterTwoWereSlow)
     GrowByChunks(2);
     EXPECT_EQ(kernel_.asked.size(), 4u);
     kernel_.clock_ms += 1;
+    kernel_.answer = -EAGAIN;
     GrowByChunks(2);
-    EXPECT_EQ(kernel_.asked.size(), 6u);
+    EXPECT_EQ(kernel_.asked.size(), 5u) << "it is still slow";
+    kernel_.answer = 0;
+    kernel_.clock_ms += 1999;
+    GrowByChunks(2);
+    EXPECT_EQ(kernel_.asked.size(), 5u) << "twice as long";
+    kernel_.clock_ms += 1;
+    GrowByChunks(2);
+    EXPECT_EQ(kernel_.asked.size(), 7u);
 }
 
 // --- the soft limit, and epochs ------------------------------------------------------------------
