@@ -87,8 +87,9 @@ class ComponentsTest(unittest.TestCase):
             self.assertEqual(retained["syscalls"], 0)
         self.assertLess(self.runs["pagesource/untouched/auto/kib:64"]["faults"], 0.1)
 
-    def test_a_block_is_moved_only_where_it_must(self) -> None:
-        self.assertGreaterEqual(self.runs["pagesource/resize/moved/kib:64"]["syscalls"], 1)
+    def test_a_block_is_moved_once_and_has_room_then(self) -> None:
+        moved = self.runs["pagesource/resize/moved/kib:64"]["syscalls"]
+        self.assertTrue(0 < moved < 0.1, moved)
         self.assertEqual(self.runs["pagesource/resize/in_place/kib:64"]["syscalls"], 0)
 
     def test_fragmentation_is_a_share(self) -> None:

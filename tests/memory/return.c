@@ -7,10 +7,15 @@
  *                            pairs of one small size; prints what is kept, then resident beyond the start: afterwards, and
  *                            after malloc_trim()
  *   shrink FROM TO COUNT     so many blocks become shorter; prints what is needed, then resident beyond the start
+ *   freed calls|pairs|ticks|asleep  makes 100 MiB of all sizes and frees them in another order; for a
+ *                            second makes a few calls, or pairs of small sizes, or calls of cairn_malloc_tick(), or nothing;
+ *                            prints what is resident beyond the start
  *   grow                     a block of 2 GiB grows beside others; prints by how much the resident memory did
  *   steady                   blocks change their size in all ways and keep what is in them
  */
 #include "tests/memory/self.h"
+
+#include <cairn/malloc.h>
 
 #include <malloc.h>
 #include <sys/mman.h>
@@ -106,6 +111,53 @@ static void shrink(size_t from, size_t to, size_t count)
         self_expect(blocks[idx][0] == (char)idx && blocks[idx][to - 1] == (char)idx, "spoilt");
 }
 
+/* More of each than caches hold. */
+static void small_pairs(void)
+{
+    void *blocks[400];
+
+    for (size_t bytes = 16; bytes <= 256; bytes *= 2) {
+        for (size_t idx = 0; idx < 400; idx++)
+            blocks[idx] = take_filled(bytes, 1);
+        for (size_t idx = 0; idx < 400; idx++)
+            free(blocks[idx]);
+    }
+}
+
+static void pass_time(const char *way)
+{
+    for (int slice = 0; slice < 50; slice++) {
+        sleep_ms(20);
+        if (strcmp(way, "calls") == 0)
+            call();
+        else if (strcmp(way, "pairs") == 0)
+            small_pairs();
+        else if (strcmp(way, "ticks") == 0 && cairn_malloc_tick != NULL)
+            (void)cairn_malloc_tick();
+    }
+}
+
+/* In an order without regard to addresses. */
+static void freed(const char *way)
+{
+    static const size_t sizes[] = {16, 40, 100, 250, 700, 2000, 9000, 60000, 300000};
+    enum { SIZES = sizeof(sizes) / sizeof(sizes[0]), COUNT = 9 * 280, STEP = 1009 };
+    char **blocks = array_of(COUNT);
+    long before;
+
+    call();
+    small_pairs();
+    before = self_kib("VmRSS");
+    for (int round = 0; round < 2; round++) {
+        for (size_t idx = 0; idx < COUNT; idx++)
+            blocks[idx] = take_filled(sizes[idx % SIZES], 1);
+        for (size_t idx = 0; idx < COUNT; idx++)
+            free(blocks[idx * STEP % COUNT]);
+    }
+    pass_time(way);
+    printf("%ld\n", self_kib("VmRSS") - before);
+}
+
 static void grow(void)
 {
     char *low = take_filled(3000000, 1);
@@ -161,6 +213,8 @@ int main(int count, char **arguments)
     else if (strcmp(mode, "shrink") == 0 && count == 5)
         shrink(strtoul(arguments[2], NULL, 0), strtoul(arguments[3], NULL, 0),
                strtoul(arguments[4], NULL, 0));
+    else if (strcmp(mode, "freed") == 0 && count == 3)
+        freed(arguments[2]);
     else if (strcmp(mode, "grow") == 0)
         grow();
     else if (strcmp(mode, "steady") == 0)

@@ -69,6 +69,29 @@ TEST_P(Shrunk, GiveTheirTailsBack)
     }
 }
 
+struct Way {
+    const char *name;
+    const char *conf;
+};
+
+class Freed : public testing::TestWithParam<Way> {};
+
+INSTANTIATE_TEST_SUITE_P(By, Freed,
+                         testing::Values(Way{"calls", ""}, Way{"pairs", ""}, Way{"ticks", ""},
+                                         Way{"asleep", "background:1"}),
+                         [](const auto &way) { return std::string(way.param.name); });
+
+TEST_P(Freed, EverythingIsBackAfterASecond)
+{
+    if (!StackIsOurs())
+        GTEST_SKIP() << "the system's malloc keeps it";
+    Command command = DataCommand(std::string("tests/memory/return freed ") + GetParam().name);
+    command.environment = {std::string("CAIRN_CONF=") + GetParam().conf};
+    Outcome outcome = RunOnStack(command);
+    ASSERT_TRUE(outcome.ok()) << outcome;
+    EXPECT_LE(std::stol(outcome.out), 2 * kMibInKib) << outcome;
+}
+
 TEST(Grown, BlockOfTwoGibibytesIsNotTouched)
 {
     EXPECT_LE(std::stol(RunReturn("grow").out), 4 * kMibInKib);
