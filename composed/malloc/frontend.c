@@ -230,13 +230,14 @@ static void settle(void)
 
 CAIRN_HOT_INLINE void leave(int ticket)
 {
+    bool is_due = is_time_to_look(ticket) || cairn_backend_is_unsettled(cairn_heap_backend());
+
     if (CAIRN_UNLIKELY(cairn_past_has_kept()))
         cairn_past_free_kept();
-    if (CAIRN_UNLIKELY(is_time_to_look(ticket) ||
-                       cairn_backend_is_unsettled(cairn_heap_backend())))
+    if (CAIRN_UNLIKELY(is_due))
         settle();
     cairn_gate_leave(&gate, ticket);
-    if (CAIRN_UNLIKELY(cairn_background_may_be_woken()) &&
+    if (CAIRN_UNLIKELY(is_due) && cairn_background_may_be_woken() &&
         cairn_backend_is_dirty(cairn_heap_backend()))
         cairn_background_wake();
 }

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: 2026 The cairn authors */
+/*
+ * options MODE: options that take effect while a program runs. Exit status 0: all is as it should
+ * be; 77: this malloc has none.
+ *
+ *   thread    the background thread, which is asked for: when there is one, in whom, and what it leaves alone
+ *   set       what can be set, and what cannot
+ *   limits    limits that change; what is beyond a soft one goes back
+ *   decay     time after which memory goes back, and none
+ */
+#include "tests/memory/self.h"
+
+#include <cairn/malloc.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { BLOCKS = 2000, BLOCK_BYTES = 20000 };
+
+static void sleep_ms(long ms)
+{
+    const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
+static long thread_count(void)
+{
+    return self_kib("Threads:");
+}
+
+static void make_and_free(void)
+{
+    static char *blocks[BLOCKS];
+
+    for (size_t idx = 0; idx < BLOCKS; idx++)
+        blocks[idx] = memset(malloc(BLOCK_BYTES), 1, BLOCK_BYTES);
+    for (size_t idx = 0; idx < BLOCKS; idx++)
+        free(blocks[idx]);
+}
+
+static volatile sig_atomic_t handled_in;
+
+static void handle(int number)
+{
+    (void)number;
+    handled_in = gettid();
+}
+
+/* A signal to the process is taken by a thread of the program. */
+static void check_signals(void)
+{
+    sigset_t mask;
+
+    signal(SIGUSR1, handle);
+    for (int round = 0; round < 50; round++) {
+        handled_in = 0;
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGUSR1);
+        pthread_sigmask(SIG_BLOCK, &mask, NULL);
+        kill(getpid(), SIGUSR1);
+        sleep_ms(1);
+        self_expect(handled_in == 0, "the thread took a signal");
+        pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
+        self_expect(handled_in == getpid(), "a signal was lost");
+    }
+}
+
+static void check_child(void)
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        self_expect(thread_count() == 1, "a forked child has the thread at once");
+        make_and_free();
+        self_expect(thread_count() == 2, "a forked child that frees has no thread");
+        exit(0); /* which joins it */
+    }
+    self_expect(waitpid(child, &status, 0) == child && status == 0, "the child failed");
+}
+
+static void thread(void)
+{
+    self_expect(thread_count() == 1, "there is a thread before anything is free");
+    make_and_free();
+    self_expect(thread_count() == 2, "there is no thread");
+    check_signals();
+    check_child();
+    self_expect(thread_count() == 2, "the thread did not survive a fork");
+    for (int round = 0; round < 20; round++) {
+        self_expect(cairn_malloc_set("background:0") == 0, "cannot be ended");
+        self_expect(thread_count() == 1, "it was not joined");
+        self_expect(cairn_malloc_set("background:1") == 0, "cannot be asked for again");
+        make_and_free();
+        self_expect(thread_count() == 2, "it did not come back");
+    }
+    for (int round = 0; round < 100; round++)
+        check_child();
+}
+
+static void set(void)
+{
+    static const char *const right[] = {"",
+                                        "decay_ms:0",
+                                        "decay_ms:-1",
+                                        "thp:always",
+                                        "limit_mib:100000",
+                                        "limit_mib:0",
+                                        "thp:auto",
+                                        "soft_limit_mib:50",
+                                        "retain_mib:1,decay_ms:5",
+                                        "background:1,background:0"};
+    static const char *const wrong[] = {"decay_ms", "decay_ms:x",         "nothing:1", "pages:mmap",
+                                        "shards:7", "decay_ms:1,stats:1", "thp:2"};
+
+    for (size_t idx = 0; idx < sizeof(right) / sizeof(right[0]); idx++) {
+        self_expect(cairn_malloc_set(right[idx]) == 0, right[idx]);
+        make_and_free();
+        cairn_malloc_check();
+    }
+    for (size_t idx = 0; idx < sizeof(wrong) / sizeof(wrong[0]); idx++)
+        self_expect(cairn_malloc_set(wrong[idx]) == EINVAL, wrong[idx]);
+}
+
+static void limits(void)
+{
+    static char *blocks[64];
+    size_t count = 0;
+    long before;
+
+    self_expect(cairn_malloc_set("limit_mib:40") == 0, "cannot be set");
+    while (count < 64 && (blocks[count] = malloc(1 << 20)) != NULL)
+        count++;
+    self_expect(count >= 25 && count < 40, "the limit does not hold");
+    self_expect(cairn_malloc_set("limit_mib:0") == 0, "cannot be lifted");
+    self_expect((blocks[count++] = malloc(1 << 20)) != NULL, "the limit holds still");
+    self_expect(cairn_malloc_set("limit_mib:8") == 0, "cannot be below what is held");
+    self_expect(malloc(40 << 20) == NULL, "the lower limit does not hold");
+    cairn_malloc_check();
+    while (count > 0)
+        free(blocks[--count]);
+    self_expect(malloc(2 << 20) != NULL, "freed memory does not count");
+    self_expect(cairn_malloc_set("limit_mib:0,soft_limit_mib:20,decay_ms:-1") == 0,
+                "cannot be set");
+    make_and_free(); /* 40 MB */
+    before = self_kib("VmRSS");
+    self_expect(memset(malloc(8 << 20), 1, 8 << 20) != NULL, "a soft limit refuses");
+    self_expect(self_kib("VmRSS") < before, "beyond the soft limit nothing went back");
+}
+
+static void decay(void)
+{
+    long start = self_kib("VmRSS");
+
+    self_expect(cairn_malloc_set("decay_ms:-1") == 0, "cannot be set");
+    make_and_free();
+    for (int round = 0; round < 30; round++) {
+        sleep_ms(20);
+        cairn_malloc_tick();
+    }
+    self_expect(self_kib("VmRSS") > start + 30000, "with -1 something went back");
+    self_expect(cairn_malloc_set("decay_ms:10") == 0, "cannot be set");
+    for (int round = 0; round < 20 && cairn_malloc_tick() != 0; round++)
+        sleep_ms(10);
+    self_expect(self_kib("VmRSS") < start + 2048, "it does not go back");
+}
+
+int main(int count, char **arguments)
+{
+    const char *mode = count > 1 ? arguments[1] : "";
+
+    if (cairn_malloc_set == NULL)
+        return 77;
+    if (strcmp(mode, "thread") == 0)
+        thread();
+    else if (strcmp(mode, "set") == 0)
+        set();
+    else if (strcmp(mode, "limits") == 0)
+        limits();
+    else if (strcmp(mode, "decay") == 0)
+        decay();
+    else
+        return 2;
+    return 0;
+}
