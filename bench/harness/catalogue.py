@@ -68,6 +68,7 @@ _SINGLE = (
     Work("batches-1k", "batches blocks=1600 bytes=1024", "ops=3m", "ops=200k"),
     Work("growth", "growth", "ops=3000", "ops=400"),
     Work("big", "big", "ops=60", "ops=8"),
+    Work("resized", "growth mode=random", "ops=3000", "ops=400"),
     Work("medium", "medium", "ops=8k", "ops=1000"),
     Work("sized", "sized", "ops=2m", "ops=250k"),
     Work("tree", "tree", "ops=8m", "ops=1m"),
@@ -79,7 +80,9 @@ _SINGLE = (
     Work("cache", "cache", "ops=400k", "ops=60k"),
     Work("sawtooth", "sawtooth", "ops=3m", "ops=300k"),
     Work("strings", "strings", "ops=400k", "ops=50k"),
-    Work("phases", "phases", "live=1g", "live=64m idle_ms=40", 3.7, 0.35, metric="memory"),
+    Work("phases", "phases", "live=1g", "live=64m idle_ms=100", 4.3, 0.45, metric="memory"),
+    Work("phases-pairs", "phases idle=pairs", "live=256m idle_ms=1000", "live=64m idle_ms=100", 2.9, 0.45, metric="memory"),
+    Work("phases-asleep", "phases idle=asleep", "live=256m idle_ms=1000", "live=64m idle_ms=100", 2.9, 0.45, metric="memory"),
 )
 _PARALLEL = (
     Work("churn-4", "churn threads=4", "ops=5m", "ops=600k"),
@@ -100,6 +103,7 @@ _PARALLEL = (
     Work("pipeline", "pipeline", "ops=150k", "ops=20k"),
     Work("sawtooth-4", "sawtooth threads=4", "ops=4m", "ops=400k"),
     Work("large-4", "churn threads=4 min=8k max=128k live=64m", "ops=200k", "ops=30k"),
+    Work("big-2", "big threads=2", "ops=60", "ops=8"),
     Work("workers-large", "workers min=8k max=128k", "ops=100k", "ops=15k"),
     Work("mixed-4", "mixed threads=4", "ops=4m", "ops=400k"),
 )

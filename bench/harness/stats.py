@@ -200,7 +200,7 @@ def phase_name(key: str) -> str:
 
 def live_kib(benchmark: Benchmark, key: str) -> Optional[float]:
     """What the program itself held after the phase, if its runs tell; idling changes nothing of that."""
-    phase = key[: -len("_kib")].replace("_idle", "") + LIVE
+    phase = key.split("_")[0] + LIVE
     return next((cell.extra[phase] for cell in benchmark.cells.values() if phase in cell.extra), None)
 
 

@@ -3,7 +3,8 @@
 
 /*
  * growth.c - buffers that grow by realloc: even ones by half, as vectors do, up to `max`; odd ones
- * by 4 KiB, as files read piece by piece, up to `stepped`.
+ * by 4 KiB, as files read piece by piece, up to `stepped`. Or all of them grow and shrink to random
+ * sizes up to `max`.
  *
  * They grow in turns, so that each stands in the way of the other. Each growth stamps the end of
  * the buffer and checks the stamp of the one before; a full buffer is checked at every page.
@@ -13,7 +14,11 @@
 
 enum { BUFFERS_MOST = 1024, PAGE_BYTES = 4096, FIRST_BYTES = 64 };
 
-static uint64_t buffers, stepped;
+enum { STEPS, RANDOM };
+
+static const char *const modes[] = {"steps", "random", NULL};
+
+static uint64_t buffers, stepped, mode;
 
 struct buffer {
     unsigned char *content;
@@ -72,13 +77,30 @@ static void grow(struct buffer *buffer, size_t idx)
     stamp(buffer, old_bytes, idx);
 }
 
+/* To any size: what is cut off may be wanted again soon. */
+static void resize(struct buffer *buffer, size_t idx, struct rng *rng)
+{
+    size_t old_bytes = buffer->bytes;
+
+    buffer->bytes = max / 64 + (size_t)rng_below(rng, max - max / 64);
+    buffer->content = got(realloc(buffer->content, buffer->bytes));
+    if (old_bytes > 0 && old_bytes < buffer->bytes)
+        check(buffer, old_bytes - 1, idx);
+    stamp(buffer, least_of(old_bytes, buffer->bytes), idx);
+}
+
 static void work(size_t thread)
 {
     static struct buffer all[BUFFERS_MOST];
+    struct rng rng = rng_of(thread);
 
-    (void)thread;
-    for (uint64_t op = 0; op < ops; op++)
-        grow(&all[op % buffers], op % buffers);
+    for (uint64_t op = 0; op < ops; op++) {
+        size_t idx = mode == RANDOM ? rng_below(&rng, buffers) : op % buffers;
+        if (mode == RANDOM)
+            resize(&all[idx], idx, &rng);
+        else
+            grow(&all[idx], idx);
+    }
     for (size_t idx = 0; idx < buffers; idx++)
         drop(&all[idx], idx);
 }
@@ -90,6 +112,7 @@ int main(int argument_count, char **arguments)
           "place and with a move (ops: reallocs)",
           PARAMETERS(OPS(4000), PARAMETER(buffers, 8, 1, BUFFERS_MOST),
                      PARAMETER(max, 8 << 20, FIRST_BYTES, UINT64_C(1) << 40),
+                     WORD(mode, STEPS, modes),
                      PARAMETER(stepped, 1 << 20, FIRST_BYTES, UINT64_C(1) << 40)));
     return run(1, work);
 }

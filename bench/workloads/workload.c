@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 1024, STACK_BYTES = 256 << 10 };
+enum { LINE_BYTES = 2048, STACK_BYTES = 256 << 10 };
 
 uint64_t ops, threads, live, min, max;
 struct sizes sizes;

@@ -199,9 +199,12 @@ class OneTest(WorkloadCase):
             self.expect_refusal(words, said, LD_PRELOAD=fixture.part("bench/bump/libfake.so"), FAKE=lie + "=1")
 
     def test_phases_tell_the_memory_after_each(self) -> None:
-        result = self.result("phases live=32m idle_ms=20")
-        self.assertEqual(len(result), 10)
-        for name, kib, inexact in (("grown", 32 << 10, 1), ("thinned", 3.2 * 1024, 330), ("freed", 0, 0)):
-            self.assertAlmostEqual(result[name + "_live_kib"], kib, delta=inexact)
-        for name in ("grown_kib", "thinned_kib", "thinned_idle_kib", "freed_kib", "freed_idle_kib"):
-            self.assertGreaterEqual(result[name], max(result[name.split("_")[0] + "_live_kib"], 1))
+        for idle in ("calls", "pairs", "asleep"):
+            result = self.result("phases live=32m idle_ms=200 idle=" + idle)
+            for name, kib, inexact in (("grown", 32 << 10, 1), ("thinned", 3.2 * 1024, 330), ("freed", 0, 0)):
+                self.assertAlmostEqual(result[name + "_live_kib"], kib, delta=inexact)
+            told = ["%s%s_kib" % (name, at) for name, ats in (("grown", ("",)), ("thinned", ("", "_idle_100", "_idle_200")),
+                                                               ("freed", ("", "_idle_100", "_idle_200"))) for at in ats]
+            self.assertEqual(sorted(key for key in result if key.endswith("_kib") and "live" not in key), sorted(told))
+            for name in told:
+                self.assertGreaterEqual(result[name], max(result[name.split("_")[0] + "_live_kib"], 1))
