@@ -11,7 +11,7 @@ from typing import Any, Dict
 from bench.harness import fixture
 
 LIMIT_BYTES = 48 << 20
-FORM = re.compile(r'\{"ops": \d+, "seconds": \d+\.\d{9}(, "extra": \{"[a-z_]+": \d+(, "[a-z_]+": \d+)*\})?\}\n')
+FORM = re.compile(r'\{"ops": \d+, "seconds": \d+\.\d{9}(, "extra": \{"[a-z_0-9]+": \d+(, "[a-z_0-9]+": \d+)*\})?\}\n')
 NO_NUMBERS = ("", "12x", "-1", "k", "1kk", "0x10", "1.5", "99999999999999999999", "18446744073709551615k")
 
 # A run of some milliseconds, and one that needs more than LIMIT_BYTES.
