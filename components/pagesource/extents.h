@@ -171,8 +171,8 @@ uint32_t cairn_pagesource_carve(struct cairn_pagesource *source, uint32_t id, ui
 void cairn_pagesource_clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
                            uintptr_t end);
 
-/* True when a free run is what the block before it may grow over: it lies in the same mapping, and is
-   not much longer than the block. */
+/* True when a free run is what the block before it may grow over: it lies in the same mapping, and
+   is not much longer than the block. */
 bool cairn_pagesource_is_room(const struct cairn_pagesource *source,
                               const struct cairn_pagesource_node *run);
 

@@ -392,8 +392,8 @@ static bool remap_block(struct cairn_pagesource *source, uint32_t id, size_t new
     return true;
 }
 
-/* A block that grows is likely to grow again: behind one that has to move there is room, which costs
-   nothing until it is touched. */
+/* A block that grows is likely to grow again: behind one that has to move there is room, which
+   costs nothing until it is touched. */
 static bool move_block(struct cairn_pagesource *source, uint32_t id, size_t new_bytes,
                        bool may_move)
 {

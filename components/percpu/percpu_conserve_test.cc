@@ -2,8 +2,8 @@
 // SPDX-FileCopyrightText: 2026 The cairn authors
 
 // Ten million operations, or as many as CAIRN_TEST_OPERATIONS says: push, pop, batches through the
-// depot, flushes of one's own shard and of others', pressure, epochs, checks, forks, threads that end,
-// moves between CPUs, and at the end no token is lost and none there twice.
+// depot, flushes of one's own shard and of others', pressure, epochs, checks, forks, threads that
+// end, moves between CPUs, and at the end no token is lost and none there twice.
 
 #include "percpu_gated.h"
 

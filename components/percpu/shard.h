@@ -289,7 +289,8 @@ void cairn_shard_missed(struct cairn_percpu *percpu, unsigned shard_idx, unsigne
    be. */
 bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t wanted_bytes);
 
-/* At the end of an epoch, in a thread of the shard: empties the arrays that missed nothing in it. */
+/* At the end of an epoch, in a thread of the shard: empties the arrays that missed nothing in it,
+   and halves the others. */
 void cairn_shard_age(struct cairn_percpu *percpu, unsigned shard_idx);
 
 /* The source is under pressure: empties arrays of this thread's shard, shards and classes of the

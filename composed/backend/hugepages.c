@@ -55,7 +55,8 @@ static void note_speed(struct cairn_backend *backend, bool is_slow)
     cairn_store_relaxed(&backend->huge_slow_count, count);
     if (count >= SLOW_MAX)
         cairn_store_relaxed(&backend->huge_pause_ms,
-                            now_ms(backend) + (PAUSE_MS << cairn_min(count - SLOW_MAX, 6u)));
+                            now_ms(backend) +
+                                ((uint64_t)PAUSE_MS << cairn_min(count - SLOW_MAX, 6u)));
 }
 
 /* Of what lies within whole huge pages. False when nothing does, or the kernel refuses. */

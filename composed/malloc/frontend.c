@@ -51,7 +51,6 @@ enum { PAST_WAIT_US = 100, WAITS_MAX = 20, PASSES_PER_LOOK = 16 };
 
 static struct cairn_gate gate;
 static unsigned waits; /* since it was closed last */
-static struct cairn_conf_values options;
 static struct cairn_lock start_lock = CAIRN_LOCK_INIT(CAIRN_RANK_STACK);
 
 /* ---- fork and stop --------------------------------------------------------------------------- */
@@ -159,7 +158,7 @@ CAIRN_COLD bool cairn_frontend_start(bool *is_ready,
     cairn_lock_take(&start_lock);
     if (!*is_ready) {
         is_first = build(&conf) == 0;
-        options = conf;
+        cairn_options_keep(&conf);
         cairn_panic_hook = shut;
         cairn_store_release(is_ready,
                             is_first); /* pairs with the acquire at the head of every call */
@@ -173,11 +172,6 @@ CAIRN_COLD bool cairn_frontend_start(bool *is_ready,
                        cairn_frontend_after_fork_in_child);
     }
     return cairn_load_acquire(is_ready);
-}
-
-uint64_t cairn_frontend_option(enum cairn_conf_key key)
-{
-    return options.value[key];
 }
 
 /* ---- the gate -------------------------------------------------------------------------------- */
@@ -441,47 +435,6 @@ bool cairn_frontend_tick(void)
     return is_dirty;
 }
 
-static void ignore(void *self, const char *text, size_t text_bytes)
-{
-    (void)self, (void)text, (void)text_bytes;
-}
-
-/* No other differs. */
-static bool only_settable_differ(const struct cairn_conf_values *now,
-                                 const struct cairn_conf_values *wanted)
-{
-    static const bool may_change[CAIRN_CONF_KEYS] = {
-        [CAIRN_CONF_LIMIT_MIB] = true,  [CAIRN_CONF_SOFT_LIMIT_MIB] = true,
-        [CAIRN_CONF_RETAIN_MIB] = true, [CAIRN_CONF_DECAY_MS] = true,
-        [CAIRN_CONF_BACKGROUND] = true, [CAIRN_CONF_THP] = true,
-    };
-
-    for (unsigned key = 0; key < CAIRN_CONF_KEYS; key++)
-        if (now->value[key] != wanted->value[key] && !may_change[key])
-            return false;
-    return true;
-}
-
-/* Inside the gate. */
-static bool set_options(const char *text)
-{
-    struct cairn_conf_values wanted;
-    struct cairn_backend_bounds bounds;
-    bool is_set;
-
-    cairn_lock_take(&start_lock);
-    wanted = options;
-    is_set =
-        cairn_conf_parse(&wanted, text, ignore, NULL) && only_settable_differ(&options, &wanted);
-    if (is_set)
-        options = wanted;
-    bounds = cairn_frontend_bounds(&options);
-    cairn_lock_release(&start_lock);
-    if (is_set)
-        cairn_backend_set_bounds(cairn_heap_backend(), &bounds);
-    return is_set;
-}
-
 bool cairn_frontend_set(const char *text)
 {
     bool is_set;
@@ -492,7 +445,7 @@ bool cairn_frontend_set(const char *text)
     ticket = enter();
     if (ticket == CAIRN_GATE_CLOSED)
         return false;
-    is_set = set_options(text);
+    is_set = cairn_options_set(text);
     cairn_gate_leave(&gate, ticket);
     if (is_set)
         cairn_background_want(cairn_frontend_option(CAIRN_CONF_BACKGROUND) != 0);

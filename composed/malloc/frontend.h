@@ -175,8 +175,16 @@ void cairn_frontend_before_fork(void);
 void cairn_frontend_after_fork(void);
 void cairn_frontend_after_fork_in_child(void);
 
+/* ---- options.c ---- */
+
+/* At the start. */
+void cairn_options_keep(const struct cairn_conf_values *values);
+
 /* An option, once the stack is built. */
 uint64_t cairn_frontend_option(enum cairn_conf_key key);
+
+/* As cairn_frontend_set(), but for the thread. Inside the gate. */
+bool cairn_options_set(const char *text);
 
 /* ---- terms.c: what the backend says, and is told, in the terms of a malloc ---- */
 
