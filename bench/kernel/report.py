@@ -83,7 +83,7 @@ def drawn(prices: Prices) -> List[svg.Plot]:
     if plots.MISSING:
         return []
     names = list(dict.fromkeys(name for name, _ in prices if name not in FLAT))
-    looks = svg.looks(dict.fromkeys(names, "peer"))
+    looks = svg.looks({name: "stack" if name.startswith("huge") else "peer" for name in names})
     counts = sorted({threads for _, threads in prices})
     with plots.matplotlib.rc_context(svg.STYLE):
         figure, panels = plots.pyplot.subplots(1, len(counts), figsize=(plots.WIDE, 3.6), sharey=True, squeeze=False)
@@ -93,6 +93,8 @@ def drawn(prices: Prices) -> List[svg.Plot]:
                 plots.line(axes, looks[name], [kib / 1024 for kib in by_kib],
                            [shown(name, kib, value) for kib, value in by_kib.items()], label=name)
             axes.set(xscale="log", yscale="log", xlabel="MiB", title="%d thread%s, ns a page" % (threads, "s" * (threads > 1)))
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(plots.ticker.FuncFormatter(lambda value, _: "%g" % value))
             axes.grid()
         panels[0][-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
         return [svg.finish(figure, "kernel", "What the kernel charges for a page",
