@@ -285,13 +285,17 @@ static bool fits_node(const struct request *request, const struct cairn_pagesour
 bool cairn_pagesource_is_room(const struct cairn_pagesource *source,
                               const struct cairn_pagesource_node *run)
 {
+    const struct cairn_pagesource_node *block;
     uint32_t id;
 
     if (run->origin != CAIRN_EXTENT_MAPPED)
         return false;
     id = cairn_pagesource_tree_at(source, CAIRN_TREE_BLOCKS, run->base - 1);
-    return id != 0 &&
-           cairn_node_bytes(run) <= ROOM_FACTOR * cairn_node_bytes(cairn_extent_node(source, id));
+    if (id == 0)
+        return false;
+    block = cairn_extent_node(source, id);
+    return (block->flags & CAIRN_EXTENT_RESIZED) != 0 && block->origin == CAIRN_EXTENT_MAPPED &&
+           cairn_node_bytes(run) <= ROOM_FACTOR * cairn_node_bytes(block);
 }
 
 /* Runs from `id` on, in the order of their lengths: the first that fits and is no room; where a few

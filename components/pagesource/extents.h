@@ -41,7 +41,8 @@ enum { CAIRN_PAGESOURCE_RETAIN_BYTES = 4 * 1024 * 1024 }; /* the default */
 
 enum {
     CAIRN_EXTENT_PENDING = 1u << 0, /* free, munmap of some of it failed; purge tries again */
-    CAIRN_EXTENT_REGION = 1u << 1   /* metadata: this node is the record of a whole region */
+    CAIRN_EXTENT_REGION = 1u << 1,  /* metadata: this node is the record of a whole region */
+    CAIRN_EXTENT_RESIZED = 1u << 2  /* a block that changed its length, and may again */
 };
 
 /* The ordered sets. The first three are ordered by address, the others by length and then by
@@ -171,8 +172,8 @@ uint32_t cairn_pagesource_carve(struct cairn_pagesource *source, uint32_t id, ui
 void cairn_pagesource_clip(struct cairn_pagesource *source, uint32_t id, uintptr_t base,
                            uintptr_t end);
 
-/* True when a free run is what the block before it may grow over: it lies in the same mapping, and
-   is not much longer than the block. */
+/* True when a free run is what the block before it may grow over: the block was resized before, and
+   the run is not much longer than it. */
 bool cairn_pagesource_is_room(const struct cairn_pagesource *source,
                               const struct cairn_pagesource_node *run);
 

@@ -338,7 +338,7 @@ class FakeOs {
         empty(base, old_bytes);
         return reinterpret_cast<void *>(moved);
     }
-    static int op_make_huge(void *self, void *where, size_t length)
+    static int op_make_huge(void *self, void *where, size_t length, void *, bool)
     {
         FakeOs *fake = self_of(self);
         uintptr_t base = reinterpret_cast<uintptr_t>(where);

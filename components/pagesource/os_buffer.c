@@ -153,9 +153,9 @@ static int purge(void *self, void *base, size_t length_bytes)
     return -ENOSYS;
 }
 
-static int no_huge(void *self, void *base, size_t length_bytes)
+static int no_huge(void *self, void *base, size_t length_bytes, void *first, bool is_once)
 {
-    (void)self, (void)base, (void)length_bytes;
+    (void)self, (void)base, (void)length_bytes, (void)first, (void)is_once;
     return -ENOSYS;
 }
 

@@ -85,17 +85,21 @@ static int purge(void *self, void *base, size_t length_bytes)
     return (int)cairn_syscall3(SYS_madvise, base, length_bytes, MADV_DONTNEED);
 }
 
-static int make_huge(void *self, void *base, size_t length_bytes)
+static int make_huge(void *self, void *base, size_t length_bytes, void *first, bool is_once)
 {
     long result = cairn_syscall3(SYS_madvise, base, length_bytes, MADV_HUGEPAGE);
     uint64_t from_us;
+    bool is_slow;
 
     (void)self;
     if (result != 0)
         return (int)result;
     from_us = cairn_clock_us();
-    *(volatile char *)base = 0;
-    return cairn_clock_us() - from_us < HUGE_SLOW_US ? 0 : -EAGAIN;
+    *(volatile char *)first = 0;
+    is_slow = cairn_clock_us() - from_us >= HUGE_SLOW_US;
+    if (is_once)
+        cairn_syscall3(SYS_madvise, base, length_bytes, MADV_NOHUGEPAGE);
+    return is_slow ? -EAGAIN : 0;
 }
 
 static void *remap(void *self, void *base, size_t old_bytes, size_t new_bytes, bool may_move)

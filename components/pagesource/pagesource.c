@@ -244,6 +244,7 @@ static uint32_t split_block(struct cairn_pagesource *source, uint32_t id, uintpt
     if (block->base == base && old_end == end) {
         cairn_pagesource_tree_remove(source, CAIRN_TREE_BLOCKS, id);
         block->fresh_base = block->fresh_end = end;
+        block->flags = 0;
         return id;
     }
     if (!cairn_pagesource_may_take_nodes(source, 2))
@@ -271,12 +272,13 @@ static void raise_threshold(struct cairn_pagesource *source, size_t length_bytes
             cairn_min(max_bytes, length_bytes + cairn_pagesource_page_bytes(source));
 }
 
-static void give_mapped(struct cairn_pagesource *source, uint32_t id)
+static void give_mapped(struct cairn_pagesource *source, uint32_t id, bool is_whole)
 {
     size_t length_bytes = cairn_node_bytes(cairn_extent_node(source, id));
     bool is_too_large;
 
-    raise_threshold(source, length_bytes);
+    if (is_whole)
+        raise_threshold(source, length_bytes);
     is_too_large = length_bytes >= source->stats.map_threshold_bytes &&
                    length_bytes > cairn_pagesource_retain_max_bytes(source);
     if (is_too_large)
@@ -299,7 +301,7 @@ static void give_block(struct cairn_pagesource *source, uint32_t block, uintptr_
         return;
     }
     if (cairn_extent_node(source, id)->origin == CAIRN_EXTENT_MAPPED)
-        give_mapped(source, id);
+        give_mapped(source, id, id == block);
     else
         cairn_pagesource_make_free(source, id);
     cairn_pagesource_release_excess(source);
@@ -431,6 +433,7 @@ static bool grow_block(struct cairn_pagesource *source, uint32_t id, size_t new_
     if (!cairn_pagesource_promise_nodes(source))
         return false;
     is_grown = extend(source, block, new_end) || move_block(source, id, new_bytes, may_move);
+    block->flags |= is_grown ? CAIRN_EXTENT_RESIZED : 0;
     cairn_pagesource_end_promise(source);
     return is_grown;
 }
@@ -447,6 +450,7 @@ static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, s
         if (!cairn_pagesource_may_take_nodes(source, 2))
             return 0;
         give_block(source, id, base + new_bytes, old_bytes - new_bytes);
+        cairn_extent_node(source, id)->flags |= CAIRN_EXTENT_RESIZED;
     }
     return base;
 }

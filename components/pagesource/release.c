@@ -127,6 +127,7 @@ static size_t idle_bytes(struct cairn_pagesource *source, size_t dirty_bytes)
             due_ms = source->decay.epoch_ms + source->config.retain_ms;
     }
     cairn_store_relaxed(&source->due_ms, due_ms);
+    cairn_store_relaxed(&source->is_over_base, due_ms != UINT64_MAX && spare_bytes > idle_bytes);
     return idle_bytes;
 }
 

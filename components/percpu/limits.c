@@ -142,7 +142,7 @@ static void empty_idle_shard(struct cairn_percpu *percpu, unsigned shard_idx)
     struct cairn_percpu_header *header = &percpu->headers[shard_idx];
     uint32_t misses = cairn_load_relaxed(&header->misses);
 
-    if (cairn_load_relaxed(&header->misses_seen) == misses)
+    if (cairn_load_relaxed(&header->misses_seen) == misses && cairn_shard_holds(percpu, shard_idx))
         cairn_percpu_flush_shard(percpu, shard_idx);
     cairn_store_relaxed(&header->misses_seen, misses);
 }
@@ -201,6 +201,8 @@ static void age_array(struct cairn_percpu *percpu, unsigned shard_idx, unsigned 
 
 static void age_arrays(struct cairn_percpu *percpu, unsigned shard_idx)
 {
+    cairn_store_relaxed(&percpu->headers[shard_idx].epoch_seen,
+                        cairn_load_relaxed(&percpu->common->epoch));
     for (unsigned class_idx = 0; class_idx < percpu->class_count; class_idx++)
         age_array(percpu, shard_idx, class_idx);
 }
@@ -209,26 +211,20 @@ void cairn_shard_age(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     if (!shard_used(percpu, shard_idx) || !cairn_shard_stop_own(percpu, shard_idx))
         return;
-    cairn_store_relaxed(&percpu->headers[shard_idx].epoch_seen,
-                        cairn_load_relaxed(&percpu->common->epoch));
     age_arrays(percpu, shard_idx);
     cairn_shard_resume(percpu, shard_idx);
 }
 
-/* Of another CPU. */
-static void age_other(struct cairn_percpu *percpu, unsigned shard_idx, bool may_fence)
+/* Of another CPU, where that costs no fence. */
+static void age_other(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    if (cairn_shard_may_stop_others(percpu)) {
-        if (!cairn_shard_stop(percpu, shard_idx))
-            return;
-        age_arrays(percpu, shard_idx);
-        cairn_shard_resume(percpu, shard_idx);
-    } else if (may_fence && percpu->fence != CAIRN_PERCPU_FENCE_NEVER) {
-        empty_idle_shard(percpu, shard_idx);
-    }
+    if (!cairn_shard_may_stop_others(percpu) || !cairn_shard_stop(percpu, shard_idx))
+        return;
+    age_arrays(percpu, shard_idx);
+    cairn_shard_resume(percpu, shard_idx);
 }
 
-void cairn_percpu_age(struct cairn_percpu *percpu, bool may_fence)
+void cairn_percpu_age(struct cairn_percpu *percpu)
 {
     int own = percpu->mode == CAIRN_PERCPU_RSEQ ? cairn_rseq_id(percpu) : -1;
 
@@ -240,6 +236,15 @@ void cairn_percpu_age(struct cairn_percpu *percpu, bool may_fence)
         if ((int)shard_idx == own)
             cairn_shard_age(percpu, shard_idx);
         else
-            age_other(percpu, shard_idx, may_fence);
+            age_other(percpu, shard_idx);
     cairn_depot_age(&percpu->depot);
+}
+
+void cairn_percpu_flush_idle(struct cairn_percpu *percpu)
+{
+    if (percpu->common->is_closed || percpu->fence == CAIRN_PERCPU_FENCE_NEVER)
+        return;
+    for (unsigned shard_idx = shard_newest(percpu); shard_idx < percpu->shard_count;
+         shard_idx = shard_older(percpu, shard_idx))
+        empty_idle_shard(percpu, shard_idx);
 }

@@ -47,7 +47,9 @@ void disturb_once(Caches &caches, unsigned round, std::mt19937_64 &random)
     if (round % 8 == 0)
         cairn_percpu_check(caches);
     if (round % 16 == 0)
-        cairn_percpu_age(caches, round % 64 == 0);
+        cairn_percpu_age(caches);
+    if (round % 64 == 0)
+        cairn_percpu_flush_idle(caches);
     if (round % 32 == 0)
         cairn_percpu_flush(caches);
 }

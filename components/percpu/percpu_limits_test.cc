@@ -184,13 +184,13 @@ TEST_P(PercpuLimits, AnArrayThatMissedNothingInAnEpochIsEmptied)
     caches.on(0);
     Swing(caches, 0, 3);
     Swing(caches, 1, 3);
-    cairn_percpu_age(caches, false);
+    cairn_percpu_age(caches);
     EXPECT_GT(Level(caches, 0).count, 0u) << "it missed in this epoch";
     Swing(caches, 1, 1);
-    cairn_percpu_age(caches, false);
+    cairn_percpu_age(caches);
     EXPECT_EQ(Level(caches, 0).limit, 0u);
     EXPECT_GT(Level(caches, 1).count, 0u);
-    cairn_percpu_age(caches, false);
+    cairn_percpu_age(caches);
     EXPECT_EQ(Level(caches, 1).limit, 0u);
     EXPECT_EQ(cairn_percpu_stats(caches).cached_bytes, 0u);
     cairn_percpu_check(caches);
@@ -209,8 +209,11 @@ TEST_P(PercpuLimits, AnEpochEndsForAnotherShardAtItsNextMissOrAtOnceWithAFence)
         size_t cached = cairn_percpu_stats(caches).cached_bytes;
         std::thread other([&] {
             caches.on(1);
-            for (int epoch = 0; epoch < 2; epoch++)
-                cairn_percpu_age(caches, may_fence);
+            for (int epoch = 0; epoch < 2; epoch++) {
+                cairn_percpu_age(caches);
+                if (may_fence)
+                    cairn_percpu_flush_idle(caches);
+            }
         });
         other.join();
         caches.on(0);

@@ -93,6 +93,11 @@ static size_t shard_cached_bytes(const struct cairn_percpu *percpu, unsigned sha
     return bytes;
 }
 
+bool cairn_shard_holds(const struct cairn_percpu *percpu, unsigned shard_idx)
+{
+    return shard_cached_bytes(percpu, shard_idx) > 0;
+}
+
 struct cairn_percpu_level cairn_percpu_level(const struct cairn_percpu *percpu, unsigned shard_idx,
                                              unsigned class_idx)
 {

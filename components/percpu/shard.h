@@ -293,6 +293,9 @@ bool cairn_shard_afford(struct cairn_percpu *percpu, unsigned shard_idx, size_t 
    and halves the others. */
 void cairn_shard_age(struct cairn_percpu *percpu, unsigned shard_idx);
 
+/* percpu_stats.c: true when a shard holds any block, as far as can be seen from here. */
+bool cairn_shard_holds(const struct cairn_percpu *percpu, unsigned shard_idx);
+
 /* The source is under pressure: empties arrays of this thread's shard, shards and classes of the
    depot that are idle. */
 void cairn_percpu_reclaim(struct cairn_percpu *percpu, unsigned shard_idx);

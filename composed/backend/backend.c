@@ -177,26 +177,25 @@ static void *take_pages(struct cairn_backend *backend, size_t length_bytes, size
 static size_t touched_bytes(const struct cairn_backend *backend)
 {
     const struct cairn_pagesource_stats *stats = &backend->pages.stats;
+    size_t chunks_bytes = cairn_load_relaxed(&backend->runs_chunk_count) * backend->chunk_bytes;
+    size_t outstanding_bytes = cairn_load_relaxed(&stats->outstanding_bytes);
 
-    return cairn_load_relaxed(&stats->outstanding_bytes) +
-           cairn_load_relaxed(&stats->free_dirty_bytes);
+    return outstanding_bytes - cairn_min(outstanding_bytes, chunks_bytes) +
+           cairn_load_relaxed(&backend->runs_used_bytes) +
+           cairn_load_relaxed(&backend->dirty_bytes) + cairn_load_relaxed(&stats->free_dirty_bytes);
 }
 
-/* Notes when the soft limit is passed, and again when it is passed by more. */
-static void feel_soft_limit(struct cairn_backend *backend)
+CAIRN_COLD void cairn_backend_feel_soft_limit(struct cairn_backend *backend, size_t soft_bytes)
 {
-    size_t soft_bytes = cairn_load_relaxed(&backend->bounds.soft_limit_bytes);
-    size_t bytes;
+    size_t bytes = touched_bytes(backend);
+    size_t pressed_bytes = cairn_min(cairn_load_relaxed(&backend->pressed_bytes), bytes);
+    bool is_felt = bytes > soft_bytes && bytes > pressed_bytes + soft_bytes / SOFT_STEP_SHARE;
 
-    if (CAIRN_LIKELY(soft_bytes == 0))
-        return;
-    bytes = touched_bytes(backend);
-    if (bytes <= soft_bytes) {
-        cairn_store_relaxed(&backend->pressed_bytes, (size_t)0);
-    } else if (bytes > cairn_load_relaxed(&backend->pressed_bytes) + soft_bytes / SOFT_STEP_SHARE) {
-        cairn_store_relaxed(&backend->pressed_bytes, bytes);
+    if (bytes <= soft_bytes)
+        pressed_bytes = 0;
+    cairn_store_relaxed(&backend->pressed_bytes, is_felt ? bytes : pressed_bytes);
+    if (is_felt)
         cairn_store_relaxed(&backend->is_pressed, true);
-    }
 }
 
 bool cairn_backend_takes_pressure(struct cairn_backend *backend)
@@ -219,7 +218,7 @@ void cairn_backend_set_bounds(struct cairn_backend *backend,
     cairn_store_relaxed(&backend->pressed_bytes, (size_t)0);
     cairn_backend_bounds_changed(backend);
     cairn_lock_release(&backend->runs_lock);
-    feel_soft_limit(backend);
+    cairn_backend_watch(backend);
 }
 
 /* Makes sure that a block which begins there can be marked. Where no leaf of the pagemap can be
@@ -240,7 +239,6 @@ void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_byte
 {
     void *pages = take_pages(backend, length_bytes, align_bytes, is_zeroed);
 
-    feel_soft_limit(backend);
     if (pages == NULL || CAIRN_LIKELY(prepare_mark(backend, pages)))
         return pages;
     cairn_backend_give_pages(backend, pages, length_bytes);

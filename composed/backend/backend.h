@@ -144,6 +144,8 @@ struct cairn_backend {
     uint32_t huge_slow_count; /* atomic: huge pages in succession that took long */
     uint64_t huge_pause_ms;   /* atomic: until when no huge pages are asked for; 0: not */
     size_t slab_bytes;        /* atomic: of runs, in slabs */
+    size_t dirty_bytes;       /* atomic: of runs, free and touched */
+    size_t old_bytes;         /* of these, to go by and by: too many pieces for one call */
     size_t leaf_bytes;        /* of the pagemap */
     struct cairn_backend_bounds bounds;
     size_t pressed_bytes;           /* atomic: what was touched when the soft limit was felt last */
@@ -202,8 +204,8 @@ void cairn_backend_settle(struct cairn_backend *backend);
    at first, says whose epochs are meant. */
 bool cairn_backend_ends_epoch(struct cairn_backend *backend, uint64_t *due_ms);
 
-/* True when there is free memory that was touched. No lock. */
-bool cairn_backend_is_dirty(const struct cairn_backend *backend);
+/* True when there is free memory that may go back later by itself. No lock. */
+bool cairn_backend_may_decay(const struct cairn_backend *backend);
 
 /* True once whenever the soft limit is to be felt: all layers are to give back what they can. */
 bool cairn_backend_takes_pressure(struct cairn_backend *backend);
@@ -216,12 +218,12 @@ void cairn_backend_set_bounds(struct cairn_backend *backend,
    lock is held. */
 void cairn_backend_age(struct cairn_backend *backend);
 
-/* False when cairn_backend_settle() would do nothing. No lock. */
+/* False when cairn_backend_settle() would do nothing now, or nothing that cannot wait. No lock. */
 static inline bool cairn_backend_is_unsettled(const struct cairn_backend *backend)
 {
     return cairn_load_relaxed(&backend->surplus) != CAIRN_SURPLUS_NONE ||
            cairn_load_relaxed(&backend->is_pressed) ||
-           cairn_load_relaxed(&backend->pages.due_ms) != UINT64_MAX;
+           cairn_load_relaxed(&backend->pages.is_over_base);
 }
 
 /* Medium blocks for a cache above: THREAD_SAFE. Requires: has_medium. It takes back any medium

@@ -12,8 +12,9 @@
  *               touched before
  *     always    chunks, and blocks of BLOCK_MIN_BYTES and more
  *
- * A chunk in huge pages counts as touched as a whole. A block is asked for within its own ends:
- * nothing beside it becomes resident. What a program touches of a large block only the kernel knows
+ * A chunk in huge pages counts as touched as a whole, and what of it is emptied later comes back in
+ * small pages. A block is asked for as a whole, so that it stays one mapping, which the kernel can
+ * move: a huge page never reaches beyond that. What a program touches of a large block only the kernel knows
  * (mincore), which a filter of system calls that suits glibc's malloc may not let us ask.
  *
  * Where free memory is in pieces, the kernel may take longer to find a huge page than to find small
@@ -59,14 +60,15 @@ static void note_speed(struct cairn_backend *backend, bool is_slow)
                                 ((uint64_t)PAUSE_MS << cairn_min(count - SLOW_MAX, 6u)));
 }
 
-/* Of what lies within whole huge pages. False when nothing does, or the kernel refuses. */
-static bool make_huge(struct cairn_backend *backend, char *base, size_t length_bytes)
+/* False when no whole huge page lies there, or the kernel refuses. */
+static bool make_huge(struct cairn_backend *backend, char *base, size_t length_bytes, bool is_once)
 {
     const struct cairn_os *os = &backend->pages.config.os;
-    uintptr_t first = cairn_align_up((uintptr_t)base, HUGE_PAGE_BYTES);
-    uintptr_t end = cairn_align_down((uintptr_t)base + length_bytes, HUGE_PAGE_BYTES);
-    int error = first < end ? os->ops->make_huge(os->self, (void *)first, end - first) : -EINVAL;
+    char *first = (char *)cairn_align_up((uintptr_t)base, HUGE_PAGE_BYTES);
+    int error = -EINVAL;
 
+    if (first + HUGE_PAGE_BYTES <= base + length_bytes)
+        error = os->ops->make_huge(os->self, base, length_bytes, first, is_once);
     if (error == 0 || error == -EAGAIN)
         note_speed(backend, error != 0);
     return error == 0 || error == -EAGAIN;
@@ -100,11 +102,11 @@ bool cairn_backend_make_chunk_huge(struct cairn_backend *backend, char *chunk)
 
     if (thp == CAIRN_THP_AUTO)
         is_wanted = is_heap_dense(backend) && !is_paused(backend);
-    return is_wanted && make_huge(backend, chunk, backend->chunk_bytes);
+    return is_wanted && make_huge(backend, chunk, backend->chunk_bytes, true);
 }
 
 void cairn_backend_make_block_huge(struct cairn_backend *backend, void *block, size_t length_bytes)
 {
     if (backend->bounds.thp == CAIRN_THP_ALWAYS && length_bytes >= BLOCK_MIN_BYTES)
-        (void)make_huge(backend, block, length_bytes);
+        (void)make_huge(backend, block, length_bytes, false);
 }

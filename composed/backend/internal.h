@@ -21,6 +21,18 @@ void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_byte
                                size_t align_bytes, bool *is_zeroed);
 void cairn_backend_give_pages(struct cairn_backend *backend, void *base, size_t length_bytes);
 
+/* Notes when the soft limit is passed, and again when it is passed by more. */
+void cairn_backend_feel_soft_limit(struct cairn_backend *backend, size_t soft_bytes);
+
+/* After memory was taken. */
+static inline void cairn_backend_watch(struct cairn_backend *backend)
+{
+    size_t soft_bytes = cairn_load_relaxed(&backend->bounds.soft_limit_bytes);
+
+    if (CAIRN_UNLIKELY(soft_bytes != 0))
+        cairn_backend_feel_soft_limit(backend, soft_bytes);
+}
+
 /* ---- hugepages.c ---- */
 
 /* Makes a fresh chunk one of huge pages, if that is wanted: all of it counts as touched then. Not

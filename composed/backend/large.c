@@ -180,6 +180,7 @@ static void *alloc_huge(struct cairn_backend *backend, size_t size_bytes, size_t
     cairn_backend_make_block_huge(backend, block, length_bytes);
     mark(backend, block, CAIRN_KIND_HUGE, length_bytes);
     count_huge(backend, 1, length_bytes);
+    cairn_backend_watch(backend);
     return block;
 }
 
@@ -208,6 +209,7 @@ static void *resize_huge(struct cairn_backend *backend, void *block, const struc
     cairn_pagemap_set_sure(&backend->map, granule_of(backend, resized), CAIRN_KIND_HUGE,
                            code_of(backend, resized, length_bytes), leaf);
     count_huge(backend, 0, length_bytes - found->length_bytes);
+    cairn_backend_watch(backend);
     return resized;
 }
 

@@ -24,6 +24,7 @@
 #include <cairn/base/check.h>
 
 #include <errno.h>
+#include <limits.h>
 
 enum {
     CHUNKS_FIRST = 16,                  /* that the first state has room for */
@@ -37,7 +38,8 @@ enum {
     DIRTY_STEP_BYTES = 1024 * 1024,     /* that may come unnoticed between two looks at the clock */
     PURGE_RUN_MIN_BYTES = 64 * 1024,    /* shorter stretches are not worth a system call */
     STRETCHES = 16,                     /* that are emptied without the lock at once */
-    EPOCH_MIN_MS = 10
+    EPOCH_MIN_MS = 10,
+    OLD_PASSES = 64 /* over so many stretches each, in one call */
 };
 
 /* --- the state of the run allocator ----------------------------------------------------------- */
@@ -209,6 +211,7 @@ static inline void note(struct cairn_backend *backend, bool is_taken)
     size_t dirty_bytes = purgeable_bytes(backend, &levels);
 
     cairn_store_relaxed(&backend->surplus, surplus_of(backend, &levels, dirty_bytes));
+    cairn_store_relaxed(&backend->dirty_bytes, levels.free_dirty_bytes);
     if (!is_taken)
         return;
     cairn_decay_shrunk(&backend->decay, levels.free_dirty_bytes);
@@ -224,7 +227,7 @@ static inline void *try_take_run(struct cairn_backend *backend, size_t length_by
     cairn_lock_take(&backend->runs_lock);
     run = backend->runs->alloc(backend->runs_state, length_bytes, align_bytes, is_zeroed);
     if (CAIRN_LIKELY(run != NULL)) {
-        backend->runs_used_bytes += length_bytes;
+        cairn_store_relaxed(&backend->runs_used_bytes, backend->runs_used_bytes + length_bytes);
         note(backend, true);
     }
     cairn_lock_release(&backend->runs_lock);
@@ -246,16 +249,17 @@ void *cairn_backend_take_run(struct cairn_backend *backend, size_t length_bytes,
 {
     void *run = try_take_run(backend, length_bytes, align_bytes, is_zeroed);
 
-    if (CAIRN_LIKELY(run != NULL))
-        return run;
-    return feed_and_take_run(backend, length_bytes, align_bytes, is_zeroed);
+    if (CAIRN_UNLIKELY(run == NULL))
+        run = feed_and_take_run(backend, length_bytes, align_bytes, is_zeroed);
+    cairn_backend_watch(backend);
+    return run;
 }
 
 void cairn_backend_give_run(struct cairn_backend *backend, void *run, size_t length_bytes)
 {
     cairn_lock_take(&backend->runs_lock);
     backend->runs->free(backend->runs_state, run, length_bytes);
-    backend->runs_used_bytes -= length_bytes;
+    cairn_store_relaxed(&backend->runs_used_bytes, backend->runs_used_bytes - length_bytes);
     note(backend, false);
     cairn_lock_release(&backend->runs_lock);
 }
@@ -270,7 +274,8 @@ bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t o
     cairn_lock_take(&backend->runs_lock);
     is_resized = backend->runs->resize(backend->runs_state, run, old_bytes, new_bytes);
     if (is_resized)
-        backend->runs_used_bytes += new_bytes - old_bytes;
+        cairn_store_relaxed(&backend->runs_used_bytes,
+                            backend->runs_used_bytes + new_bytes - old_bytes);
     note(backend, new_bytes > old_bytes);
     cairn_lock_release(&backend->runs_lock);
     return is_resized;
@@ -293,8 +298,8 @@ static void forget_short(struct cairn_backend *backend, uint64_t now)
         backend->short_bytes = 0;
 }
 
-/* Under the lock: what is to be emptied now, which is what is beyond the budget and lay idle, what
-   lay idle for long, or what is beyond the second bound. */
+/* Under the lock: what is to be emptied now, which is what is beyond the budget and lay idle, or
+   beyond the second bound. */
 static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
 {
     const struct cairn_levels *levels = cairn_backend_runs_levels(backend);
@@ -307,7 +312,7 @@ static size_t surplus_bytes(struct cairn_backend *backend, uint64_t now)
         return spare_bytes;
     if (dirty_bytes > most_bytes(levels))
         return dirty_bytes - most_bytes(levels) / 8 * 7;
-    return cairn_max(cairn_min(idle_bytes, spare_bytes), backend->decay.old_bytes);
+    return cairn_min(idle_bytes, spare_bytes);
 }
 
 /* Called and left with the lock. Gives empty chunks back. */
@@ -353,14 +358,14 @@ static size_t purge_some(struct cairn_backend *backend, size_t min_bytes, size_t
     return purged_bytes;
 }
 
-/* Called and left with the lock. */
+/* Called and left with the lock. In so many passes at most. */
 static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quota_bytes,
-                    uint64_t now)
+                    unsigned passes, uint64_t now)
 {
     size_t purged_bytes = 0;
     size_t found_count = 1;
 
-    while (found_count > 0 && purged_bytes < quota_bytes) {
+    for (; passes > 0 && found_count > 0 && purged_bytes < quota_bytes; passes--) {
         size_t part_bytes =
             purge_some(backend, min_bytes, quota_bytes - purged_bytes, &found_count);
 
@@ -368,12 +373,24 @@ static size_t purge(struct cairn_backend *backend, size_t min_bytes, size_t quot
         if (part_bytes == 0)
             break;
     }
-    if (purged_bytes <
-        quota_bytes) { /* a pass found no more: another would not, either, for a while */
+    if (purged_bytes < quota_bytes &&
+        passes > 0) { /* a pass found no more: another would not, either, for a while */
         backend->short_bytes = cairn_backend_runs_levels(backend)->free_dirty_bytes;
         backend->short_ms = now;
     }
     return purged_bytes;
+}
+
+/* Called and left with the lock. What is old goes in pieces of any size, some of them at a time. */
+static void purge_old(struct cairn_backend *backend, uint64_t now)
+{
+    backend->old_bytes = cairn_max(backend->old_bytes, backend->decay.old_bytes);
+    backend->old_bytes =
+        cairn_min(backend->old_bytes, cairn_backend_runs_levels(backend)->free_dirty_bytes);
+    if (backend->old_bytes > 0)
+        backend->old_bytes -=
+            cairn_min(backend->old_bytes,
+                      purge(backend, backend->granule_bytes, backend->old_bytes, OLD_PASSES, now));
 }
 
 static void settle_runs(struct cairn_backend *backend, uint64_t now)
@@ -385,8 +402,9 @@ static void settle_runs(struct cairn_backend *backend, uint64_t now)
     shed_chunks(backend, CHUNKS_KEEP);
     quota_bytes = surplus_bytes(backend, now);
     if (quota_bytes > 0)
-        purge(backend, backend->decay.old_bytes > 0 ? backend->granule_bytes : PURGE_RUN_MIN_BYTES,
-              quota_bytes, now);
+        purge(backend, PURGE_RUN_MIN_BYTES, quota_bytes, UINT_MAX, now);
+    if (backend->bounds.decay_ms != 0)
+        purge_old(backend, now);
     backend->settled_bytes = purgeable_bytes(backend, cairn_backend_runs_levels(backend));
     note(backend, false);
     cairn_lock_release(&backend->runs_lock);
@@ -417,23 +435,29 @@ void cairn_backend_settle(struct cairn_backend *backend)
         (void)try_settle_runs(backend, now);
 }
 
+/* An epoch that began with a longer time is over, too. */
 bool cairn_backend_ends_epoch(struct cairn_backend *backend, uint64_t *due_ms)
 {
     uint64_t due = cairn_load_relaxed(due_ms);
     uint64_t now = now_ms(backend);
-    uint64_t length_ms = cairn_load_relaxed(&backend->bounds.decay_ms);
+    uint64_t length_ms =
+        cairn_max((uint64_t)cairn_load_relaxed(&backend->bounds.decay_ms), EPOCH_MIN_MS);
 
-    return now >= due && length_ms != UINT32_MAX &&
-           cairn_cas_acquire(due_ms, &due, now + cairn_max(length_ms, EPOCH_MIN_MS));
+    return (now >= due || due - now > length_ms) && length_ms != UINT32_MAX &&
+           cairn_cas_acquire(due_ms, &due, now + length_ms);
 }
 
-bool cairn_backend_is_dirty(const struct cairn_backend *backend)
+bool cairn_backend_may_decay(const struct cairn_backend *backend)
 {
-    size_t runs_bytes = backend->runs_levels != NULL
-                            ? cairn_load_relaxed(&backend->runs_levels->free_dirty_bytes)
-                            : 0;
+    uint32_t decay_ms = cairn_load_relaxed(&backend->bounds.decay_ms);
 
-    return runs_bytes + cairn_load_relaxed(&backend->pages.stats.free_dirty_bytes) > 0;
+    if (decay_ms == UINT32_MAX)
+        return false;
+    if (decay_ms == 0) /* what stays now stays */
+        return cairn_backend_is_unsettled(backend);
+    return cairn_load_relaxed(&backend->dirty_bytes) +
+               cairn_load_relaxed(&backend->pages.stats.free_dirty_bytes) >
+           0;
 }
 
 void cairn_backend_bounds_changed(struct cairn_backend *backend)
@@ -453,7 +477,7 @@ size_t cairn_backend_purge_runs(struct cairn_backend *backend)
 
     cairn_lock_take(&backend->runs_lock);
     purged_bytes = purge(backend, backend->granule_bytes,
-                         cairn_backend_runs_levels(backend)->free_dirty_bytes, 0);
+                         cairn_backend_runs_levels(backend)->free_dirty_bytes, UINT_MAX, 0);
     backend->short_bytes = 0;
     shed_chunks(backend, 0);
     note(backend, false);

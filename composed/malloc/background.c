@@ -6,11 +6,13 @@
  *
  *     a slow path leaves something to give back -> wake -> tick, each PERIOD_MS -> nothing left -> sleep
  *
- * The option `background` asks for it. The first call that leaves something to give back makes it,
- * and in the child of a fork again such a call. It takes no signal. At exit it is ended and joined.
+ * The option `background` asks for it. The first allocation that leaves something to give back makes
+ * it, and in the child of a fork again such an allocation. A free only wakes it, for glibc frees
+ * memory under locks that pthread_create() takes. It takes no signal, and has the scheduling of a
+ * common thread. At exit it is ended and joined.
  *
- * Cost. A tick is some microseconds, ten times a second; asleep it costs nothing. The thread sleeps
- * when nothing that is free is resident, and after STEADY_TICKS: the next slow path wakes it.
+ * Cost. A tick is some microseconds, ten times a second while free memory is resident that may go;
+ * asleep it costs nothing.
  */
 
 #include "composed/malloc/frontend.h"
@@ -20,36 +22,42 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
 
-enum { PERIOD_MS = 100, STEADY_TICKS = 50, STACK_BYTES = 256 * 1024 };
+enum { PERIOD_MS = 100, STACK_BYTES = 256 * 1024, CHANGE_TRIES = 1000 };
 
 /* What the thread is to do; it sleeps on this word. */
 enum { REST, WORK, END };
 
 bool cairn_background_is_asleep; /* and wanted: the next call that leaves something wakes it */
 
+static bool is_wanted;
 static uint32_t task;
-static bool is_made; /* under is_changing */
+static bool is_made;      /* under is_changing */
+static unsigned attempts; /* to make it; under is_changing */
 static bool is_changing;
 static pthread_t thread;
+static long process; /* whose it is: a child without fork handlers has it not */
 
-static void sleep_on_task(uint32_t value, const struct timespec *timeout)
+static void sleep_on(uint32_t *word, uint32_t value, unsigned milliseconds)
 {
-    (void)cairn_futex_wait(&task, value, timeout);
+    const struct timespec timeout = {0, (long)milliseconds * 1000000};
+
+    (void)cairn_futex_wait(word, value, milliseconds == 0 ? NULL : &timeout);
 }
 
 static void work(void)
 {
-    static const struct timespec period = {PERIOD_MS / 1000, PERIOD_MS % 1000 * 1000000L};
-    bool is_dirty = true;
+    bool may_decay = true;
 
-    for (unsigned ticks = 0; is_dirty && ticks < STEADY_TICKS; ticks++) {
-        sleep_on_task(WORK, &period);
+    while (may_decay) {
+        sleep_on(&task, WORK, PERIOD_MS);
         if (cairn_load_acquire(&task) != WORK)
             break;
-        is_dirty = cairn_frontend_tick();
+        may_decay = cairn_frontend_tick();
     }
 }
 
@@ -58,9 +66,9 @@ static void rest(void)
     uint32_t expected = WORK;
 
     if (cairn_cas_acquire(&task, &expected, (uint32_t)REST))
-        cairn_store_release(&cairn_background_is_asleep, true);
+        cairn_store_release(&cairn_background_is_asleep, cairn_load_relaxed(&is_wanted));
     while (cairn_load_acquire(&task) == REST)
-        sleep_on_task(REST, NULL);
+        sleep_on(&task, REST, 0);
 }
 
 static void *serve(void *unused)
@@ -72,26 +80,42 @@ static void *serve(void *unused)
     return unused;
 }
 
-/* Without signals, which are the program's. False when there can be none now. */
-static bool make(void)
+/* As a common thread, whatever the caller is. stack_bytes 0: as many as others have. */
+static int create(size_t stack_bytes)
 {
+    const struct sched_param common = {0};
     pthread_attr_t attributes;
-    sigset_t all;
-    sigset_t before;
-    int error;
+    int error = pthread_attr_init(&attributes);
 
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (error != 0)
+        return error;
+    if (stack_bytes != 0)
+        (void)pthread_attr_setstacksize(&attributes, stack_bytes);
+    (void)pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
+    (void)pthread_attr_setschedparam(&attributes, &common);
+    (void)pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
     error = pthread_create(&thread, &attributes, serve, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    return error == 0;
+    return error;
 }
 
-/* One thread at a time makes or ends it; others do without. */
+/* Without signals, which are the program's. Tried less and less often where it cannot be. */
+static void make(void)
+{
+    sigset_t all;
+    sigset_t before;
+
+    attempts++;
+    if ((attempts & (attempts - 1)) != 0)
+        return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    /* The first stack may be too small for the program's static thread-local storage. */
+    is_made = create(STACK_BYTES) == 0 || create(0) == 0;
+    process = cairn_syscall1(SYS_getpid, 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static bool begin_change(void)
 {
     return !__atomic_exchange_n(&is_changing, true, __ATOMIC_ACQUIRE);
@@ -102,43 +126,66 @@ static void end_change(void)
     cairn_store_release(&is_changing, false);
 }
 
-static void wake(void)
+static void wake(bool may_make)
 {
     if (!cairn_load_acquire(&cairn_background_is_asleep))
+        return;
+    if (!is_made && may_make)
+        make();
+    if (!is_made)
         return;
     cairn_store_relaxed(&cairn_background_is_asleep, false);
     cairn_store_release(&task, (uint32_t)WORK);
     cairn_futex_wake(&task, 1);
-    if (!is_made)
-        is_made = make();
 }
 
-CAIRN_COLD void cairn_background_wake(void)
+CAIRN_COLD void cairn_background_wake(bool may_make)
 {
     int saved_errno = errno;
 
     if (!begin_change())
-        return;
-    wake();
+        return; /* a later call comes here again */
+    wake(may_make);
     end_change();
     errno = saved_errno;
 }
 
-static void end(void)
+/* pthread_join() may be cancelled. */
+static void join(void)
 {
-    cairn_store_relaxed(&cairn_background_is_asleep, false);
-    cairn_store_release(&task, (uint32_t)END);
-    cairn_futex_wake(&task, 1);
-    if (is_made)
-        pthread_join(thread, NULL);
-    is_made = false;
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    pthread_join(thread, NULL);
+    pthread_setcancelstate(state, &state);
 }
 
-CAIRN_COLD void cairn_background_want(bool is_wanted)
+static void end(void)
 {
-    if (!begin_change())
+    cairn_store_release(&task, (uint32_t)END);
+    cairn_futex_wake(&task, 1);
+    if (is_made && process == cairn_syscall1(SYS_getpid, 0))
+        join();
+    is_made = false;
+    cairn_store_relaxed(&task, (uint32_t)REST);
+    cairn_store_release(&cairn_background_is_asleep, false);
+}
+
+/* Another thread that makes or ends it is waited for: a second at most. */
+CAIRN_COLD void cairn_background_want(bool shall_be)
+{
+    static uint32_t nothing;
+    unsigned tries = 0;
+
+    if (!shall_be && !cairn_load_relaxed(&is_wanted))
         return;
-    if (!is_wanted)
+    while (!begin_change() && ++tries < CHANGE_TRIES)
+        sleep_on(&nothing, 0, 1);
+    if (tries == CHANGE_TRIES)
+        return;
+    cairn_store_relaxed(&is_wanted, shall_be);
+    attempts = 0;
+    if (!shall_be)
         end();
     else if (!is_made)
         cairn_store_release(&cairn_background_is_asleep, true);
@@ -147,16 +194,14 @@ CAIRN_COLD void cairn_background_want(bool is_wanted)
 
 CAIRN_COLD void cairn_background_forget(void)
 {
-    bool was_wanted = is_made || cairn_background_is_asleep;
-
     is_made = false;
     is_changing = false;
+    attempts = 0;
     task = REST;
-    cairn_background_is_asleep = was_wanted;
+    cairn_background_is_asleep = is_wanted;
 }
 
 static __attribute__((destructor)) void end_at_exit(void)
 {
-    if (is_made)
-        cairn_background_want(false);
+    cairn_background_want(false);
 }

@@ -218,11 +218,12 @@ static void settle(void)
     if (CAIRN_UNLIKELY(cairn_backend_takes_pressure(backend)))
         cairn_heap_trim(false);
     if (CAIRN_UNLIKELY(cairn_backend_ends_epoch(backend, &backend->epoch_due_ms)))
-        cairn_heap_age(false);
+        cairn_heap_age();
     cairn_backend_settle(backend);
 }
 
-CAIRN_HOT_INLINE void leave(int ticket)
+/* may_make: the background thread, if there is to be one. */
+CAIRN_HOT_INLINE void leave(int ticket, bool may_make)
 {
     bool is_due = is_time_to_look(ticket) || cairn_backend_is_unsettled(cairn_heap_backend());
 
@@ -232,8 +233,8 @@ CAIRN_HOT_INLINE void leave(int ticket)
         settle();
     cairn_gate_leave(&gate, ticket);
     if (CAIRN_UNLIKELY(is_due) && cairn_background_may_be_woken() &&
-        cairn_backend_is_dirty(cairn_heap_backend()))
-        cairn_background_wake();
+        cairn_backend_may_decay(cairn_heap_backend()))
+        cairn_background_wake(may_make);
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -280,7 +281,7 @@ void *cairn_frontend_alloc_request(struct cairn_request *request)
     if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
         return alloc_past(request);
     block = alloc_inside(request);
-    leave(ticket);
+    leave(ticket, true);
     return block;
 }
 
@@ -349,7 +350,7 @@ void cairn_frontend_free_class(void *block, unsigned class_idx, const char *wher
     if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
         return;
     cairn_heap_free_class(block, class_idx, where);
-    leave(ticket);
+    leave(ticket, false);
 }
 
 void cairn_frontend_free_slow(void *block, const char *where)
@@ -362,7 +363,7 @@ void cairn_frontend_free_slow(void *block, const char *where)
     if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
         return;
     cairn_heap_free(block, where);
-    leave(ticket);
+    leave(ticket, false);
 }
 
 void cairn_frontend_free(void *block, const char *where)
@@ -387,7 +388,7 @@ static void *resize_pages(void *block, size_t old_bytes, size_t new_bytes)
     if (CAIRN_UNLIKELY(ticket == CAIRN_GATE_CLOSED))
         return NULL;
     resized = cairn_backend_resize(cairn_heap_backend(), block, new_bytes);
-    leave(ticket);
+    leave(ticket, false);
     return resized;
 }
 
@@ -417,9 +418,9 @@ void *cairn_frontend_resize(void *block, size_t size_bytes, const char *where)
 
 bool cairn_frontend_tick(void)
 {
-    static uint64_t due_ms; /* of epochs in which all CPUs are looked at */
+    static uint64_t idle_due_ms; /* when idle CPUs are looked at */
     struct cairn_backend *backend = cairn_heap_backend();
-    bool is_dirty;
+    bool may_decay;
     int ticket;
 
     if (!cairn_heap_is_ready())
@@ -427,12 +428,12 @@ bool cairn_frontend_tick(void)
     ticket = enter();
     if (ticket == CAIRN_GATE_CLOSED)
         return true;
-    if (cairn_backend_ends_epoch(backend, &due_ms))
-        cairn_heap_age(true);
+    if (cairn_backend_ends_epoch(backend, &idle_due_ms))
+        cairn_heap_flush_idle();
     settle();
-    is_dirty = cairn_backend_is_dirty(backend);
+    may_decay = cairn_backend_may_decay(backend);
     cairn_gate_leave(&gate, ticket);
-    return is_dirty;
+    return may_decay;
 }
 
 bool cairn_frontend_set(const char *text)
@@ -449,6 +450,8 @@ bool cairn_frontend_set(const char *text)
     cairn_gate_leave(&gate, ticket);
     if (is_set)
         cairn_background_want(cairn_frontend_option(CAIRN_CONF_BACKGROUND) != 0);
+    if (is_set && cairn_background_may_be_woken() && cairn_backend_may_decay(cairn_heap_backend()))
+        cairn_background_wake(true);
     return is_set;
 }
 

@@ -89,9 +89,11 @@ bool cairn_heap_is_block(const void *pointer);
    <cairn/percpu.h>). */
 size_t cairn_heap_trim(bool may_fence);
 
-/* An epoch of the backend ended: each layer gives back what it did not need in it. may_fence: as
-   above. */
-void cairn_heap_age(bool may_fence);
+/* An epoch of the backend ended: each layer gives back what it did not need in it. */
+void cairn_heap_age(void);
+
+/* Caches of CPUs that were idle since the last call give back what they hold: with a fence. */
+void cairn_heap_flush_idle(void);
 
 /* A snapshot of everything that the stack can say of itself. */
 void cairn_heap_stats(struct cairn_malloc_stats *stats);
@@ -203,9 +205,9 @@ void cairn_background_want(bool is_wanted);
 /* Private to the next function. Hidden, to be read without a detour. */
 extern __attribute__((visibility("hidden"))) bool cairn_background_is_asleep;
 
-/* The thread is wanted, and sleeps or is not yet there: memory is free that it could give back.
-   Outside of the gate. */
-void cairn_background_wake(void);
+/* The thread is wanted, and sleeps or is not yet there: memory is free that it could give back. May
+   it be made? Outside of the gate. */
+void cairn_background_wake(bool may_make);
 
 CAIRN_HOT_INLINE bool cairn_background_may_be_woken(void)
 {

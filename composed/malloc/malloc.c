@@ -184,11 +184,16 @@ size_t cairn_heap_trim(bool may_fence)
     return cairn_backend_trim(&stack.backend);
 }
 
-void cairn_heap_age(bool may_fence)
+void cairn_heap_age(void)
 {
-    cairn_caches_age(&stack.caches, may_fence);
+    cairn_caches_age(&stack.caches);
     cairn_sizeclass_trim(&stack.slabs);
     cairn_backend_age(&stack.backend);
+}
+
+void cairn_heap_flush_idle(void)
+{
+    cairn_caches_flush_idle(&stack.caches);
 }
 
 bool cairn_heap_close(void)

@@ -65,13 +65,17 @@ static struct cairn_conf_values current_options(void)
 static bool try_change_options(const struct cairn_conf_values *before,
                                const struct cairn_conf_values *wanted)
 {
+    struct cairn_backend_bounds bounds;
     bool is_same = true;
 
     cairn_lock_take(&lock);
     for (unsigned key = 0; key < CAIRN_CONF_KEYS; key++)
         is_same &= options.value[key] == before->value[key];
-    if (is_same)
+    if (is_same) {
+        bounds = cairn_frontend_bounds(wanted);
         options = *wanted;
+        cairn_backend_set_bounds(cairn_heap_backend(), &bounds);
+    }
     cairn_lock_release(&lock);
     return is_same;
 }
@@ -80,14 +84,11 @@ static bool try_change_options(const struct cairn_conf_values *before,
 bool cairn_options_set(const char *text)
 {
     struct cairn_conf_values before, wanted;
-    struct cairn_backend_bounds bounds;
 
     do {
         before = wanted = current_options();
         if (!change(&wanted, text))
             return false;
     } while (!try_change_options(&before, &wanted));
-    bounds = cairn_frontend_bounds(&wanted);
-    cairn_backend_set_bounds(cairn_heap_backend(), &bounds);
     return true;
 }

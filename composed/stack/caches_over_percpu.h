@@ -70,9 +70,14 @@ static inline void cairn_caches_flush(struct cairn_caches *caches, bool may_fenc
         cairn_percpu_flush_own(&caches->percpu);
 }
 
-static inline void cairn_caches_age(struct cairn_caches *caches, bool may_fence)
+static inline void cairn_caches_age(struct cairn_caches *caches)
 {
-    cairn_percpu_age(&caches->percpu, may_fence);
+    cairn_percpu_age(&caches->percpu);
+}
+
+static inline void cairn_caches_flush_idle(struct cairn_caches *caches)
+{
+    cairn_percpu_flush_idle(&caches->percpu);
 }
 
 static inline bool cairn_caches_close(struct cairn_caches *caches)

@@ -147,6 +147,7 @@ struct cairn_pagesource {
 
     /* Atomic: when dirty memory may have lain idle long enough; UINT64_MAX: there is none. */
     uint64_t due_ms;
+    bool is_over_base;       /* atomic: some of it is more than what stays for a while */
     size_t charged_bytes;    /* atomic: what counts against the limit */
     size_t limited_at_bytes; /* that, when the limit was changed last */
     size_t past_bytes;       /* atomic */
@@ -234,7 +235,7 @@ void cairn_pagesource_free(struct cairn_pagesource *source, void *base, size_t l
  *           there is no memory for a node. Bytes beyond the old length are of unknown content. What
  *           is cut off is free memory as any other.
  * Owns:     the caller, until cairn_pagesource_free() with the new length.
- * Cost:     O(log n), at most one system call per try.
+ * Cost:     O(log n), and two system calls at most.
  * Threads:  safe.
  */
 void *cairn_pagesource_resize(struct cairn_pagesource *source, void *base, size_t old_bytes,

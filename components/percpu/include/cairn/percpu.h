@@ -307,15 +307,24 @@ size_t cairn_percpu_flush_own(struct cairn_percpu *percpu);
 /*
  * Some time passed, an epoch: what was not needed since the last call goes to the source. To be
  * called periodically, ten times a second for one. Of the depot, unused classes go at once, and the
- * older half of the others. Of a shard, arrays without a refill or flush go at the next one of the
- * shard, and the older half of the others; with `may_fence` shards without one go at once, unless
- * the configuration forbids fences.
+ * older half of the others; of the shards that can be stopped without a fence, arrays without a
+ * refill or flush, and the older half of the others. Other shards do so at their next miss.
  *
- * Cost:    O(classes), and what the source does; with may_fence also O(shards in use), and a
- *          membarrier(2) for each idle shard in rseq mode.
+ * Cost:    O(shards in use * classes), and what the source does; with CAIRN_PERCPU_FENCE_FREELY a
+ *          membarrier(2) for each shard of another CPU.
  * Threads: safe.
  */
-void cairn_percpu_age(struct cairn_percpu *percpu, bool may_fence);
+void cairn_percpu_age(struct cairn_percpu *percpu);
+
+/*
+ * Gives what the shards of other CPUs hold to the source, if there was no refill or flush since the
+ * last call. To be called periodically. Does nothing with CAIRN_PERCPU_FENCE_NEVER.
+ *
+ * Cost:    O(shards in use * classes), and what the source does; in rseq mode with other threads a
+ *          membarrier(2) for each shard that is emptied.
+ * Threads: safe.
+ */
+void cairn_percpu_flush_idle(struct cairn_percpu *percpu);
 
 /* One array: how many blocks it holds, and how many it may (0: not used yet). */
 struct cairn_percpu_level {

@@ -105,7 +105,7 @@ CAIRN_MALLOC_API size_t cairn_malloc_trim(void);
  * Returns: 1 while there is free memory left that a later call may give back; 0 when none is.
  * Cost:    some microseconds when something is due, at most once in decay_ms; a membarrier(2) for
  *          the caches of each CPU that was idle, unless the option `fence` forbids it.
- * Threads: safe. Allocates nothing.
+ * Threads: safe, but not in a signal handler. Allocates nothing.
  */
 CAIRN_MALLOC_API int cairn_malloc_tick(void);
 
@@ -116,7 +116,8 @@ CAIRN_MALLOC_API int cairn_malloc_tick(void);
  *
  * Returns: 0; EINVAL when an option is unknown, has a wrong value, or cannot be changed, or while
  *          another thread forks: nothing changed.
- * Threads: safe. `background:0` joins the thread.
+ * Threads: safe. `background:0` joins the thread; `background:1` makes it if memory is free that may
+ *          go back.
  */
 CAIRN_MALLOC_API int cairn_malloc_set(const char *options);
 

@@ -113,7 +113,8 @@ struct cairn_caches_stats {
  *     void *cairn_caches_alloc(caches, class_idx)                 after both in vain; NULL: no memory
  *     void  cairn_caches_free(caches, class_idx, block, where)    after both in vain; stops for a misuse
  *     void  cairn_caches_flush(caches, may_fence)                 gives what it can to the source
- *     void  cairn_caches_age(caches, may_fence)                   some time passed: gives what was not needed in it
+ *     void  cairn_caches_age(caches)                              some time passed: gives what was not needed in it
+ *     void  cairn_caches_flush_idle(caches)                       gives what caches of idle CPUs hold, by all means
  *     bool  cairn_caches_close(caches)                            before a fork; false: a fast call did not end
  *     void  cairn_caches_repair(caches)                           in the child, while closed
  *     void  cairn_caches_reopen(caches)                           in parent and child

@@ -69,9 +69,14 @@ static inline void cairn_caches_flush(struct cairn_caches *caches, bool may_fenc
     (void)caches, (void)may_fence;
 }
 
-static inline void cairn_caches_age(struct cairn_caches *caches, bool may_fence)
+static inline void cairn_caches_age(struct cairn_caches *caches)
 {
-    (void)caches, (void)may_fence;
+    (void)caches;
+}
+
+static inline void cairn_caches_flush_idle(struct cairn_caches *caches)
+{
+    (void)caches;
 }
 
 static inline bool cairn_caches_close(struct cairn_caches *caches)
