@@ -207,6 +207,9 @@ bool cairn_backend_ends_epoch(struct cairn_backend *backend, uint64_t *due_ms);
 /* True when there is free memory that may go back later by itself. No lock. */
 bool cairn_backend_may_decay(const struct cairn_backend *backend);
 
+/* True when pages for some chunks are in use. No lock. */
+bool cairn_backend_is_large(const struct cairn_backend *backend);
+
 /* True once whenever the soft limit is to be felt: all layers are to give back what they can. */
 bool cairn_backend_takes_pressure(struct cairn_backend *backend);
 

@@ -460,6 +460,11 @@ bool cairn_backend_may_decay(const struct cairn_backend *backend)
            0;
 }
 
+bool cairn_backend_is_large(const struct cairn_backend *backend)
+{
+    return cairn_load_relaxed(&backend->pages.stats.outstanding_bytes) >= 2 * backend->chunk_bytes;
+}
+
 void cairn_backend_bounds_changed(struct cairn_backend *backend)
 {
     note(backend, false);

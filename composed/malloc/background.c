@@ -6,10 +6,10 @@
  *
  *     a slow path leaves something to give back -> wake -> tick, each PERIOD_MS -> nothing left -> sleep
  *
- * The option `background` asks for it. The first allocation that leaves something to give back makes
- * it, and in the child of a fork again such an allocation. A free only wakes it, for glibc frees
- * memory under locks that pthread_create() takes. It takes no signal, and has the scheduling of a
- * common thread. At exit it is ended and joined.
+ * The option `background` asks for it. The first slow allocation makes it that finds some MiB in use,
+ * or something to give back, and in the child of a fork again such an allocation. A free only wakes
+ * it, for glibc frees memory under locks that pthread_create() takes. It takes no signal, and has
+ * the scheduling of a common thread. At exit it is ended and joined.
  *
  * Cost. A tick is some microseconds, ten times a second while free memory is resident that may go;
  * asleep it costs nothing.
@@ -126,9 +126,9 @@ static void end_change(void)
     cairn_store_release(&is_changing, false);
 }
 
-static void wake(bool may_make)
+static void wake(bool has_work, bool may_make)
 {
-    if (!cairn_load_acquire(&cairn_background_is_asleep))
+    if (!cairn_load_acquire(&cairn_background_is_asleep) || (is_made && !has_work))
         return;
     if (!is_made && may_make)
         make();
@@ -139,13 +139,13 @@ static void wake(bool may_make)
     cairn_futex_wake(&task, 1);
 }
 
-CAIRN_COLD void cairn_background_wake(bool may_make)
+CAIRN_COLD void cairn_background_wake(bool has_work, bool may_make)
 {
     int saved_errno = errno;
 
     if (!begin_change())
         return; /* a later call comes here again */
-    wake(may_make);
+    wake(has_work, may_make);
     end_change();
     errno = saved_errno;
 }
@@ -198,6 +198,7 @@ CAIRN_COLD void cairn_background_forget(void)
     is_changing = false;
     attempts = 0;
     task = REST;
+    is_wanted = cairn_frontend_option(CAIRN_CONF_BACKGROUND) != 0;
     cairn_background_is_asleep = is_wanted;
 }
 

@@ -222,19 +222,26 @@ static void settle(void)
     cairn_backend_settle(backend);
 }
 
-/* may_make: the background thread, if there is to be one. */
-CAIRN_HOT_INLINE void leave(int ticket, bool may_make)
+/* The background thread has something to do, or is not there yet though the program is no small one:
+   it can only be made by an allocation. */
+static CAIRN_COLD void wake_background(bool is_alloc)
 {
-    bool is_due = is_time_to_look(ticket) || cairn_backend_is_unsettled(cairn_heap_backend());
+    const struct cairn_backend *backend = cairn_heap_backend();
+    bool has_work = cairn_backend_may_decay(backend);
 
+    if (has_work || (is_alloc && cairn_backend_is_large(backend)))
+        cairn_background_wake(has_work, is_alloc);
+}
+
+CAIRN_HOT_INLINE void leave(int ticket, bool is_alloc)
+{
     if (CAIRN_UNLIKELY(cairn_past_has_kept()))
         cairn_past_free_kept();
-    if (CAIRN_UNLIKELY(is_due))
+    if (CAIRN_UNLIKELY(is_time_to_look(ticket) || cairn_backend_is_unsettled(cairn_heap_backend())))
         settle();
     cairn_gate_leave(&gate, ticket);
-    if (CAIRN_UNLIKELY(is_due) && cairn_background_may_be_woken() &&
-        cairn_backend_may_decay(cairn_heap_backend()))
-        cairn_background_wake(may_make);
+    if (CAIRN_UNLIKELY(cairn_background_may_be_woken()))
+        wake_background(is_alloc);
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -450,8 +457,8 @@ bool cairn_frontend_set(const char *text)
     cairn_gate_leave(&gate, ticket);
     if (is_set)
         cairn_background_want(cairn_frontend_option(CAIRN_CONF_BACKGROUND) != 0);
-    if (is_set && cairn_background_may_be_woken() && cairn_backend_may_decay(cairn_heap_backend()))
-        cairn_background_wake(true);
+    if (is_set && cairn_background_may_be_woken())
+        wake_background(true);
     return is_set;
 }
 
