@@ -8,14 +8,15 @@
  * ten times and more), but a huge page is resident as a whole when one byte of it is touched. So
  * they are asked for where the program will touch everything anyway:
  *
- *     auto      chunks of a heap that has grown to HEAP_MIN_BYTES, while nearly all of it is slabs, or was
- *               touched before
+ *     auto      chunks of a heap that has grown to HEAP_MIN_BYTES, while nearly all of it is slabs,
+ *               or was touched before
  *     always    chunks, and blocks of BLOCK_MIN_BYTES and more
  *
  * A chunk in huge pages counts as touched as a whole, and what of it is emptied later comes back in
  * small pages. A block is asked for as a whole, so that it stays one mapping, which the kernel can
- * move: a huge page never reaches beyond that. What a program touches of a large block only the kernel knows
- * (mincore), which a filter of system calls that suits glibc's malloc may not let us ask.
+ * move: a huge page never reaches beyond that. What a program touches of a large block only the
+ * kernel knows (mincore), which a filter of system calls that suits glibc's malloc may not let us
+ * ask.
  *
  * Where free memory is in pieces, the kernel may take longer to find a huge page than to find small
  * ones: 18 ms were seen, instead of 0.1. Then none is asked for during PAUSE_MS and more. To see

@@ -4,12 +4,12 @@
 /*
  * background.c - a thread that gives memory back while the program does not call its malloc.
  *
- *     a slow path leaves something to give back -> wake -> tick, each PERIOD_MS -> nothing left -> sleep
+ *     a slow path leaves something to give back -> wake -> a tick each PERIOD_MS -> nothing left
  *
- * The option `background` asks for it. The first slow allocation makes it that finds some MiB in use,
- * or something to give back, and in the child of a fork again such an allocation. A free only wakes
- * it, for glibc frees memory under locks that pthread_create() takes. It takes no signal, and has
- * the scheduling of a common thread. At exit it is ended and joined.
+ * The option `background` asks for it. The first slow allocation makes it that finds some MiB in
+ * use, or something to give back, and in the child of a fork again such an allocation. A free only
+ * wakes it, for glibc frees memory under locks that pthread_create() takes. It takes no signal, and
+ * has the scheduling of a common thread. At exit it is ended and joined.
  *
  * Cost. A tick is some microseconds, ten times a second while free memory is resident that may go;
  * asleep it costs nothing.

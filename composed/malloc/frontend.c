@@ -210,7 +210,6 @@ CAIRN_HOT_INLINE bool is_time_to_look(int ticket)
     return cairn_load_relaxed(count) % PASSES_PER_LOOK == 0;
 }
 
-/* Inside the gate. */
 static void settle(void)
 {
     struct cairn_backend *backend = cairn_heap_backend();
@@ -222,8 +221,8 @@ static void settle(void)
     cairn_backend_settle(backend);
 }
 
-/* The background thread has something to do, or is not there yet though the program is no small one:
-   it can only be made by an allocation. */
+/* The background thread has something to do, or is not there yet though the program is no small
+   one: it can only be made by an allocation. */
 static CAIRN_COLD void wake_background(bool is_alloc)
 {
     const struct cairn_backend *backend = cairn_heap_backend();

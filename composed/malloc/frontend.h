@@ -205,8 +205,8 @@ void cairn_background_want(bool is_wanted);
 /* Private to the next function. Hidden, to be read without a detour. */
 extern __attribute__((visibility("hidden"))) bool cairn_background_is_asleep;
 
-/* The thread is wanted, and sleeps or is not yet there. It wakes if there is work; is it to be made if
-   it is not there? Outside of the gate. */
+/* The thread is wanted, and sleeps or is not yet there. It wakes if there is work; is it to be made
+   if it is not there? Outside of the gate. */
 void cairn_background_wake(bool has_work, bool may_make);
 
 CAIRN_HOT_INLINE bool cairn_background_may_be_woken(void)

@@ -48,8 +48,8 @@ struct cairn_os_ops {
     /* Gives the memory back but keeps the addresses: reads as zero afterwards (MADV_DONTNEED). */
     int (*purge)(void *self, void *base, size_t length_bytes);
 
-    /* Asks for huge pages there (MADV_HUGEPAGE), and touches one at `first`. 0; -EAGAIN when finding
-       that one took longer than touching small ones, because free memory is in pieces; else
+    /* Asks for huge pages there (MADV_HUGEPAGE), and touches one at `first`. 0; -EAGAIN when
+       finding that one took longer than touching small ones, because free memory is in pieces; else
        refused. `is_once`: what is emptied later comes back in small pages. */
     int (*make_huge)(void *self, void *base, size_t length_bytes, void *first, bool is_once);
 

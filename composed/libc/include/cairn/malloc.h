@@ -116,8 +116,8 @@ CAIRN_MALLOC_API int cairn_malloc_tick(void);
  *
  * Returns: 0; EINVAL when an option is unknown, has a wrong value, or cannot be changed, or while
  *          another thread forks: nothing changed.
- * Threads: safe. `background:0` joins the thread; `background:1` makes it if memory is free that may
- *          go back.
+ * Threads: safe. `background:0` joins the thread; `background:1` makes it if memory is free that
+ *          may go back.
  */
 CAIRN_MALLOC_API int cairn_malloc_set(const char *options);
 
