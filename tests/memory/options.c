@@ -5,6 +5,8 @@
  * be; 77: this malloc has none.
  *
  *   thread    the background thread, which is asked for: when there is one, in whom, and what it leaves alone
+ *   joins     threads that end in the child of a fork, where that thread is not
+ *   raw       a child that is made by the system call alone ends
  *   set       what can be set, and what cannot
  *   limits    limits that change; what is beyond a soft one goes back
  *   decay     time after which memory goes back, and none
@@ -15,6 +17,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -102,6 +105,60 @@ static void thread(void)
         check_child();
 }
 
+static pthread_barrier_t all_there;
+
+static void *begin_and_end(void *unused)
+{
+    pthread_barrier_wait(&all_there);
+    return unused;
+}
+
+/* So many at once that libc frees what it kept of them, under a lock of its own. */
+static void join_many(void)
+{
+    enum { THREADS = 300 };
+    pthread_t threads[THREADS];
+
+    pthread_barrier_init(&all_there, NULL, THREADS);
+    for (size_t idx = 0; idx < THREADS; idx++)
+        self_expect(pthread_create(&threads[idx], NULL, begin_and_end, NULL) == 0, "no thread");
+    for (size_t idx = 0; idx < THREADS; idx++)
+        pthread_join(threads[idx], NULL);
+}
+
+static void joins(void)
+{
+    int status = -1;
+
+    make_and_free();
+    for (int round = 0; round < 60; round++) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            /* As those of libc for a thread: in some round the first slow call is a free. */
+            for (int idx = 0; idx < round * 13 % 200; idx++)
+                self_expect(malloc(270) != NULL, "no memory");
+            join_many();
+            exit(0);
+        }
+        self_expect(waitpid(child, &status, 0) == child && status == 0, "the child failed");
+    }
+}
+
+/* Without its fork handlers, libc has a thread to join at exit that is the parent's. */
+static void raw(void)
+{
+    int status = -1;
+    pid_t child;
+
+    make_and_free();
+    self_expect(thread_count() == 2, "there is no thread");
+    child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0)
+        exit(0);
+    self_expect(waitpid(child, &status, 0) == child && status == 0, "the child failed");
+}
+
 static void set(void)
 {
     static const char *const right[] = {"",
@@ -177,6 +234,10 @@ int main(int count, char **arguments)
         return 77;
     if (strcmp(mode, "thread") == 0)
         thread();
+    else if (strcmp(mode, "joins") == 0)
+        joins();
+    else if (strcmp(mode, "raw") == 0)
+        raw();
     else if (strcmp(mode, "set") == 0)
         set();
     else if (strcmp(mode, "limits") == 0)

@@ -32,6 +32,18 @@ TEST_F(Options, AskForAThreadThatIsThereWhenItIsNeeded)
     EXPECT_TRUE(outcome.ok()) << outcome;
 }
 
+TEST_F(Options, AskForAThreadThatIsNotMadeWhereLibcHoldsALock)
+{
+    Outcome outcome = RunOptions("joins", "background:1");
+    EXPECT_TRUE(outcome.ok()) << outcome;
+}
+
+TEST_F(Options, AskForAThreadThatAChildWithoutForkHandlersDoesNotWaitFor)
+{
+    Outcome outcome = RunOptions("raw", "background:1");
+    EXPECT_TRUE(outcome.ok()) << outcome;
+}
+
 TEST_F(Options, ChangeWhereTheyMayAndOnlyAsAWhole)
 {
     Outcome outcome = RunOptions("set", "");
