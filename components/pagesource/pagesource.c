@@ -35,7 +35,13 @@
    wrap. */
 static const size_t length_max_bytes = (size_t)1 << 47;
 
-enum { MIB = 1024 * 1024, COPIES_PER_FAULT = 8 };
+enum {
+    MIB = 1024 * 1024,
+    COPIES_PER_FAULT = 8,
+    TAIL_MIN_BYTES = 64 * 1024, /* shorter ones are not worth a call of their own */
+    TAILS_FACTOR = 15,
+    REGROWN_MAX_BYTES = 64 * 1024 * 1024
+};
 
 /* --- init and fini ---------------------------------------------------------------------------- */
 
@@ -362,6 +368,8 @@ static bool extend(struct cairn_pagesource *source, struct cairn_pagesource_node
         return false;
     id = run_behind(source, block);
     cairn_pagesource_clip(source, id, new_end, cairn_extent_node(source, id)->end);
+    source->regrown_bytes =
+        cairn_min(source->regrown_bytes + (new_end - block->end), (size_t)REGROWN_MAX_BYTES);
     set_block(source, block, block->base, new_end);
     cairn_decay_shrunk(&source->decay, source->stats.free_dirty_bytes);
     return true;
@@ -438,6 +446,39 @@ static bool grow_block(struct cairn_pagesource *source, uint32_t id, size_t new_
     return is_grown;
 }
 
+/* True when what is cut off a block is to stay for it to grow again, like all that is free. While
+   much is free already, only as much stays as blocks grew over again lately. */
+static bool tail_stays(struct cairn_pagesource *source, size_t length_bytes)
+{
+    size_t dirty_bytes = source->stats.free_dirty_bytes + length_bytes;
+
+    if (length_bytes < TAIL_MIN_BYTES || source->config.retain_ms == UINT32_MAX ||
+        dirty_bytes <= TAILS_FACTOR * source->config.retain_min_bytes)
+        return true;
+    if (source->regrown_bytes < length_bytes)
+        return false;
+    source->regrown_bytes -= length_bytes;
+    return true;
+}
+
+/* What does not stay is emptied at once, for the program has said that it does not need it; its
+   addresses stay. The nodes for it are there. */
+static void give_tail(struct cairn_pagesource *source, uint32_t block, uintptr_t base,
+                      size_t length_bytes)
+{
+    uint32_t id;
+
+    cairn_extent_node(source, block)->flags |= CAIRN_EXTENT_RESIZED;
+    if (tail_stays(source, length_bytes)) {
+        give_block(source, block, base, length_bytes);
+        return;
+    }
+    id = split_block(source, block, base, base + length_bytes);
+    CAIRN_ASSERT(id != 0 && id != block);
+    source->stats.outstanding_bytes -= length_bytes;
+    (void)cairn_pagesource_purge_node(source, id);
+}
+
 static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, size_t old_bytes,
                               size_t new_bytes, bool may_move)
 {
@@ -449,8 +490,7 @@ static uintptr_t resize_block(struct cairn_pagesource *source, uintptr_t base, s
     if (new_bytes < old_bytes) {
         if (!cairn_pagesource_may_take_nodes(source, 2))
             return 0;
-        give_block(source, id, base + new_bytes, old_bytes - new_bytes);
-        cairn_extent_node(source, id)->flags |= CAIRN_EXTENT_RESIZED;
+        give_tail(source, id, base + new_bytes, old_bytes - new_bytes);
     }
     return base;
 }

@@ -111,6 +111,29 @@ TEST_P(Delay, ATailThatWasCutOffStaysForTheBlockToGrowAgainUntilItsTime)
     }
 }
 
+TEST_P(Delay, TailsBeyondABoundStayOnlyWhereBlocksGrewAgain)
+{
+    struct cairn_pagesource_config config = Config();
+    config.policy = CAIRN_PAGESOURCE_MMAP;
+    config.retain_min_bytes = cairn_align_up(size_t{64} << 10, page);
+    Model model(page, config);
+    size_t base = config.retain_min_bytes;
+    std::vector<uintptr_t> blocks;
+    for (int idx = 0; idx < 10; idx++)
+        blocks.push_back(model.alloc(10 * base, 1));
+    for (uintptr_t block : blocks)
+        EXPECT_EQ(block, model.resize(block, 6 * base, 1, true));
+    EXPECT_LE(model.stats().free_dirty_bytes, 15 * base);
+    EXPECT_EQ(60 * base, model.stats().outstanding_bytes);
+    for (uintptr_t block : blocks)
+        EXPECT_EQ(block, model.resize(block, 10 * base, 1, true)) << "addresses stay";
+    for (uintptr_t block : blocks)
+        EXPECT_EQ(block, model.resize(block, 6 * base, 1, true));
+    EXPECT_EQ(40 * base, model.stats().free_dirty_bytes) << "they grow again";
+    model.verify();
+    model.end();
+}
+
 TEST_P(Delay, OneTickAfterASilenceGivesBackABurst)
 {
     Model model(page, Config());

@@ -148,6 +148,7 @@ struct cairn_pagesource {
     /* Atomic: when dirty memory may have lain idle long enough; UINT64_MAX: there is none. */
     uint64_t due_ms;
     bool is_over_base;       /* atomic: some of it is more than what stays for a while */
+    size_t regrown_bytes;    /* that blocks grew in place, less what was kept for that */
     size_t charged_bytes;    /* atomic: what counts against the limit */
     size_t limited_at_bytes; /* that, when the limit was changed last */
     size_t past_bytes;       /* atomic */
