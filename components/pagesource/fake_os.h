@@ -78,8 +78,6 @@ class FakeOs {
     }
 
     uint64_t clock_ms = 0;
-    bool is_huge_slow = false;
-    size_t huge_bytes = 0;
 
     uintptr_t now() const
     {
@@ -338,16 +336,9 @@ class FakeOs {
         empty(base, old_bytes);
         return reinterpret_cast<void *>(moved);
     }
-    static int op_make_huge(void *self, void *where, size_t length, void *, bool)
+    static int op_make_huge(void *, void *, size_t, void *, bool)
     {
-        FakeOs *fake = self_of(self);
-        uintptr_t base = reinterpret_cast<uintptr_t>(where);
-        std::lock_guard<std::recursive_mutex> guard(fake->mutex_);
-        if (fake->must_fail("huge"))
-            return -EINVAL;
-        fake->require(fake->is_backed(base, length), "huge pages of what is not mapped");
-        fake->huge_bytes += length;
-        return fake->is_huge_slow ? -EAGAIN : 0;
+        return -ENOSYS; // which no page source calls
     }
     static uint64_t op_now_ms(void *self)
     {

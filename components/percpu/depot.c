@@ -186,14 +186,33 @@ void cairn_depot_give(struct cairn_depot *depot, unsigned class_idx, void *const
         cairn_source_give(depot->source, bin->block_bytes, blocks + put, count - put);
 }
 
-/* Ends although others may give all the time: it moves at most what the bin can hold. */
-static size_t bin_flush(struct cairn_depot *depot, struct cairn_depot_bin *bin)
+/* Moves the oldest blocks out. */
+static size_t bin_pop_oldest(struct cairn_depot *depot, struct cairn_depot_bin *bin, void **blocks,
+                             size_t count)
 {
-    void *chunk[CHUNK];
-    size_t moved = 0;
+    void **slots = depot->slots + bin->slots_offset;
+    size_t taken;
 
-    while (moved < bin->capacity) {
-        size_t count = bin_pop(depot, bin, chunk, CHUNK);
+    if (cairn_load_relaxed(&bin->count) == 0)
+        return 0;
+    cairn_lock_take(&bin->lock);
+    taken = cairn_min(count, bin->count);
+    cairn_store_relaxed(&bin->count, bin->count - (uint32_t)taken);
+    memcpy(blocks, slots, taken * sizeof(void *));
+    memmove(slots, slots + taken, bin->count * sizeof(void *));
+    cairn_lock_release(&bin->lock);
+    return taken;
+}
+
+/* Gives as many of the oldest blocks to the source, if there are. Ends although others may give all
+   the time. */
+static size_t bin_flush(struct cairn_depot *depot, struct cairn_depot_bin *bin, size_t most)
+{
+    size_t moved = 0;
+    void *chunk[CHUNK];
+
+    while (moved < most) {
+        size_t count = bin_pop_oldest(depot, bin, chunk, cairn_min(most - moved, (size_t)CHUNK));
 
         if (count == 0)
             break;
@@ -208,7 +227,7 @@ size_t cairn_depot_flush(struct cairn_depot *depot)
     size_t moved = 0;
 
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
-        moved += bin_flush(depot, &depot->bins[class_idx]);
+        moved += bin_flush(depot, &depot->bins[class_idx], depot->bins[class_idx].capacity);
     return moved;
 }
 
@@ -229,56 +248,22 @@ size_t cairn_depot_flush_idle(struct cairn_depot *depot, unsigned ticks)
 
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++)
         if (cairn_load_relaxed(&depot->bins[class_idx].idle_ticks) >= ticks)
-            moved += bin_flush(depot, &depot->bins[class_idx]);
+            moved += bin_flush(depot, &depot->bins[class_idx], depot->bins[class_idx].capacity);
     return moved;
 }
 
-/* Moves the oldest blocks out. */
-static size_t bin_pop_oldest(struct cairn_depot *depot, struct cairn_depot_bin *bin, void **blocks,
-                             size_t count)
-{
-    void **slots = depot->slots + bin->slots_offset;
-    size_t taken;
-
-    cairn_lock_take(&bin->lock);
-    taken = cairn_min(count, bin->count);
-    cairn_store_relaxed(&bin->count, bin->count - (uint32_t)taken);
-    memcpy(blocks, slots, taken * sizeof(void *));
-    memmove(slots, slots + taken, bin->count * sizeof(void *));
-    cairn_lock_release(&bin->lock);
-    return taken;
-}
-
-/* The older half: it may have waited at the bottom for long. */
-static size_t bin_flush_oldest(struct cairn_depot *depot, struct cairn_depot_bin *bin)
-{
-    size_t left = (cairn_load_relaxed(&bin->count) + 1) / 2;
-    size_t moved = 0;
-    void *chunk[CHUNK];
-
-    while (left > 0) {
-        size_t count = bin_pop_oldest(depot, bin, chunk, cairn_min(left, (size_t)CHUNK));
-
-        if (count == 0)
-            break;
-        cairn_source_give(depot->source, bin->block_bytes, chunk, count);
-        moved += count;
-        left -= count;
-    }
-    return moved;
-}
-
+/* Of a class in use the older half goes: it may have waited at the bottom for long. */
 size_t cairn_depot_age(struct cairn_depot *depot)
 {
     size_t moved = 0;
 
     for (unsigned class_idx = 0; class_idx < depot->class_count; class_idx++) {
         struct cairn_depot_bin *bin = &depot->bins[class_idx];
+        bool was_used = cairn_load_relaxed(&bin->was_used);
 
-        if (cairn_load_relaxed(&bin->count) > 0)
-            moved += cairn_load_relaxed(&bin->was_used) ? bin_flush_oldest(depot, bin)
-                                                        : bin_flush(depot, bin);
         cairn_store_relaxed(&bin->was_used, false);
+        moved += bin_flush(depot, bin,
+                           was_used ? (cairn_load_relaxed(&bin->count) + 1) / 2 : bin->capacity);
     }
     return moved;
 }

@@ -215,7 +215,7 @@ void cairn_shard_age(struct cairn_percpu *percpu, unsigned shard_idx)
     cairn_shard_resume(percpu, shard_idx);
 }
 
-/* Of another CPU, where that costs no fence. */
+/* Of another CPU, where nobody has to ask for a fence. */
 static void age_other(struct cairn_percpu *percpu, unsigned shard_idx)
 {
     if (!cairn_shard_may_stop_others(percpu) || !cairn_shard_stop(percpu, shard_idx))

@@ -95,16 +95,11 @@ static size_t refill_count(const struct cairn_percpu *percpu, unsigned class_idx
     return class->refill == 1 ? 1 : cairn_max(class->refill, header_limit(header, class) / 2);
 }
 
-/* What is to be done in passing at a miss. */
-static inline void look_around(struct cairn_percpu *percpu, unsigned shard_idx)
+/* At a miss: the end of an epoch is noticed in passing. */
+static inline void notice_epoch(struct cairn_percpu *percpu, unsigned shard_idx)
 {
-    const struct cairn_percpu_header *header = &percpu->headers[shard_idx];
-
-    if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
-                       cairn_load_relaxed(&header->pressure_seen)))
-        cairn_percpu_reclaim(percpu, shard_idx);
     if (CAIRN_UNLIKELY(cairn_load_relaxed(&percpu->common->epoch) !=
-                       cairn_load_relaxed(&header->epoch_seen)))
+                       cairn_load_relaxed(&percpu->headers[shard_idx].epoch_seen)))
         cairn_shard_age(percpu, shard_idx);
 }
 
@@ -115,7 +110,10 @@ static CAIRN_NOINLINE void *alloc_refill(struct cairn_percpu *percpu, unsigned c
     size_t taken;
     size_t put;
 
-    look_around(percpu, shard_idx);
+    if (CAIRN_UNLIKELY(cairn_load_relaxed(percpu->pressure) !=
+                       cairn_load_relaxed(&percpu->headers[shard_idx].pressure_seen)))
+        cairn_percpu_reclaim(percpu, shard_idx);
+    notice_epoch(percpu, shard_idx);
     taken = cairn_depot_take(&percpu->depot, class_idx, batch,
                              refill_count(percpu, class_idx, shard_idx));
     if (taken == 0)
@@ -280,9 +278,7 @@ static CAIRN_NOINLINE void free_overflow(struct cairn_percpu *percpu, unsigned c
     cairn_shard_resume(percpu, shard_idx);
     if (moved > 0)
         cairn_depot_give(&percpu->depot, class_idx, oldest, moved);
-    if (CAIRN_UNLIKELY(cairn_load_relaxed(&percpu->common->epoch) !=
-                       cairn_load_relaxed(&percpu->headers[shard_idx].epoch_seen)))
-        cairn_shard_age(percpu, shard_idx);
+    notice_epoch(percpu, shard_idx);
 }
 
 static CAIRN_NOINLINE void free_contended(struct cairn_percpu *percpu, unsigned class_idx,

@@ -42,13 +42,6 @@ enum {
     PAUSE_MS = 1000
 };
 
-static uint64_t now_ms(const struct cairn_backend *backend)
-{
-    const struct cairn_os *os = &backend->pages.config.os;
-
-    return os->ops->now_ms(os->self);
-}
-
 /* Each pause is twice as long as the one before, until a huge page was quick again. */
 static void note_speed(struct cairn_backend *backend, bool is_slow)
 {
@@ -57,7 +50,7 @@ static void note_speed(struct cairn_backend *backend, bool is_slow)
     cairn_store_relaxed(&backend->huge_slow_count, count);
     if (count >= SLOW_MAX)
         cairn_store_relaxed(&backend->huge_pause_ms,
-                            now_ms(backend) +
+                            cairn_backend_now_ms(backend) +
                                 ((uint64_t)PAUSE_MS << cairn_min(count - SLOW_MAX, 6u)));
 }
 
@@ -79,21 +72,17 @@ static bool is_paused(const struct cairn_backend *backend)
 {
     uint64_t until_ms = cairn_load_relaxed(&backend->huge_pause_ms);
 
-    return until_ms != 0 && now_ms(backend) < until_ms;
+    return until_ms != 0 && cairn_backend_now_ms(backend) < until_ms;
 }
 
 /* Slabs are filled from their beginning; what a program touches of other runs is not known. */
-static bool is_heap_dense(struct cairn_backend *backend)
+static bool is_heap_dense(const struct cairn_backend *backend)
 {
     size_t held_bytes = cairn_load_relaxed(&backend->runs_chunk_count) * backend->chunk_bytes;
-    size_t dense_bytes = cairn_load_relaxed(&backend->slab_bytes);
+    size_t dense_bytes =
+        cairn_load_relaxed(&backend->slab_bytes) + cairn_load_relaxed(&backend->dirty_bytes);
 
-    if (held_bytes < HEAP_MIN_BYTES)
-        return false;
-    cairn_lock_take(&backend->runs_lock);
-    dense_bytes += cairn_backend_runs_levels(backend)->free_dirty_bytes;
-    cairn_lock_release(&backend->runs_lock);
-    return dense_bytes > held_bytes - held_bytes / SPARSE_SHARE;
+    return held_bytes >= HEAP_MIN_BYTES && dense_bytes > held_bytes - held_bytes / SPARSE_SHARE;
 }
 
 bool cairn_backend_make_chunk_huge(struct cairn_backend *backend, char *chunk)

@@ -21,6 +21,13 @@ void *cairn_backend_take_pages(struct cairn_backend *backend, size_t length_byte
                                size_t align_bytes, bool *is_zeroed);
 void cairn_backend_give_pages(struct cairn_backend *backend, void *base, size_t length_bytes);
 
+static inline uint64_t cairn_backend_now_ms(const struct cairn_backend *backend)
+{
+    const struct cairn_os *os = &backend->pages.config.os;
+
+    return os->ops->now_ms(os->self);
+}
+
 /* Notes when the soft limit is passed, and again when it is passed by more. */
 void cairn_backend_feel_soft_limit(struct cairn_backend *backend, size_t soft_bytes);
 

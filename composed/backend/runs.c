@@ -283,13 +283,6 @@ bool cairn_backend_resize_run(struct cairn_backend *backend, void *run, size_t o
 
 /* --- settling --------------------------------------------------------------------------------- */
 
-static uint64_t now_ms(const struct cairn_backend *backend)
-{
-    const struct cairn_os *os = &backend->pages.config.os;
-
-    return os->ops->now_ms(os->self);
-}
-
 /* Under the lock. Short runs may have become long ones since. */
 static void forget_short(struct cairn_backend *backend, uint64_t now)
 {
@@ -410,15 +403,14 @@ static void settle_runs(struct cairn_backend *backend, uint64_t now)
     cairn_lock_release(&backend->runs_lock);
 }
 
-/* False when another thread is at it. */
-static bool try_settle_runs(struct cairn_backend *backend, uint64_t now)
+/* Unless another thread is at it. */
+static void try_settle_runs(struct cairn_backend *backend, uint64_t now)
 {
     if (__atomic_exchange_n(&backend->is_settling, true, __ATOMIC_ACQUIRE))
-        return false;
+        return;
     cairn_store_relaxed(&backend->settled_ms, now);
     settle_runs(backend, now);
     cairn_store_release(&backend->is_settling, false);
-    return true;
 }
 
 void cairn_backend_settle(struct cairn_backend *backend)
@@ -429,17 +421,17 @@ void cairn_backend_settle(struct cairn_backend *backend)
     cairn_pagesource_tick(&backend->pages);
     if (surplus == CAIRN_SURPLUS_NONE)
         return;
-    now = now_ms(backend);
+    now = cairn_backend_now_ms(backend);
     /* A thousand times a second is often enough. */
     if (surplus == CAIRN_SURPLUS_NOW || now != cairn_load_relaxed(&backend->settled_ms))
-        (void)try_settle_runs(backend, now);
+        try_settle_runs(backend, now);
 }
 
 /* An epoch that began with a longer time is over, too. */
 bool cairn_backend_ends_epoch(struct cairn_backend *backend, uint64_t *due_ms)
 {
     uint64_t due = cairn_load_relaxed(due_ms);
-    uint64_t now = now_ms(backend);
+    uint64_t now = cairn_backend_now_ms(backend);
     uint64_t length_ms =
         cairn_max((uint64_t)cairn_load_relaxed(&backend->bounds.decay_ms), EPOCH_MIN_MS);
 
@@ -472,7 +464,7 @@ void cairn_backend_bounds_changed(struct cairn_backend *backend)
 
 void cairn_backend_age(struct cairn_backend *backend)
 {
-    (void)try_settle_runs(backend, now_ms(backend));
+    try_settle_runs(backend, cairn_backend_now_ms(backend));
 }
 
 /* As much as is dirty now: what other threads free meanwhile could keep this one here for ever. */
@@ -498,4 +490,6 @@ void cairn_backend_check_runs(struct cairn_backend *backend)
     CAIRN_INVARIANT(levels->used_bytes == backend->runs_used_bytes);
     CAIRN_INVARIANT(levels->chunk_count == backend->runs_chunk_count);
     CAIRN_INVARIANT(backend->surplus == surplus_of(backend, levels, dirty_bytes));
+    CAIRN_INVARIANT(backend->dirty_bytes == levels->free_dirty_bytes);
+    CAIRN_INVARIANT(backend->slab_bytes <= backend->runs_used_bytes);
 }

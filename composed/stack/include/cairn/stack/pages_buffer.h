@@ -8,8 +8,8 @@
  * 1 MiB goes to metadata, and 1.5 MiB to the map from addresses to blocks. Blocks up to 1 MiB come
  * out of chunks of 2 MiB at multiples of that. So CAIRN_PAGES_BUFFER_MIN_BYTES have room for one
  * chunk, and of a larger buffer up to 2 MiB more than that serve no such blocks: of 64 MiB, 58 do.
- * Where the buffer crosses a multiple of 4 GiB the map is twice as large, and either costs
- * CAIRN_PAGES_BUFFER_BORDER_BYTES more.
+ * Where the buffer crosses a multiple of 4 GiB the map is twice as large: both figures are higher
+ * by CAIRN_PAGES_BUFFER_BORDER_BYTES.
  *
  * The per-CPU caches need about 100 KiB for each possible CPU beside that: a small buffer wants
  * caches_none, or the option shards:1. A malloc that has no room for its first block says so on
