@@ -19,16 +19,8 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 enum { BLOCKS = 2000, BLOCK_BYTES = 20000 };
-
-static void sleep_ms(long ms)
-{
-    const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-
-    nanosleep(&time, NULL);
-}
 
 static long thread_count(void)
 {
@@ -65,7 +57,7 @@ static void check_signals(void)
         sigaddset(&mask, SIGUSR1);
         pthread_sigmask(SIG_BLOCK, &mask, NULL);
         kill(getpid(), SIGUSR1);
-        sleep_ms(1);
+        self_sleep_ms(1);
         self_expect(handled_in == 0, "the thread took a signal");
         pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
         self_expect(handled_in == getpid(), "a signal was lost");
@@ -216,13 +208,13 @@ static void decay(void)
     self_expect(cairn_malloc_set("decay_ms:-1") == 0, "cannot be set");
     make_and_free();
     for (int round = 0; round < 30; round++) {
-        sleep_ms(20);
+        self_sleep_ms(20);
         cairn_malloc_tick();
     }
     self_expect(self_kib("VmRSS") > start + 30000, "with -1 something went back");
     self_expect(cairn_malloc_set("decay_ms:10") == 0, "cannot be set");
     for (int round = 0; round < 20 && cairn_malloc_tick() != 0; round++)
-        sleep_ms(10);
+        self_sleep_ms(10);
     self_expect(self_kib("VmRSS") < start + 2048, "it does not go back");
 }
 

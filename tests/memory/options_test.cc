@@ -17,6 +17,12 @@ Outcome RunOptions(const char *mode, const char *conf)
     return RunOnStack(command);
 }
 
+void ExpectAllRight(const char *mode, const char *conf)
+{
+    Outcome outcome = RunOptions(mode, conf);
+    EXPECT_TRUE(outcome.ok()) << outcome;
+}
+
 class Options : public testing::Test {
   protected:
     void SetUp() override
@@ -28,20 +34,17 @@ class Options : public testing::Test {
 
 TEST_F(Options, AskForAThreadThatIsThereWhenItIsNeeded)
 {
-    Outcome outcome = RunOptions("thread", "background:1,decay_ms:20");
-    EXPECT_TRUE(outcome.ok()) << outcome;
+    ExpectAllRight("thread", "background:1,decay_ms:20");
 }
 
 TEST_F(Options, AskForAThreadThatIsNotMadeWhereLibcHoldsALock)
 {
-    Outcome outcome = RunOptions("joins", "background:1");
-    EXPECT_TRUE(outcome.ok()) << outcome;
+    ExpectAllRight("joins", "background:1");
 }
 
 TEST_F(Options, AskForAThreadThatAChildWithoutForkHandlersDoesNotWaitFor)
 {
-    Outcome outcome = RunOptions("raw", "background:1");
-    EXPECT_TRUE(outcome.ok()) << outcome;
+    ExpectAllRight("raw", "background:1");
 }
 
 TEST_F(Options, ChangeWhereTheyMayAndOnlyAsAWhole)
@@ -53,14 +56,12 @@ TEST_F(Options, ChangeWhereTheyMayAndOnlyAsAWhole)
 
 TEST_F(Options, LimitWhatThereMayBe)
 {
-    Outcome outcome = RunOptions("limits", "");
-    EXPECT_TRUE(outcome.ok()) << outcome;
+    ExpectAllRight("limits", "");
 }
 
 TEST_F(Options, SayWhenMemoryGoesBack)
 {
-    Outcome outcome = RunOptions("decay", "");
-    EXPECT_TRUE(outcome.ok()) << outcome;
+    ExpectAllRight("decay", "");
 }
 
 } // namespace

@@ -19,14 +19,6 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
-#include <time.h>
-
-static void sleep_ms(long ms)
-{
-    const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-
-    nanosleep(&time, NULL);
-}
 
 static char *take_filled(size_t bytes, int with)
 {
@@ -52,7 +44,7 @@ static void pair(void)
 
             free(block);
         }
-        sleep_ms(30);
+        self_sleep_ms(30);
     }
 }
 
@@ -79,7 +71,7 @@ static void idle(size_t bytes, bool has_pairs)
         blocks[idx] = take_filled(bytes, 1);
     for (size_t idx = 0; idx < count / 4 * 3; idx++)
         free(blocks[idx]);
-    sleep_ms(500);
+    self_sleep_ms(500);
     if (has_pairs)
         pair();
     else
@@ -104,7 +96,7 @@ static void shrink(size_t from, size_t to, size_t count)
         blocks[idx] = realloc(blocks[idx], to);
         usable += malloc_usable_size(blocks[idx]);
     }
-    sleep_ms(250);
+    self_sleep_ms(250);
     call();
     printf("%zu %ld %zu\n", count * to >> 10, self_kib("VmRSS") - before, usable >> 10);
     for (size_t idx = 0; idx < count; idx++)
@@ -127,7 +119,7 @@ static void small_pairs(void)
 static void pass_time(const char *way)
 {
     for (int slice = 0; slice < 50; slice++) {
-        sleep_ms(20);
+        self_sleep_ms(20);
         if (strcmp(way, "calls") == 0)
             call();
         else if (strcmp(way, "pairs") == 0)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Ends the program, with a line that says why. */
@@ -31,6 +32,13 @@ static inline void self_expect(bool condition, const char *what)
 {
     if (!condition)
         self_fail(what);
+}
+
+static inline void self_sleep_ms(long ms)
+{
+    const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+    nanosleep(&time, NULL);
 }
 
 /* A field of /proc/self/status in KiB; -1 when it is not there. */
